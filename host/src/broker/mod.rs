@@ -1,0 +1,1 @@
+//! The fake broker: for development and tests, with faults on demand.

@@ -1,0 +1,1 @@
+//! Configuration: TOML as written becomes values that cannot be wrong.

@@ -1,0 +1,1 @@
+//! Guests: load, link, call, limit and rebuild components.

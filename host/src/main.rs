@@ -1,0 +1,3 @@
+//! The jackalope binary.
+
+fn main() {}

@@ -1,0 +1,100 @@
+//! Calls of guests: what the post office asks of a guest, and what comes back.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::{GuestId, LastWill, Letter, Outcome, Payload, Qos, Ticket};
+
+/// Whether there is a session with the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// The broker has accepted the connection.
+    Online,
+    /// There is no connection.
+    Offline,
+}
+
+/// A message as a guest is called with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its topic.
+    pub topic: Arc<str>,
+    /// Its content.
+    pub payload: Payload,
+    /// The quality of service the broker has sent it with.
+    pub qos: Qos,
+    /// Whether the broker had kept it.
+    pub retained: bool,
+    /// Whether this is not the first try.
+    pub duplicate: bool,
+}
+
+/// One call of one guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Call {
+    /// `handler.connection`
+    Connection(Status),
+    /// `handler.subscription`
+    Subscription {
+        /// The filter, as configured.
+        filter: Arc<str>,
+        /// Whether the broker has granted it.
+        granted: bool,
+    },
+    /// `handler.message`
+    Message(Message),
+    /// `handler.outcome`
+    Outcome(Ticket, Outcome),
+    /// `will.last-will`
+    LastWill,
+}
+
+/// A call with what goes along with it: the next thing for one guest to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Assignment {
+    /// Whom to call. Not called again before its answer is in.
+    pub guest: GuestId,
+    /// What to call it with.
+    pub call: Call,
+    /// What `status` answers during the call.
+    pub status: Status,
+    /// What `publish` may accept during the call.
+    pub room: Room,
+}
+
+/// How many letters one call may publish.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// So many are accepted; for more the answer is `work-list-full`.
+    pub accept: usize,
+    /// So many of the accepted are kept, the youngest; older ones are
+    /// displaced while they are still in the tray. At least 1.
+    pub keep: usize,
+}
+
+/// What a call of a guest led to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// It succeeded, and this is to be committed.
+    Done(Tray),
+    /// `reject`: never again, for this reason; what it published is kept.
+    Rejected(String, Tray),
+    /// `retry`: later, for this reason; nothing it published is kept.
+    Retry(String),
+    /// `will.last-will` succeeded.
+    Will(Option<LastWill>),
+    /// A trap, or out of time: the text says which. Nothing is kept.
+    Failed(String),
+}
+
+/// The out-tray of one call: what it asked for, not yet committed.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Tray {
+    /// Letters that were accepted and gave their place to younger ones of the
+    /// same call.
+    pub displaced: Vec<Ticket>,
+    /// The other accepted letters, in the order they were published.
+    pub letters: VecDeque<Letter>,
+    /// Whether it asked for a new connection.
+    pub reconnect: bool,
+}

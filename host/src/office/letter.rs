@@ -1,0 +1,103 @@
+//! Letters and what becomes of them.
+
+use std::fmt;
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A quality of service, as in MQTT. Ordered: `ExactlyOnce` is the highest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Qos {
+    /// QoS 0: sent once and not acknowledged.
+    AtMostOnce = 0,
+    /// QoS 1: sent until acknowledged; can arrive twice.
+    AtLeastOnce = 1,
+    /// QoS 2: sent until acknowledged, delivered once.
+    ExactlyOnce = 2,
+}
+
+/// The number of a letter, unique while the host runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Ticket(pub u64);
+
+/// The number of a guest: its place in the configuration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct GuestId(pub u16);
+
+impl GuestId {
+    /// Its place in a list of all guests.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+/// The content of a message: shared bytes, never copied on their way between
+/// socket, post office and guest. Prints as its length, so that no payload
+/// finds its way into a log.
+#[derive(Clone)]
+pub struct Payload(Arc<dyn AsRef<[u8]> + Send + Sync>);
+
+impl Payload {
+    /// Takes over whatever holds the bytes.
+    pub fn new(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(bytes))
+    }
+}
+
+impl AsRef<[u8]> for Payload {
+    fn as_ref(&self) -> &[u8] {
+        self.0.as_ref().as_ref()
+    }
+}
+
+impl Deref for Payload {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.as_ref()
+    }
+}
+
+impl PartialEq for Payload {
+    fn eq(&self, other: &Self) -> bool {
+        **self == **other
+    }
+}
+
+impl Eq for Payload {}
+
+impl fmt::Debug for Payload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.len())
+    }
+}
+
+/// A letter as its guest wrote it: one publish, not yet posted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Letter {
+    /// The number that the guest knows it by.
+    pub ticket: Ticket,
+    /// A valid topic name.
+    pub topic: Arc<str>,
+    /// The content.
+    pub payload: Payload,
+    /// The quality of service.
+    pub qos: Qos,
+    /// Whether the broker is to keep it.
+    pub retain: bool,
+    /// For how long after being posted it may be sent. Not zero.
+    pub ttl: Duration,
+}
+
+/// What became of a letter. Each letter that was posted has exactly one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// Acknowledged by the broker; for QoS 0, handed to the connection.
+    Delivered,
+    /// Its ttl was over before it was acknowledged.
+    Expired,
+    /// It gave its place on a full work list to a younger one.
+    Displaced,
+    /// It can not be sent to this broker.
+    Refused,
+}

@@ -1,0 +1,125 @@
+//! The packets that the post office exchanges with the broker, free of any
+//! version of MQTT. The wire translates them.
+
+use std::sync::Arc;
+
+use super::{Payload, Qos};
+
+/// The id of an exchange with the broker. Never zero ([MQTT-2.3.1-1]).
+pub type PacketId = std::num::NonZeroU16;
+
+/// What the gateway needs to know to open a session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connect {
+    /// Whether the broker is to forget what it knows of this client.
+    pub clean_session: bool,
+    /// What the broker publishes if the connection ends without DISCONNECT.
+    pub will: Option<LastWill>,
+}
+
+/// A last will and testament.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LastWill {
+    /// A valid topic name.
+    pub topic: Arc<str>,
+    /// At most 65,535 bytes.
+    pub payload: Payload,
+    /// The quality of service the broker publishes it with.
+    pub qos: Qos,
+    /// Whether the broker keeps it.
+    pub retain: bool,
+}
+
+/// A message on its way through a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Publish {
+    /// A topic name.
+    pub topic: Arc<str>,
+    /// The content.
+    pub payload: Payload,
+    /// The quality of service, with the packet id where there is one.
+    pub delivery: Delivery,
+    /// RETAIN.
+    pub retain: bool,
+    /// DUP: the same packet may have been sent before.
+    pub duplicate: bool,
+}
+
+/// A quality of service together with its packet id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Delivery {
+    /// QoS 0, which has no packet id.
+    AtMostOnce,
+    /// QoS 1.
+    AtLeastOnce(PacketId),
+    /// QoS 2.
+    ExactlyOnce(PacketId),
+}
+
+impl Delivery {
+    /// The quality of service alone.
+    pub const fn qos(self) -> Qos {
+        match self {
+            Self::AtMostOnce => Qos::AtMostOnce,
+            Self::AtLeastOnce(_) => Qos::AtLeastOnce,
+            Self::ExactlyOnce(_) => Qos::ExactlyOnce,
+        }
+    }
+}
+
+/// What the post office has the wire write, after CONNECT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outgoing {
+    /// A letter.
+    Publish(Publish),
+    /// QoS 1, received: the message has been taken.
+    PubAck(PacketId),
+    /// QoS 2, received: the message has been taken.
+    PubRec(PacketId),
+    /// QoS 2, sent, second half: the broker may deliver.
+    PubRel(PacketId),
+    /// QoS 2, received, second half: the id is free again.
+    PubComp(PacketId),
+    /// Asks for messages.
+    Subscribe {
+        /// Its packet id.
+        id: PacketId,
+        /// Filters, each with the highest quality of service wanted.
+        filters: Vec<(Arc<str>, Qos)>,
+    },
+    /// Asks whether the broker is there.
+    PingReq,
+    /// Ends the session in good order.
+    Disconnect,
+}
+
+/// What the wire has read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Incoming {
+    /// The broker's answer to CONNECT when it accepts. A refusal ends the
+    /// connection with [`Disconnection::Refused`](super::Disconnection).
+    ConnAck {
+        /// Whether the broker still had the session.
+        session_present: bool,
+    },
+    /// A message.
+    Publish(Publish),
+    /// QoS 1, sent: the broker has it.
+    PubAck(PacketId),
+    /// QoS 2, sent: the broker has it and waits to be told to deliver.
+    PubRec(PacketId),
+    /// QoS 2, received: the id will be free again.
+    PubRel(PacketId),
+    /// QoS 2, sent: delivered.
+    PubComp(PacketId),
+    /// What the broker makes of each filter of a SUBSCRIBE, in their order:
+    /// the granted quality of service, or none where it is refused.
+    SubAck {
+        /// The id of the SUBSCRIBE.
+        id: PacketId,
+        /// One entry a filter.
+        granted: Vec<Option<Qos>>,
+    },
+    /// The broker is there.
+    PingResp,
+}

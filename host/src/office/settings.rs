@@ -1,0 +1,70 @@
+//! What the post office is told once, when it opens.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{LastWill, Qos};
+
+/// Everything the post office has to know about the session and the guests.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Whether each connection starts a new session at the broker. When not,
+    /// the broker keeps subscriptions and messages while the gateway is away.
+    pub clean_session: bool,
+    /// The longest silence towards the broker; zero turns keep-alive off
+    /// ([MQTT-3.1.2-24]).
+    pub keep_alive: Duration,
+    /// How long to wait between tries to connect, and to subscribe again after
+    /// a refusal.
+    pub backoff: BackoffSettings,
+    /// How long to wait before the first try to connect.
+    pub first_connect_delay: Duration,
+    /// The last will when no guest names one.
+    pub last_will: Option<LastWill>,
+    /// The work list of every guest.
+    pub work_list: WorkListSettings,
+    /// The guests; a [`GuestId`](super::GuestId) is a place in this list.
+    pub guests: Vec<GuestSettings>,
+    /// Where jitter and packet ids start. The same seed and the same inputs
+    /// give the same outputs.
+    pub seed: u64,
+}
+
+/// An exponential backoff: it doubles from `min` to `max`, less a jitter of up
+/// to half of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct BackoffSettings {
+    /// The first pause.
+    pub min: Duration,
+    /// The longest pause, not below `min`.
+    pub max: Duration,
+}
+
+/// The bound of a work list and what happens at it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WorkListSettings {
+    /// How many letters of one guest it holds, waiting and in flight. Not 0.
+    pub max: usize,
+    /// What happens to one more.
+    pub overflow: Overflow,
+}
+
+/// What happens to a letter when the work list is full.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Overflow {
+    /// It is accepted, and the oldest letter gives its place up.
+    DropOldest,
+    /// It is not accepted.
+    Reject,
+}
+
+/// What the post office has to know about one guest.
+#[derive(Debug, Clone)]
+pub struct GuestSettings {
+    /// The filters whose messages it gets, with the highest quality of service.
+    pub subscriptions: Vec<(Arc<str>, Qos)>,
+    /// How often a call that failed is made again before it is given up.
+    pub retries: u32,
+    /// Whether it is to be asked for the last will.
+    pub has_will: bool,
+}
