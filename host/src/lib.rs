@@ -1,6 +1,7 @@
 //! Jackalope: a host for IoT gateway devices.
 
 pub mod broker;
+pub mod clock;
 pub mod config;
 pub mod guest;
 pub mod office;

@@ -1,14 +1,722 @@
-//! The post office: a pure state machine.
+//! The post office: a state machine that owns the work list and the session.
+//!
+//! It never reads a clock, opens a socket, spawns or sleeps. Time and events
+//! come in through `handle_*`, what is to be done goes out through `poll_*`,
+//! and [`Office::next_timeout`] says when to come back at the latest. The same
+//! inputs give the same outputs, so everything it promises can be tested by
+//! driving it through whole outages in one thread and no time.
+//!
+//! What it promises:
+//!
+//! - [`Office::poll_packet`] never yields a letter, nor the second half of a
+//!   QoS 2 exchange, at or after the letter's deadline.
+//! - Each letter that was [posted](Office::post) has exactly one [`Outcome`],
+//!   which its guest is called with.
+//! - Calls of one guest come one at a time and in order.
+//! - A message of QoS 1 or 2 is acknowledged when all its guests have taken it.
+//!
+//! A letter's walk: [`Office::handle_answer`] (the call that published it has
+//! succeeded) -> work list -> [`Office::poll_packet`] -> [`Office::handle_packet`]
+//! (acknowledged) -> [`Office::poll_call`] (its outcome).
 
+mod backoff;
 mod call;
+mod deadlines;
+mod inbound;
+mod inbox;
 mod letter;
+mod link;
+mod notice;
+mod outbound;
 mod packet;
+mod packet_ids;
 mod settings;
+mod subscriptions;
 mod time;
 pub mod topic;
+mod work_list;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use backoff::Random;
+use inbound::{Arrival, Inbound, Receipt};
+use inbox::{Ended, Inbox};
+use link::{Due, Link};
+use outbound::{Acked, Next, Outbound};
+use packet_ids::PacketIds;
+use subscriptions::{Subscriptions, WrongCount};
+use work_list::{Key, WorkList};
 
 pub use call::{Answer, Assignment, Call, Message, Room, Status, Tray};
 pub use letter::{GuestId, Letter, Outcome, Payload, Qos, Ticket};
-pub use packet::{Connect, Delivery, Incoming, LastWill, Outgoing, PacketId, Publish};
+pub use link::Disconnection;
+pub use notice::Notice;
+pub use outbound::{Dispatch, QOS1_WINDOW, QOS2_WINDOW};
+pub use packet::{
+    Connect, Delivery, Incoming, LastWill, Outgoing, PacketId, Publish, publish_size,
+};
 pub use settings::{BackoffSettings, GuestSettings, Overflow, Settings, WorkListSettings};
 pub use time::Time;
+
+/// How many outcomes a guest can be owed beyond the letters on its work list.
+pub const MAX_OWED_OUTCOMES: usize = 10_000;
+
+/// How long the office goes on after [`Office::handle_shutdown`].
+pub const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
+
+/// From so many unwritten acknowledgements on, the host reads no more.
+const MAX_ANSWERS: usize = 1_000;
+
+/// The post office.
+#[derive(Debug)]
+pub struct Office {
+    settings: Settings,
+    random: Random,
+    link: Link,
+    /// Whether the connection at hand was to start a new session.
+    asked_for_new_session: bool,
+    ids: PacketIds,
+    list: WorkList,
+    outbound: Outbound,
+    inbound: Inbound,
+    subscriptions: Subscriptions,
+    guests: Vec<Guest>,
+    /// Whose turn it is to be called.
+    turn: usize,
+    /// Acknowledgements and pings that are still to be written.
+    answers: VecDeque<Outgoing>,
+    close: Option<Disconnection>,
+    notices: VecDeque<Notice>,
+    shutdown: Option<Time>,
+}
+
+#[derive(Debug)]
+struct Guest {
+    inbox: Inbox,
+    /// When the call that it is at began.
+    called: Time,
+}
+
+impl Office {
+    /// Opens with an empty work list and no connection; the first is due
+    /// `first_connect_delay` after `now`.
+    pub fn new(now: Time, settings: Settings) -> Self {
+        let mut random = Random::from_seed(settings.seed);
+        let first_id = if settings.clean_session {
+            1
+        } else {
+            random.next() as u16
+        };
+        let first_connect = now + settings.first_connect_delay;
+        let guest = |guest: &GuestSettings| Guest {
+            inbox: Inbox::new(guest.retries),
+            called: now,
+        };
+        Self {
+            link: Link::new(settings.keep_alive, settings.backoff, first_connect),
+            asked_for_new_session: true,
+            ids: PacketIds::starting_at(first_id),
+            list: WorkList::new(settings.guests.len()),
+            outbound: Outbound::default(),
+            inbound: Inbound::default(),
+            subscriptions: Subscriptions::new(&settings.guests, settings.backoff),
+            guests: settings.guests.iter().map(guest).collect(),
+            turn: 0,
+            answers: VecDeque::new(),
+            close: None,
+            notices: VecDeque::new(),
+            shutdown: None,
+            random,
+            settings,
+        }
+    }
+
+    /// Whether there is a session with the broker.
+    pub fn status(&self) -> Status {
+        if self.link.is_online() {
+            Status::Online
+        } else {
+            Status::Offline
+        }
+    }
+
+    /// How many letters have no outcome yet.
+    pub fn open_letters(&self) -> usize {
+        self.list.len()
+    }
+
+    /// Whether more is to be read from the broker: not while a guest, or the
+    /// network, is too far behind with what was read before.
+    pub fn wants_read(&mut self, now: Time) -> bool {
+        let has_room = self.answers.len() < MAX_ANSWERS
+            && self.guests.iter().all(|guest| guest.inbox.has_room());
+        self.link.set_deaf(now, !has_room);
+        has_room
+    }
+
+    /// When something is due next, if nothing happens before.
+    pub fn next_timeout(&mut self) -> Option<Time> {
+        let takes_messages = self.shutdown.is_none();
+        let calls = self
+            .guests
+            .iter()
+            .filter_map(|guest| guest.inbox.next_timeout(takes_messages));
+        let subscriptions = if self.link.is_online() {
+            self.subscriptions.next_timeout()
+        } else {
+            None
+        };
+        [
+            self.link.next_timeout(),
+            self.list.next_deadline(),
+            subscriptions,
+            self.shutdown,
+        ]
+        .into_iter()
+        .flatten()
+        .chain(calls)
+        .min()
+    }
+
+    /// Whether all is done after [`handle_shutdown`](Self::handle_shutdown), or
+    /// there is no time left for it.
+    pub fn is_finished(&self, now: Time) -> bool {
+        let Some(until) = self.shutdown else {
+            return false;
+        };
+        let is_idle = self.guests.iter().all(|guest| {
+            if self.link.is_online() {
+                guest.inbox.is_idle()
+            } else {
+                !guest.inbox.is_running()
+            }
+        });
+        let is_sent = self.list.len() == 0 && self.answers.is_empty();
+        until <= now || (is_idle && (is_sent || !self.link.is_online()))
+    }
+
+    // ---- what has happened ----
+
+    /// Time has passed: letters expire, a silent broker is given up.
+    pub fn handle_timeout(&mut self, now: Time) {
+        self.expire(now);
+        let with_will = self
+            .settings
+            .guests
+            .iter()
+            .zip(0..)
+            .filter(|(guest, _)| guest.has_will);
+        let with_will: Vec<GuestId> = with_will.map(|(_, index)| GuestId(index)).collect();
+        match self.link.poll(now, &with_will) {
+            Some(Due::AskForWill) => {
+                for guest in with_will {
+                    self.guests[guest.index()].inbox.set_wants_will(true);
+                }
+            }
+            Some(Due::Ping) => self.answers.push_back(Outgoing::PingReq),
+            Some(Due::GiveUp(reason)) => self.give_up(now, reason),
+            None => {}
+        }
+    }
+
+    /// The wire has read something, perhaps not a whole packet.
+    pub fn handle_traffic(&mut self, now: Time) {
+        self.link.handle_received(now);
+    }
+
+    /// The broker has sent a packet.
+    pub fn handle_packet(&mut self, now: Time, packet: Incoming) {
+        self.expire(now);
+        if let Incoming::ConnAck { session_present } = packet {
+            return self.handle_connack(now, session_present);
+        }
+        if !self.link.is_online() {
+            if self.link.is_connecting() {
+                self.give_up(now, Disconnection::Violation("the first packet is CONNACK"));
+            }
+            return;
+        }
+        self.link.handle_received(now);
+        match packet {
+            Incoming::Publish(publish) => self.handle_publish(publish),
+            Incoming::PubAck(id) => {
+                let acked = self.outbound.handle_puback(id, &mut self.ids);
+                self.handle_acked(acked, "PUBACK");
+            }
+            Incoming::PubRec(id) => {
+                let acked = self.outbound.handle_pubrec(id);
+                self.handle_acked(acked, "PUBREC");
+            }
+            Incoming::PubRel(id) => {
+                let answer = self.inbound.handle_pubrel(id);
+                self.answers.push_back(answer);
+            }
+            Incoming::PubComp(id) => {
+                let acked = self.outbound.handle_pubcomp(id, &mut self.ids);
+                self.handle_acked(acked, "PUBCOMP");
+            }
+            Incoming::SubAck { id, granted } => self.handle_suback(now, id, &granted),
+            Incoming::TooLarge {
+                topic,
+                delivery,
+                size,
+            } => {
+                self.notices.push_back(Notice::TooLarge { topic, size });
+                self.answers.extend(self.inbound.handle_unwanted(delivery));
+            }
+            Incoming::PingResp | Incoming::ConnAck { .. } => {}
+        }
+    }
+
+    /// The connection is gone, or could not be made.
+    pub fn handle_disconnected(&mut self, now: Time, reason: Disconnection) {
+        self.expire(now);
+        if self.link.is_up() {
+            self.disconnect(now, reason);
+        }
+    }
+
+    /// A guest has finished the call it was [assigned](Self::poll_call).
+    pub fn handle_answer(&mut self, now: Time, guest: GuestId, answer: Answer) {
+        self.expire(now);
+        let inbox = &mut self.guests[guest.index()].inbox;
+        match answer {
+            Answer::Done(tray) => {
+                let ended = inbox.handle_done();
+                self.end_call(guest, ended);
+                self.commit(now, guest, tray);
+            }
+            Answer::Rejected(reason, tray) => {
+                let ended = inbox.handle_done();
+                if let Some(Ended::Message(message, _)) = &ended {
+                    let topic = message.topic.clone();
+                    self.notices.push_back(Notice::Rejected {
+                        guest,
+                        topic,
+                        reason,
+                    });
+                }
+                self.end_call(guest, ended);
+                self.commit(now, guest, tray);
+            }
+            Answer::Will(will) => {
+                inbox.handle_done();
+                let will = will.filter(|will| self.check_will(guest, will));
+                self.link.handle_will(guest, will);
+            }
+            Answer::Retry(reason) => match inbox.handle_retry(now) {
+                Some(Ended::TryAgain(Call::Message(message), next_try)) => {
+                    let topic = message.topic;
+                    self.notices.push_back(Notice::PutOff {
+                        guest,
+                        topic,
+                        reason,
+                        next_try,
+                    });
+                }
+                ended => self.end_call(guest, ended),
+            },
+            Answer::Failed(error) => match inbox.handle_failed(now) {
+                Some(Ok(Ended::TryAgain(call, next_try))) => {
+                    self.notices.push_back(Notice::Failed {
+                        guest,
+                        call,
+                        error,
+                        next_try,
+                    });
+                }
+                Some(Ok(ended) | Err(ended)) => {
+                    let call = ended.call();
+                    self.notices
+                        .push_back(Notice::GivenUp { guest, call, error });
+                    self.end_call(guest, Some(ended));
+                }
+                None => {}
+            },
+        }
+    }
+
+    /// Puts a letter on the work list. Its ttl counts from `now`.
+    pub fn post(&mut self, now: Time, guest: GuestId, letter: Letter) {
+        self.expire(now);
+        self.post_since(now, now, guest, letter);
+    }
+
+    /// Someone asks for a new connection.
+    pub fn handle_reconnect(&mut self, now: Time) {
+        if self.link.is_up() {
+            self.give_up(now, Disconnection::Reconnect);
+        } else {
+            self.link.hurry(now);
+        }
+    }
+
+    /// The gateway is to stop: messages are no longer taken, and for
+    /// [`SHUTDOWN_TIME`] letters go out and guests hear of them.
+    pub fn handle_shutdown(&mut self, now: Time) {
+        if self.shutdown.is_none() {
+            self.shutdown = Some(now + SHUTDOWN_TIME);
+            if !self.link.is_online() {
+                self.link.stop();
+            }
+        }
+    }
+
+    // ---- what is to be done ----
+
+    /// A connection to make now.
+    pub fn poll_connect(&mut self, now: Time) -> Option<Connect> {
+        let will = self.link.take_ready(now)?;
+        for guest in &mut self.guests {
+            guest.inbox.set_wants_will(false);
+        }
+        let clean_session = self.settings.clean_session || self.outbound.needs_new_session();
+        self.asked_for_new_session = clean_session;
+        Some(Connect {
+            clean_session,
+            will: will.or_else(|| self.settings.last_will.clone()),
+        })
+    }
+
+    /// A connection to drop now, with what was written to it; when the reason
+    /// is [`Reconnect`](Disconnection::Reconnect), with a DISCONNECT if it can
+    /// be written without waiting.
+    pub fn poll_close(&mut self) -> Option<Disconnection> {
+        self.close.take()
+    }
+
+    /// The next packet to write. `now` must be the moment of writing.
+    pub fn poll_packet(&mut self, now: Time) -> Option<Dispatch> {
+        self.expire(now);
+        if !self.link.is_online() {
+            return None;
+        }
+        let dispatch = self.next_packet(now)?;
+        self.link.handle_sent(now);
+        Some(dispatch)
+    }
+
+    /// The next call of a guest. Its answer goes to
+    /// [`handle_answer`](Self::handle_answer).
+    pub fn poll_call(&mut self, now: Time) -> Option<Assignment> {
+        self.expire(now);
+        let takes_messages = self.shutdown.is_none();
+        for _ in 0..self.guests.len() {
+            let index = self.turn;
+            self.turn = (self.turn + 1) % self.guests.len();
+            if let Some(call) = self.guests[index].inbox.poll(now, takes_messages) {
+                self.guests[index].called = now;
+                let guest = GuestId(u16::try_from(index).unwrap_or(u16::MAX));
+                return Some(Assignment {
+                    guest,
+                    call,
+                    status: self.status(),
+                    room: self.room(guest),
+                });
+            }
+        }
+        None
+    }
+
+    /// The next line for the log.
+    pub fn poll_notice(&mut self) -> Option<Notice> {
+        self.notices.pop_front()
+    }
+
+    // ---- how it is done ----
+
+    fn expire(&mut self, now: Time) {
+        while let Some(key) = self.list.due(now) {
+            self.conclude(key, Outcome::Expired);
+        }
+        if self.link.is_online() && self.outbound.is_clogged() {
+            self.give_up(now, Disconnection::Clogged);
+        }
+    }
+
+    fn next_packet(&mut self, now: Time) -> Option<Dispatch> {
+        if let Some(packet) = self.answers.pop_front() {
+            return Some(Dispatch {
+                packet,
+                expires: None,
+            });
+        }
+        if let Some(packet) = self.subscriptions.poll(now, &mut self.ids) {
+            return Some(Dispatch {
+                packet,
+                expires: None,
+            });
+        }
+        let max = self.settings.max_packet_size;
+        loop {
+            match self
+                .outbound
+                .poll(now, &mut self.list, &mut self.ids, max)?
+            {
+                Next::TooLarge(key) => self.conclude(key, Outcome::Refused),
+                Next::Send(dispatch, sent) => {
+                    if let Some(sent) = sent {
+                        self.notices.push_back(Notice::Sent {
+                            ticket: sent.ticket,
+                        });
+                        if sent.is_final {
+                            self.conclude(sent.key, Outcome::Delivered);
+                        }
+                    }
+                    return Some(dispatch);
+                }
+            }
+        }
+    }
+
+    /// The one place where a letter gets its outcome.
+    fn conclude(&mut self, key: Key, outcome: Outcome) {
+        let Some(entry) = self.list.remove(key) else {
+            return;
+        };
+        match (entry.packet_id, outcome) {
+            (Some(id), Outcome::Expired) => self.outbound.handle_expired(id),
+            (Some(id), _) => self.outbound.forget_letter(id),
+            (None, _) => {}
+        }
+        self.report(entry.guest, entry.ticket, outcome);
+    }
+
+    fn report(&mut self, guest: GuestId, ticket: Ticket, outcome: Outcome) {
+        self.guests[guest.index()]
+            .inbox
+            .push_outcome(ticket, outcome);
+        self.notices.push_back(Notice::Outcome {
+            guest,
+            ticket,
+            outcome,
+        });
+    }
+
+    fn handle_acked(&mut self, acked: Acked, packet: &'static str) {
+        match acked {
+            Acked::Delivered(key) => self.conclude(key, Outcome::Delivered),
+            Acked::Nothing => {}
+            Acked::Unknown => self.notices.push_back(Notice::Unexpected { packet }),
+        }
+    }
+
+    fn handle_connack(&mut self, now: Time, session_present: bool) {
+        if !self.link.is_connecting() {
+            if self.link.is_online() {
+                self.give_up(
+                    now,
+                    Disconnection::Violation("there is one CONNACK a connection"),
+                );
+            }
+            return;
+        }
+        if session_present && self.asked_for_new_session {
+            let rule = "a clean session begins without session present [MQTT-3.2.2-1]";
+            return self.give_up(now, Disconnection::Violation(rule));
+        }
+        self.link.handle_connected(now);
+        if session_present {
+            self.outbound.handle_session_kept(now, &mut self.ids);
+        } else {
+            self.outbound
+                .handle_session_lost(&mut self.list, &mut self.ids);
+            self.inbound.handle_session_lost();
+        }
+        self.list.rewind();
+        self.subscriptions.handle_connected(now, &mut self.ids);
+        self.notices.push_back(Notice::Online { session_present });
+        self.tell_status(Status::Online);
+    }
+
+    fn handle_publish(&mut self, publish: Publish) {
+        if self.shutdown.is_some() {
+            return;
+        }
+        let Publish {
+            topic,
+            payload,
+            delivery,
+            retain,
+            duplicate,
+        } = publish;
+        let guests = self.subscriptions.route(&topic);
+        if guests.is_empty() {
+            self.notices.push_back(Notice::Unrouted { topic });
+            self.answers.extend(self.inbound.handle_unwanted(delivery));
+            return;
+        }
+        match self
+            .inbound
+            .handle_publish(delivery, duplicate, guests.len())
+        {
+            Arrival::Duplicate(answer) => self.answers.extend(answer),
+            Arrival::New(receipt) => {
+                let qos = delivery.qos();
+                let message = Message {
+                    topic,
+                    payload,
+                    qos,
+                    retained: retain,
+                    duplicate,
+                };
+                for guest in &guests {
+                    self.guests[guest.index()]
+                        .inbox
+                        .push_message(message.clone(), receipt);
+                }
+                self.notices.push_back(Notice::Received {
+                    topic: message.topic,
+                    guests,
+                });
+            }
+        }
+    }
+
+    fn handle_suback(&mut self, now: Time, id: PacketId, granted: &[Option<Qos>]) {
+        let ids = &mut self.ids;
+        let verdicts =
+            match self
+                .subscriptions
+                .handle_suback(now, id, granted, ids, &mut self.random)
+            {
+                Ok(verdicts) => verdicts,
+                Err(WrongCount) => {
+                    let rule = "a SUBACK has a return code for each filter [MQTT-3.8.4-5]";
+                    return self.give_up(now, Disconnection::Violation(rule));
+                }
+            };
+        if verdicts.is_empty() {
+            self.notices
+                .push_back(Notice::Unexpected { packet: "SUBACK" });
+        }
+        for verdict in verdicts {
+            let filter = verdict.filter;
+            for guest in verdict.tell {
+                let granted = verdict.result.is_ok();
+                let call = Call::Subscription {
+                    filter: filter.clone(),
+                    granted,
+                };
+                self.guests[guest.index()].inbox.push_subscription(call);
+            }
+            self.notices.push_back(match verdict.result {
+                Ok(qos) => Notice::Subscribed { filter, qos },
+                Err(next_try) => Notice::SubscriptionRefused { filter, next_try },
+            });
+        }
+    }
+
+    fn end_call(&mut self, guest: GuestId, ended: Option<Ended>) {
+        match ended {
+            Some(Ended::Message(_, receipt)) => self.take(receipt),
+            Some(Ended::LastWill) => self.link.handle_will(guest, None),
+            Some(Ended::Event(_) | Ended::TryAgain(..)) | None => {}
+        }
+    }
+
+    fn take(&mut self, receipt: Receipt) {
+        let is_online = self.link.is_online();
+        self.answers
+            .extend(self.inbound.handle_taken(receipt, is_online));
+    }
+
+    fn commit(&mut self, now: Time, guest: GuestId, tray: Tray) {
+        // A ttl counts from the beginning of the call: never too late.
+        let called = self.guests[guest.index()].called;
+        for ticket in tray.displaced {
+            self.report(guest, ticket, Outcome::Displaced);
+        }
+        for letter in tray.letters {
+            self.post_since(called, now, guest, letter);
+        }
+        if tray.reconnect {
+            self.handle_reconnect(now);
+        }
+    }
+
+    fn post_since(&mut self, since: Time, now: Time, guest: GuestId, letter: Letter) {
+        let deadline = since + letter.ttl;
+        let (ticket, topic) = (letter.ticket, letter.topic.clone());
+        self.notices.push_back(Notice::Accepted {
+            guest,
+            ticket,
+            topic,
+        });
+        if deadline <= now {
+            return self.report(guest, ticket, Outcome::Expired);
+        }
+        let WorkListSettings { max, overflow } = self.settings.work_list;
+        if self.list.len_of(guest) >= max {
+            match (overflow, self.list.oldest(guest)) {
+                (Overflow::DropOldest, Some(oldest)) => self.conclude(oldest, Outcome::Displaced),
+                _ => return self.report(guest, ticket, Outcome::Refused),
+            }
+        }
+        self.list.push(guest, letter, deadline);
+    }
+
+    /// What the next call of a guest may publish. Letters only leave the work
+    /// list while a call runs, so there is room for all that it accepts.
+    fn room(&self, guest: GuestId) -> Room {
+        let WorkListSettings { max, overflow } = self.settings.work_list;
+        let listed = self.list.len_of(guest);
+        let owed = listed + self.guests[guest.index()].inbox.outcomes();
+        let accept = (max + MAX_OWED_OUTCOMES).saturating_sub(owed);
+        match overflow {
+            Overflow::DropOldest => Room { accept, keep: max },
+            Overflow::Reject => Room {
+                accept: accept.min(max.saturating_sub(listed)),
+                keep: max,
+            },
+        }
+    }
+
+    fn check_will(&mut self, guest: GuestId, will: &LastWill) -> bool {
+        let error = match topic::check_name(&will.topic) {
+            Err(error) => format!("its topic {error}"),
+            Ok(()) if will.payload.len() > usize::from(u16::MAX) => {
+                format!(
+                    "its payload has {} bytes; 65,535 is the most",
+                    will.payload.len()
+                )
+            }
+            Ok(()) => return true,
+        };
+        self.notices.push_back(Notice::InvalidWill { guest, error });
+        false
+    }
+
+    fn tell_status(&mut self, status: Status) {
+        for guest in &mut self.guests {
+            guest.inbox.push_status(status);
+        }
+    }
+
+    /// Ends a connection from this side.
+    fn give_up(&mut self, now: Time, reason: Disconnection) {
+        self.close = Some(reason.clone());
+        self.disconnect(now, reason);
+    }
+
+    fn disconnect(&mut self, now: Time, reason: Disconnection) {
+        let was_online = self.link.is_online();
+        let is_wanted = reason == Disconnection::Reconnect;
+        self.answers.clear();
+        if self.shutdown.is_some() {
+            self.link.stop();
+        }
+        let mut next_try = self.link.handle_disconnected(now, &mut self.random);
+        if is_wanted {
+            next_try = self.link.hurry(now);
+        }
+        self.notices.push_back(Notice::Offline { reason, next_try });
+        if was_online {
+            self.tell_status(Status::Offline);
+        }
+    }
+}

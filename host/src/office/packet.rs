@@ -120,6 +120,29 @@ pub enum Incoming {
         /// One entry a filter.
         granted: Vec<Option<Qos>>,
     },
+    /// A message larger than the gateway takes, of which only the beginning was
+    /// read.
+    TooLarge {
+        /// Its topic.
+        topic: Arc<str>,
+        /// How the broker has sent it.
+        delivery: Delivery,
+        /// Its size in bytes, headers included.
+        size: usize,
+    },
     /// The broker is there.
     PingResp,
+}
+
+/// How many bytes a PUBLISH takes on the wire, fixed header included.
+pub const fn publish_size(topic: &str, payload: usize, qos: Qos) -> usize {
+    let packet_id = if matches!(qos, Qos::AtMostOnce) { 0 } else { 2 };
+    let remaining = 2 + topic.len() + packet_id + payload;
+    let length_bytes = match remaining {
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        0x4000..0x20_0000 => 3,
+        _ => 4,
+    };
+    1 + length_bytes + remaining
 }

@@ -21,6 +21,8 @@ pub struct Settings {
     pub first_connect_delay: Duration,
     /// The last will when no guest names one.
     pub last_will: Option<LastWill>,
+    /// The largest packet that may be sent, in bytes.
+    pub max_packet_size: usize,
     /// The work list of every guest.
     pub work_list: WorkListSettings,
     /// The guests; a [`GuestId`](super::GuestId) is a place in this list.

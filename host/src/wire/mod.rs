@@ -1,1 +1,219 @@
-//! The wire: sockets and MQTT packets.
+//! The wire: one connection to a broker, as packets.
+//!
+//! A [`Wire`] is one network connection, from its CONNECT to its end; the next
+//! connection is another `Wire`. It decides nothing: what is written and when
+//! is the post office's, and so is what a packet means. Its one duty besides
+//! carrying is that what it was given can not leave too late: a packet is
+//! [pushed](Wire::push) with the moment at which it expires, and when the
+//! network has not taken it by then, the connection is beyond use.
+
+mod dial;
+mod guard;
+mod v4;
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::net::TcpStream;
+
+pub use dial::{Address, dial};
+pub use v4::DecodeError;
+
+use crate::office::{Connect, Disconnection, Dispatch, Incoming, Outgoing, Time};
+use guard::Guard;
+use v4::Decoder;
+
+/// How many bytes are encoded before they are written: few, since what is
+/// encoded can not be taken back, and enough for the system call not to matter.
+const BATCH: usize = 16 << 10;
+
+/// How much is read at once.
+const READ: usize = 16 << 10;
+
+/// How long a batch may take without keep-alive to say so.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What every CONNECT of this gateway says.
+#[derive(Debug, Clone)]
+pub struct Handshake {
+    /// The client id; empty lets the broker choose one.
+    pub client_id: String,
+    /// Whole seconds; zero turns keep-alive off.
+    pub keep_alive: Duration,
+    /// The user name and the password.
+    pub login: Option<Login>,
+    /// The largest packet that is read, in bytes; of a larger message only the
+    /// topic is.
+    pub max_packet_size: usize,
+}
+
+/// A user name, with a password or not. Prints without the password.
+#[derive(Clone)]
+pub struct Login {
+    /// The user name.
+    pub user_name: String,
+    /// The password.
+    pub password: Option<String>,
+}
+
+impl std::fmt::Debug for Login {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Login")
+            .field("user_name", &self.user_name)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the network has done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// It has given some bytes.
+    Read,
+    /// It has taken the whole batch.
+    Written,
+}
+
+/// One connection to a broker.
+#[derive(Debug)]
+pub struct Wire {
+    stream: TcpStream,
+    decoder: Decoder,
+    input: BytesMut,
+    output: BytesMut,
+    /// When the batch in `output` must have been taken by the network.
+    write_by: Option<Time>,
+    write_timeout: Duration,
+    guard: Guard,
+}
+
+impl Wire {
+    /// Begins a session over a fresh connection: CONNECT is the first batch.
+    pub fn new(
+        now: Time,
+        stream: TcpStream,
+        handshake: &Handshake,
+        connect: &Connect,
+    ) -> Result<Self, DecodeError> {
+        let write_timeout = match handshake.keep_alive {
+            Duration::ZERO => WRITE_TIMEOUT,
+            keep_alive => keep_alive,
+        };
+        Ok(Self {
+            guard: Guard::new(write_timeout * 3 / 2),
+            decoder: Decoder::new(handshake.max_packet_size),
+            input: BytesMut::new(),
+            output: v4::encode_connect(handshake, connect)?,
+            write_by: Some(now + write_timeout),
+            write_timeout,
+            stream,
+        })
+    }
+
+    /// Whether a packet can be pushed: the last batch is gone, and the one at
+    /// hand is not full.
+    pub fn has_room(&self) -> bool {
+        self.write_by.is_none() && self.output.len() < BATCH
+    }
+
+    /// Adds a packet to the batch at hand.
+    pub fn push(&mut self, now: Time, dispatch: Dispatch) -> Result<(), DecodeError> {
+        if let Some(expires) = dispatch.expires {
+            self.guard.handle_push(now, expires);
+        }
+        v4::encode(dispatch.packet, &mut self.output)
+    }
+
+    /// Closes the batch at hand: it is written with the next [`Wire::progress`].
+    pub fn seal(&mut self, now: Time) -> io::Result<()> {
+        if self.write_by.is_none() && !self.output.is_empty() {
+            let by = now + self.write_timeout;
+            self.write_by = Some(self.guard.earliest().map_or(by, |expires| by.min(expires)));
+            self.guard.apply(now, &self.stream)?;
+        }
+        Ok(())
+    }
+
+    /// When [`Wire::is_stuck`] is to be asked again.
+    pub fn next_timeout(&self) -> Option<Time> {
+        self.write_by
+    }
+
+    /// Whether the network has not taken the batch in time. What is left of it
+    /// must not be written any more.
+    pub fn is_stuck(&self, now: Time) -> bool {
+        self.write_by.is_some_and(|by| by <= now)
+    }
+
+    /// The next packet of those that were read.
+    pub fn next_packet(&mut self) -> Result<Option<Incoming>, DecodeError> {
+        self.decoder.decode(&mut self.input)
+    }
+
+    /// Waits until the network has taken the batch or, if `reads`, given bytes.
+    /// It does both at once: a stuck write does not keep it from reading. Can
+    /// be dropped and called again at any time.
+    pub async fn progress(&mut self, reads: bool) -> Result<Progress, Disconnection> {
+        poll_fn(|cx| self.poll_progress(cx, reads)).await
+    }
+
+    fn poll_progress(
+        &mut self,
+        cx: &mut Context<'_>,
+        reads: bool,
+    ) -> Poll<Result<Progress, Disconnection>> {
+        if self.write_by.is_some() {
+            match self.poll_write(cx) {
+                Poll::Ready(Ok(())) => return Poll::Ready(Ok(Progress::Written)),
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(lost(&error))),
+                Poll::Pending => {}
+            }
+        }
+        if !reads {
+            return Poll::Pending;
+        }
+        self.input.reserve(READ);
+        let read = pin!(self.stream.read_buf(&mut self.input));
+        Poll::Ready(match ready!(read.poll(cx)) {
+            Ok(0) => Err(Disconnection::Closed),
+            Ok(_) => Ok(Progress::Read),
+            Err(error) => Err(lost(&error)),
+        })
+    }
+
+    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.output.is_empty() {
+            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.output))?;
+            self.output.advance(written);
+        }
+        self.write_by = None;
+        self.guard.handle_written();
+        Poll::Ready(Ok(()))
+    }
+
+    /// Ends the session in good order if that is possible without waiting, and
+    /// lets go of the connection.
+    pub fn close(mut self) {
+        let is_clean =
+            self.output.is_empty() && v4::encode(Outgoing::Disconnect, &mut self.output).is_ok();
+        if !is_clean || self.stream.try_write(&self.output).ok() != Some(self.output.len()) {
+            self.abort();
+        }
+    }
+
+    /// Lets go of the connection and of all that the network has not yet
+    /// carried: nothing of it may arrive later.
+    pub fn abort(self) {
+        // Without lingering, the kernel throws its buffer away. Where this
+        // fails there is no connection left to do harm.
+        let _ = rustix::net::sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO));
+    }
+}
+
+fn lost(error: &io::Error) -> Disconnection {
+    Disconnection::Failed(format!("the connection was lost: {error}"))
+}

@@ -1,0 +1,101 @@
+//! The clock: the one place that asks the machine for the time.
+//!
+//! It is CLOCK_BOOTTIME, which goes on while the machine sleeps: the ttl of a
+//! letter must not stand still in a suspended gateway. Tokio's timers stand
+//! still then, so the alarm is a timer of the same clock.
+
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::time::{
+    ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
+    timerfd_create, timerfd_settime,
+};
+use tokio::io::unix::AsyncFd;
+
+use crate::office::Time;
+
+/// The time since the machine was started, sleep included.
+pub fn now() -> Time {
+    let now = clock_gettime(ClockId::Boottime);
+    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
+    let millis = u64::try_from(now.tv_nsec / 1_000_000).unwrap_or_default();
+    Time::from_millis(seconds * 1_000 + millis)
+}
+
+/// An alarm that can be set to a moment, again and again.
+#[derive(Debug)]
+pub struct Alarm {
+    timer: AsyncFd<OwnedFd>,
+    set_to: Option<Time>,
+}
+
+impl Alarm {
+    /// An alarm that is not set. Must be called within a tokio runtime.
+    pub fn new() -> io::Result<Self> {
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let timer = timerfd_create(TimerfdClockId::Boottime, flags)?;
+        Ok(Self {
+            timer: AsyncFd::new(timer)?,
+            set_to: None,
+        })
+    }
+
+    /// Waits until the clock has reached this moment; for ever without one.
+    /// Can be dropped and called again at any time.
+    pub async fn wait_until(&mut self, moment: Option<Time>) -> io::Result<()> {
+        let Some(moment) = moment else {
+            return std::future::pending().await;
+        };
+        if moment <= now() {
+            return Ok(());
+        }
+        if self.set_to != Some(moment) {
+            self.set_to = Some(moment);
+            // Rounded up: an alarm that rings a moment early rings twice.
+            let at = Duration::from_millis(moment.as_millis()) + Duration::from_micros(1);
+            let at = Timespec::try_from(at).map_err(|_| io::ErrorKind::InvalidInput)?;
+            let once = Timespec {
+                tv_sec: 0,
+                tv_nsec: 0,
+            };
+            let spec = Itimerspec {
+                it_interval: once,
+                it_value: at,
+            };
+            timerfd_settime(self.timer.get_ref(), TimerfdTimerFlags::ABSTIME, &spec)?;
+        }
+        loop {
+            let mut ready = self.timer.readable().await?;
+            if moment <= now() {
+                // Left unread, the timer stays readable until it is set anew.
+                self.set_to = None;
+                return Ok(());
+            }
+            ready.clear_ready();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_alarm_rings_when_its_moment_has_come_and_not_before() {
+        let mut alarm = Alarm::new().expect("the machine has timers");
+        for _ in 0..3 {
+            let moment = now() + Duration::from_millis(5);
+            alarm
+                .wait_until(Some(moment))
+                .await
+                .expect("the timer works");
+            assert!(now() >= moment);
+        }
+        alarm
+            .wait_until(Some(now()))
+            .await
+            .expect("a moment that has passed rings at once");
+    }
+}

@@ -1,0 +1,246 @@
+//! The receiving half of the session: which messages are being handled, which
+//! have been taken, and what the broker is still to be told about them.
+
+use std::collections::BTreeMap;
+
+use super::{Delivery, Outgoing, PacketId};
+
+/// A message that guests are working on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Receipt(u64);
+
+/// What is to be done with a message that came in.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Arrival {
+    /// New: hand it to its guests, and say with this when they have taken it.
+    New(Receipt),
+    /// Its guests are at it already, or have taken it; answer with this.
+    Duplicate(Option<Outgoing>),
+}
+
+#[derive(Debug)]
+struct Handling {
+    guests: usize,
+    /// The exchange it belongs to, unless that is gone with its session.
+    exchange: Option<Delivery>,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Exchange {
+    /// The guests are at it.
+    Handled(Receipt),
+    /// They have taken it. QoS 1: PUBACK could not be sent for want of a
+    /// connection. QoS 2: PUBREL is awaited.
+    Taken,
+}
+
+/// Messages between the broker's PUBLISH and our last word on them.
+#[derive(Debug, Default)]
+pub(super) struct Inbound {
+    handled: BTreeMap<Receipt, Handling>,
+    exchanges: BTreeMap<PacketId, Exchange>,
+    receipts: u64,
+}
+
+impl Inbound {
+    /// A message has come in that this many guests want (at least one).
+    pub(super) fn handle_publish(
+        &mut self,
+        delivery: Delivery,
+        duplicate: bool,
+        guests: usize,
+    ) -> Arrival {
+        if let Some(answer) = self.known(delivery, duplicate) {
+            return Arrival::Duplicate(answer);
+        }
+        self.receipts += 1;
+        let receipt = Receipt(self.receipts);
+        let exchange = match delivery {
+            Delivery::AtMostOnce => None,
+            Delivery::AtLeastOnce(id) | Delivery::ExactlyOnce(id) => {
+                self.exchanges.insert(id, Exchange::Handled(receipt));
+                Some(delivery)
+            }
+        };
+        self.handled.insert(receipt, Handling { guests, exchange });
+        Arrival::New(receipt)
+    }
+
+    /// What to answer at once to a message that nobody wants.
+    pub(super) fn handle_unwanted(&mut self, delivery: Delivery) -> Option<Outgoing> {
+        match delivery {
+            Delivery::AtMostOnce => None,
+            Delivery::AtLeastOnce(id) => {
+                self.exchanges.remove(&id);
+                Some(Outgoing::PubAck(id))
+            }
+            Delivery::ExactlyOnce(id) => {
+                self.exchanges.insert(id, Exchange::Taken);
+                Some(Outgoing::PubRec(id))
+            }
+        }
+    }
+
+    /// Whether this message is here already. QoS 2 goes by the packet id alone
+    /// ([MQTT-4.3.3-2]); a QoS 1 packet id may name a new message unless DUP
+    /// says that it does not.
+    fn known(&mut self, delivery: Delivery, duplicate: bool) -> Option<Option<Outgoing>> {
+        match delivery {
+            Delivery::AtMostOnce => None,
+            Delivery::AtLeastOnce(id) => match self.exchanges.get(&id)? {
+                Exchange::Handled(_) if duplicate => Some(None),
+                Exchange::Taken if duplicate => {
+                    self.exchanges.remove(&id);
+                    Some(Some(Outgoing::PubAck(id)))
+                }
+                Exchange::Handled(receipt) => {
+                    let earlier = *receipt;
+                    self.disown(earlier);
+                    None
+                }
+                Exchange::Taken => None,
+            },
+            Delivery::ExactlyOnce(id) => match self.exchanges.get(&id)? {
+                Exchange::Handled(_) => Some(None),
+                Exchange::Taken => Some(Some(Outgoing::PubRec(id))),
+            },
+        }
+    }
+
+    /// One guest has taken a message (or it was given up). The answer to the
+    /// broker, once all have; it is dropped when there is no connection, and
+    /// given when the broker sends the message again.
+    pub(super) fn handle_taken(&mut self, receipt: Receipt, is_online: bool) -> Option<Outgoing> {
+        let handling = self.handled.get_mut(&receipt)?;
+        handling.guests -= 1;
+        if handling.guests > 0 {
+            return None;
+        }
+        let exchange = self.handled.remove(&receipt)?.exchange?;
+        match exchange {
+            Delivery::AtMostOnce => None,
+            Delivery::AtLeastOnce(id) if is_online => {
+                self.exchanges.remove(&id);
+                Some(Outgoing::PubAck(id))
+            }
+            Delivery::AtLeastOnce(id) | Delivery::ExactlyOnce(id) => {
+                self.exchanges.insert(id, Exchange::Taken);
+                is_online.then_some(Outgoing::PubRec(id))
+            }
+        }
+    }
+
+    /// The broker ends a QoS 2 exchange; the answer is the same whether we know
+    /// it or not, since an earlier PUBCOMP may be lost.
+    pub(super) fn handle_pubrel(&mut self, id: PacketId) -> Outgoing {
+        if let Some(Exchange::Handled(receipt)) = self.exchanges.remove(&id) {
+            self.disown(receipt);
+        }
+        Outgoing::PubComp(id)
+    }
+
+    /// The broker has forgotten the session: its packet ids mean nothing now.
+    /// Messages that guests are at stay with them.
+    pub(super) fn handle_session_lost(&mut self) {
+        self.exchanges.clear();
+        for handling in self.handled.values_mut() {
+            handling.exchange = None;
+        }
+    }
+
+    fn disown(&mut self, receipt: Receipt) {
+        if let Some(handling) = self.handled.get_mut(&receipt) {
+            handling.exchange = None;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(id: u16) -> PacketId {
+        PacketId::new(id).expect("not zero")
+    }
+
+    #[track_caller]
+    fn arrive(
+        inbound: &mut Inbound,
+        delivery: Delivery,
+        duplicate: bool,
+        guests: usize,
+    ) -> Receipt {
+        match inbound.handle_publish(delivery, duplicate, guests) {
+            Arrival::New(receipt) => receipt,
+            Arrival::Duplicate(answer) => panic!("taken for a duplicate: {answer:?}"),
+        }
+    }
+
+    #[test]
+    fn acknowledged_when_the_last_guest_has_taken_it() {
+        let mut inbound = Inbound::default();
+        let receipt = arrive(&mut inbound, Delivery::AtLeastOnce(id(1)), false, 2);
+        assert_eq!(inbound.handle_taken(receipt, true), None);
+        assert_eq!(
+            inbound.handle_taken(receipt, true),
+            Some(Outgoing::PubAck(id(1)))
+        );
+        assert_eq!(inbound.handle_taken(receipt, true), None);
+    }
+
+    #[test]
+    fn qos_2_is_delivered_once_until_pubrel() {
+        let mut inbound = Inbound::default();
+        let delivery = Delivery::ExactlyOnce(id(5));
+        let receipt = arrive(&mut inbound, delivery, false, 1);
+        assert_eq!(
+            inbound.handle_publish(delivery, true, 1),
+            Arrival::Duplicate(None)
+        );
+        assert_eq!(
+            inbound.handle_taken(receipt, true),
+            Some(Outgoing::PubRec(id(5)))
+        );
+        let again = Arrival::Duplicate(Some(Outgoing::PubRec(id(5))));
+        assert_eq!(inbound.handle_publish(delivery, true, 1), again);
+        assert_eq!(inbound.handle_pubrel(id(5)), Outgoing::PubComp(id(5)));
+        assert_eq!(inbound.handle_pubrel(id(5)), Outgoing::PubComp(id(5)));
+        arrive(&mut inbound, delivery, false, 1);
+    }
+
+    #[test]
+    fn taken_while_offline_is_acknowledged_when_it_comes_again() {
+        let mut inbound = Inbound::default();
+        let delivery = Delivery::AtLeastOnce(id(3));
+        let receipt = arrive(&mut inbound, delivery, false, 1);
+        assert_eq!(inbound.handle_taken(receipt, false), None);
+        let acknowledged = Arrival::Duplicate(Some(Outgoing::PubAck(id(3))));
+        assert_eq!(inbound.handle_publish(delivery, true, 1), acknowledged);
+        arrive(&mut inbound, delivery, false, 1);
+    }
+
+    #[test]
+    fn a_lost_session_takes_its_packet_ids_with_it() {
+        let mut inbound = Inbound::default();
+        let old = arrive(&mut inbound, Delivery::ExactlyOnce(id(1)), false, 1);
+        inbound.handle_session_lost();
+        let new = arrive(&mut inbound, Delivery::ExactlyOnce(id(1)), false, 1);
+        assert_eq!(inbound.handle_taken(old, true), None);
+        assert_eq!(
+            inbound.handle_taken(new, true),
+            Some(Outgoing::PubRec(id(1)))
+        );
+    }
+
+    #[test]
+    fn a_reused_qos_1_id_is_a_new_message_and_acknowledged_once() {
+        let mut inbound = Inbound::default();
+        let old = arrive(&mut inbound, Delivery::AtLeastOnce(id(1)), false, 1);
+        let new = arrive(&mut inbound, Delivery::AtLeastOnce(id(1)), false, 1);
+        assert_eq!(inbound.handle_taken(old, true), None);
+        assert_eq!(
+            inbound.handle_taken(new, true),
+            Some(Outgoing::PubAck(id(1)))
+        );
+    }
+}

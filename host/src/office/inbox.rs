@@ -1,0 +1,316 @@
+//! What is to be told to one guest, and what happens when it fails.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use super::backoff::doubled;
+use super::inbound::Receipt;
+use super::{Call, Message, Outcome, Status, Ticket, Time};
+
+/// From so many messages on, the host reads no more from the broker.
+const MAX_MESSAGES: usize = 1_000;
+/// From so many bytes of messages on, the host reads no more from the broker.
+const MAX_BYTES: usize = 4 << 20;
+
+/// The pause before a message is tried again on the guest's word.
+const FIRST_RETRY: Duration = Duration::from_secs(1);
+const LONGEST_RETRY: Duration = Duration::from_secs(30);
+
+/// The pause after the second failure in a row; there is none after the first.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// Something to tell a guest other than a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Event {
+    Link(Call),
+    Outcome(Ticket, Outcome),
+}
+
+/// Something in a queue, with its place in the order of all.
+#[derive(Debug)]
+struct Numbered<T> {
+    number: u64,
+    /// How often the call with it has failed.
+    tries: u32,
+    item: T,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Running {
+    LastWill,
+    Event,
+    Message,
+}
+
+/// What an answer has ended.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The question for the last will.
+    LastWill,
+    /// An event.
+    Event(Call),
+    /// A message, with its receipt.
+    Message(Message, Receipt),
+    /// Nothing: it will be tried again, at this moment at the earliest.
+    TryAgain(Call, Time),
+}
+
+impl Ended {
+    /// The call that has ended.
+    pub(super) fn call(&self) -> Call {
+        match self {
+            Self::LastWill => Call::LastWill,
+            Self::Event(call) | Self::TryAgain(call, _) => call.clone(),
+            Self::Message(message, _) => Call::Message(message.clone()),
+        }
+    }
+}
+
+/// The calls that wait for one guest, and the one it is at.
+///
+/// Calls come in the order of what they tell, with one exception: while the
+/// guest has put a message off, events go ahead of it, since what it waits for
+/// may be among them.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    retries: u32,
+    numbers: u64,
+    events: VecDeque<Numbered<Event>>,
+    messages: VecDeque<Numbered<(Message, Receipt)>>,
+    bytes: usize,
+    wants_will: bool,
+    running: Option<Running>,
+    /// How many of the events are outcomes.
+    outcomes: usize,
+    /// Failures in a row, over all calls.
+    failures: u32,
+    /// No call before this moment.
+    paused_until: Time,
+    /// How often the message at the front was put off.
+    put_off: u32,
+    /// The message at the front waits for this moment.
+    retry_at: Option<Time>,
+    /// What the guest was last told of the connection.
+    status: Option<Status>,
+}
+
+impl Inbox {
+    /// Empty but for the news that there is no connection.
+    pub(super) fn new(retries: u32) -> Self {
+        let mut inbox = Self {
+            retries,
+            numbers: 0,
+            events: VecDeque::new(),
+            messages: VecDeque::new(),
+            bytes: 0,
+            wants_will: false,
+            running: None,
+            outcomes: 0,
+            failures: 0,
+            paused_until: Time::default(),
+            put_off: 0,
+            retry_at: None,
+            status: None,
+        };
+        inbox.push_status(Status::Offline);
+        inbox
+    }
+
+    /// Whether there is room for more messages.
+    pub(super) fn has_room(&self) -> bool {
+        self.messages.len() < MAX_MESSAGES && self.bytes < MAX_BYTES
+    }
+
+    pub(super) fn is_running(&self) -> bool {
+        self.running.is_some()
+    }
+
+    /// How many outcomes the guest has not been told.
+    pub(super) fn outcomes(&self) -> usize {
+        self.outcomes
+    }
+
+    /// Whether there is nothing to tell but messages.
+    pub(super) fn is_idle(&self) -> bool {
+        self.running.is_none() && self.events.is_empty()
+    }
+
+    /// The connection has begun or ended. Older news of it that the guest has
+    /// not heard is out of date and goes.
+    pub(super) fn push_status(&mut self, status: Status) {
+        let is_running = self.running == Some(Running::Event);
+        let mut position = 0;
+        self.events.retain(|event| {
+            let keep = (position == 0 && is_running) || matches!(event.item, Event::Outcome(..));
+            position += 1;
+            keep
+        });
+        if is_running
+            && let Some(Event::Link(Call::Connection(told))) =
+                self.events.front().map(|event| &event.item)
+        {
+            self.status = Some(*told);
+        }
+        if self.status != Some(status) {
+            self.push_event(Event::Link(Call::Connection(status)));
+        }
+    }
+
+    pub(super) fn push_subscription(&mut self, call: Call) {
+        self.push_event(Event::Link(call));
+    }
+
+    pub(super) fn push_outcome(&mut self, ticket: Ticket, outcome: Outcome) {
+        self.outcomes += 1;
+        self.push_event(Event::Outcome(ticket, outcome));
+    }
+
+    pub(super) fn push_message(&mut self, message: Message, receipt: Receipt) {
+        self.bytes += message.payload.len();
+        let number = self.number();
+        self.messages.push_back(Numbered {
+            number,
+            tries: 0,
+            item: (message, receipt),
+        });
+    }
+
+    /// The guest is to be asked for the last will, or need not be any more.
+    pub(super) fn set_wants_will(&mut self, wants_will: bool) {
+        self.wants_will = wants_will;
+    }
+
+    fn push_event(&mut self, event: Event) {
+        let number = self.number();
+        self.events.push_back(Numbered {
+            number,
+            tries: 0,
+            item: event,
+        });
+    }
+
+    fn number(&mut self) -> u64 {
+        self.numbers += 1;
+        self.numbers
+    }
+
+    /// The next call, if it is time for one. The guest is at it until
+    /// `handle_*` says otherwise.
+    pub(super) fn poll(&mut self, now: Time, takes_messages: bool) -> Option<Call> {
+        if self.running.is_some() || now < self.paused_until {
+            return None;
+        }
+        if self.wants_will {
+            self.wants_will = false;
+            self.running = Some(Running::LastWill);
+            return Some(Call::LastWill);
+        }
+        let message = self.messages.front().filter(|_| takes_messages);
+        let message = message.filter(|_| self.retry_at.is_none_or(|at| at <= now));
+        let event = self.events.front();
+        let event_is_first = match (event, message) {
+            (Some(event), Some(message)) => event.number < message.number,
+            (event, _) => event.is_some(),
+        };
+        if event_is_first {
+            self.running = Some(Running::Event);
+            return event.map(|event| event.item.to_call());
+        }
+        let message = message?.item.0.clone();
+        self.running = Some(Running::Message);
+        Some(Call::Message(message))
+    }
+
+    /// When a call is due that is not due yet.
+    pub(super) fn next_timeout(&self, takes_messages: bool) -> Option<Time> {
+        if self.running.is_some() {
+            return None;
+        }
+        if self.wants_will || !self.events.is_empty() {
+            return Some(self.paused_until);
+        }
+        self.messages.front().filter(|_| takes_messages)?;
+        Some(self.retry_at.unwrap_or_default().max(self.paused_until))
+    }
+
+    /// The call has succeeded; for a message: it was taken or rejected.
+    pub(super) fn handle_done(&mut self) -> Option<Ended> {
+        self.failures = 0;
+        self.end()
+    }
+
+    /// The guest has put the message off.
+    pub(super) fn handle_retry(&mut self, now: Time) -> Option<Ended> {
+        self.failures = 0;
+        if self.running != Some(Running::Message) {
+            return self.end();
+        }
+        self.running = None;
+        let again = now + doubled(FIRST_RETRY, self.put_off, LONGEST_RETRY);
+        self.put_off = self.put_off.saturating_add(1);
+        self.retry_at = Some(again);
+        let message = &mut self.messages.front_mut()?.item.0;
+        message.duplicate = true;
+        Some(Ended::TryAgain(Call::Message(message.clone()), again))
+    }
+
+    /// The call has failed. It is tried again, at once the first time and after
+    /// growing pauses from then on, or given up: `Err` holds what was.
+    pub(super) fn handle_failed(&mut self, now: Time) -> Option<Result<Ended, Ended>> {
+        self.failures = self.failures.saturating_add(1);
+        if self.failures > 1 {
+            self.paused_until = now + doubled(FIRST_PAUSE, self.failures - 2, LONGEST_PAUSE);
+        }
+        let (tries, call) = match self.running? {
+            Running::LastWill => return self.end().map(Err),
+            Running::Event => {
+                let event = self.events.front_mut()?;
+                event.tries += 1;
+                (event.tries, event.item.to_call())
+            }
+            Running::Message => {
+                let message = self.messages.front_mut()?;
+                message.tries += 1;
+                message.item.0.duplicate = true;
+                (message.tries, Call::Message(message.item.0.clone()))
+            }
+        };
+        if tries > self.retries {
+            return self.end().map(Err);
+        }
+        self.running = None;
+        Some(Ok(Ended::TryAgain(call, self.paused_until.max(now))))
+    }
+
+    fn end(&mut self) -> Option<Ended> {
+        match self.running.take()? {
+            Running::LastWill => Some(Ended::LastWill),
+            Running::Event => {
+                let call = self.events.pop_front()?.item.to_call();
+                match call {
+                    Call::Connection(status) => self.status = Some(status),
+                    Call::Outcome(..) => self.outcomes -= 1,
+                    _ => {}
+                }
+                Some(Ended::Event(call))
+            }
+            Running::Message => {
+                self.put_off = 0;
+                self.retry_at = None;
+                let (message, receipt) = self.messages.pop_front()?.item;
+                self.bytes -= message.payload.len();
+                Some(Ended::Message(message, receipt))
+            }
+        }
+    }
+}
+
+impl Event {
+    fn to_call(&self) -> Call {
+        match self {
+            Self::Link(call) => call.clone(),
+            Self::Outcome(ticket, outcome) => Call::Outcome(*ticket, *outcome),
+        }
+    }
+}

@@ -1,0 +1,327 @@
+//! The connection: when to make one, when to give it up.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::backoff::{Backoff, Random};
+use super::{BackoffSettings, GuestId, LastWill, Time};
+
+/// How long dialling and CONNACK may take together.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long guests may take to name the last will.
+const WILL_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Why a connection has ended, or was not made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Disconnection {
+    /// The broker has refused it, with this return code of CONNACK
+    /// ([MQTT-3.2.2.3]).
+    Refused(u8),
+    /// The broker has closed it.
+    Closed,
+    /// The network or a malformed packet has ended it: the text says how.
+    Failed(String),
+    /// There was no connection, or no CONNACK, within 20 s.
+    ConnectTimeout,
+    /// The broker has been silent for one and a half keep-alives.
+    Unresponsive,
+    /// The broker has broken a rule of the protocol.
+    Violation(&'static str),
+    /// A guest or the operator asked for a new connection.
+    Reconnect,
+    /// Expired QoS 2 letters take up the whole window; a new session frees it.
+    Clogged,
+    /// The gateway stops.
+    Shutdown,
+}
+
+impl fmt::Display for Disconnection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(code) => {
+                let reason = match code {
+                    1 => "it does not speak MQTT 3.1.1",
+                    2 => "it does not allow this client id",
+                    3 => "it is unavailable",
+                    4 => "it does not accept the user name or password",
+                    5 => "this client is not authorized",
+                    _ => "for a reason it does not name",
+                };
+                write!(
+                    f,
+                    "the broker refused the connection: {reason} (return code {code})"
+                )
+            }
+            Self::Closed => f.write_str("the broker closed the connection"),
+            Self::Failed(error) => f.write_str(error),
+            Self::ConnectTimeout => {
+                write!(
+                    f,
+                    "no answer from the broker within {} s",
+                    CONNECT_TIMEOUT.as_secs()
+                )
+            }
+            Self::Unresponsive => {
+                f.write_str("the broker has been silent for one and a half keep-alives")
+            }
+            Self::Violation(rule) => write!(f, "the broker broke a rule of MQTT: {rule}"),
+            Self::Reconnect => f.write_str("a new connection was asked for"),
+            Self::Clogged => f.write_str(
+                "expired QoS 2 letters take up the whole window, which only a new session frees",
+            ),
+            Self::Shutdown => f.write_str("the gateway stops"),
+        }
+    }
+}
+
+#[derive(Debug)]
+enum State {
+    /// No connection; the next try is due then.
+    Waiting {
+        until: Time,
+    },
+    /// Guests are asked for the last will.
+    Asking {
+        until: Time,
+        open: Vec<GuestId>,
+        wills: Vec<(GuestId, LastWill)>,
+    },
+    /// The answers are in: the gateway is to dial.
+    Ready {
+        will: Option<LastWill>,
+    },
+    /// The gateway dials, and CONNACK is awaited.
+    Connecting {
+        until: Time,
+    },
+    Online(Traffic),
+    /// No more connections.
+    Stopped,
+}
+
+/// When something last went each way ([MQTT-3.1.2-23]).
+#[derive(Debug)]
+struct Traffic {
+    sent: Time,
+    received: Time,
+    /// Whether a PINGREQ went out since something was received.
+    pinged: bool,
+}
+
+/// What the link wants done.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Ask these guests for the last will.
+    AskForWill,
+    /// Send PINGREQ.
+    Ping,
+    /// Give the connection up.
+    GiveUp(Disconnection),
+}
+
+/// The state of the connection.
+#[derive(Debug)]
+pub(super) struct Link {
+    keep_alive: Duration,
+    min_pause: Duration,
+    backoff: Backoff,
+    state: State,
+    /// When the last connection was begun.
+    begun: Option<Time>,
+    /// Whether the host does not read at the moment, so that silence says
+    /// nothing about the broker.
+    is_deaf: bool,
+}
+
+impl Link {
+    pub(super) fn new(keep_alive: Duration, backoff: BackoffSettings, first_connect: Time) -> Self {
+        Self {
+            keep_alive,
+            min_pause: backoff.min,
+            backoff: Backoff::new(backoff),
+            state: State::Waiting {
+                until: first_connect,
+            },
+            begun: None,
+            is_deaf: false,
+        }
+    }
+
+    pub(super) fn is_online(&self) -> bool {
+        matches!(self.state, State::Online(_))
+    }
+
+    /// Whether there is a connection, or one being made.
+    pub(super) fn is_up(&self) -> bool {
+        matches!(self.state, State::Online(_) | State::Connecting { .. })
+    }
+
+    pub(super) fn is_connecting(&self) -> bool {
+        matches!(self.state, State::Connecting { .. })
+    }
+
+    pub(super) fn next_timeout(&self) -> Option<Time> {
+        match &self.state {
+            State::Asking { open, .. } if open.is_empty() => Some(Time::default()),
+            State::Waiting { until } | State::Asking { until, .. } => Some(*until),
+            State::Connecting { until } => Some(*until),
+            State::Online(traffic) => {
+                let ping = self.ping_at(traffic);
+                [ping, self.give_up_at(traffic)].into_iter().flatten().min()
+            }
+            State::Ready { .. } => Some(Time::default()),
+            State::Stopped => None,
+        }
+    }
+
+    /// Keep-alive counts from what we sent; that the broker lives is only known
+    /// from what it sends.
+    fn ping_at(&self, traffic: &Traffic) -> Option<Time> {
+        if self.keep_alive.is_zero() {
+            return None;
+        }
+        let by_sent = traffic.sent + self.keep_alive;
+        if traffic.pinged {
+            return Some(by_sent);
+        }
+        Some(by_sent.min(traffic.received + self.keep_alive))
+    }
+
+    fn give_up_at(&self, traffic: &Traffic) -> Option<Time> {
+        if self.keep_alive.is_zero() || self.is_deaf {
+            return None;
+        }
+        Some(traffic.received + self.keep_alive * 3 / 2)
+    }
+
+    /// What is due at this moment. The caller does it and asks again.
+    pub(super) fn poll(&mut self, now: Time, guests_with_will: &[GuestId]) -> Option<Due> {
+        match &mut self.state {
+            State::Waiting { until } if *until <= now => {
+                if guests_with_will.is_empty() {
+                    self.state = State::Ready { will: None };
+                    return None;
+                }
+                let open = guests_with_will.to_vec();
+                self.state = State::Asking {
+                    until: now + WILL_TIMEOUT,
+                    open,
+                    wills: Vec::new(),
+                };
+                Some(Due::AskForWill)
+            }
+            State::Asking { until, open, wills } if open.is_empty() || *until <= now => {
+                let will = wills
+                    .drain(..)
+                    .min_by_key(|(guest, _)| *guest)
+                    .map(|(_, will)| will);
+                self.state = State::Ready { will };
+                None
+            }
+            State::Connecting { until } if *until <= now => {
+                Some(Due::GiveUp(Disconnection::ConnectTimeout))
+            }
+            State::Online(_) => self.poll_online(now),
+            _ => None,
+        }
+    }
+
+    fn poll_online(&mut self, now: Time) -> Option<Due> {
+        let State::Online(traffic) = &self.state else {
+            return None;
+        };
+        if self.give_up_at(traffic).is_some_and(|at| at <= now) {
+            return Some(Due::GiveUp(Disconnection::Unresponsive));
+        }
+        if self.ping_at(traffic).is_none_or(|at| at > now) {
+            return None;
+        }
+        if let State::Online(traffic) = &mut self.state {
+            traffic.pinged = true;
+            traffic.sent = now;
+        }
+        Some(Due::Ping)
+    }
+
+    /// A guest has named the last will, or has none to name.
+    pub(super) fn handle_will(&mut self, guest: GuestId, will: Option<LastWill>) {
+        if let State::Asking { open, wills, .. } = &mut self.state
+            && let Some(position) = open.iter().position(|asked| *asked == guest)
+        {
+            open.swap_remove(position);
+            wills.extend(will.map(|will| (guest, will)));
+        }
+    }
+
+    /// The time to dial has come: the guests' last will, if one was named.
+    pub(super) fn take_ready(&mut self, now: Time) -> Option<Option<LastWill>> {
+        let State::Ready { will } = &mut self.state else {
+            return None;
+        };
+        let will = will.take();
+        self.state = State::Connecting {
+            until: now + CONNECT_TIMEOUT,
+        };
+        self.begun = Some(now);
+        Some(will)
+    }
+
+    pub(super) fn handle_connected(&mut self, now: Time) {
+        self.backoff.reset();
+        self.is_deaf = false;
+        self.state = State::Online(Traffic {
+            sent: now,
+            received: now,
+            pinged: false,
+        });
+    }
+
+    pub(super) fn handle_sent(&mut self, now: Time) {
+        if let State::Online(traffic) = &mut self.state {
+            traffic.sent = now;
+        }
+    }
+
+    pub(super) fn handle_received(&mut self, now: Time) {
+        if let State::Online(traffic) = &mut self.state {
+            traffic.received = now;
+            traffic.pinged = false;
+        }
+    }
+
+    /// The host stops reading, or reads again.
+    pub(super) fn set_deaf(&mut self, now: Time, is_deaf: bool) {
+        if std::mem::replace(&mut self.is_deaf, is_deaf) && !is_deaf {
+            self.handle_received(now);
+        }
+    }
+
+    /// The connection is gone; says when the next is due.
+    pub(super) fn handle_disconnected(&mut self, now: Time, random: &mut Random) -> Option<Time> {
+        if matches!(self.state, State::Stopped) {
+            return None;
+        }
+        let until = now + self.backoff.next(random);
+        self.state = State::Waiting { until };
+        Some(until)
+    }
+
+    /// Makes the next connection due at once, though not within the shortest
+    /// pause after the last one was begun.
+    pub(super) fn hurry(&mut self, now: Time) -> Option<Time> {
+        let State::Waiting { until } = &mut self.state else {
+            return None;
+        };
+        let earliest = self
+            .begun
+            .map_or(now, |begun| now.max(begun + self.min_pause));
+        *until = earliest.min(*until);
+        Some(*until)
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.state = State::Stopped;
+    }
+}

@@ -1,0 +1,131 @@
+//! What happens in the post office, told to whoever writes the log.
+
+use std::sync::Arc;
+
+use super::{Call, Disconnection, GuestId, Outcome, Qos, Ticket, Time};
+
+/// Something worth a line in a log. No payloads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// A session with the broker has begun.
+    Online {
+        /// Whether the broker still had it.
+        session_present: bool,
+    },
+    /// A connection has ended, or could not be made.
+    Offline {
+        /// Why.
+        reason: Disconnection,
+        /// When the next try is due; none when there will be none.
+        next_try: Option<Time>,
+    },
+    /// The broker has granted a subscription.
+    Subscribed {
+        /// Its filter.
+        filter: Arc<str>,
+        /// The quality of service granted.
+        qos: Qos,
+    },
+    /// The broker has refused a subscription.
+    SubscriptionRefused {
+        /// Its filter.
+        filter: Arc<str>,
+        /// When it is tried again.
+        next_try: Time,
+    },
+    /// A message has come in.
+    Received {
+        /// Its topic.
+        topic: Arc<str>,
+        /// Whom it goes to.
+        guests: Vec<GuestId>,
+    },
+    /// A message has come in that no guest subscribes to.
+    Unrouted {
+        /// Its topic.
+        topic: Arc<str>,
+    },
+    /// A message has come in that is larger than the gateway takes. It is
+    /// acknowledged and gone.
+    TooLarge {
+        /// Its topic.
+        topic: Arc<str>,
+        /// Its size in bytes.
+        size: usize,
+    },
+    /// The broker has sent a packet that answers nothing.
+    Unexpected {
+        /// What it was.
+        packet: &'static str,
+    },
+    /// A letter is on the work list.
+    Accepted {
+        /// Who sent it.
+        guest: GuestId,
+        /// Its number.
+        ticket: Ticket,
+        /// Its topic.
+        topic: Arc<str>,
+    },
+    /// A letter goes out to the broker.
+    Sent {
+        /// Its number.
+        ticket: Ticket,
+    },
+    /// A letter has its outcome.
+    Outcome {
+        /// Who sent it.
+        guest: GuestId,
+        /// Its number.
+        ticket: Ticket,
+        /// What became of it.
+        outcome: Outcome,
+    },
+    /// A guest has rejected a message, which is acknowledged all the same.
+    Rejected {
+        /// Who.
+        guest: GuestId,
+        /// The topic of the message.
+        topic: Arc<str>,
+        /// The guest's reason.
+        reason: String,
+    },
+    /// A guest has put a message off.
+    PutOff {
+        /// Who.
+        guest: GuestId,
+        /// The topic of the message.
+        topic: Arc<str>,
+        /// The guest's reason.
+        reason: String,
+        /// When it is called with it again.
+        next_try: Time,
+    },
+    /// A call of a guest has failed and will be made again.
+    Failed {
+        /// Who.
+        guest: GuestId,
+        /// What it was called with.
+        call: Call,
+        /// How it failed.
+        error: String,
+        /// When it is called with it again.
+        next_try: Time,
+    },
+    /// A call of a guest has failed for the last time.
+    GivenUp {
+        /// Who.
+        guest: GuestId,
+        /// What it was called with.
+        call: Call,
+        /// How it failed.
+        error: String,
+    },
+    /// A guest has named a last will that cannot be sent.
+    InvalidWill {
+        /// Who.
+        guest: GuestId,
+        /// What is wrong with it.
+        error: String,
+    },
+}

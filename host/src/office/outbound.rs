@@ -1,0 +1,366 @@
+//! The sending half of the session: letters in flight, QoS 1 and QoS 2.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::packet_ids::PacketIds;
+use super::work_list::{Entry, Key, WorkList};
+use super::{Delivery, Outgoing, PacketId, Publish, Qos, Ticket, Time};
+
+/// How many QoS 1 letters may be in flight.
+pub const QOS1_WINDOW: usize = 100;
+/// How many QoS 2 letters may be in flight: mosquitto cuts a client off at the
+/// 21st open exchange.
+pub const QOS2_WINDOW: usize = 20;
+
+/// One exchange with the broker. It can outlive its letter: an id is free only
+/// when the broker has said so.
+#[derive(Debug)]
+struct Flight {
+    /// Its letter, until that has its outcome.
+    letter: Option<Key>,
+    /// Nothing that makes the broker deliver is sent from this moment on.
+    deadline: Time,
+    stage: Stage,
+    /// Whether the deadline passed before the exchange was over.
+    is_overdue: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// QoS 1: PUBLISH sent, PUBACK awaited.
+    Published1,
+    /// QoS 2: PUBLISH sent, PUBREC awaited.
+    Published2,
+    /// QoS 2: PUBREC received; the broker delivers when it gets PUBREL.
+    Received,
+    /// QoS 2: PUBREL sent, PUBCOMP awaited.
+    Released,
+    /// QoS 2: the deadline passed before PUBREL, which is never sent. The id
+    /// stays taken until the broker forgets the session.
+    Abandoned,
+}
+
+/// What an acknowledgement led to.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Acked {
+    /// The letter is delivered.
+    Delivered(Key),
+    /// Nothing to report: a first half, a duplicate, or a letter that had its
+    /// outcome before.
+    Nothing,
+    /// The broker has acknowledged something that was never sent to it.
+    Unknown,
+}
+
+/// A packet to write, with the moment after which it must not be on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dispatch {
+    /// The packet.
+    pub packet: Outgoing,
+    /// When what it carries expires; none for what never does.
+    pub expires: Option<Time>,
+}
+
+/// What comes next on the way out.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// A packet; a PUBLISH with the letter it carries.
+    Send(Dispatch, Option<Sent>),
+    /// The letter at this place is larger than the broker takes.
+    TooLarge(Key),
+}
+
+/// A letter as it goes out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Sent {
+    pub(super) key: Key,
+    pub(super) ticket: Ticket,
+    /// Whether it leaves the work list with this.
+    pub(super) is_final: bool,
+}
+
+/// How many exchanges of one quality of service are open.
+#[derive(Debug, Default)]
+struct Window {
+    open: usize,
+    overdue: usize,
+}
+
+/// The letters in flight.
+#[derive(Debug, Default)]
+pub(super) struct Outbound {
+    flights: BTreeMap<PacketId, Flight>,
+    qos1: Window,
+    qos2: Window,
+    /// PUBRELs to send, in the order of their PUBRECs ([MQTT-4.6.0-4]).
+    releases: VecDeque<PacketId>,
+}
+
+impl Outbound {
+    /// Whether exchanges of expired letters fill a window, so that nothing more
+    /// can be sent: only a new connection helps.
+    pub(super) fn is_clogged(&self) -> bool {
+        self.qos1.overdue >= QOS1_WINDOW || self.needs_new_session()
+    }
+
+    /// Whether a new connection must also be a new session.
+    pub(super) fn needs_new_session(&self) -> bool {
+        self.qos2.overdue >= QOS2_WINDOW
+    }
+
+    /// The next packet, with nothing expired in it. `now` must be the moment of
+    /// writing, and the work list free of expired letters.
+    pub(super) fn poll(
+        &mut self,
+        now: Time,
+        list: &mut WorkList,
+        ids: &mut PacketIds,
+        max_packet_size: usize,
+    ) -> Option<Next> {
+        if let Some(release) = self.poll_release(now) {
+            return Some(Next::Send(release, None));
+        }
+        let (qos1_is_open, qos2_is_open) =
+            (self.qos1.open < QOS1_WINDOW, self.qos2.open < QOS2_WINDOW);
+        let key = list.next_unsent(|entry| match entry.qos {
+            _ if entry.packet_id.is_some() => true,
+            Qos::AtMostOnce => true,
+            Qos::AtLeastOnce => qos1_is_open,
+            Qos::ExactlyOnce => qos2_is_open,
+        })?;
+        let entry = list.get_mut(key)?;
+        if super::packet::publish_size(&entry.topic, entry.payload.len(), entry.qos)
+            > max_packet_size
+        {
+            return Some(Next::TooLarge(key));
+        }
+        let packet = match entry.packet_id {
+            Some(id) => self.resend(id, entry)?,
+            None => Outgoing::Publish(self.publish(key, entry, ids)?),
+        };
+        let sent = Sent {
+            key,
+            ticket: entry.ticket,
+            is_final: entry.qos == Qos::AtMostOnce,
+        };
+        Some(Next::Send(
+            Dispatch {
+                packet,
+                expires: Some(entry.deadline),
+            },
+            Some(sent),
+        ))
+    }
+
+    fn poll_release(&mut self, now: Time) -> Option<Dispatch> {
+        while let Some(id) = self.releases.pop_front() {
+            let Some(flight) = self.flights.get_mut(&id) else {
+                continue;
+            };
+            if flight.deadline <= now {
+                flight.abandon(&mut self.qos2);
+            } else {
+                flight.stage = Stage::Released;
+                let expires = Some(flight.deadline);
+                return Some(Dispatch {
+                    packet: Outgoing::PubRel(id),
+                    expires,
+                });
+            }
+        }
+        None
+    }
+
+    /// The first PUBLISH of a letter on this session.
+    fn publish(&mut self, key: Key, entry: &mut Entry, ids: &mut PacketIds) -> Option<Publish> {
+        let delivery = match entry.qos {
+            Qos::AtMostOnce => Delivery::AtMostOnce,
+            Qos::AtLeastOnce => {
+                self.qos1.open += 1;
+                Delivery::AtLeastOnce(self.take_off(key, entry, ids, Stage::Published1)?)
+            }
+            Qos::ExactlyOnce => {
+                self.qos2.open += 1;
+                Delivery::ExactlyOnce(self.take_off(key, entry, ids, Stage::Published2)?)
+            }
+        };
+        Some(to_publish(entry, delivery, false))
+    }
+
+    fn take_off(
+        &mut self,
+        key: Key,
+        entry: &mut Entry,
+        ids: &mut PacketIds,
+        stage: Stage,
+    ) -> Option<PacketId> {
+        let id = ids.allocate()?;
+        entry.packet_id = Some(id);
+        self.flights.insert(
+            id,
+            Flight {
+                letter: Some(key),
+                deadline: entry.deadline,
+                stage,
+                is_overdue: false,
+            },
+        );
+        Some(id)
+    }
+
+    /// A letter that is in flight on a session that the broker has kept: the
+    /// exchange goes on where it was, under the same id ([MQTT-4.4.0-1]).
+    fn resend(&mut self, id: PacketId, entry: &Entry) -> Option<Outgoing> {
+        let flight = self.flights.get_mut(&id)?;
+        match flight.stage {
+            Stage::Published1 => Some(Outgoing::Publish(to_publish(
+                entry,
+                Delivery::AtLeastOnce(id),
+                true,
+            ))),
+            Stage::Published2 => Some(Outgoing::Publish(to_publish(
+                entry,
+                Delivery::ExactlyOnce(id),
+                true,
+            ))),
+            Stage::Received | Stage::Released => {
+                flight.stage = Stage::Released;
+                Some(Outgoing::PubRel(id))
+            }
+            Stage::Abandoned => None,
+        }
+    }
+
+    pub(super) fn handle_puback(&mut self, id: PacketId, ids: &mut PacketIds) -> Acked {
+        match self.flights.get(&id) {
+            Some(Flight {
+                stage: Stage::Published1,
+                ..
+            }) => self.land(id, ids),
+            _ => Acked::Unknown,
+        }
+    }
+
+    pub(super) fn handle_pubrec(&mut self, id: PacketId) -> Acked {
+        let Some(flight) = self.flights.get_mut(&id) else {
+            return Acked::Unknown;
+        };
+        match flight.stage {
+            Stage::Published2 => {
+                flight.stage = Stage::Received;
+                self.releases.push_back(id);
+                Acked::Nothing
+            }
+            // A duplicate; its PUBREL is on its way or never goes.
+            Stage::Received | Stage::Released | Stage::Abandoned => Acked::Nothing,
+            Stage::Published1 => Acked::Unknown,
+        }
+    }
+
+    pub(super) fn handle_pubcomp(&mut self, id: PacketId, ids: &mut PacketIds) -> Acked {
+        match self.flights.get(&id) {
+            Some(Flight {
+                stage: Stage::Released,
+                ..
+            }) => self.land(id, ids),
+            _ => Acked::Unknown,
+        }
+    }
+
+    /// The exchange is over.
+    fn land(&mut self, id: PacketId, ids: &mut PacketIds) -> Acked {
+        let Some(flight) = self.flights.remove(&id) else {
+            return Acked::Unknown;
+        };
+        ids.release(id);
+        let window = match flight.stage {
+            Stage::Published1 => &mut self.qos1,
+            _ => &mut self.qos2,
+        };
+        window.open -= 1;
+        window.overdue -= usize::from(flight.is_overdue);
+        flight.letter.map_or(Acked::Nothing, Acked::Delivered)
+    }
+
+    /// A letter has given its place up while its exchange goes on.
+    pub(super) fn forget_letter(&mut self, id: PacketId) {
+        if let Some(flight) = self.flights.get_mut(&id) {
+            flight.letter = None;
+        }
+    }
+
+    /// A letter has expired before its exchange is over. A QoS 2 exchange ends
+    /// where it is unless the broker was told to deliver while there was time.
+    pub(super) fn handle_expired(&mut self, id: PacketId) {
+        let Some(flight) = self.flights.get_mut(&id) else {
+            return;
+        };
+        flight.letter = None;
+        match flight.stage {
+            Stage::Published1 => flight.mark_overdue(&mut self.qos1),
+            Stage::Released => flight.mark_overdue(&mut self.qos2),
+            Stage::Published2 | Stage::Received | Stage::Abandoned => {
+                flight.abandon(&mut self.qos2);
+            }
+        }
+    }
+
+    /// The broker has kept the session: exchanges go on under their ids. Of
+    /// those without a letter, QoS 1 needs no more and its id is free; QoS 2 is
+    /// abandoned unless PUBREL can be sent again in time.
+    pub(super) fn handle_session_kept(&mut self, now: Time, ids: &mut PacketIds) {
+        self.releases.clear();
+        let mut landed = Vec::new();
+        for (id, flight) in &mut self.flights {
+            if flight.letter.is_some() {
+                continue;
+            }
+            match flight.stage {
+                Stage::Published1 => landed.push(*id),
+                Stage::Received | Stage::Released if now < flight.deadline => {
+                    self.releases.push_back(*id);
+                }
+                Stage::Abandoned => {}
+                Stage::Published2 | Stage::Received | Stage::Released => {
+                    flight.abandon(&mut self.qos2);
+                }
+            }
+        }
+        for id in landed {
+            self.land(id, ids);
+        }
+    }
+
+    /// The broker knows nothing of us: every id is free, every letter unsent.
+    pub(super) fn handle_session_lost(&mut self, list: &mut WorkList, ids: &mut PacketIds) {
+        for (id, flight) in std::mem::take(self).flights {
+            ids.release(id);
+            if let Some(entry) = flight.letter.and_then(|key| list.get_mut(key)) {
+                entry.packet_id = None;
+            }
+        }
+    }
+}
+
+impl Flight {
+    fn mark_overdue(&mut self, window: &mut Window) {
+        if !std::mem::replace(&mut self.is_overdue, true) {
+            window.overdue += 1;
+        }
+    }
+
+    fn abandon(&mut self, window: &mut Window) {
+        self.mark_overdue(window);
+        self.stage = Stage::Abandoned;
+    }
+}
+
+fn to_publish(entry: &Entry, delivery: Delivery, duplicate: bool) -> Publish {
+    Publish {
+        topic: entry.topic.clone(),
+        payload: entry.payload.clone(),
+        delivery,
+        retain: entry.retain,
+        duplicate,
+    }
+}

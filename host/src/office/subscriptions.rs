@@ -1,0 +1,188 @@
+//! Static subscriptions: made on every connect, tried again when refused.
+
+use std::sync::Arc;
+
+use super::backoff::{Backoff, Random};
+use super::packet_ids::PacketIds;
+use super::{BackoffSettings, GuestId, GuestSettings, Outgoing, PacketId, Qos, Time, topic};
+
+/// How many filters go into one SUBSCRIBE.
+const FILTERS_A_PACKET: usize = 32;
+
+#[derive(Debug)]
+enum State {
+    /// To be sent, at this moment or later.
+    Wanted(Time),
+    /// Sent under this id; SUBACK awaited.
+    Sent(PacketId),
+    Granted,
+}
+
+/// One filter, with all guests that want it.
+#[derive(Debug)]
+struct Subscription {
+    filter: Arc<str>,
+    qos: Qos,
+    guests: Vec<GuestId>,
+    state: State,
+    backoff: Backoff,
+    /// What the guests were told on this connection.
+    told: Option<bool>,
+}
+
+/// What the broker made of one filter.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Verdict {
+    pub(super) filter: Arc<str>,
+    /// The quality of service granted, or when the next try is due.
+    pub(super) result: Result<Qos, Time>,
+    /// Who is to be told, if it is news.
+    pub(super) tell: Vec<GuestId>,
+}
+
+/// A SUBACK without one return code for each filter ([MQTT-3.8.4-5]).
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct WrongCount;
+
+/// All filters of all guests.
+#[derive(Debug)]
+pub(super) struct Subscriptions {
+    all: Vec<Subscription>,
+}
+
+impl Subscriptions {
+    /// Guests that want the same filter share a subscription, made with the
+    /// highest quality of service that one of them wants.
+    pub(super) fn new(guests: &[GuestSettings], backoff: BackoffSettings) -> Self {
+        let mut all: Vec<Subscription> = Vec::new();
+        for (index, guest) in (0..).zip(guests) {
+            for (filter, qos) in &guest.subscriptions {
+                let position = all.iter().position(|known| known.filter == *filter);
+                let position = position.unwrap_or_else(|| {
+                    all.push(Subscription {
+                        filter: filter.clone(),
+                        qos: *qos,
+                        guests: Vec::new(),
+                        state: State::Wanted(Time::default()),
+                        backoff: Backoff::new(backoff),
+                        told: None,
+                    });
+                    all.len() - 1
+                });
+                let subscription = &mut all[position];
+                subscription.qos = subscription.qos.max(*qos);
+                subscription.guests.push(GuestId(index));
+            }
+        }
+        Self { all }
+    }
+
+    /// Every guest with a filter that matches, each once.
+    pub(super) fn route(&self, name: &str) -> Vec<GuestId> {
+        let mut guests = Vec::new();
+        for subscription in &self.all {
+            if topic::matches(&subscription.filter, name) {
+                for guest in &subscription.guests {
+                    if !guests.contains(guest) {
+                        guests.push(*guest);
+                    }
+                }
+            }
+        }
+        guests
+    }
+
+    /// A new connection: everything is to be subscribed to again.
+    pub(super) fn handle_connected(&mut self, now: Time, ids: &mut PacketIds) {
+        for subscription in &mut self.all {
+            if let State::Sent(id) = subscription.state {
+                ids.release(id);
+            }
+            subscription.state = State::Wanted(now);
+            subscription.told = None;
+            subscription.backoff.reset();
+        }
+    }
+
+    /// The next SUBSCRIBE that is due.
+    pub(super) fn poll(&mut self, now: Time, ids: &mut PacketIds) -> Option<Outgoing> {
+        let is_due = |subscription: &&mut Subscription| matches!(subscription.state, State::Wanted(at) if at <= now);
+        let mut due = self
+            .all
+            .iter_mut()
+            .filter(is_due)
+            .take(FILTERS_A_PACKET)
+            .peekable();
+        due.peek()?;
+        let id = ids.allocate()?;
+        let filters = due
+            .map(|subscription| {
+                subscription.state = State::Sent(id);
+                (subscription.filter.clone(), subscription.qos)
+            })
+            .collect();
+        Some(Outgoing::Subscribe { id, filters })
+    }
+
+    /// When the next refused filter is to be tried again.
+    pub(super) fn next_timeout(&self) -> Option<Time> {
+        let wanted = self
+            .all
+            .iter()
+            .filter_map(|subscription| match subscription.state {
+                State::Wanted(at) => Some(at),
+                _ => None,
+            });
+        wanted.min()
+    }
+
+    /// What the broker made of each filter; none at all when nothing was asked
+    /// under this id, an error when there are not as many answers as questions.
+    pub(super) fn handle_suback(
+        &mut self,
+        now: Time,
+        id: PacketId,
+        granted: &[Option<Qos>],
+        ids: &mut PacketIds,
+        random: &mut Random,
+    ) -> Result<Vec<Verdict>, WrongCount> {
+        let is_asked = |subscription: &&mut Subscription| matches!(subscription.state, State::Sent(sent) if sent == id);
+        let mut asked: Vec<_> = self.all.iter_mut().filter(is_asked).collect();
+        if asked.is_empty() {
+            return Ok(Vec::new());
+        }
+        if asked.len() != granted.len() {
+            return Err(WrongCount);
+        }
+        ids.release(id);
+        let verdicts = asked
+            .iter_mut()
+            .zip(granted)
+            .map(|(subscription, granted)| {
+                let result = match granted {
+                    Some(qos) => {
+                        subscription.state = State::Granted;
+                        Ok(*qos)
+                    }
+                    None => {
+                        let again = now + subscription.backoff.next(random);
+                        subscription.state = State::Wanted(again);
+                        Err(again)
+                    }
+                };
+                let is_news =
+                    subscription.told.replace(granted.is_some()) != Some(granted.is_some());
+                let tell = if is_news {
+                    subscription.guests.clone()
+                } else {
+                    Vec::new()
+                };
+                Verdict {
+                    filter: subscription.filter.clone(),
+                    result,
+                    tell,
+                }
+            });
+        Ok(verdicts.collect())
+    }
+}

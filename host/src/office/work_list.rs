@@ -1,0 +1,362 @@
+//! The work list: every letter that has no outcome yet, in one list a guest.
+//!
+//! Letters stay in their list, in the order they came, from being posted to
+//! their outcome. Those that have been sent on the current connection are the
+//! front part of it; a cursor marks the first that has not. Going back to the
+//! beginning after a reconnect is setting the cursor to the front.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::deadlines::{Deadline, Deadlines};
+use super::{GuestId, Letter, PacketId, Payload, Qos, Ticket, Time};
+
+/// Where a letter lies. Valid until the letter is removed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Key(u32);
+
+/// "No key", in a quarter of the space of an `Option<Key>` pair.
+const NONE: u32 = u32::MAX;
+
+/// A letter in the work list.
+#[derive(Debug)]
+pub(super) struct Entry {
+    pub(super) ticket: Ticket,
+    pub(super) topic: Arc<str>,
+    pub(super) payload: Payload,
+    pub(super) deadline: Time,
+    pub(super) guest: GuestId,
+    pub(super) qos: Qos,
+    pub(super) retain: bool,
+    /// The packet id of its exchange, while it has one.
+    pub(super) packet_id: Option<PacketId>,
+    previous: u32,
+    next: u32,
+}
+
+#[derive(Debug)]
+enum Slot {
+    Taken(Entry),
+    Free { next: u32 },
+}
+
+#[derive(Debug)]
+struct List {
+    first: u32,
+    last: u32,
+    /// The first letter that has not been sent on this connection.
+    unsent: u32,
+    len: usize,
+    /// Whether the guest stands in `turns`.
+    has_turn: bool,
+}
+
+/// All letters without an outcome.
+#[derive(Debug)]
+pub(super) struct WorkList {
+    slots: Vec<Slot>,
+    free: u32,
+    len: usize,
+    lists: Vec<List>,
+    /// Guests that may have unsent letters. They take turns, a letter each, so
+    /// that one guest's backlog does not delay another's letter.
+    turns: VecDeque<GuestId>,
+    deadlines: Deadlines,
+}
+
+impl WorkList {
+    pub(super) fn new(guests: usize) -> Self {
+        let list = || List {
+            first: NONE,
+            last: NONE,
+            unsent: NONE,
+            len: 0,
+            has_turn: false,
+        };
+        Self {
+            slots: Vec::new(),
+            free: NONE,
+            len: 0,
+            lists: std::iter::repeat_with(list).take(guests).collect(),
+            turns: VecDeque::with_capacity(guests),
+            deadlines: Deadlines::default(),
+        }
+    }
+
+    /// How many letters there are.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// How many letters of one guest there are.
+    pub(super) fn len_of(&self, guest: GuestId) -> usize {
+        self.lists[guest.index()].len
+    }
+
+    pub(super) fn get(&self, key: Key) -> Option<&Entry> {
+        match self.slots.get(key.0 as usize) {
+            Some(Slot::Taken(entry)) => Some(entry),
+            _ => None,
+        }
+    }
+
+    pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Entry> {
+        match self.slots.get_mut(key.0 as usize) {
+            Some(Slot::Taken(entry)) => Some(entry),
+            _ => None,
+        }
+    }
+
+    /// The letter of a guest that has been there for longest.
+    pub(super) fn oldest(&self, guest: GuestId) -> Option<Key> {
+        some_key(self.lists[guest.index()].first)
+    }
+
+    /// Puts a letter behind all others of its guest.
+    pub(super) fn push(&mut self, guest: GuestId, letter: Letter, deadline: Time) {
+        let list = &mut self.lists[guest.index()];
+        let entry = Entry {
+            ticket: letter.ticket,
+            topic: letter.topic,
+            payload: letter.payload,
+            deadline,
+            guest,
+            qos: letter.qos,
+            retain: letter.retain,
+            packet_id: None,
+            previous: list.last,
+            next: NONE,
+        };
+        let slot = if self.free == NONE {
+            let slot = u32::try_from(self.slots.len()).expect("lists are bounded far below 2^32");
+            self.slots.push(Slot::Taken(entry));
+            slot
+        } else {
+            let slot = self.free;
+            let place = &mut self.slots[slot as usize];
+            if let Slot::Free { next } = place {
+                self.free = *next;
+            }
+            *place = Slot::Taken(entry);
+            slot
+        };
+        let previous = std::mem::replace(&mut list.last, slot);
+        if list.first == NONE {
+            list.first = slot;
+        }
+        if list.unsent == NONE {
+            list.unsent = slot;
+        }
+        list.len += 1;
+        self.len += 1;
+        if let Some(previous) = some_key(previous).and_then(|key| self.get_mut(key)) {
+            previous.next = slot;
+        }
+        self.give_turn(guest);
+        self.deadlines.push(Deadline {
+            at: deadline,
+            ticket: letter.ticket,
+            slot,
+        });
+    }
+
+    /// Takes a letter out, wherever it is in its list.
+    pub(super) fn remove(&mut self, key: Key) -> Option<Entry> {
+        self.get(key)?;
+        let free = Slot::Free { next: self.free };
+        let Slot::Taken(entry) = std::mem::replace(&mut self.slots[key.0 as usize], free) else {
+            return None;
+        };
+        self.free = key.0;
+        self.len -= 1;
+        let list = &mut self.lists[entry.guest.index()];
+        list.len -= 1;
+        if list.first == key.0 {
+            list.first = entry.next;
+        }
+        if list.last == key.0 {
+            list.last = entry.previous;
+        }
+        if list.unsent == key.0 {
+            list.unsent = entry.next;
+        }
+        if let Some(previous) = some_key(entry.previous).and_then(|key| self.get_mut(key)) {
+            previous.next = entry.next;
+        }
+        if let Some(next) = some_key(entry.next).and_then(|key| self.get_mut(key)) {
+            next.previous = entry.previous;
+        }
+        let slots = &self.slots;
+        self.deadlines
+            .tidy(self.len, |deadline| is_alive(slots, deadline));
+        Some(entry)
+    }
+
+    /// The letter to send next that `may_go`, and moves past it. Guests take
+    /// turns; a letter that may not go holds back those behind it in its list.
+    pub(super) fn next_unsent(&mut self, may_go: impl Fn(&Entry) -> bool) -> Option<Key> {
+        for _ in 0..self.turns.len() {
+            let guest = self.turns.pop_front()?;
+            let Some(key) = some_key(self.lists[guest.index()].unsent) else {
+                self.lists[guest.index()].has_turn = false;
+                continue;
+            };
+            self.turns.push_back(guest);
+            let Some(entry) = self.get(key) else { continue };
+            if may_go(entry) {
+                let next = entry.next;
+                self.lists[guest.index()].unsent = next;
+                return Some(key);
+            }
+        }
+        None
+    }
+
+    /// Makes every letter unsent again, in its old order.
+    pub(super) fn rewind(&mut self) {
+        for index in 0..self.lists.len() {
+            let list = &mut self.lists[index];
+            list.unsent = list.first;
+            if list.first != NONE {
+                self.give_turn(GuestId(u16::try_from(index).unwrap_or(u16::MAX)));
+            }
+        }
+    }
+
+    /// A letter whose deadline is not after `now`.
+    pub(super) fn due(&mut self, now: Time) -> Option<Key> {
+        let slots = &self.slots;
+        let deadline = self.deadlines.peek(|deadline| is_alive(slots, deadline))?;
+        (deadline.at <= now).then_some(Key(deadline.slot))
+    }
+
+    /// When the next letter expires.
+    pub(super) fn next_deadline(&mut self) -> Option<Time> {
+        let slots = &self.slots;
+        let deadline = self.deadlines.peek(|deadline| is_alive(slots, deadline))?;
+        Some(deadline.at)
+    }
+
+    fn give_turn(&mut self, guest: GuestId) {
+        if !std::mem::replace(&mut self.lists[guest.index()].has_turn, true) {
+            self.turns.push_back(guest);
+        }
+    }
+}
+
+fn some_key(slot: u32) -> Option<Key> {
+    (slot != NONE).then_some(Key(slot))
+}
+
+fn is_alive(slots: &[Slot], deadline: &Deadline) -> bool {
+    matches!(slots.get(deadline.slot as usize), Some(Slot::Taken(entry)) if entry.ticket == deadline.ticket)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn letter(ticket: u64) -> Letter {
+        Letter {
+            ticket: Ticket(ticket),
+            topic: "t".into(),
+            payload: Payload::new([]),
+            qos: Qos::AtLeastOnce,
+            retain: false,
+            ttl: Duration::from_secs(1),
+        }
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Push { guest: u16, deadline: u64 },
+        Send,
+        RemoveNth(usize),
+        Rewind,
+        Expire { now: u64 },
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0..3_u16, 0..1000_u64).prop_map(|(guest, deadline)| Step::Push { guest, deadline }),
+            3 => Just(Step::Send),
+            2 => (0..20_usize).prop_map(Step::RemoveNth),
+            1 => Just(Step::Rewind),
+            1 => (0..1000_u64).prop_map(|now| Step::Expire { now }),
+        ]
+    }
+
+    /// The same list, as naive as can be.
+    #[derive(Default)]
+    struct Model {
+        letters: Vec<(u16, u64, u64, bool)>,
+    }
+
+    proptest! {
+        #[test]
+        fn behaves_like_a_naive_list(steps in prop::collection::vec(step(), 0..200)) {
+            let mut list = WorkList::new(3);
+            let mut model = Model::default();
+            let mut keys = std::collections::BTreeMap::new();
+            let mut tickets = 0;
+            for step in steps {
+                match step {
+                    Step::Push { guest, deadline } => {
+                        tickets += 1;
+                        list.push(GuestId(guest), letter(tickets), Time::from_millis(deadline));
+                        let slot = (0..list.slots.len() as u32).find(|slot| {
+                            list.get(Key(*slot)).is_some_and(|entry| entry.ticket == Ticket(tickets))
+                        });
+                        keys.insert(tickets, Key(slot.expect("just pushed")));
+                        model.letters.push((guest, tickets, deadline, false));
+                    }
+                    Step::Send => {
+                        let sent = list.next_unsent(|_| true).map(|key| list.get(key).expect("live").ticket.0);
+                        let Some(ticket) = sent else {
+                            prop_assert!(model.letters.iter().all(|letter| letter.3));
+                            continue;
+                        };
+                        let at = model.letters.iter().position(|letter| letter.1 == ticket).expect("known");
+                        let guest = model.letters[at].0;
+                        let first = model.letters.iter().position(|letter| letter.0 == guest && !letter.3);
+                        prop_assert_eq!(first, Some(at), "first in, first out");
+                        model.letters[at].3 = true;
+                    }
+                    Step::RemoveNth(n) => {
+                        if n < model.letters.len() {
+                            let (_, ticket, ..) = model.letters.remove(n);
+                            let entry = list.remove(keys[&ticket]).expect("live");
+                            prop_assert_eq!(entry.ticket, Ticket(ticket));
+                        }
+                    }
+                    Step::Rewind => {
+                        list.rewind();
+                        model.letters.iter_mut().for_each(|letter| letter.3 = false);
+                    }
+                    Step::Expire { now } => {
+                        while let Some(key) = list.due(Time::from_millis(now)) {
+                            let entry = list.remove(key).expect("due letters are live");
+                            let at = model.letters.iter().position(|letter| letter.1 == entry.ticket.0);
+                            let gone = model.letters.remove(at.expect("known"));
+                            prop_assert!(gone.2 <= now);
+                        }
+                        prop_assert!(model.letters.iter().all(|letter| letter.2 > now));
+                    }
+                }
+                prop_assert_eq!(list.len(), model.letters.len());
+                let next = model.letters.iter().map(|letter| letter.2).min();
+                prop_assert_eq!(list.next_deadline(), next.map(Time::from_millis));
+                for guest in 0..3 {
+                    let of = model.letters.iter().filter(|letter| letter.0 == guest);
+                    prop_assert_eq!(list.len_of(GuestId(guest)), of.clone().count());
+                    let oldest = list.oldest(GuestId(guest)).map(|key| list.get(key).expect("live").ticket.0);
+                    prop_assert_eq!(oldest, of.map(|letter| letter.1).next());
+                }
+            }
+        }
+    }
+}
