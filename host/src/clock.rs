@@ -37,7 +37,7 @@ impl Alarm {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer = timerfd_create(TimerfdClockId::Boottime, flags)?;
         Ok(Self {
-            timer: AsyncFd::new(timer)?,
+            timer: AsyncFd::register(timer)?,
             set_to: None,
         })
     }

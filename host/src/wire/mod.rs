@@ -18,7 +18,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 pub use dial::{Address, dial};
@@ -193,6 +193,22 @@ impl Wire {
         self.write_by = None;
         self.guard.handle_written();
         Poll::Ready(Ok(()))
+    }
+
+    /// Ends the session in good order: writes what is left and DISCONNECT, and
+    /// waits for the broker to close.
+    pub async fn finish(mut self) -> io::Result<()> {
+        if v4::encode(Outgoing::Disconnect, &mut self.output).is_err() {
+            return Ok(());
+        }
+        self.stream.write_all(&self.output).await?;
+        self.stream.shutdown().await?;
+        // Closing with bytes unread would reset the connection, and the broker
+        // might never see the DISCONNECT.
+        while self.stream.read_buf(&mut self.input).await? > 0 {
+            self.input.clear();
+        }
+        Ok(())
     }
 
     /// Ends the session in good order if that is possible without waiting, and

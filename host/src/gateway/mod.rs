@@ -1,0 +1,242 @@
+//! The gateway: the one loop that joins post office, wire and guests.
+//!
+//! Each turn of the loop takes in what was read, has guests called, writes what
+//! the post office wants written, and then waits for whatever comes first: the
+//! network, a guest, the clock, or the end. All decisions are the post
+//! office's.
+//!
+//! Guests are called in the loop itself, which costs no hop between threads. A
+//! call that is not over within one tick of the guests' clock goes on elsewhere,
+//! so that a slow guest holds up the loop for a moment and no more; a guest that
+//! was slow is called elsewhere from the start.
+
+mod connection;
+mod log;
+mod residents;
+
+use std::future::{Future, ready};
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use tokio::runtime::Handle;
+
+pub use residents::{Logger, Resident};
+
+use crate::clock::{self, Alarm};
+use crate::office::{Disconnection, Notice, Office, Settings};
+use crate::wire::{Address, Handshake, Progress};
+use connection::{Connection, Event};
+use log::Log;
+use residents::Residents;
+
+/// How many packets or calls one turn takes at most before it looks at the
+/// network again.
+const TURN: usize = 128;
+
+/// How long the broker may take to close the connection after DISCONNECT.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// What a gateway is made of.
+#[derive(Debug)]
+pub struct Options {
+    /// Where the broker is.
+    pub address: Address,
+    /// What CONNECT says.
+    pub handshake: Handshake,
+    /// What the post office is told; its guests are described in the order of
+    /// `guests`.
+    pub settings: Settings,
+    /// The guests, with their names.
+    pub guests: Vec<(String, Resident)>,
+    /// The runtime on which slow calls go on. Not the one that the gateway runs
+    /// on, unless that has threads to spare.
+    pub slow_calls: Handle,
+}
+
+/// How a gateway has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Summary {
+    /// How many letters had no outcome at the end, and never will have.
+    pub letters_lost: usize,
+}
+
+/// Something that only a fault of the machine or of the gateway can bring about.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum GatewayError {
+    /// The machine's timers do not work.
+    #[error("the machine's timer does not work")]
+    Clock(#[source] io::Error),
+    /// A call of a guest has taken its task down.
+    #[error("a call of a guest panicked, which is a fault of the gateway")]
+    Panicked(#[source] tokio::task::JoinError),
+}
+
+/// A gateway that is ready to [run](Gateway::run).
+#[derive(Debug)]
+pub struct Gateway {
+    office: Office,
+    address: Address,
+    handshake: Handshake,
+    connection: Connection,
+    residents: Residents,
+    alarm: Alarm,
+    log: Log,
+}
+
+impl Gateway {
+    /// Must be called within a tokio runtime. Nothing happens before
+    /// [`run`](Self::run).
+    pub fn new(options: Options) -> Result<Self, GatewayError> {
+        let Options { address, handshake, settings, guests, slow_calls } = options;
+        let (names, guests) = guests.into_iter().unzip();
+        Ok(Self {
+            office: Office::new(clock::now(), settings),
+            connection: Connection::None,
+            residents: Residents::new(guests, slow_calls),
+            alarm: Alarm::new().map_err(GatewayError::Clock)?,
+            log: Log::new(names),
+            address,
+            handshake,
+        })
+    }
+
+    /// Has every notice of the post office shown to `observer`, besides the log.
+    #[must_use]
+    pub fn observed_by(mut self, observer: impl FnMut(&Notice) + Send + 'static) -> Self {
+        self.log.set_observer(Box::new(observer));
+        self
+    }
+
+    /// Runs until `shutdown` is ready and what is under way is finished, which
+    /// takes [`SHUTDOWN_TIME`](crate::office::SHUTDOWN_TIME) at most.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<Summary, GatewayError> {
+        let mut shutdown = pin!(shutdown);
+        let mut is_stopping = false;
+        loop {
+            let has_more = self.turn();
+            let now = clock::now();
+            if self.office.is_finished(now) {
+                break;
+            }
+            let reads = self.office.wants_read(now);
+            let timeout = [self.office.next_timeout(), self.connection.next_timeout()];
+            let timeout = timeout.into_iter().flatten().min();
+            tokio::select! {
+                biased;
+                () = &mut shutdown, if !is_stopping => {
+                    is_stopping = true;
+                    self.office.handle_shutdown(clock::now());
+                }
+                finished = self.residents.finished() => {
+                    let (guest, answer) = finished.map_err(GatewayError::Panicked)?;
+                    self.office.handle_answer(clock::now(), guest, answer);
+                }
+                event = self.connection.wait(reads) => self.handle_event(event),
+                () = ready(()), if has_more => {}
+                alarm = self.alarm.wait_until(timeout) => alarm.map_err(GatewayError::Clock)?,
+            }
+        }
+        if let Connection::Open(wire) = self.connection {
+            // Nothing depends on the answer; the broker may be gone.
+            let _ = tokio::time::timeout(GOODBYE, wire.finish()).await;
+        }
+        Ok(Summary { letters_lost: self.office.open_letters() })
+    }
+
+    /// Does all that can be done without waiting; true when there is more.
+    fn turn(&mut self) -> bool {
+        let now = clock::now();
+        self.office.handle_timeout(now);
+        if self.connection.is_stuck(now) {
+            let reason = "the network did not take what was written in time".into();
+            self.lose(Disconnection::Failed(reason));
+        }
+        let has_more_packets = self.read();
+        let has_more_calls = self.call();
+        self.write();
+        self.close_if_due();
+        let now = clock::now();
+        if let Some(connect) = self.office.poll_connect(now) {
+            self.connection = Connection::dial(self.address.clone(), connect);
+        }
+        self.log.drain(now, &mut self.office);
+        has_more_packets || has_more_calls
+    }
+
+    fn handle_event(&mut self, event: Event) {
+        let now = clock::now();
+        match event {
+            Event::Dialed(Ok(stream), connect) => {
+                match self.connection.open(now, stream, &self.handshake, &connect) {
+                    Ok(()) => {}
+                    Err(error) => self.lose(Disconnection::Failed(error.to_string())),
+                }
+            }
+            Event::Dialed(Err(error), _) => {
+                let error = format!("cannot connect to {}: {error}", self.address);
+                self.lose(Disconnection::Failed(error));
+            }
+            Event::Progress(Ok(Progress::Read)) => self.office.handle_traffic(now),
+            Event::Progress(Ok(Progress::Written)) => {}
+            Event::Progress(Err(reason)) => self.lose(reason),
+        }
+    }
+
+    fn read(&mut self) -> bool {
+        for _ in 0..TURN {
+            let now = clock::now();
+            if !self.office.wants_read(now) {
+                return false;
+            }
+            match self.connection.next_packet() {
+                Ok(Some(packet)) => self.office.handle_packet(now, packet),
+                Ok(None) => return false,
+                Err(reason) => self.lose(reason),
+            }
+            self.close_if_due();
+        }
+        true
+    }
+
+    fn call(&mut self) -> bool {
+        for _ in 0..TURN {
+            let Some(assignment) = self.office.poll_call(clock::now()) else { return false };
+            let guest = assignment.guest;
+            if let Some(answer) = self.residents.call(assignment) {
+                self.office.handle_answer(clock::now(), guest, answer);
+            }
+        }
+        true
+    }
+
+    fn write(&mut self) {
+        let now = clock::now();
+        let Connection::Open(wire) = &mut self.connection else { return };
+        while wire.has_room() {
+            let Some(dispatch) = self.office.poll_packet(now) else { break };
+            if let Err(error) = wire.push(now, dispatch) {
+                return self.lose(Disconnection::Failed(error.to_string()));
+            }
+        }
+        if let Err(error) = wire.seal(now) {
+            self.lose(Disconnection::Failed(format!("the connection was lost: {error}")));
+        }
+    }
+
+    /// The connection is of no more use.
+    fn lose(&mut self, reason: Disconnection) {
+        self.connection.abort();
+        self.office.handle_disconnected(clock::now(), reason);
+    }
+
+    /// The post office has no more use for the connection.
+    fn close_if_due(&mut self) {
+        match self.office.poll_close() {
+            Some(Disconnection::Reconnect) => self.connection.close(),
+            Some(_) => self.connection.abort(),
+            None => {}
+        }
+    }
+}
