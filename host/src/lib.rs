@@ -2,6 +2,7 @@
 
 pub mod broker;
 pub mod config;
+pub mod example;
 pub mod guest;
 pub mod office;
 pub mod wire;
