@@ -1,0 +1,93 @@
+//! The engine that compiles and runs all guests of a host.
+
+use std::error::Error;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use wasmtime::Config;
+use wasmtime::component::{HasSelf, Linker};
+
+use super::bindings::jackalope::gateway::jackalope;
+use super::state::State;
+use super::ticker::{Ticker, Ticking};
+use super::tray::Desk;
+
+/// Compiles and runs guests. One is enough for a host; clones are handles to
+/// the same engine, and the last one dropped stops its thread.
+#[derive(Clone)]
+pub struct Engine(Arc<Inner>);
+
+struct Inner {
+    wasmtime: wasmtime::Engine,
+    linker: Linker<State>,
+    /// The next ticket of all guests together.
+    tickets: Arc<AtomicU64>,
+    ticker: Ticker,
+}
+
+/// Why there is no engine.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EngineError {
+    /// The machine lacks something that compiled WebAssembly needs.
+    #[error("WebAssembly can not be compiled and run on this machine")]
+    Unsupported(#[source] Box<dyn Error + Send + Sync>),
+    /// The operating system gives no thread.
+    #[error("the thread that limits the guests' time can not be started")]
+    NoThread(#[source] io::Error),
+}
+
+impl Engine {
+    /// Makes an engine and starts its one thread, which sleeps while no guest
+    /// is called.
+    pub fn start() -> Result<Self, EngineError> {
+        let unsupported = |error: wasmtime::Error| EngineError::Unsupported(error.into());
+        let wasmtime = wasmtime::Engine::new(&config()).map_err(unsupported)?;
+        let linker = linker(&wasmtime).map_err(unsupported)?;
+        let ticked = wasmtime.clone();
+        let ticker =
+            Ticker::start(move || ticked.increment_epoch()).map_err(EngineError::NoThread)?;
+        Ok(Self(Arc::new(Inner {
+            wasmtime,
+            linker,
+            tickets: Arc::new(AtomicU64::new(1)),
+            ticker,
+        })))
+    }
+
+    pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
+        &self.0.wasmtime
+    }
+
+    pub(super) fn linker(&self) -> &Linker<State> {
+        &self.0.linker
+    }
+
+    pub(super) fn tickets(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.0.tickets)
+    }
+
+    /// Has epochs pass until the guard is dropped.
+    pub(super) fn ticking(&self) -> Ticking<'_> {
+        self.0.ticker.ticking()
+    }
+}
+
+fn config() -> Config {
+    let mut config = Config::new();
+    config.epoch_interruption(true);
+    // Calls into a guest come one after the other; concurrency inside one
+    // would cost 2 microseconds a call.
+    config.concurrency_support(false);
+    // A thread of a guest could not be stopped.
+    config.shared_memory(false);
+    config
+}
+
+fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
+    let mut linker = Linker::new(engine);
+    wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
+    jackalope::add_to_linker::<State, HasSelf<Desk>>(&mut linker, |state| &mut state.desk)?;
+    Ok(linker)
+}

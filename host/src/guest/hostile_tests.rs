@@ -1,0 +1,234 @@
+//! Guests that loop, trap, recurse and allocate.
+
+use std::cell::Cell;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::Duration;
+
+use super::testing::{GuestText, assignment, connection, message};
+use super::{Guest, GuestOptions};
+use crate::office::{Answer, Call, Outcome, Ticket};
+
+const LOOP: &str = "(loop $again (br $again))";
+const POST_CALLS: &str = "
+    (global.set $calls (i32.add (global.get $calls) (i32.const 1)))
+    (call $post (global.get $calls))";
+
+fn quick(options: &mut GuestOptions) {
+    options.limits.call_time = Duration::from_millis(50);
+}
+
+/// The payloads of what a call posted.
+#[track_caller]
+fn posted(answer: Answer) -> Vec<u8> {
+    match answer {
+        Answer::Done(tray) => tray
+            .letters
+            .iter()
+            .map(|letter| letter.payload[0])
+            .collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn failed(answer: Answer) -> String {
+    match answer {
+        Answer::Failed(text) => text,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The next calls reach a fresh instance and then the same again.
+async fn check_recovers(guest: &mut Guest) {
+    let outcome = assignment(Call::Outcome(Ticket(1), Outcome::Delivered));
+    assert_eq!(posted(guest.call(&outcome).await), [1]);
+    assert_eq!(posted(guest.call(&outcome).await), [2]);
+}
+
+#[tokio::test]
+async fn an_instance_lives_from_call_to_call() {
+    let mut guest = GuestText {
+        outcome: POST_CALLS,
+        ..GuestText::default()
+    }
+    .guest();
+    check_recovers(&mut guest).await;
+}
+
+#[tokio::test]
+async fn an_endless_loop_ends_and_others_go_on_meanwhile() {
+    let mut guest = GuestText {
+        connection: LOOP,
+        outcome: POST_CALLS,
+        ..GuestText::default()
+    }
+    .guest_with(quick);
+
+    let progress = Cell::new(0);
+    let others = async {
+        loop {
+            progress.set(progress.get() + 1);
+            tokio::task::yield_now().await;
+        }
+    };
+    let answer = tokio::select! {
+        answer = async { guest.call(&connection()).await } => answer,
+        () = others => unreachable!(),
+    };
+    assert_eq!(failed(answer), "took longer than 50ms");
+    // Fifty milliseconds are ten ticks; each one lets the others run.
+    assert!(progress.get() > 2, "{}", progress.get());
+    check_recovers(&mut guest).await;
+}
+
+#[tokio::test]
+async fn a_trap_costs_the_instance_and_nothing_else() {
+    let mut guest = GuestText {
+        connection: "(call $post (i32.const 1)) (call $post (i32.const 2))
+            (call $post (i32.const 3)) unreachable",
+        outcome: POST_CALLS,
+        ..GuestText::default()
+    }
+    .guest();
+    let outcome = assignment(Call::Outcome(Ticket(1), Outcome::Delivered));
+    assert_eq!(posted(guest.call(&outcome).await), [1]);
+    let text = failed(guest.call(&connection()).await);
+    assert_eq!(text, "trapped: wasm `unreachable` instruction executed");
+    check_recovers(&mut guest).await;
+}
+
+#[tokio::test]
+async fn a_call_that_is_given_up_costs_the_instance() {
+    let mut guest = GuestText {
+        connection: LOOP,
+        outcome: POST_CALLS,
+        ..GuestText::default()
+    }
+    .guest();
+    {
+        let offline = connection();
+        let mut call = pin!(guest.call(&offline));
+        let first = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await;
+        assert_eq!(first, Poll::Pending);
+    }
+    check_recovers(&mut guest).await;
+}
+
+#[tokio::test]
+async fn memory_is_limited() {
+    // Grows until it is refused, as an allocator does, and then traps.
+    let mut guest = GuestText {
+        connection: "(loop $again
+            (br_if $again (i32.ne (i32.const -1) (memory.grow (i32.const 1))))) unreachable",
+        outcome: POST_CALLS,
+        ..GuestText::default()
+    }
+    .guest_with(|options| options.limits.memory = 1024 * 1024);
+    let text = failed(guest.call(&connection()).await);
+    assert_eq!(text, "wanted more than 1 MiB of memory");
+    check_recovers(&mut guest).await;
+}
+
+#[tokio::test]
+async fn a_guest_may_live_with_less_memory() {
+    let mut guest = GuestText {
+        connection: "(drop (memory.grow (i32.const 1000))) (call $post (i32.const 7))",
+        ..GuestText::default()
+    }
+    .guest_with(|options| options.limits.memory = 1024 * 1024);
+    assert_eq!(posted(guest.call(&connection()).await), [7]);
+}
+
+#[tokio::test]
+async fn memory_at_the_start_is_limited() {
+    let mut guest = GuestText {
+        pages: 17,
+        ..GuestText::default()
+    }
+    .guest_with(|options| options.limits.memory = 1024 * 1024);
+    let text = failed(guest.call(&connection()).await);
+    assert_eq!(text, "did not start: wanted more than 1 MiB of memory");
+}
+
+#[tokio::test]
+async fn all_memories_together_are_limited() {
+    let mut guest = GuestText {
+        pages: 12,
+        more: "(memory $other 12)",
+        ..GuestText::default()
+    }
+    .guest_with(|options| options.limits.memory = 1024 * 1024);
+    let text = failed(guest.call(&connection()).await);
+    assert_eq!(text, "did not start: wanted more than 1 MiB of memory");
+}
+
+#[tokio::test]
+async fn tables_are_limited() {
+    let mut guest = GuestText {
+        more: "(table 1000000 funcref)",
+        ..GuestText::default()
+    }
+    .guest();
+    let text = failed(guest.call(&connection()).await);
+    assert!(
+        text.starts_with("did not start: table minimum size"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn recursion_is_limited() {
+    let mut guest = GuestText {
+        more: "(func $deep (param i32) (result i32)
+            (i32.add (local.get 0) (call $deep (i32.add (local.get 0) (i32.const 1)))))",
+        connection: "(drop (call $deep (i32.const 0)))",
+        outcome: POST_CALLS,
+        ..GuestText::default()
+    }
+    .guest();
+    let text = failed(guest.call(&connection()).await);
+    assert_eq!(text, "stack overflow");
+    check_recovers(&mut guest).await;
+}
+
+#[tokio::test]
+async fn the_start_is_limited_in_time() {
+    let mut guest = GuestText {
+        start: LOOP,
+        ..GuestText::default()
+    }
+    .guest_with(quick);
+    for _ in 0..2 {
+        let text = failed(guest.call(&connection()).await);
+        assert_eq!(text, "did not start: took longer than 50ms");
+    }
+}
+
+#[tokio::test]
+async fn a_result_that_lies_outside_of_the_memory_is_a_failure() {
+    let mut guest = GuestText {
+        message: "i32.const -4",
+        outcome: POST_CALLS,
+        ..GuestText::default()
+    }
+    .guest();
+    let text = failed(guest.call(&message("t", b"")).await);
+    assert!(text.contains("pointer"), "{text}");
+    check_recovers(&mut guest).await;
+}
+
+#[tokio::test]
+async fn a_call_can_move_to_a_task() {
+    let mut guest = GuestText {
+        outcome: POST_CALLS,
+        ..GuestText::default()
+    }
+    .guest();
+    let answer = tokio::spawn(async move {
+        let outcome = assignment(Call::Outcome(Ticket(1), Outcome::Delivered));
+        guest.call(&outcome).await
+    });
+    assert_eq!(posted(answer.await.expect("no panic")), [1]);
+}

@@ -1,0 +1,129 @@
+//! A live instance of a guest, and the calls of its exports.
+
+use wasmtime::Store;
+
+use super::bindings::exports::jackalope::gateway::handler::{self, Verdict};
+use super::bindings::exports::jackalope::gateway::will;
+use super::component::Component;
+use super::convert;
+use super::failure::Failure;
+use super::limits::GuestOptions;
+use super::output::Output;
+use super::state::{self, State};
+use crate::office::{Answer, Assignment, Call};
+
+/// An instance that can be called. After a failure it is dead: whoever calls
+/// it gets it back only when the call has succeeded.
+pub(super) struct Instance {
+    store: Store<State>,
+    handler: handler::Guest,
+    will: Option<will::Guest>,
+}
+
+impl Instance {
+    /// Makes an instance for a call. Its start function runs under the limits
+    /// of the call.
+    pub(super) async fn start(
+        component: &Component,
+        options: &GuestOptions,
+        output: &Output,
+        assignment: &Assignment,
+    ) -> Result<Self, Failure> {
+        let mut store = state::store(component.engine(), options, output);
+        state::begin(&mut store, assignment, options.limits.call_time);
+        match bind(component, &mut store).await {
+            Ok((handler, will)) => Ok(Self {
+                store,
+                handler,
+                will,
+            }),
+            Err(error) => Err(failure(&error, &store, options).not_started()),
+        }
+    }
+
+    /// Readies an instance that has been called before for the next call.
+    pub(super) fn begin(mut self, options: &GuestOptions, assignment: &Assignment) -> Self {
+        state::begin(&mut self.store, assignment, options.limits.call_time);
+        self
+    }
+
+    /// Makes the call.
+    pub(super) async fn call(
+        mut self,
+        options: &GuestOptions,
+        call: &Call,
+    ) -> Result<(Answer, Self), Failure> {
+        match self.dispatch(call).await {
+            Ok(answer) => Ok((answer, self)),
+            Err(error) => Err(failure(&error, &self.store, options)),
+        }
+    }
+
+    async fn dispatch(&mut self, call: &Call) -> wasmtime::Result<Answer> {
+        let Self {
+            store,
+            handler,
+            will,
+        } = self;
+        let verdict = match call {
+            Call::Connection(status) => {
+                handler
+                    .call_connection(&mut *store, (*status).into())
+                    .await?;
+                Ok(())
+            }
+            Call::Subscription { filter, granted } => {
+                let status = convert::subscription_status(*granted);
+                handler
+                    .call_subscription(&mut *store, status, filter)
+                    .await?;
+                Ok(())
+            }
+            Call::Message(message) => {
+                let message = convert::message(message);
+                handler.call_message(&mut *store, message).await?
+            }
+            Call::Outcome(ticket, outcome) => {
+                handler
+                    .call_outcome(&mut *store, ticket.0, (*outcome).into())
+                    .await?;
+                Ok(())
+            }
+            Call::LastWill => {
+                let named = match will {
+                    Some(will) => will.call_last_will(&mut *store).await?,
+                    None => None,
+                };
+                return Ok(match named.map(convert::last_will).transpose() {
+                    Ok(named) => Answer::Will(named),
+                    Err(text) => Answer::Failed(text),
+                });
+            }
+        };
+        let tray = store.data_mut().desk.take_tray();
+        Ok(match verdict {
+            Ok(()) => Answer::Done(tray),
+            Err(Verdict::Reject(text)) => Answer::Rejected(convert::reason(text), tray),
+            Err(Verdict::Retry(text)) => Answer::Retry(convert::reason(text)),
+        })
+    }
+}
+
+async fn bind(
+    component: &Component,
+    store: &mut Store<State>,
+) -> wasmtime::Result<(handler::Guest, Option<will::Guest>)> {
+    let instance = component.pre().instantiate_async(&mut *store).await?;
+    let handler = component.handler().load(&mut *store, &instance)?;
+    let will = match component.will() {
+        Some(will) => Some(will.load(&mut *store, &instance)?),
+        None => None,
+    };
+    Ok((handler, will))
+}
+
+fn failure(error: &wasmtime::Error, store: &Store<State>, options: &GuestOptions) -> Failure {
+    // The backtrace is for whoever wrote the guest.
+    tracing::debug!(guest = options.name, "call failed: {error:?}");
+    Failure::new(error, &store.data().meter, &options.limits)
+}

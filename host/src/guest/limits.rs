@@ -1,0 +1,66 @@
+//! What a guest may use and what it is given.
+
+use std::time::Duration;
+
+/// How much a guest may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How many bytes all its memories may have together. By default 64 MiB.
+    pub memory: usize,
+    /// How long one call may take, with the time to make an instance where
+    /// there is none. By default 1 s. A guest that computes is stopped after so
+    /// much time on the processor, in steps of [`TICK`](super::TICK); one that
+    /// waits, after so much time on the clock.
+    pub call_time: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory: 64 * 1024 * 1024,
+            call_time: Duration::from_secs(1),
+        }
+    }
+}
+
+/// What a guest is given of the world outside: by default nothing but clocks
+/// and random numbers. There are no files, no network and no input.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Grants {
+    /// Its environment variables, name and value.
+    pub env: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for Grants {
+    /// Without the values: they may be secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = self.env.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Grants").field("env", &names).finish()
+    }
+}
+
+/// How a guest is to be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GuestOptions {
+    /// What the log calls it.
+    pub name: String,
+    /// How much it may use.
+    pub limits: Limits,
+    /// What it is given.
+    pub grants: Grants,
+    /// How many bytes the largest PUBLISH packet may have, from its first byte
+    /// to its last. By default as many as MQTT allows: 268,435,460.
+    pub max_packet_size: usize,
+}
+
+impl GuestOptions {
+    /// The default limits, no grants, and packets as large as MQTT allows.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            name: name.into(),
+            limits: Limits::default(),
+            grants: Grants::default(),
+            max_packet_size: super::tray::MAX_PACKET_SIZE,
+        }
+    }
+}

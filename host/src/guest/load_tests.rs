@@ -1,0 +1,208 @@
+//! Files that are no guests, and what is said about them.
+
+use std::error::Error;
+use std::path::Path;
+
+use super::testing::{GuestText, engine};
+use super::{Component, LoadProblem, MAX_COMPONENT_SIZE, Report};
+
+/// Loads what should not load, and compares parts of the message.
+#[track_caller]
+fn check(bytes: &[u8], expect: &[&str]) -> LoadProblem {
+    let error = Component::from_bytes(&engine(), "door.wasm", bytes).expect_err("no guest");
+    let text = error.to_string();
+    assert!(text.starts_with("door.wasm "), "{text}");
+    for part in expect {
+        assert!(text.contains(part), "`{part}` is not in: {text}");
+    }
+    // The engine's words are not for newcomers.
+    assert!(!text.contains("linker"), "{text}");
+    error.problem
+}
+
+fn component(text: &str) -> Vec<u8> {
+    wat::parse_str(text).expect("the text of a component")
+}
+
+#[test]
+fn a_guest_loads() {
+    let engine = engine();
+    let bytes = GuestText::default().bytes();
+    let component = GuestText::default().load(&engine);
+    assert!(!component.exports_will());
+    assert_eq!(component.size(), bytes.len());
+    assert_eq!(component.imports(), ["jackalope:gateway/jackalope@0.1.0"]);
+    let handler = "jackalope:gateway/handler@0.1.0".to_owned();
+    assert!(component.exports().contains(&handler));
+
+    let with_will = GuestText {
+        last_will: Some("i32.const 64"),
+        ..GuestText::default()
+    };
+    assert!(with_will.load(&engine).exports_will());
+}
+
+#[test]
+fn a_guest_of_a_compatible_version_loads() {
+    let text = GuestText {
+        imports: "jackalope:gateway/jackalope@0.1.7",
+        handler: "jackalope:gateway/handler@0.1.7",
+        ..GuestText::default()
+    };
+    text.load(&engine());
+}
+
+#[test]
+fn a_missing_file() {
+    let path = Path::new("/nowhere/door.wasm");
+    let error = Component::load(&engine(), path).expect_err("no file");
+    assert!(matches!(error.problem, LoadProblem::Unreadable(_)));
+    let text = error.to_string();
+    assert_eq!(
+        text,
+        "/nowhere/door.wasm can not be read. Check the path and who may read it"
+    );
+    assert!(error.source().is_some());
+}
+
+#[test]
+fn a_file_that_is_too_large() {
+    let problem = check(&vec![0; MAX_COMPONENT_SIZE + 1], &["64 MiB", "--release"]);
+    assert!(matches!(problem, LoadProblem::TooLarge));
+
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let size = u64::try_from(MAX_COMPONENT_SIZE).expect("a size") + 1;
+    file.as_file().set_len(size).expect("a sparse file");
+    let error = Component::load(&engine(), file.path()).expect_err("no guest");
+    assert!(matches!(error.problem, LoadProblem::TooLarge));
+}
+
+#[test]
+fn something_else() {
+    for bytes in [&b""[..], b"\0asm", b"#!/bin/sh\necho hello"] {
+        let problem = check(bytes, &["is not WebAssembly", "wasm32-wasip2"]);
+        assert!(matches!(problem, LoadProblem::NotWasm));
+    }
+}
+
+#[test]
+fn a_core_module() {
+    let problem = check(&component("(module)"), &["module", "wasm32-wasip2"]);
+    assert!(matches!(problem, LoadProblem::CoreModule));
+}
+
+#[test]
+fn a_damaged_component() {
+    let mut bytes = GuestText::default().bytes();
+    bytes.truncate(bytes.len() / 2);
+    let problem = check(&bytes, &["damaged", "Build it again"]);
+    assert!(matches!(problem, LoadProblem::Malformed(_)));
+    assert!(problem.source().is_some());
+}
+
+#[test]
+fn unknown_imports() {
+    let text = r#"(component
+        (import "wasi:http/types@0.2.0" (instance (export "a" (func))))
+        (import "my:own/thing" (instance (export "b" (func)))))"#;
+    let problem = check(
+        &component(text),
+        &[
+            "wasi:http/types@0.2.0, my:own/thing",
+            "jackalope:gateway 0.1: jackalope, types",
+            "wasi:clocks 0.2: monotonic-clock, wall-clock",
+        ],
+    );
+    assert!(matches!(problem, LoadProblem::UnknownImports(_)));
+}
+
+#[test]
+fn another_version_of_the_contract() {
+    let imports = GuestText {
+        imports: "jackalope:gateway/jackalope@0.2.0",
+        ..GuestText::default()
+    };
+    let exports = GuestText {
+        handler: "jackalope:gateway/handler@0.2.0",
+        ..GuestText::default()
+    };
+    for text in [imports, exports] {
+        let problem = check(&text.bytes(), &["@0.2.0", "version 0.1"]);
+        assert!(matches!(problem, LoadProblem::OtherVersion { .. }));
+    }
+}
+
+#[test]
+fn an_import_of_another_type() {
+    let text = r#"(component
+        (import "jackalope:gateway/jackalope@0.1.0" (instance
+            (export "reconnect" (func (param "when" u32))))))"#;
+    let problem = check(
+        &component(text),
+        &["imports jackalope:gateway/jackalope@0.1.0 with other"],
+    );
+    assert!(matches!(problem, LoadProblem::WrongImport { .. }));
+    assert!(problem.source().is_some());
+}
+
+#[test]
+fn no_handler() {
+    let problem = check(&component("(component)"), &["exports nothing at all"]);
+    assert!(matches!(problem, LoadProblem::MissingExport { .. }));
+
+    let text = GuestText {
+        handler: "my:own/handler@0.1.0",
+        ..GuestText::default()
+    };
+    let expect = [
+        "does not export jackalope:gateway/handler@0.1.0",
+        "my:own/handler@0.1.0",
+    ];
+    let problem = check(&text.bytes(), &expect);
+    assert!(matches!(problem, LoadProblem::MissingExport { .. }));
+}
+
+#[test]
+fn a_handler_of_another_type() {
+    let text = GuestText {
+        connection_type: "(param \"status\" u32)",
+        ..GuestText::default()
+    };
+    let expect = ["exports jackalope:gateway/handler@0.1.0 with other"];
+    let problem = check(&text.bytes(), &expect);
+    assert!(matches!(problem, LoadProblem::WrongExport { .. }));
+    let source = problem.source().expect("what the engine says");
+    assert_eq!(source.to_string(), "the function `connection`");
+}
+
+#[test]
+fn a_handler_that_lacks_a_function() {
+    let text = r#"(component
+        (instance $handler)
+        (export "jackalope:gateway/handler@0.1.0" (instance $handler)))"#;
+    let problem = check(&component(text), &["with other functions"]);
+    assert!(matches!(problem, LoadProblem::WrongExport { .. }));
+}
+
+#[test]
+fn a_report_tells_what_there_is_to_tell() {
+    let engine = engine();
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let path = file.path().display().to_string();
+    std::fs::write(file.path(), component("(component)")).expect("written");
+    let report = Report::of(&engine, file.path()).to_string();
+    let expect = format!("{path}: 8 bytes\nno guest for this host: it does not export");
+    assert!(report.starts_with(&expect), "{report}");
+
+    let guest = GuestText::default().bytes();
+    std::fs::write(file.path(), &guest).expect("written");
+    let report = Report::of(&engine, file.path());
+    assert!(report.verdict.is_ok());
+    assert_eq!(report.size, Some(guest.len()));
+    let text = report.to_string();
+    assert!(
+        text.contains("imports:\n  jackalope:gateway/jackalope@0.1.0\n"),
+        "{text}"
+    );
+    assert!(text.ends_with("a guest that fits this host"), "{text}");
+}

@@ -1,0 +1,91 @@
+//! A guest at work: one call after the other, a new instance after a failure.
+
+use std::fmt;
+
+use super::component::Component;
+use super::failure::Failure;
+use super::instance::Instance;
+use super::limits::GuestOptions;
+use super::output::Output;
+use super::patience::within;
+use crate::office::{Answer, Assignment};
+
+/// One guest with its current instance.
+pub struct Guest {
+    component: Component,
+    options: GuestOptions,
+    output: Output,
+    /// None before the first call, during a call and after a failure.
+    instance: Option<Instance>,
+}
+
+impl Guest {
+    /// A guest that has not been called yet, and has no instance until it is.
+    pub fn new(component: &Component, options: GuestOptions) -> Self {
+        Self {
+            component: component.clone(),
+            output: Output::new(&options.name),
+            options,
+            instance: None,
+        }
+    }
+
+    /// What the log calls it.
+    pub fn name(&self) -> &str {
+        &self.options.name
+    }
+
+    /// Calls the guest and waits for what it leads to.
+    ///
+    /// A poll of the future returns after one [`TICK`](super::TICK) at the
+    /// latest, so it can be polled wherever that is acceptable, and moved to a
+    /// task when it is pending. It has to be polled within a Tokio runtime that
+    /// has a clock (`enable_time`).
+    ///
+    /// When the guest traps or runs out of time, and when the future is dropped
+    /// before it is ready, the instance is gone with all it kept in its memory,
+    /// and the next call makes a new one.
+    ///
+    /// A guest that does not export `will` answers [`Call::LastWill`] with
+    /// none. During that call `publish` answers `work-list-full` and
+    /// `reconnect` does nothing, since the answer has no tray.
+    ///
+    /// [`Call::LastWill`]: crate::office::Call::LastWill
+    pub async fn call(&mut self, assignment: &Assignment) -> Answer {
+        let Self {
+            component,
+            options,
+            output,
+            instance,
+        } = self;
+        let _ticking = component.engine().ticking();
+        let _output = output.of_call();
+        // The future owns the instance until the call has succeeded: whatever
+        // ends the call earlier also ends the instance.
+        let current = instance.take();
+        let work = async {
+            let current = match current {
+                Some(current) => current.begin(options, assignment),
+                None => Instance::start(component, options, output, assignment).await?,
+            };
+            current.call(options, &assignment.call).await
+        };
+        match within(options.limits.call_time, work).await {
+            Some(Ok((answer, current))) => {
+                *instance = Some(current);
+                answer
+            }
+            Some(Err(failure)) => Answer::Failed(failure.to_string()),
+            None => Answer::Failed(Failure::TooLong(options.limits.call_time).to_string()),
+        }
+    }
+}
+
+impl fmt::Debug for Guest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guest")
+            .field("options", &self.options)
+            .field("live", &self.instance.is_some())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,15 @@
+//! Builds the guests that the tests run.
+
+// The standard output of a build script is how it talks to cargo.
+#![allow(clippy::print_stdout)]
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    let mut guests = guest_build::build("guests", &["echo", "hostile", "will"]);
+    guests.extend(guest_build::build("../guest-example", &["door"]));
+    for (name, component) in guests {
+        let name = name.to_uppercase();
+        let component = component.display();
+        println!("cargo::rustc-env=JACKALOPE_TESTS_{name}={component}");
+    }
+}

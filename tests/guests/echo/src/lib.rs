@@ -1,0 +1,109 @@
+//! An obedient guest, for tests and measurements.
+//!
+//! | message on | leads to |
+//! | --- | --- |
+//! | `echo/in/<x>` | the same payload, with the same quality of service, on `echo/out/<x>` |
+//! | `echo/post` | letters as its payload asks for, see [`Order`] |
+//! | `echo/report` | the [`Tally`] on `echo/tally` and on standard output |
+
+use std::cell::RefCell;
+
+use bindings::exports::jackalope::gateway::handler::{
+    Guest, IncomingMessage, LetterOutcome, SubscriptionStatus, Verdict,
+};
+use bindings::jackalope::gateway::jackalope::{PublishError, PublishOptions, publish};
+use bindings::jackalope::gateway::types::{ConnectionStatus, Ticket};
+use order::Order;
+use tally::Tally;
+
+mod order;
+mod tally;
+
+mod bindings {
+    #![allow(unsafe_code)]
+
+    use super::Echo;
+
+    wit_bindgen::generate!({ path: "../../../wit", world: "guest" });
+    export!(Echo);
+}
+
+const HOUR_MS: u64 = 3_600_000;
+
+thread_local! {
+    static TALLY: RefCell<Tally> = const { RefCell::new(Tally::new()) };
+}
+
+struct Echo;
+
+impl Guest for Echo {
+    fn connection(status: ConnectionStatus) {
+        if status == ConnectionStatus::Online {
+            TALLY.with_borrow_mut(|tally| tally.online += 1);
+        }
+    }
+
+    fn subscription(_status: SubscriptionStatus, _topic_filter: String) {}
+
+    fn message(message: IncomingMessage) -> Result<(), Verdict> {
+        match message.topic.as_str() {
+            "echo/post" => post(&message.payload),
+            "echo/report" => report(),
+            topic if topic.starts_with("echo/in/") => echo(message),
+            _ => Err(Verdict::Reject("no topic of mine".to_string())),
+        }
+    }
+
+    fn outcome(ticket: Ticket, outcome: LetterOutcome) {
+        TALLY.with_borrow_mut(|tally| tally.count(ticket, outcome));
+    }
+}
+
+/// Sends a message back. Its own topic becomes that of the answer.
+fn echo(message: IncomingMessage) -> Result<(), Verdict> {
+    let mut topic = message.topic;
+    topic.replace_range("echo/".len().."echo/in".len(), "out");
+    let options = PublishOptions {
+        qos: message.qos,
+        retain: false,
+        ttl_ms: HOUR_MS,
+    };
+    let ticket = publish(&topic, &message.payload, Some(options)).map_err(verdict)?;
+    TALLY.with_borrow_mut(|tally| tally.accepted(ticket));
+    Ok(())
+}
+
+/// Publishes what an order asks for. What the host does not accept is counted.
+fn post(order: &[u8]) -> Result<(), Verdict> {
+    let order = Order::parse(order).map_err(Verdict::Reject)?;
+    let options = PublishOptions {
+        qos: order.qos,
+        retain: false,
+        ttl_ms: order.ttl_ms,
+    };
+    TALLY.with_borrow_mut(|tally| {
+        for number in 0..order.count {
+            match publish(order.topic, number.to_string().as_bytes(), Some(options)) {
+                Ok(ticket) => tally.accepted(ticket),
+                Err(_) => tally.unaccepted += 1,
+            }
+        }
+    });
+    Ok(())
+}
+
+/// Publishes the tally. The letter that carries it does not count.
+fn report() -> Result<(), Verdict> {
+    let text = TALLY.with_borrow(ToString::to_string);
+    println!("{text}");
+    let ticket = publish("echo/tally", text.as_bytes(), None).map_err(verdict)?;
+    TALLY.with_borrow_mut(|tally| tally.report_accepted(ticket));
+    Ok(())
+}
+
+fn verdict(error: PublishError) -> Verdict {
+    match error {
+        PublishError::WorkListFull => Verdict::Retry("the work list is full".to_string()),
+        other => Verdict::Reject(format!("not accepted: {other:?}")),
+    }
+}

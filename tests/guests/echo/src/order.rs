@@ -1,0 +1,46 @@
+//! What to publish, as a text.
+
+use crate::HOUR_MS;
+use crate::bindings::jackalope::gateway::types::Qos;
+
+/// Letters to publish: `count=100 qos=2 ttl-ms=500 topic=a/b`, in any order.
+/// Their payloads are "0", "1" and so on. What is left out: one letter, quality
+/// of service 1, one hour, `echo/out`.
+pub(crate) struct Order<'a> {
+    pub(crate) count: u32,
+    pub(crate) qos: Qos,
+    pub(crate) ttl_ms: u64,
+    pub(crate) topic: &'a str,
+}
+
+impl<'a> Order<'a> {
+    /// Reads an order, or says what is wrong with it.
+    pub(crate) fn parse(text: &'a [u8]) -> Result<Self, String> {
+        let text = std::str::from_utf8(text).map_err(|error| error.to_string())?;
+        let mut order = Self {
+            count: 1,
+            qos: Qos::AtLeastOnce,
+            ttl_ms: HOUR_MS,
+            topic: "echo/out",
+        };
+        for word in text.split_whitespace() {
+            order.set(word).ok_or_else(|| {
+                format!("`{word}` is none of count=N, qos=0|1|2, ttl-ms=N and topic=X")
+            })?;
+        }
+        Ok(order)
+    }
+
+    fn set(&mut self, word: &'a str) -> Option<()> {
+        match word.split_once('=')? {
+            ("count", count) => self.count = count.parse().ok()?,
+            ("qos", "0") => self.qos = Qos::AtMostOnce,
+            ("qos", "1") => self.qos = Qos::AtLeastOnce,
+            ("qos", "2") => self.qos = Qos::ExactlyOnce,
+            ("ttl-ms", ttl_ms) => self.ttl_ms = ttl_ms.parse().ok()?,
+            ("topic", topic) => self.topic = topic,
+            _ => return None,
+        }
+        Some(())
+    }
+}

@@ -1,0 +1,116 @@
+//! A guest that does whatever a guest should not do: the payload of a message
+//! on `hostile/do` names it. What it publishes goes to `hostile/out`.
+
+use std::cell::Cell;
+use std::hint::black_box;
+use std::time::Duration;
+
+use bindings::exports::jackalope::gateway::handler::{
+    Guest, IncomingMessage, LetterOutcome, SubscriptionStatus, Verdict,
+};
+use bindings::jackalope::gateway::jackalope::publish;
+use bindings::jackalope::gateway::types::{ConnectionStatus, Ticket};
+
+mod bindings {
+    #![allow(unsafe_code)]
+
+    use super::Hostile;
+
+    wit_bindgen::generate!({ path: "../../../wit", world: "guest" });
+    export!(Hostile);
+}
+
+const MIB: usize = 1 << 20;
+
+thread_local! {
+    /// How often `retry-twice` and `publish-then-retry` were tried.
+    static TRIES: Cell<u32> = const { Cell::new(0) };
+}
+
+struct Hostile;
+
+impl Guest for Hostile {
+    fn connection(_status: ConnectionStatus) {}
+
+    fn subscription(_status: SubscriptionStatus, _topic_filter: String) {}
+
+    fn message(message: IncomingMessage) -> Result<(), Verdict> {
+        match message.payload.as_slice() {
+            b"loop" => loop {
+                black_box(());
+            },
+            b"eat" => eat(),
+            b"recurse" => println!("{}", recurse(0)),
+            b"panic" => panic!("as asked for"),
+            b"sleep" => std::thread::sleep(Duration::from_secs(3_600)),
+            b"print-forever" => loop {
+                println!("as asked for");
+            },
+            b"publish-100-mib" => {
+                let answer = publish("hostile/out", &vec![b'x'; 100 * MIB], None);
+                println!("{answer:?}");
+            }
+            b"publish-100000" => publish_many(100_000),
+            b"publish-then-trap" => {
+                post("then trap");
+                panic!("as asked for");
+            }
+            b"publish-then-reject" => {
+                post("then reject");
+                return Err(Verdict::Reject("as asked for".to_string()));
+            }
+            // At the first try "first" and a retry, at the second "second".
+            b"publish-then-retry" => {
+                if TRIES.replace(1) == 0 {
+                    post("first");
+                    return Err(Verdict::Retry("as asked for".to_string()));
+                }
+                TRIES.set(0);
+                post("second");
+            }
+            b"retry-twice" => {
+                if TRIES.get() < 2 {
+                    TRIES.set(TRIES.get() + 1);
+                    return Err(Verdict::Retry("as asked for".to_string()));
+                }
+                TRIES.set(0);
+                println!("taken");
+            }
+            b"reject" => return Err(Verdict::Reject("as asked for".to_string())),
+            _ => return Err(Verdict::Reject("no such misdeed".to_string())),
+        }
+        Ok(())
+    }
+
+    fn outcome(ticket: Ticket, outcome: LetterOutcome) {
+        println!("{ticket}: {outcome:?}");
+    }
+}
+
+/// Takes memory until there is no more, and uses it.
+fn eat() -> ! {
+    loop {
+        black_box(vec![1_u8; MIB].leak());
+    }
+}
+
+/// Calls itself until the stack is used up: each call has a frame of 1 KiB that
+/// it still needs afterwards.
+fn recurse(depth: u64) -> u64 {
+    let frame = black_box([depth; 128]);
+    if black_box(false) {
+        return depth;
+    }
+    recurse(depth + 1) + frame[127]
+}
+
+fn publish_many(count: u32) {
+    let accepted = (0..count)
+        .filter(|number| publish("hostile/out", number.to_string().as_bytes(), None).is_ok())
+        .count();
+    println!("accepted={accepted} refused={}", count as usize - accepted);
+}
+
+fn post(payload: &str) {
+    println!("{:?}", publish("hostile/out", payload.as_bytes(), None));
+}

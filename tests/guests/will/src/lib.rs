@@ -1,0 +1,41 @@
+//! A guest that names the last will of the session, and does nothing else.
+
+use bindings::exports::jackalope::gateway::handler::{
+    Guest as Handler, IncomingMessage, LetterOutcome, SubscriptionStatus, Verdict,
+};
+use bindings::exports::jackalope::gateway::will::{Guest as Will, WillMessage};
+use bindings::jackalope::gateway::types::{ConnectionStatus, Qos, Ticket};
+
+mod bindings {
+    #![allow(unsafe_code)]
+
+    use super::Gone;
+
+    wit_bindgen::generate!({ path: "../../../wit", world: "guest-with-will" });
+    export!(Gone);
+}
+
+struct Gone;
+
+impl Will for Gone {
+    fn last_will() -> Option<WillMessage> {
+        Some(WillMessage {
+            topic: "wills/guest".to_string(),
+            payload: b"gone".to_vec(),
+            qos: Qos::AtLeastOnce,
+            retain: true,
+        })
+    }
+}
+
+impl Handler for Gone {
+    fn connection(_status: ConnectionStatus) {}
+
+    fn subscription(_status: SubscriptionStatus, _topic_filter: String) {}
+
+    fn message(_message: IncomingMessage) -> Result<(), Verdict> {
+        Ok(())
+    }
+
+    fn outcome(_ticket: Ticket, _outcome: LetterOutcome) {}
+}
