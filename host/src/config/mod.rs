@@ -1,1 +1,166 @@
 //! Configuration: TOML as written becomes values that cannot be wrong.
+//!
+//! A value takes three steps. The file is read as it is written, each value
+//! with its place; `JACKALOPE_…` variables of the environment are laid over it;
+//! and what is there is resolved into [`Config`], where every value is known to
+//! be allowed. What is wrong is refused with the place it was written at, be it
+//! a line of the file or a variable.
+//!
+//! ```no_run
+//! use std::path::Path;
+//! let config = jackalope::config::Config::load(
+//!     Some(Path::new("jackalope.toml")),
+//!     std::env::vars(),
+//! )?;
+//! # Ok::<(), jackalope::config::ConfigError>(())
+//! ```
+
+mod entry;
+mod env;
+mod error;
+mod file;
+mod guest;
+mod login;
+mod resolve;
+mod server;
+mod values;
+
+use std::io::ErrorKind;
+use std::path::Path;
+use std::time::Duration;
+
+use crate::office::{BackoffSettings, LastWill, Overflow, WorkListSettings};
+
+pub use error::{ConfigError, Place};
+pub use guest::{ComponentSource, GuestConfig, GuestLimits};
+pub use login::{Login, Secret};
+pub use server::{ServerAddress, ServerAddressError};
+
+/// Everything a gateway is told before it starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Config {
+    /// `client-id`: the name of the session at the broker, at most 65,535
+    /// bytes. Empty only with a clean session ([MQTT-3.1.3-7]). Default:
+    /// `jackalope`.
+    pub client_id: String,
+    /// `server`: the broker. Default: `localhost:1883`.
+    pub server: ServerAddress,
+    /// `user-name` and `password-file`: who the gateway is to the broker.
+    /// Default: nobody.
+    pub login: Option<Login>,
+    /// `max-packet-size`: the largest packet that is read or written, in bytes,
+    /// from 128 bytes to 256 MiB. Default: 1 MiB.
+    pub max_packet_size: usize,
+    /// What the post office has to know.
+    pub session: SessionConfig,
+    /// The guests, in the order they are written; at most 65,536. Default: none.
+    pub guests: Vec<GuestConfig>,
+}
+
+/// What the configuration says to [`office::Settings`](crate::office::Settings).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionConfig {
+    /// `clean-session`: whether each connection starts a new session. Default:
+    /// true.
+    pub clean_session: bool,
+    /// `keep-alive`: the longest silence towards the broker, whole seconds up
+    /// to 65,535 s; zero turns it off ([MQTT-3.1.2-24]). Default: 60 s.
+    pub keep_alive: Duration,
+    /// `backoff.min`, `backoff.max`: the pauses between tries, from 10 ms to
+    /// 1 h. Default: 1 s to 30 s.
+    pub backoff: BackoffSettings,
+    /// `first-connect-delay`: the pause before the first try to connect, up to
+    /// 24 h. Default: none.
+    pub first_connect_delay: Duration,
+    /// `[last-will]`: the last will when no guest names one. Default: none.
+    pub last_will: Option<LastWill>,
+    /// `[work-list]`: the bound of each guest's work list, from 1 to 1,000,000
+    /// letters, and what happens at it. Default: 100, and the oldest is dropped.
+    pub work_list: WorkListSettings,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            client_id: "jackalope".to_owned(),
+            server: ServerAddress::default(),
+            login: None,
+            max_packet_size: 1024 * 1024,
+            session: SessionConfig::default(),
+            guests: Vec::new(),
+        }
+    }
+}
+
+impl Default for SessionConfig {
+    fn default() -> Self {
+        Self {
+            clean_session: true,
+            keep_alive: Duration::from_secs(60),
+            backoff: BackoffSettings {
+                min: Duration::from_secs(1),
+                max: Duration::from_secs(30),
+            },
+            first_connect_delay: Duration::ZERO,
+            last_will: None,
+            work_list: WorkListSettings {
+                max: 100,
+                overflow: Overflow::DropOldest,
+            },
+        }
+    }
+}
+
+impl Config {
+    /// Reads the file at `path`, where there is one, lays the `JACKALOPE_…`
+    /// variables of `environment` over it and reads the password file that they
+    /// name.
+    ///
+    /// Relative paths in the file are relative to its directory; a relative
+    /// `JACKALOPE_PASSWORD_FILE` is relative to the working directory.
+    ///
+    /// # Errors
+    /// The first thing that is wrong, with its place.
+    pub fn load(
+        path: Option<&Path>,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        match path {
+            Some(path) => Self::build(path, &read_text(path)?, environment),
+            None => Self::build(Path::new(""), "", environment),
+        }
+    }
+
+    /// As [`Config::load`], with the text of the file already read.
+    fn build(
+        path: &Path,
+        text: &str,
+        environment: impl Iterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        // A byte order mark is no column of the first line.
+        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let mut written = file::parse(path, text)?;
+        env::overlay(&mut written, environment)?;
+        resolve::resolve(&written, directory)
+            .map_err(|refusal| ConfigError::refused(path, text, refusal))
+    }
+}
+
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    let bytes = std::fs::read(path).map_err(|error| match error.kind() {
+        ErrorKind::NotFound => ConfigError::NotFound(path.to_owned()),
+        _ => ConfigError::Unreadable {
+            path: path.to_owned(),
+            reason: error.to_string(),
+        },
+    })?;
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let text = String::from_utf8_lossy(error.as_bytes());
+        ConfigError::NotUtf8(Place::in_file(path, &text, good))
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! One value as written, with the place it was written at.
+
+use std::fmt::Display;
+use std::ops::{Range, RangeInclusive};
+
+use serde::{Deserialize, Deserializer};
+use toml::{Spanned, Value};
+
+/// A value as written. A value of the wrong type is one too, so that it is
+/// refused in the same words as any other wrong value.
+pub(super) struct Entry {
+    pub(super) value: Value,
+    pub(super) origin: Origin,
+}
+
+/// Where a value comes from.
+#[derive(Debug, Clone)]
+pub(super) enum Origin {
+    /// These bytes of the file.
+    File(Range<usize>),
+    /// The variable of this name.
+    Variable(&'static str),
+}
+
+/// Why a value is refused.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) origin: Origin,
+    pub(super) key: &'static str,
+    pub(super) reason: String,
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let spanned = Spanned::<Value>::deserialize(deserializer)?;
+        Ok(Self {
+            origin: Origin::File(spanned.span()),
+            value: spanned.into_inner(),
+        })
+    }
+}
+
+impl Entry {
+    pub(super) fn from_variable(name: &'static str, value: String) -> Self {
+        Self {
+            value: Value::String(value),
+            origin: Origin::Variable(name),
+        }
+    }
+
+    pub(super) fn refuse(&self, key: &'static str, reason: String) -> Refusal {
+        Refusal {
+            origin: self.origin.clone(),
+            key,
+            reason,
+        }
+    }
+
+    /// The value as an error shows it: long ones shortened, always one line.
+    pub(super) fn found(&self) -> String {
+        const SHOWN: usize = 60;
+        match &self.value {
+            Value::String(text) if text.chars().count() > SHOWN => {
+                let start: String = text.chars().take(SHOWN).collect();
+                format!("{start:?}…")
+            }
+            Value::String(text) => format!("{text:?}"),
+            Value::Array(_) => "a list".to_owned(),
+            Value::Table(_) => "a table".to_owned(),
+            scalar => scalar.to_string(),
+        }
+    }
+
+    /// `found` and what is wrong with it.
+    pub(super) fn but(&self, what: impl Display) -> String {
+        format!("{} {what}", self.found())
+    }
+
+    pub(super) fn text(&self) -> Result<&str, String> {
+        self.value
+            .as_str()
+            .ok_or_else(|| self.but("is not a text; put it in quotes"))
+    }
+
+    /// A value that is written as a text of a certain form, `expected` when it
+    /// is not a text at all.
+    pub(super) fn parse<T: std::str::FromStr<Err: Display>>(
+        &self,
+        expected: T::Err,
+    ) -> Result<T, String> {
+        match self.value.as_str() {
+            Some(text) => text.parse().map_err(|error| self.but(error)),
+            None => Err(self.but(expected)),
+        }
+    }
+
+    pub(super) fn flag(&self) -> Result<bool, String> {
+        match self.scalar() {
+            Value::Boolean(flag) => Ok(flag),
+            _ => Err(self.but("is neither true nor false")),
+        }
+    }
+
+    pub(super) fn whole(&self, allowed: RangeInclusive<u32>) -> Result<u32, String> {
+        if let Value::Integer(number) = self.scalar()
+            && let Ok(number) = u32::try_from(number)
+            && allowed.contains(&number)
+        {
+            return Ok(number);
+        }
+        let (min, max) = allowed.into_inner();
+        Err(self.but(format_args!("is not a whole number from {min} to {max}")))
+    }
+
+    /// A variable is always text: where a number or a truth value is wanted, it
+    /// is read as the file would be.
+    fn scalar(&self) -> Value {
+        if let (Origin::Variable(_), Value::String(text)) = (&self.origin, &self.value) {
+            if let Ok(number) = text.parse() {
+                return Value::Integer(number);
+            }
+            if let Ok(flag) = text.parse() {
+                return Value::Boolean(flag);
+            }
+        }
+        self.value.clone()
+    }
+}

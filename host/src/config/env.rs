@@ -1,0 +1,104 @@
+//! The environment, laid over the file.
+
+use toml::Spanned;
+
+use super::entry::Entry;
+use super::error::ConfigError;
+use super::file::{LastWill, Written};
+
+/// What all our variables begin with.
+const PREFIX: &str = "JACKALOPE_";
+
+/// Variables with our prefix that are not for the configuration.
+fn is_of_others(name: &str) -> bool {
+    name == "JACKALOPE_LOG" || name.starts_with("JACKALOPE_SIM_")
+}
+
+/// The place that a variable takes in what is written.
+type Slot = fn(&mut Written) -> &mut Option<Entry>;
+
+/// Every variable there is. Guests are configured in the file alone.
+const VARIABLES: [(&str, Slot); 17] = [
+    ("JACKALOPE_CLIENT_ID", |w| &mut w.client_id),
+    ("JACKALOPE_CLEAN_SESSION", |w| &mut w.clean_session),
+    ("JACKALOPE_USER_NAME", |w| &mut w.user_name),
+    ("JACKALOPE_PASSWORD_FILE", |w| &mut w.password_file),
+    ("JACKALOPE_PASSWORD", |w| &mut w.password),
+    ("JACKALOPE_SERVER", |w| &mut w.server),
+    ("JACKALOPE_KEEP_ALIVE", |w| &mut w.keep_alive),
+    ("JACKALOPE_FIRST_CONNECT_DELAY", |w| {
+        &mut w.first_connect_delay
+    }),
+    ("JACKALOPE_MAX_PACKET_SIZE", |w| &mut w.max_packet_size),
+    ("JACKALOPE_BACKOFF_MIN", |w| &mut w.backoff.min),
+    ("JACKALOPE_BACKOFF_MAX", |w| &mut w.backoff.max),
+    ("JACKALOPE_LAST_WILL_TOPIC", |w| &mut last_will(w).topic),
+    ("JACKALOPE_LAST_WILL_PAYLOAD", |w| &mut last_will(w).payload),
+    ("JACKALOPE_LAST_WILL_QOS", |w| &mut last_will(w).qos),
+    ("JACKALOPE_LAST_WILL_RETAIN", |w| &mut last_will(w).retain),
+    ("JACKALOPE_WORK_LIST_MAX", |w| &mut w.work_list.max),
+    ("JACKALOPE_WORK_LIST_OVERFLOW", |w| {
+        &mut w.work_list.overflow
+    }),
+];
+
+/// The last will, begun where the file has none.
+fn last_will(written: &mut Written) -> &mut LastWill {
+    written
+        .last_will
+        .get_or_insert_with(|| Spanned::new(0..0, LastWill::default()))
+        .get_mut()
+}
+
+/// The names of all variables.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    VARIABLES.iter().map(|(name, _)| *name)
+}
+
+/// Puts each variable in the place of what the file says.
+pub(super) fn overlay(
+    written: &mut Written,
+    environment: impl Iterator<Item = (String, String)>,
+) -> Result<(), ConfigError> {
+    for (name, value) in environment {
+        if !name.starts_with(PREFIX) || is_of_others(&name) {
+            continue;
+        }
+        let Some((name, slot)) = VARIABLES.iter().find(|(known, _)| *known == name) else {
+            let nearest = nearest(&name);
+            return Err(ConfigError::UnknownVariable { name, nearest });
+        };
+        *slot(written) = Some(Entry::from_variable(name, value));
+    }
+    Ok(())
+}
+
+/// The variable that `name` is a slip of the pen for.
+fn nearest(name: &str) -> Option<&'static str> {
+    const SLIPS: usize = 3;
+    // What is much longer than every name is none of them.
+    if name.len() > 64 {
+        return None;
+    }
+    names()
+        .map(|known| (distance(name, known), known))
+        .min()
+        .filter(|(distance, _)| *distance <= SLIPS)
+        .map(|(_, known)| known)
+}
+
+/// How many letters have to be put in, left out or changed (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, to) in b.iter().enumerate() {
+            let changed = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = changed.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}

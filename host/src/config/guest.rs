@@ -1,0 +1,263 @@
+//! The guests.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use toml::Spanned;
+
+use super::entry::{Entry, Origin, Refusal};
+use super::file::{Guest, Subscription};
+use super::resolve::{path, qos, set};
+use super::values::{Period, Size, period, size};
+use crate::office::{Qos, topic};
+
+/// One guest. `Debug` shows the names of its variables and not their values.
+#[derive(Clone, PartialEq, Eq)]
+pub struct GuestConfig {
+    /// `name`: what it is called in logs, 1 to 64 of `A-Z a-z 0-9 _ -`, unlike
+    /// all others. Default: the component's file name without its extension.
+    pub name: String,
+    /// `component`: where its component comes from.
+    pub component: ComponentSource,
+    /// `subscriptions`: valid topic filters, none of them twice, each with the
+    /// highest quality of service wanted. Default: none; a filter alone: 1.
+    pub subscriptions: Vec<(Arc<str>, Qos)>,
+    /// `retries`: how often a call that failed is made again, 0 to 1,000.
+    /// Default: 3.
+    pub retries: u32,
+    /// `[guest.limits]`: what it may use.
+    pub limits: GuestLimits,
+    /// `[guest.env]`: the variables it sees, sorted by name, and no others.
+    /// Default: none.
+    pub env: Vec<(String, String)>,
+}
+
+/// Where a component comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ComponentSource {
+    /// A file. The path is that of the configuration, joined to the directory
+    /// of the configuration file.
+    File(PathBuf),
+    /// `example:name`: an example built into the binary.
+    Example(String),
+}
+
+/// What a guest may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GuestLimits {
+    /// `memory`: the size of its linear memory in bytes, 1 MiB to 4 GiB.
+    /// Default: 64 MiB.
+    pub memory: usize,
+    /// `call-time`: how long one call may take, 1 ms to 1 h. Default: 1 s.
+    pub call_time: Duration,
+}
+
+/// A [`GuestId`](crate::office::GuestId) has 16 bits.
+const MAX_GUESTS: usize = 1 << 16;
+const DEFAULT_RETRIES: u32 = 3;
+const DEFAULT_QOS: Qos = Qos::AtLeastOnce;
+const EXAMPLE: &str = "example:";
+
+impl Default for GuestLimits {
+    fn default() -> Self {
+        Self {
+            memory: 64 << 20,
+            call_time: Duration::from_secs(1),
+        }
+    }
+}
+
+impl fmt::Debug for GuestConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.env.iter().map(|(name, _)| name).collect();
+        f.debug_struct("GuestConfig")
+            .field("name", &self.name)
+            .field("component", &self.component)
+            .field("subscriptions", &self.subscriptions)
+            .field("retries", &self.retries)
+            .field("limits", &self.limits)
+            .field("env", &names)
+            .finish()
+    }
+}
+
+/// Resolves all guests; their components are relative to `directory`.
+pub(super) fn resolve(
+    written: &[Spanned<Guest>],
+    directory: &Path,
+) -> Result<Vec<GuestConfig>, Refusal> {
+    if let Some(first_too_many) = written.get(MAX_GUESTS) {
+        return Err(Refusal {
+            origin: Origin::File(first_too_many.span()),
+            key: "guest",
+            reason: format!("there are more than {MAX_GUESTS} guests"),
+        });
+    }
+    let mut guests: Vec<GuestConfig> = Vec::with_capacity(written.len());
+    let mut names = HashSet::new();
+    for written in written {
+        let guest = resolve_one(written, directory)?;
+        if !names.insert(guest.name.clone()) {
+            let origin = match &written.get_ref().name {
+                Some(entry) => entry.origin.clone(),
+                None => Origin::File(written.span()),
+            };
+            return Err(Refusal {
+                origin,
+                key: "guest.name",
+                reason: format!("there are two guests of the name {:?}", guest.name),
+            });
+        }
+        guests.push(guest);
+    }
+    Ok(guests)
+}
+
+fn resolve_one(written: &Spanned<Guest>, directory: &Path) -> Result<GuestConfig, Refusal> {
+    let guest = written.get_ref();
+    let Some(component) = &guest.component else {
+        return Err(Refusal {
+            origin: Origin::File(written.span()),
+            key: "guest.component",
+            reason: r#"is missing; write e.g. component = "door.wasm""#.to_owned(),
+        });
+    };
+    let (source, stem) = component_source(component, directory)
+        .map_err(|reason| component.refuse("guest.component", reason))?;
+    let mut config = GuestConfig {
+        name: stem,
+        component: source,
+        subscriptions: subscriptions(&guest.subscriptions)?,
+        retries: DEFAULT_RETRIES,
+        limits: GuestLimits::default(),
+        env: env(guest)?,
+    };
+    if guest.name.is_none() && !is_name(&config.name) {
+        let reason = format!(
+            "{:?} is taken from the component and {NOT_A_NAME}",
+            config.name
+        );
+        return Err(component.refuse("guest.name", reason));
+    }
+    set(&mut config.name, &guest.name, "guest.name", name)?;
+    set(
+        &mut config.retries,
+        &guest.retries,
+        "guest.retries",
+        |entry| entry.whole(0..=1000),
+    )?;
+    set(
+        &mut config.limits.memory,
+        &guest.limits.memory,
+        "guest.limits.memory",
+        |entry| size(entry, Size(1 << 20)..=Size(4 << 30)),
+    )?;
+    set(
+        &mut config.limits.call_time,
+        &guest.limits.call_time,
+        "guest.limits.call-time",
+        |entry| period(entry, Period::from_millis(1)..=Period::from_secs(3600)),
+    )?;
+    Ok(config)
+}
+
+const NOT_A_NAME: &str = "is not a name; write 1 to 64 of A-Z, a-z, 0-9, _ and -";
+
+fn is_name(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
+}
+
+fn name(entry: &Entry) -> Result<String, String> {
+    match entry.value.as_str() {
+        Some(text) if is_name(text) => Ok(text.to_owned()),
+        _ => Err(entry.but(NOT_A_NAME)),
+    }
+}
+
+/// The source, and the name that the guest gets from it.
+fn component_source(entry: &Entry, directory: &Path) -> Result<(ComponentSource, String), String> {
+    let path = path(entry)?;
+    if let Some(name) = entry.text()?.strip_prefix(EXAMPLE) {
+        if !is_name(name) {
+            return Err(entry.but(r#"names no example; write e.g. "example:door""#));
+        }
+        return Ok((ComponentSource::Example(name.to_owned()), name.to_owned()));
+    }
+    let Some(stem) = path.file_stem() else {
+        return Err(entry.but("names no file"));
+    };
+    Ok((
+        ComponentSource::File(directory.join(path)),
+        stem.to_string_lossy().into_owned(),
+    ))
+}
+
+fn subscriptions(written: &[Subscription]) -> Result<Vec<(Arc<str>, Qos)>, Refusal> {
+    const FILTER: &str = "guest.subscriptions.filter";
+    let mut seen = HashSet::new();
+    let mut subscriptions = Vec::with_capacity(written.len());
+    for subscription in written {
+        let Some(entry) = &subscription.filter else {
+            return Err(Refusal {
+                origin: Origin::File(subscription.span.clone()),
+                key: FILTER,
+                reason: r#"is missing; write e.g. { filter = "a/b", qos = 1 }"#.to_owned(),
+            });
+        };
+        let filter = topic_filter(entry).map_err(|reason| entry.refuse(FILTER, reason))?;
+        if !seen.insert(filter.clone()) {
+            let reason = entry.but("is there twice; the guest gets each message once");
+            return Err(entry.refuse(FILTER, reason));
+        }
+        let mut wanted = DEFAULT_QOS;
+        set(
+            &mut wanted,
+            &subscription.qos,
+            "guest.subscriptions.qos",
+            qos,
+        )?;
+        subscriptions.push((filter, wanted));
+    }
+    Ok(subscriptions)
+}
+
+fn topic_filter(entry: &Entry) -> Result<Arc<str>, String> {
+    let filter = entry.text()?;
+    topic::check_filter(filter).map_err(|error| entry.but(error))?;
+    Ok(filter.into())
+}
+
+/// The granted environment. Errors show no value: it may be a secret.
+fn env(guest: &Guest) -> Result<Vec<(String, String)>, Refusal> {
+    let mut env = Vec::with_capacity(guest.env.len());
+    for (name, entry) in &guest.env {
+        let key = "guest.env";
+        let shown = name.get_ref();
+        if shown.is_empty() || shown.contains(['=', '\0']) {
+            return Err(Refusal {
+                origin: Origin::File(name.span()),
+                key,
+                reason: format!("{shown:?} is not the name of a variable"),
+            });
+        }
+        match entry.value.as_str() {
+            Some(value) if !value.contains('\0') => env.push((shown.clone(), value.to_owned())),
+            Some(_) => {
+                let reason = format!("the value of {shown} holds a null character");
+                return Err(entry.refuse(key, reason));
+            }
+            None => {
+                let reason = format!("the value of {shown} is not a text; put it in quotes");
+                return Err(entry.refuse(key, reason));
+            }
+        }
+    }
+    Ok(env)
+}

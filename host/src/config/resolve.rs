@@ -1,0 +1,217 @@
+//! From what is written to what cannot be wrong.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use toml::Spanned;
+
+use super::entry::{Entry, Origin, Refusal};
+use super::file::{self, Written};
+use super::values::{Period, Size, period, size};
+use super::{Config, guest, login};
+use crate::office::{BackoffSettings, LastWill, Overflow, Payload, Qos, topic};
+
+/// Resolves what is written; relative paths of the file are relative to
+/// `directory`.
+pub(super) fn resolve(written: &Written, directory: &Path) -> Result<Config, Refusal> {
+    let mut config = Config::default();
+    let session = &mut config.session;
+    set(
+        &mut config.client_id,
+        &written.client_id,
+        "client-id",
+        mqtt_text,
+    )?;
+    set(
+        &mut session.clean_session,
+        &written.clean_session,
+        "clean-session",
+        Entry::flag,
+    )?;
+    set(&mut config.server, &written.server, "server", |entry| {
+        entry.parse(super::ServerAddressError::Form)
+    })?;
+    set(
+        &mut session.keep_alive,
+        &written.keep_alive,
+        "keep-alive",
+        keep_alive,
+    )?;
+    set(
+        &mut session.first_connect_delay,
+        &written.first_connect_delay,
+        "first-connect-delay",
+        |entry| period(entry, Period::from_secs(0)..=Period::from_secs(86_400)),
+    )?;
+    set(
+        &mut config.max_packet_size,
+        &written.max_packet_size,
+        "max-packet-size",
+        |entry| size(entry, Size(128)..=Size(256 << 20)),
+    )?;
+    set(
+        &mut session.work_list.max,
+        &written.work_list.max,
+        "work-list.max",
+        |entry| entry.whole(1..=1_000_000).map(|max| max as usize),
+    )?;
+    set(
+        &mut session.work_list.overflow,
+        &written.work_list.overflow,
+        "work-list.overflow",
+        overflow,
+    )?;
+    backoff(&mut session.backoff, &written.backoff)?;
+    if let Some(will) = &written.last_will {
+        session.last_will = Some(last_will(will)?);
+    }
+    if let Some(entry) = &written.client_id
+        && config.client_id.is_empty()
+        && !session.clean_session
+    {
+        let reason = entry.but("is allowed only with clean-session = true ([MQTT-3.1.3-7])");
+        return Err(entry.refuse("client-id", reason));
+    }
+    config.login = login::resolve(written, directory)?;
+    config.guests = guest::resolve(&written.guest, directory)?;
+    Ok(config)
+}
+
+/// Puts what is written in the place of the default.
+pub(super) fn set<T>(
+    value: &mut T,
+    entry: &Option<Entry>,
+    key: &'static str,
+    read: impl FnOnce(&Entry) -> Result<T, String>,
+) -> Result<(), Refusal> {
+    if let Some(entry) = entry {
+        *value = read(entry).map_err(|reason| entry.refuse(key, reason))?;
+    }
+    Ok(())
+}
+
+/// A text that goes over the wire with its length in two bytes, as UTF-8
+/// without null characters ([MQTT-1.5.3-2]).
+pub(super) fn mqtt_text(entry: &Entry) -> Result<String, String> {
+    let text = entry.text()?;
+    check_length(entry, text)?;
+    if text.contains('\0') {
+        return Err(entry.but("holds a null character ([MQTT-1.5.3-2])"));
+    }
+    Ok(text.to_owned())
+}
+
+fn check_length(entry: &Entry, text: &str) -> Result<(), String> {
+    if text.len() > usize::from(u16::MAX) {
+        return Err(entry.but("is longer than 65535 bytes"));
+    }
+    Ok(())
+}
+
+/// A path: any text that the file system could know.
+pub(super) fn path(entry: &Entry) -> Result<&Path, String> {
+    let text = entry.text()?;
+    if text.is_empty() || text.contains('\0') {
+        return Err(entry.but("is not a path"));
+    }
+    Ok(Path::new(text))
+}
+
+pub(super) fn qos(entry: &Entry) -> Result<Qos, String> {
+    match entry.whole(0..=2) {
+        Ok(0) => Ok(Qos::AtMostOnce),
+        Ok(1) => Ok(Qos::AtLeastOnce),
+        Ok(2) => Ok(Qos::ExactlyOnce),
+        _ => Err(entry.but("is not a quality of service; write 0, 1 or 2")),
+    }
+}
+
+/// On the wire it is a number of seconds in two bytes.
+fn keep_alive(entry: &Entry) -> Result<std::time::Duration, String> {
+    let max = Period::from_secs(u16::MAX.into());
+    let keep_alive = period(entry, Period::from_secs(0)..=max)?;
+    if keep_alive.subsec_nanos() != 0 {
+        return Err(entry.but("is not a whole number of seconds"));
+    }
+    Ok(keep_alive)
+}
+
+fn overflow(entry: &Entry) -> Result<Overflow, String> {
+    match entry.value.as_str() {
+        Some("drop-oldest") => Ok(Overflow::DropOldest),
+        Some("reject") => Ok(Overflow::Reject),
+        _ => Err(entry.but(r#"is not a way to overflow; write "drop-oldest" or "reject""#)),
+    }
+}
+
+fn backoff(backoff: &mut BackoffSettings, written: &file::Backoff) -> Result<(), Refusal> {
+    let pause = |entry: &Entry| period(entry, Period::from_millis(10)..=Period::from_secs(3600));
+    set(&mut backoff.min, &written.min, "backoff.min", pause)?;
+    set(&mut backoff.max, &written.max, "backoff.max", pause)?;
+    if backoff.min <= backoff.max {
+        return Ok(());
+    }
+    // One of them is written, since the defaults are in order.
+    let (min, max) = (Period(backoff.min), Period(backoff.max));
+    match (&written.min, &written.max) {
+        (_, Some(entry)) => {
+            let reason = entry.but(format_args!("is below backoff.min, which is {min}"));
+            Err(entry.refuse("backoff.max", reason))
+        }
+        (Some(entry), None) => {
+            let reason = entry.but(format_args!("is above backoff.max, which is {max}"));
+            Err(entry.refuse("backoff.min", reason))
+        }
+        (None, None) => Ok(()),
+    }
+}
+
+fn last_will(written: &Spanned<file::LastWill>) -> Result<LastWill, Refusal> {
+    let will = written.get_ref();
+    let Some(topic) = &will.topic else {
+        // The table itself may be there by the environment alone.
+        let origin = [&will.payload, &will.qos, &will.retain]
+            .into_iter()
+            .flatten()
+            .map(|entry| entry.origin.clone())
+            .find(|origin| matches!(origin, Origin::Variable(_)))
+            .unwrap_or(Origin::File(written.span()));
+        return Err(Refusal {
+            origin,
+            key: "last-will",
+            reason: "a last will needs a topic, last-will.topic".to_owned(),
+        });
+    };
+    let mut last_will = LastWill {
+        topic: topic_name(topic).map_err(|reason| topic.refuse("last-will.topic", reason))?,
+        payload: Payload::new(""),
+        qos: Qos::AtLeastOnce,
+        retain: false,
+    };
+    set(
+        &mut last_will.payload,
+        &will.payload,
+        "last-will.payload",
+        will_payload,
+    )?;
+    set(&mut last_will.qos, &will.qos, "last-will.qos", qos)?;
+    set(
+        &mut last_will.retain,
+        &will.retain,
+        "last-will.retain",
+        Entry::flag,
+    )?;
+    Ok(last_will)
+}
+
+fn topic_name(entry: &Entry) -> Result<Arc<str>, String> {
+    let name = entry.text()?;
+    topic::check_name(name).map_err(|error| entry.but(error))?;
+    Ok(name.into())
+}
+
+fn will_payload(entry: &Entry) -> Result<Payload, String> {
+    let payload = entry.text()?;
+    check_length(entry, payload)?;
+    Ok(Payload::new(payload.to_owned()))
+}
