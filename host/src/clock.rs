@@ -36,8 +36,13 @@ impl Alarm {
     pub fn new() -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let timer = timerfd_create(TimerfdClockId::Boottime, flags)?;
+        #[expect(
+            deprecated,
+            reason = "unsound for a type that can close its descriptor early; an OwnedFd can not"
+        )]
+        let timer = AsyncFd::new(timer)?;
         Ok(Self {
-            timer: AsyncFd::register(timer)?,
+            timer,
             set_to: None,
         })
     }

@@ -1,9 +1,37 @@
 //! Jackalope: a host for IoT gateway devices.
+//!
+//! It owns one MQTT session and a *work list* with a time to live on every
+//! publish: accepted at once, online or offline, tried again until it is
+//! acknowledged, never sent after its ttl. The application is in *guests*,
+//! WebAssembly components that the host calls and that publish through it.
+//!
+//! The modules, in reading order:
+//!
+//! - [`office`] decides: a pure state machine that owns the work list and the
+//!   session. Time and events come in, actions go out.
+//! - [`wire`] carries: one network connection, as packets.
+//! - [`guest`] calls: components, under their limits.
+//! - [`gateway`] joins the three in one loop.
+//! - [`config`] reads what an operator wrote into values that cannot be wrong.
+//! - [`cli`] is what the binary runs.
+//! - [`broker`] is the fake broker, for development and tests.
+//! - [`clock`] is the one place that asks the machine for the time.
+//! - [`example`] holds the guests that are built into the binary.
+
+pub mod office;
+
+pub mod wire;
+
+pub mod guest;
+
+pub mod gateway;
+
+pub mod config;
+
+pub mod cli;
 
 pub mod broker;
+
 pub mod clock;
-pub mod config;
+
 pub mod example;
-pub mod guest;
-pub mod office;
-pub mod wire;

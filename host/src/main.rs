@@ -1,3 +1,7 @@
-//! The jackalope binary.
+//! The `jackalope` command: arguments in, exit code out.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    jackalope::cli::main()
+}

@@ -61,7 +61,9 @@ impl Connection {
 
     /// The next packet that was read; none without a connection.
     pub(super) fn next_packet(&mut self) -> Result<Option<Incoming>, Disconnection> {
-        let Self::Open(wire) = self else { return Ok(None) };
+        let Self::Open(wire) = self else {
+            return Ok(None);
+        };
         wire.next_packet().map_err(|error| match error {
             DecodeError::Refused(code) => Disconnection::Refused(code),
             DecodeError::Violation(rule) => Disconnection::Violation(rule),

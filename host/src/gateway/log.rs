@@ -22,7 +22,10 @@ struct Losses(BTreeMap<(GuestId, &'static str), (usize, Ticket)>);
 
 impl Log {
     pub(super) fn new(names: Vec<String>) -> Self {
-        Self { names, observer: None }
+        Self {
+            names,
+            observer: None,
+        }
     }
 
     pub(super) fn set_observer(&mut self, observer: Observer) {
@@ -52,10 +55,16 @@ impl Log {
         let pause = |next_try: &Time| format!("{:?}", next_try.since(now));
         match notice {
             Notice::Online { session_present } => info!(session_present, "online"),
-            Notice::Offline { reason, next_try: Some(at) } => {
+            Notice::Offline {
+                reason,
+                next_try: Some(at),
+            } => {
                 warn!(next_try = pause(at), "offline: {reason}");
             }
-            Notice::Offline { reason, next_try: None } => info!("offline: {reason}"),
+            Notice::Offline {
+                reason,
+                next_try: None,
+            } => info!("offline: {reason}"),
             Notice::Subscribed { filter, qos } => {
                 info!(%filter, qos = *qos as u8, "subscribed");
             }
@@ -68,27 +77,53 @@ impl Log {
                 error!(%topic, size, "a message larger than max-packet-size was given up");
             }
             Notice::Unexpected { packet } => warn!("the broker sent an unexpected {packet}"),
-            Notice::Accepted { guest, ticket, topic } => {
+            Notice::Accepted {
+                guest,
+                ticket,
+                topic,
+            } => {
                 debug!(guest = self.name(*guest), ticket = ticket.0, %topic, "letter accepted");
             }
             Notice::Sent { ticket } => debug!(ticket = ticket.0, "letter sent"),
-            Notice::Outcome { guest, ticket, outcome } => {
+            Notice::Outcome {
+                guest,
+                ticket,
+                outcome,
+            } => {
                 let outcome = match outcome {
                     Outcome::Delivered => "delivered",
                     Outcome::Expired => losses.add(*guest, "expired", *ticket),
                     Outcome::Displaced => losses.add(*guest, "displaced", *ticket),
                     Outcome::Refused => losses.add(*guest, "refused", *ticket),
                 };
-                debug!(guest = self.name(*guest), ticket = ticket.0, "letter {outcome}");
+                debug!(
+                    guest = self.name(*guest),
+                    ticket = ticket.0,
+                    "letter {outcome}"
+                );
             }
-            Notice::Rejected { guest, topic, reason } => {
+            Notice::Rejected {
+                guest,
+                topic,
+                reason,
+            } => {
                 warn!(guest = self.name(*guest), %topic, reason, "message rejected");
             }
-            Notice::PutOff { guest, topic, reason, next_try } => {
+            Notice::PutOff {
+                guest,
+                topic,
+                reason,
+                next_try,
+            } => {
                 let (guest, next_try) = (self.name(*guest), pause(next_try));
                 warn!(guest, %topic, reason, next_try, "message put off");
             }
-            Notice::Failed { guest, call, error, next_try } => {
+            Notice::Failed {
+                guest,
+                call,
+                error,
+                next_try,
+            } => {
                 let (guest, next_try) = (self.name(*guest), pause(next_try));
                 warn!(guest, call = %Name(call), error, next_try, "a call failed");
             }
@@ -96,7 +131,10 @@ impl Log {
                 error!(guest = self.name(*guest), call = %Name(call), error, "given up");
             }
             Notice::InvalidWill { guest, error } => {
-                warn!(guest = self.name(*guest), error, "its last will is not used");
+                warn!(
+                    guest = self.name(*guest),
+                    error, "its last will is not used"
+                );
             }
         }
     }
@@ -111,7 +149,9 @@ impl Losses {
 
 impl fmt::Debug for Log {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Log").field("names", &self.names).finish_non_exhaustive()
+        f.debug_struct("Log")
+            .field("names", &self.names)
+            .finish_non_exhaustive()
     }
 }
 

@@ -89,7 +89,13 @@ impl Gateway {
     /// Must be called within a tokio runtime. Nothing happens before
     /// [`run`](Self::run).
     pub fn new(options: Options) -> Result<Self, GatewayError> {
-        let Options { address, handshake, settings, guests, slow_calls } = options;
+        let Options {
+            address,
+            handshake,
+            settings,
+            guests,
+            slow_calls,
+        } = options;
         let (names, guests) = guests.into_iter().unzip();
         Ok(Self {
             office: Office::new(clock::now(), settings),
@@ -111,7 +117,10 @@ impl Gateway {
 
     /// Runs until `shutdown` is ready and what is under way is finished, which
     /// takes [`SHUTDOWN_TIME`](crate::office::SHUTDOWN_TIME) at most.
-    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<Summary, GatewayError> {
+    pub async fn run(
+        mut self,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<Summary, GatewayError> {
         let mut shutdown = pin!(shutdown);
         let mut is_stopping = false;
         loop {
@@ -142,7 +151,9 @@ impl Gateway {
             // Nothing depends on the answer; the broker may be gone.
             let _ = tokio::time::timeout(GOODBYE, wire.finish()).await;
         }
-        Ok(Summary { letters_lost: self.office.open_letters() })
+        Ok(Summary {
+            letters_lost: self.office.open_letters(),
+        })
     }
 
     /// Does all that can be done without waiting; true when there is more.
@@ -202,7 +213,9 @@ impl Gateway {
 
     fn call(&mut self) -> bool {
         for _ in 0..TURN {
-            let Some(assignment) = self.office.poll_call(clock::now()) else { return false };
+            let Some(assignment) = self.office.poll_call(clock::now()) else {
+                return false;
+            };
             let guest = assignment.guest;
             if let Some(answer) = self.residents.call(assignment) {
                 self.office.handle_answer(clock::now(), guest, answer);
@@ -213,15 +226,21 @@ impl Gateway {
 
     fn write(&mut self) {
         let now = clock::now();
-        let Connection::Open(wire) = &mut self.connection else { return };
+        let Connection::Open(wire) = &mut self.connection else {
+            return;
+        };
         while wire.has_room() {
-            let Some(dispatch) = self.office.poll_packet(now) else { break };
+            let Some(dispatch) = self.office.poll_packet(now) else {
+                break;
+            };
             if let Err(error) = wire.push(now, dispatch) {
                 return self.lose(Disconnection::Failed(error.to_string()));
             }
         }
         if let Err(error) = wire.seal(now) {
-            self.lose(Disconnection::Failed(format!("the connection was lost: {error}")));
+            self.lose(Disconnection::Failed(format!(
+                "the connection was lost: {error}"
+            )));
         }
     }
 

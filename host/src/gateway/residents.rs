@@ -81,7 +81,10 @@ pub(super) struct Residents {
 
 impl Residents {
     pub(super) fn new(residents: Vec<Resident>, slow_calls: Handle) -> Self {
-        let place = |resident| Place { resident: Some(resident), is_slow: false };
+        let place = |resident| Place {
+            resident: Some(resident),
+            is_slow: false,
+        };
         Self {
             places: residents.into_iter().map(place).collect(),
             elsewhere: JoinSet::new(),
@@ -111,7 +114,12 @@ impl Residents {
         let finish = async move {
             let begun = Instant::now();
             let (resident, answer) = running.await;
-            Finished { guest, resident, answer, was_slow: begun.elapsed() > TICK }
+            Finished {
+                guest,
+                resident,
+                answer,
+                was_slow: begun.elapsed() > TICK,
+            }
         };
         place.is_slow = true;
         self.elsewhere.spawn_on(finish, &self.slow_calls);
@@ -120,8 +128,15 @@ impl Residents {
 
     /// Waits for a call that takes longer. Can be dropped and called again.
     pub(super) async fn finished(&mut self) -> Result<(GuestId, Answer), JoinError> {
-        let Some(finished) = self.elsewhere.join_next().await else { return pending().await };
-        let Finished { guest, resident, answer, was_slow } = finished?;
+        let Some(finished) = self.elsewhere.join_next().await else {
+            return pending().await;
+        };
+        let Finished {
+            guest,
+            resident,
+            answer,
+            was_slow,
+        } = finished?;
         let place = &mut self.places[guest.index()];
         place.resident = Some(resident);
         place.is_slow = was_slow;
