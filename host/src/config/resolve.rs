@@ -3,10 +3,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use toml::Spanned;
-
 use super::entry::{Entry, Origin, Refusal};
 use super::file::{self, Written};
+use super::table::Table;
 use super::values::{Period, Size, period, size};
 use super::{Config, guest, login};
 use crate::office::{BackoffSettings, LastWill, Overflow, Payload, Qos, topic};
@@ -51,17 +50,17 @@ pub(super) fn resolve(written: &Written, directory: &Path) -> Result<Config, Ref
     )?;
     set(
         &mut session.work_list.max,
-        &written.work_list.max,
+        &written.work_list.keys.max,
         "work-list.max",
         |entry| entry.whole(1..=1_000_000).map(|max| max as usize),
     )?;
     set(
         &mut session.work_list.overflow,
-        &written.work_list.overflow,
+        &written.work_list.keys.overflow,
         "work-list.overflow",
         overflow,
     )?;
-    backoff(&mut session.backoff, &written.backoff)?;
+    backoff(&mut session.backoff, &written.backoff.keys)?;
     if let Some(will) = &written.last_will {
         session.last_will = Some(last_will(will)?);
     }
@@ -166,8 +165,8 @@ fn backoff(backoff: &mut BackoffSettings, written: &file::Backoff) -> Result<(),
     }
 }
 
-fn last_will(written: &Spanned<file::LastWill>) -> Result<LastWill, Refusal> {
-    let will = written.get_ref();
+fn last_will(written: &Table<file::LastWill>) -> Result<LastWill, Refusal> {
+    let will = &written.keys;
     let Some(topic) = &will.topic else {
         // The table itself may be there by the environment alone.
         let origin = [&will.payload, &will.qos, &will.retain]
@@ -175,7 +174,7 @@ fn last_will(written: &Spanned<file::LastWill>) -> Result<LastWill, Refusal> {
             .flatten()
             .map(|entry| entry.origin.clone())
             .find(|origin| matches!(origin, Origin::Variable(_)))
-            .unwrap_or(Origin::File(written.span()));
+            .unwrap_or(Origin::File(written.span.clone()));
         return Err(Refusal {
             origin,
             key: "last-will",
