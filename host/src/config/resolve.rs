@@ -2,12 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::entry::{Entry, Origin, Refusal};
 use super::file::{self, Written};
 use super::table::Table;
 use super::values::{Period, Size, period, size};
-use super::{Config, guest, login};
+use super::{Config, ServerAddress, ServerAddressError, guest, login};
 use crate::office::{BackoffSettings, LastWill, Overflow, Payload, Qos, topic};
 
 /// Resolves what is written; relative paths of the file are relative to
@@ -27,9 +28,7 @@ pub(super) fn resolve(written: &Written, directory: &Path) -> Result<Config, Ref
         "clean-session",
         Entry::flag,
     )?;
-    set(&mut config.server, &written.server, "server", |entry| {
-        entry.parse(super::ServerAddressError::Form)
-    })?;
+    set(&mut config.server, &written.server, "server", server)?;
     set(
         &mut session.keep_alive,
         &written.keep_alive,
@@ -125,8 +124,17 @@ pub(super) fn qos(entry: &Entry) -> Result<Qos, String> {
     }
 }
 
+fn server(entry: &Entry) -> Result<ServerAddress, String> {
+    let address = entry.value.as_str().map(str::parse::<ServerAddress>);
+    match address.unwrap_or(Err(ServerAddressError::Form)) {
+        Ok(address) => Ok(address),
+        Err(ServerAddressError::Login) => Err(ServerAddressError::Login.to_string()),
+        Err(error) => Err(entry.but(error)),
+    }
+}
+
 /// On the wire it is a number of seconds in two bytes.
-fn keep_alive(entry: &Entry) -> Result<std::time::Duration, String> {
+fn keep_alive(entry: &Entry) -> Result<Duration, String> {
     let max = Period::from_secs(u16::MAX.into());
     let keep_alive = period(entry, Period::from_secs(0)..=max)?;
     if keep_alive.subsec_nanos() != 0 {

@@ -124,6 +124,10 @@ fn server() {
         &[("'::1'", r#""::1""#)],
         r#"is an IPv6 address without brackets; write e.g. "[::1]:1883""#,
     );
+    check_refused(
+        "server = 'mqtt://user:s3cret@broker'",
+        "1:10: server: holds a user name, which has a key of its own, user-name",
+    );
 }
 
 #[test]
