@@ -13,8 +13,8 @@
 //! place as all others, so that a vendored build has to vendor them, too
 //! (`cargo vendor --sync <workspace>/Cargo.toml`).
 
-// The standard output of a build script is how it talks to cargo.
-#![allow(clippy::print_stdout)]
+// What a build script prints is how it talks to cargo and to the reader.
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod watch;
 
@@ -55,11 +55,8 @@ const NOT_FOR_GUESTS: &[&str] = &[
 /// dependencies.
 pub fn build(workspace: impl AsRef<Path>, packages: &[&str]) -> Vec<(String, PathBuf)> {
     try_build(workspace.as_ref(), packages).unwrap_or_else(|error| {
-        // Cargo shows these lines as errors of its own, first the last ones it
-        // prints; what went to stderr comes with all the rest of the output.
-        for line in error.to_string().lines() {
-            println!("cargo::error={line}");
-        }
+        // Not a panic: its backtrace would bury the message.
+        eprintln!("\nerror: {error}\n");
         std::process::exit(1)
     })
 }

@@ -1,7 +1,5 @@
 //! The environment, laid over the file.
 
-use toml::Spanned;
-
 use super::entry::Entry;
 use super::error::ConfigError;
 use super::file::{LastWill, Written};
@@ -30,24 +28,21 @@ const VARIABLES: [(&str, Slot); 17] = [
         &mut w.first_connect_delay
     }),
     ("JACKALOPE_MAX_PACKET_SIZE", |w| &mut w.max_packet_size),
-    ("JACKALOPE_BACKOFF_MIN", |w| &mut w.backoff.min),
-    ("JACKALOPE_BACKOFF_MAX", |w| &mut w.backoff.max),
+    ("JACKALOPE_BACKOFF_MIN", |w| &mut w.backoff.keys.min),
+    ("JACKALOPE_BACKOFF_MAX", |w| &mut w.backoff.keys.max),
     ("JACKALOPE_LAST_WILL_TOPIC", |w| &mut last_will(w).topic),
     ("JACKALOPE_LAST_WILL_PAYLOAD", |w| &mut last_will(w).payload),
     ("JACKALOPE_LAST_WILL_QOS", |w| &mut last_will(w).qos),
     ("JACKALOPE_LAST_WILL_RETAIN", |w| &mut last_will(w).retain),
-    ("JACKALOPE_WORK_LIST_MAX", |w| &mut w.work_list.max),
+    ("JACKALOPE_WORK_LIST_MAX", |w| &mut w.work_list.keys.max),
     ("JACKALOPE_WORK_LIST_OVERFLOW", |w| {
-        &mut w.work_list.overflow
+        &mut w.work_list.keys.overflow
     }),
 ];
 
 /// The last will, begun where the file has none.
 fn last_will(written: &mut Written) -> &mut LastWill {
-    written
-        .last_will
-        .get_or_insert_with(|| Spanned::new(0..0, LastWill::default()))
-        .get_mut()
+    &mut written.last_will.get_or_insert_default().keys
 }
 
 /// The names of all variables.

@@ -1,17 +1,14 @@
 //! The configuration file as written.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::ops::Range;
 use std::path::Path;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use toml::{Spanned, Value};
+use serde::Deserialize;
+use toml::Spanned;
 
-use super::entry::{Entry, Origin};
+use super::entry::Entry;
 use super::error::{ConfigError, Place};
+use super::table::{Subscription, Table};
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
@@ -28,10 +25,10 @@ pub(super) struct Written {
     pub(super) keep_alive: Option<Entry>,
     pub(super) first_connect_delay: Option<Entry>,
     pub(super) max_packet_size: Option<Entry>,
-    pub(super) backoff: Backoff,
-    pub(super) last_will: Option<Spanned<LastWill>>,
-    pub(super) work_list: WorkList,
-    pub(super) guest: Vec<Spanned<Guest>>,
+    pub(super) backoff: Table<Backoff>,
+    pub(super) last_will: Option<Table<LastWill>>,
+    pub(super) work_list: Table<WorkList>,
+    pub(super) guest: Vec<Table<Guest>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -64,7 +61,7 @@ pub(super) struct Guest {
     pub(super) component: Option<Entry>,
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) retries: Option<Entry>,
-    pub(super) limits: Limits,
+    pub(super) limits: Table<Limits>,
     pub(super) env: BTreeMap<Spanned<String>, Entry>,
 }
 
@@ -73,72 +70,6 @@ pub(super) struct Guest {
 pub(super) struct Limits {
     pub(super) memory: Option<Entry>,
     pub(super) call_time: Option<Entry>,
-}
-
-/// A subscription, whether it is written as a filter alone or as a table.
-pub(super) struct Subscription {
-    pub(super) span: Range<usize>,
-    pub(super) filter: Option<Entry>,
-    pub(super) qos: Option<Entry>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-struct SubscriptionTable {
-    filter: Option<Entry>,
-    qos: Option<Entry>,
-}
-
-enum Either {
-    Filter(String),
-    Table(SubscriptionTable),
-}
-
-impl<'de> Deserialize<'de> for Subscription {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let spanned = Spanned::<Either>::deserialize(deserializer)?;
-        let span = spanned.span();
-        let table = match spanned.into_inner() {
-            Either::Table(table) => table,
-            Either::Filter(filter) => SubscriptionTable {
-                filter: Some(Entry {
-                    value: Value::String(filter),
-                    origin: Origin::File(span.clone()),
-                }),
-                qos: None,
-            },
-        };
-        Ok(Self {
-            span,
-            filter: table.filter,
-            qos: table.qos,
-        })
-    }
-}
-
-// By hand, because an untagged enum would lose the places of what is in it.
-impl<'de> Deserialize<'de> for Either {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct EitherVisitor;
-
-        impl<'de> Visitor<'de> for EitherVisitor {
-            type Value = Either;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a topic filter")
-            }
-
-            fn visit_str<E>(self, filter: &str) -> Result<Either, E> {
-                Ok(Either::Filter(filter.to_owned()))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Either, A::Error> {
-                SubscriptionTable::deserialize(MapAccessDeserializer::new(map)).map(Either::Table)
-            }
-        }
-
-        deserializer.deserialize_any(EitherVisitor)
-    }
 }
 
 /// Reads the text of the file at `path`.
@@ -164,19 +95,30 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Written, ConfigError> {
 
 /// Says in the words of TOML what serde says in those of Rust.
 fn explain(key: Option<&str>, message: &str) -> String {
-    if let Some(rest) = message.strip_prefix("unknown field ") {
-        let hint = if key.is_none() && rest.starts_with("`password`") {
-            "; a password stands in a file of its own, see `password-file`"
-        } else {
-            ""
-        };
-        return format!("unknown key {rest}{hint}");
-    }
-    let Some((found, _)) = message
-        .strip_prefix("invalid type: ")
-        .and_then(|rest| rest.split_once(", expected "))
-    else {
-        return message.to_owned();
+    let found = if let Some(rest) = message.strip_prefix("unknown field ") {
+        // To serde a date is a table with this key.
+        if !rest.starts_with("`$__toml_private_datetime`") {
+            let hint = match key {
+                None if rest.starts_with("`password`") => {
+                    "; a password stands in a file of its own, see `password-file`"
+                }
+                _ => "",
+            };
+            return format!("unknown key {rest}{hint}");
+        }
+        "a date or a time"
+    } else {
+        let found = message
+            .strip_prefix("invalid type: ")
+            .and_then(|rest| rest.split_once(", expected "));
+        match found {
+            None => return message.to_owned(),
+            Some(("map", _)) => "a table",
+            Some(("sequence", _)) => "a list",
+            Some((r#"string "$__toml_private_datetime""#, _)) => "a date or a time",
+            // A large number comes with the name of a type of Rust.
+            Some((scalar, _)) => scalar.trim_end_matches(" as i128"),
+        }
     };
     let expected = match key {
         Some("guest") => "a table for each guest: [[guest]]",
@@ -186,10 +128,7 @@ fn explain(key: Option<&str>, message: &str) -> String {
         Some("backoff" | "last-will" | "work-list" | "guest.limits" | "guest.env") => "a table",
         _ => "a value of 64 bits at most",
     };
-    format!(
-        "found {}, expected {expected}",
-        found.replace("map", "a table")
-    )
+    format!("found {found}, expected {expected}")
 }
 
 /// Keys are quoted in errors, and a quoted key may hold a line break.

@@ -6,11 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use toml::Spanned;
-
 use super::entry::{Entry, Origin, Refusal};
-use super::file::{Guest, Subscription};
+use super::file::Guest;
 use super::resolve::{path, qos, set};
+use super::table::{Subscription, Table};
 use super::values::{Period, Size, period, size};
 use crate::office::{Qos, topic};
 
@@ -87,12 +86,12 @@ impl fmt::Debug for GuestConfig {
 
 /// Resolves all guests; their components are relative to `directory`.
 pub(super) fn resolve(
-    written: &[Spanned<Guest>],
+    written: &[Table<Guest>],
     directory: &Path,
 ) -> Result<Vec<GuestConfig>, Refusal> {
     if let Some(first_too_many) = written.get(MAX_GUESTS) {
         return Err(Refusal {
-            origin: Origin::File(first_too_many.span()),
+            origin: Origin::File(first_too_many.span.clone()),
             key: "guest",
             reason: format!("there are more than {MAX_GUESTS} guests"),
         });
@@ -102,9 +101,9 @@ pub(super) fn resolve(
     for written in written {
         let guest = resolve_one(written, directory)?;
         if !names.insert(guest.name.clone()) {
-            let origin = match &written.get_ref().name {
+            let origin = match &written.keys.name {
                 Some(entry) => entry.origin.clone(),
-                None => Origin::File(written.span()),
+                None => Origin::File(written.span.clone()),
             };
             return Err(Refusal {
                 origin,
@@ -117,11 +116,11 @@ pub(super) fn resolve(
     Ok(guests)
 }
 
-fn resolve_one(written: &Spanned<Guest>, directory: &Path) -> Result<GuestConfig, Refusal> {
-    let guest = written.get_ref();
+fn resolve_one(written: &Table<Guest>, directory: &Path) -> Result<GuestConfig, Refusal> {
+    let guest = &written.keys;
     let Some(component) = &guest.component else {
         return Err(Refusal {
-            origin: Origin::File(written.span()),
+            origin: Origin::File(written.span.clone()),
             key: "guest.component",
             reason: r#"is missing; write e.g. component = "door.wasm""#.to_owned(),
         });
@@ -152,13 +151,13 @@ fn resolve_one(written: &Spanned<Guest>, directory: &Path) -> Result<GuestConfig
     )?;
     set(
         &mut config.limits.memory,
-        &guest.limits.memory,
+        &guest.limits.keys.memory,
         "guest.limits.memory",
         |entry| size(entry, Size(1 << 20)..=Size(4 << 30)),
     )?;
     set(
         &mut config.limits.call_time,
-        &guest.limits.call_time,
+        &guest.limits.keys.call_time,
         "guest.limits.call-time",
         |entry| period(entry, Period::from_millis(1)..=Period::from_secs(3600)),
     )?;

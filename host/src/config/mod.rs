@@ -23,6 +23,7 @@ mod guest;
 mod login;
 mod resolve;
 mod server;
+mod table;
 mod values;
 
 use std::io::ErrorKind;

@@ -2,13 +2,13 @@
 
 use std::path::Path;
 use std::sync::Arc;
-
-use toml::Spanned;
+use std::time::Duration;
 
 use super::entry::{Entry, Origin, Refusal};
 use super::file::{self, Written};
+use super::table::Table;
 use super::values::{Period, Size, period, size};
-use super::{Config, guest, login};
+use super::{Config, ServerAddress, ServerAddressError, guest, login};
 use crate::office::{BackoffSettings, LastWill, Overflow, Payload, Qos, topic};
 
 /// Resolves what is written; relative paths of the file are relative to
@@ -28,9 +28,7 @@ pub(super) fn resolve(written: &Written, directory: &Path) -> Result<Config, Ref
         "clean-session",
         Entry::flag,
     )?;
-    set(&mut config.server, &written.server, "server", |entry| {
-        entry.parse(super::ServerAddressError::Form)
-    })?;
+    set(&mut config.server, &written.server, "server", server)?;
     set(
         &mut session.keep_alive,
         &written.keep_alive,
@@ -51,17 +49,17 @@ pub(super) fn resolve(written: &Written, directory: &Path) -> Result<Config, Ref
     )?;
     set(
         &mut session.work_list.max,
-        &written.work_list.max,
+        &written.work_list.keys.max,
         "work-list.max",
         |entry| entry.whole(1..=1_000_000).map(|max| max as usize),
     )?;
     set(
         &mut session.work_list.overflow,
-        &written.work_list.overflow,
+        &written.work_list.keys.overflow,
         "work-list.overflow",
         overflow,
     )?;
-    backoff(&mut session.backoff, &written.backoff)?;
+    backoff(&mut session.backoff, &written.backoff.keys)?;
     if let Some(will) = &written.last_will {
         session.last_will = Some(last_will(will)?);
     }
@@ -126,8 +124,17 @@ pub(super) fn qos(entry: &Entry) -> Result<Qos, String> {
     }
 }
 
+fn server(entry: &Entry) -> Result<ServerAddress, String> {
+    let address = entry.value.as_str().map(str::parse::<ServerAddress>);
+    match address.unwrap_or(Err(ServerAddressError::Form)) {
+        Ok(address) => Ok(address),
+        Err(ServerAddressError::Login) => Err(ServerAddressError::Login.to_string()),
+        Err(error) => Err(entry.but(error)),
+    }
+}
+
 /// On the wire it is a number of seconds in two bytes.
-fn keep_alive(entry: &Entry) -> Result<std::time::Duration, String> {
+fn keep_alive(entry: &Entry) -> Result<Duration, String> {
     let max = Period::from_secs(u16::MAX.into());
     let keep_alive = period(entry, Period::from_secs(0)..=max)?;
     if keep_alive.subsec_nanos() != 0 {
@@ -166,8 +173,8 @@ fn backoff(backoff: &mut BackoffSettings, written: &file::Backoff) -> Result<(),
     }
 }
 
-fn last_will(written: &Spanned<file::LastWill>) -> Result<LastWill, Refusal> {
-    let will = written.get_ref();
+fn last_will(written: &Table<file::LastWill>) -> Result<LastWill, Refusal> {
+    let will = &written.keys;
     let Some(topic) = &will.topic else {
         // The table itself may be there by the environment alone.
         let origin = [&will.payload, &will.qos, &will.retain]
@@ -175,7 +182,7 @@ fn last_will(written: &Spanned<file::LastWill>) -> Result<LastWill, Refusal> {
             .flatten()
             .map(|entry| entry.origin.clone())
             .find(|origin| matches!(origin, Origin::Variable(_)))
-            .unwrap_or(Origin::File(written.span()));
+            .unwrap_or(Origin::File(written.span.clone()));
         return Err(Refusal {
             origin,
             key: "last-will",

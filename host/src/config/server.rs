@@ -22,6 +22,8 @@ pub struct ServerAddress {
 pub enum ServerAddressError {
     /// It asks for a transport that there is not yet: TLS or WebSocket.
     Transport(&'static str),
+    /// It holds a user name, perhaps a password: no error may show it.
+    Login,
     /// It is none at all.
     Form,
     /// The port is not a number from 1 to 65,535.
@@ -54,6 +56,9 @@ impl FromStr for ServerAddress {
     type Err = ServerAddressError;
 
     fn from_str(text: &str) -> Result<Self, ServerAddressError> {
+        if text.contains('@') {
+            return Err(ServerAddressError::Login);
+        }
         let address = match text.split_once("://") {
             None | Some(("mqtt", _)) => text.strip_prefix("mqtt://").unwrap_or(text),
             Some((scheme, _)) => {
@@ -129,6 +134,7 @@ impl fmt::Display for ServerAddressError {
             Self::Transport(transport) => {
                 write!(f, "asks for {transport}, which is not supported yet")
             }
+            Self::Login => f.write_str("holds a user name, which has a key of its own, user-name"),
             Self::Form => {
                 f.write_str(r#"is not a server; write e.g. "localhost:1883", "mqtt://[::1]:1883""#)
             }
@@ -195,7 +201,6 @@ mod tests {
             "MQTT://broker",
             "a b",
             "bröker",
-            "user@broker",
             "mqtt://broker/",
             "[localhost]",
             "[::1",
@@ -213,12 +218,14 @@ mod tests {
             "broker:x",
             "[::1]:",
             "a:1:2",
-            "user:secret@broker",
         ] {
             check(text, Err(Port));
         }
         for text in ["::1", "fe80::1%eth0", "mqtt://2001:db8::1"] {
             check(text, Err(Brackets));
+        }
+        for text in ["user@broker", "mqtts://user:secret@broker:1"] {
+            check(text, Err(ServerAddressError::Login));
         }
         check(&"a".repeat(254), Err(Form));
     }

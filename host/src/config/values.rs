@@ -54,7 +54,7 @@ fn number(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 fn with_unit(value: u64, units: &[(&str, u64)]) -> (u64, String) {
     units
         .iter()
-        .find(|(_, factor)| value >= *factor && value % factor == 0)
+        .find(|(_, factor)| value >= *factor && value.is_multiple_of(*factor))
         .map_or((value, String::new()), |(unit, factor)| {
             (value / factor, (*unit).to_owned())
         })

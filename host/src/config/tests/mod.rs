@@ -1,1 +1,291 @@
+// A test that panics has failed; that is what it is for.
+#![allow(clippy::unwrap_used, clippy::panic)]
 
+mod environment;
+mod example;
+mod files;
+mod refused;
+mod refused_guest;
+mod shape;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::office::{Payload, Qos};
+
+/// The configuration of `text`, as if in `/etc/jackalope.toml`.
+fn load(text: &str) -> Result<Config, ConfigError> {
+    load_with(text, &[])
+}
+
+fn load_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    let variables = variables
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    Config::build(Path::new("/etc/jackalope.toml"), text, variables)
+}
+
+/// Checks that `text` is accepted and differs from the default in what `change`
+/// does.
+#[track_caller]
+fn check(text: &str, change: impl FnOnce(&mut Config)) {
+    let mut expect = Config::default();
+    change(&mut expect);
+    match load(text) {
+        Ok(config) => assert_eq!(config, expect, "{text}"),
+        Err(error) => panic!("{text}: {error}"),
+    }
+}
+
+/// Checks that `text` is refused with `expect`, which begins with line and
+/// column.
+#[track_caller]
+fn check_refused(text: &str, expect: &str) {
+    match load(text) {
+        Ok(config) => panic!("{text} was accepted: {config:?}"),
+        Err(error) => assert_eq!(error.to_string(), format!("/etc/jackalope.toml:{expect}")),
+    }
+}
+
+#[test]
+fn nothing_written_is_the_default() {
+    check("", |_| {});
+    check("[backoff]\n[work-list]\n", |_| {});
+    check("\u{feff}# with a byte order mark\n", |_| {});
+    assert_eq!(
+        Config::load(None, std::iter::empty()),
+        Ok(Config::default())
+    );
+}
+
+#[test]
+fn each_key_is_read() {
+    check("client-id = 'x'", |c| c.client_id = "x".to_owned());
+    check("client-id = ''", |c| c.client_id.clear());
+    check("clean-session = false", |c| c.session.clean_session = false);
+    check("user-name = 'x'", |c| {
+        c.login = Some(Login {
+            user_name: "x".to_owned(),
+            password: None,
+        });
+    });
+    check("server = 'mqtt://broker:2000'", |c| {
+        c.server = "broker:2000".parse().unwrap();
+    });
+    check("keep-alive = '0s'", |c| {
+        c.session.keep_alive = Duration::ZERO
+    });
+    check("keep-alive = '5m'", |c| {
+        c.session.keep_alive = Duration::from_secs(300);
+    });
+    check("keep-alive = '65535s'", |c| {
+        c.session.keep_alive = Duration::from_secs(65_535);
+    });
+    check("keep-alive = '2000ms'", |c| {
+        c.session.keep_alive = Duration::from_secs(2);
+    });
+    check("first-connect-delay = '24h'", |c| {
+        c.session.first_connect_delay = Duration::from_secs(86_400);
+    });
+    check("max-packet-size = 128", |c| c.max_packet_size = 128);
+    check("max-packet-size = '256MiB'", |c| {
+        c.max_packet_size = 268_435_456;
+    });
+    check("[backoff]\nmin = '10ms'\nmax = '1h'", |c| {
+        c.session.backoff = BackoffSettings {
+            min: Duration::from_millis(10),
+            max: Duration::from_secs(3600),
+        };
+    });
+    check("[work-list]\nmax = 1_000_000\noverflow = 'reject'", |c| {
+        c.session.work_list = WorkListSettings {
+            max: 1_000_000,
+            overflow: Overflow::Reject,
+        };
+    });
+    check("work-list.overflow = 'drop-oldest'", |_| {});
+}
+
+#[test]
+fn a_last_will_needs_no_more_than_a_topic() {
+    let will = |payload: &str, qos, retain| LastWill {
+        topic: "online".into(),
+        payload: Payload::new(payload.to_owned()),
+        qos,
+        retain,
+    };
+    check("[last-will]\ntopic = 'online'", |c| {
+        c.session.last_will = Some(will("", Qos::AtLeastOnce, false));
+    });
+    check(
+        "[last-will]\ntopic = 'online'\npayload = 'no'\nqos = 2\nretain = true",
+        |c| c.session.last_will = Some(will("no", Qos::ExactlyOnce, true)),
+    );
+    check("last-will = { topic = 'online', qos = 0 }", |c| {
+        c.session.last_will = Some(will("", Qos::AtMostOnce, false));
+    });
+}
+
+fn guest(name: &str, component: ComponentSource) -> GuestConfig {
+    GuestConfig {
+        name: name.to_owned(),
+        component,
+        subscriptions: Vec::new(),
+        retries: 3,
+        limits: GuestLimits::default(),
+        env: Vec::new(),
+    }
+}
+
+#[test]
+fn a_guest_needs_no_more_than_a_component() {
+    let file = |path: &str| ComponentSource::File(path.into());
+    check("[[guest]]\ncomponent = 'door.wasm'", |c| {
+        c.guests = vec![guest("door", file("/etc/door.wasm"))];
+    });
+    check("[[guest]]\ncomponent = '/opt/door-2.wasm'", |c| {
+        c.guests = vec![guest("door-2", file("/opt/door-2.wasm"))];
+    });
+    check("[[guest]]\ncomponent = 'example:door'", |c| {
+        c.guests = vec![guest("door", ComponentSource::Example("door".to_owned()))];
+    });
+    check(
+        "[[guest]]\ncomponent = 'd.wasm'\n[[guest]]\ncomponent = 'd.wasm'\nname = 'e'",
+        |c| {
+            c.guests = vec![
+                guest("d", file("/etc/d.wasm")),
+                guest("e", file("/etc/d.wasm")),
+            ];
+        },
+    );
+}
+
+#[test]
+fn a_guest_can_have_everything() {
+    let text = r##"
+        [[guest]]
+        name = "front_door"
+        component = "my door.wasm"
+        subscriptions = ["a", { filter = "b/#", qos = 0 }, { filter = "+", qos = 2 }, { filter = "c" }]
+        retries = 0
+        [guest.limits]
+        memory = "4GiB"
+        call-time = "1ms"
+        [guest.env]
+        LOG = "info"
+        EMPTY = ""
+    "##;
+    check(text, |c| {
+        let component = ComponentSource::File("/etc/my door.wasm".into());
+        c.guests = vec![GuestConfig {
+            subscriptions: vec![
+                ("a".into(), Qos::AtLeastOnce),
+                ("b/#".into(), Qos::AtMostOnce),
+                ("+".into(), Qos::ExactlyOnce),
+                ("c".into(), Qos::AtLeastOnce),
+            ],
+            retries: 0,
+            limits: GuestLimits {
+                memory: 4 << 30,
+                call_time: Duration::from_millis(1),
+            },
+            env: vec![
+                ("EMPTY".to_owned(), String::new()),
+                ("LOG".to_owned(), "info".to_owned()),
+            ],
+            ..guest("front_door", component)
+        }];
+    });
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let text = "user-name = 'u'\n[[guest]]\ncomponent = 'example:door'\nenv = { TOKEN = 's3cret' }";
+    let config = load_with(text, &[("JACKALOPE_PASSWORD", "s3cret")]).unwrap();
+    assert_eq!(
+        config
+            .login
+            .as_ref()
+            .unwrap()
+            .password
+            .as_ref()
+            .unwrap()
+            .expose(),
+        "s3cret"
+    );
+    let shown = format!("{config:?}");
+    assert!(shown.contains("password: Some(***)"), "{shown}");
+    assert!(shown.contains("TOKEN"), "{shown}");
+    assert!(!shown.contains("s3cret"), "{shown}");
+}
+
+/// Any text, or pieces of configuration in any order.
+fn any_text() -> impl Strategy<Value = String> {
+    const PIECES: &[&str] = &[
+        "client-id",
+        "keep-alive",
+        "server",
+        "last-will",
+        "backoff",
+        "guest",
+        "subscriptions",
+        "limits",
+        "env",
+        "component",
+        "filter",
+        "qos",
+        "topic",
+        "min",
+        "retries",
+        "user-name",
+        "=",
+        "= ",
+        "[",
+        "]",
+        "[[",
+        "]]",
+        "{",
+        "}",
+        ",",
+        ".",
+        "\n",
+        "\"",
+        "'",
+        "#",
+        "1",
+        "-1",
+        "true",
+        "\"60s\"",
+        "\"a/b\"",
+        "'door.wasm'",
+        "99999999999999999999",
+        "1979-05-27",
+        "é",
+        "\0",
+        "\r\n",
+        "\\u0000",
+        "[[guest]]\n",
+        "[last-will]\n",
+        "component='d'\n",
+    ];
+    prop_oneof![
+        any::<String>(),
+        prop::collection::vec(prop::sample::select(PIECES), 0..24)
+            .prop_map(|pieces| pieces.concat()),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn no_text_panics(text in any_text(), name in "JACKALOPE_[A-Z_]{0,12}", value in any_text()) {
+        let mut all: Vec<_> = env::names().map(|known| (known.to_owned(), value.clone())).collect();
+        all.retain(|(known, _)| known != "JACKALOPE_PASSWORD_FILE");
+        all.push((name, value));
+        for variable in all {
+            if let Err(error) = Config::build(Path::new("j.toml"), &text, std::iter::once(variable)) {
+                let line = error.to_string();
+                prop_assert!(!line.chars().any(char::is_control), "{:?}", line);
+            }
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! Variables over the file.
+
+use super::*;
+
+/// Checks that a variable does what the same line of the file does, and goes
+/// before another line of the file.
+#[track_caller]
+fn check(name: &str, value: &str, line: &str, other: &str) {
+    let expect = load(&complete(line)).unwrap();
+    assert_ne!(expect, load(&complete("")).unwrap(), "{line} does nothing");
+    let alone = load_with(&complete(""), &[(name, value)]);
+    assert_eq!(alone.as_ref(), Ok(&expect), "{name} alone");
+    let over = load_with(&complete(other), &[(name, value)]);
+    assert_eq!(over.as_ref(), Ok(&expect), "{name} over {other}");
+}
+
+/// A last will has a topic, whatever else is said of it.
+fn complete(line: &str) -> String {
+    match line {
+        _ if line.starts_with("last-will.topic") => line.to_owned(),
+        _ => format!("last-will.topic = 't'\n{line}"),
+    }
+}
+
+#[track_caller]
+fn check_refused(variables: &[(&str, &str)], expect: &str) {
+    match load_with("user-name = 'u'", variables) {
+        Ok(config) => panic!("{variables:?} were accepted: {config:?}"),
+        Err(error) => assert_eq!(error.to_string(), expect),
+    }
+}
+
+#[test]
+fn each_variable_goes_before_the_file() {
+    let cases = [
+        ("CLIENT_ID", "x", "client-id = 'x'", "client-id = 'y'"),
+        (
+            "CLEAN_SESSION",
+            "false",
+            "clean-session = false",
+            "clean-session = true",
+        ),
+        ("USER_NAME", "x", "user-name = 'x'", "user-name = 'y'"),
+        (
+            "SERVER",
+            "[::1]:1",
+            "server = '[::1]:1'",
+            "server = 'other'",
+        ),
+        ("KEEP_ALIVE", "5m", "keep-alive = '5m'", "keep-alive = '6m'"),
+        (
+            "FIRST_CONNECT_DELAY",
+            "2s",
+            "first-connect-delay = '2s'",
+            "first-connect-delay = '3s'",
+        ),
+        (
+            "MAX_PACKET_SIZE",
+            "65536",
+            "max-packet-size = 65536",
+            "max-packet-size = 200",
+        ),
+        (
+            "BACKOFF_MIN",
+            "2s",
+            "backoff.min = '2s'",
+            "backoff.min = '3s'",
+        ),
+        (
+            "BACKOFF_MAX",
+            "2s",
+            "backoff.max = '2s'",
+            "backoff.max = '3s'",
+        ),
+        (
+            "WORK_LIST_MAX",
+            "5",
+            "work-list.max = 5",
+            "work-list.max = 6",
+        ),
+        (
+            "WORK_LIST_OVERFLOW",
+            "reject",
+            "work-list.overflow = 'reject'",
+            "work-list.overflow = 'drop-oldest'",
+        ),
+        (
+            "LAST_WILL_TOPIC",
+            "x",
+            "last-will.topic = 'x'",
+            "last-will.topic = 'y'",
+        ),
+        (
+            "LAST_WILL_PAYLOAD",
+            "1",
+            "last-will.payload = '1'",
+            "last-will.payload = '2'",
+        ),
+        (
+            "LAST_WILL_QOS",
+            "0",
+            "last-will.qos = 0",
+            "last-will.qos = 2",
+        ),
+        (
+            "LAST_WILL_RETAIN",
+            "true",
+            "last-will.retain = true",
+            "last-will.retain = false",
+        ),
+    ];
+    let mut tested: Vec<_> = ["JACKALOPE_PASSWORD", "JACKALOPE_PASSWORD_FILE"]
+        .map(str::to_owned)
+        .to_vec();
+    for (name, value, line, other) in cases {
+        let name = format!("JACKALOPE_{name}");
+        check(&name, value, line, other);
+        tested.push(name);
+    }
+    let mut all: Vec<_> = env::names().collect();
+    all.sort_unstable();
+    tested.sort_unstable();
+    assert_eq!(tested, all);
+}
+
+#[test]
+fn a_last_will_can_come_from_the_environment_alone() {
+    let config = load_with("", &[("JACKALOPE_LAST_WILL_TOPIC", "t")]).unwrap();
+    assert_eq!(config, load("last-will.topic = 't'").unwrap());
+    check_refused(
+        &[("JACKALOPE_LAST_WILL_PAYLOAD", "offline")],
+        "JACKALOPE_LAST_WILL_PAYLOAD: a last will needs a topic, last-will.topic",
+    );
+}
+
+#[test]
+fn the_last_of_two_holds() {
+    let twice = [("JACKALOPE_CLIENT_ID", "x"), ("JACKALOPE_CLIENT_ID", "y")];
+    assert_eq!(load_with("", &twice).unwrap().client_id, "y");
+}
+
+#[test]
+fn variables_of_others_are_left_alone() {
+    let others = [
+        ("PATH", "/bin"),
+        ("JACKALOPE", "x"),
+        ("jackalope_server", "x"),
+        ("JACKALOPE_LOG", "debug"),
+        ("JACKALOPE_SIM_SEED", "1"),
+    ];
+    assert_eq!(load_with("", &others), Ok(Config::default()));
+}
+
+#[test]
+fn wrong_values_name_their_variable() {
+    let long = "x".repeat(65_536);
+    for (name, value, reason) in [
+        (
+            "KEEP_ALIVE",
+            "sixty",
+            r#""sixty" is not a duration; write e.g. "500ms", "60s", "5m", "2h""#,
+        ),
+        ("CLEAN_SESSION", "1", r#""1" is neither true nor false"#),
+        (
+            "CLEAN_SESSION",
+            "True",
+            r#""True" is neither true nor false"#,
+        ),
+        (
+            "WORK_LIST_MAX",
+            "0",
+            r#""0" is not a whole number from 1 to 1000000"#,
+        ),
+        (
+            "WORK_LIST_MAX",
+            "ten",
+            r#""ten" is not a whole number from 1 to 1000000"#,
+        ),
+        ("LAST_WILL_TOPIC", "", r#""" is empty"#),
+        (
+            "MAX_PACKET_SIZE",
+            "1",
+            r#""1" is out of range; write 128 to "256MiB""#,
+        ),
+        (
+            "BACKOFF_MIN",
+            "1m",
+            r#""1m" is above backoff.max, which is "30s""#,
+        ),
+        ("PASSWORD", &long, "is longer than 65535 bytes"),
+        ("PASSWORD_FILE", "", r#""" is not a path"#),
+    ] {
+        let name = format!("JACKALOPE_{name}");
+        check_refused(&[(&name, value)], &format!("{name}: {reason}"));
+    }
+    check_refused(
+        &[
+            ("JACKALOPE_CLEAN_SESSION", "false"),
+            ("JACKALOPE_CLIENT_ID", ""),
+        ],
+        "JACKALOPE_CLIENT_ID: \"\" is allowed only with clean-session = true ([MQTT-3.1.3-7])",
+    );
+    check_refused(
+        &[
+            ("JACKALOPE_PASSWORD", "s3cret"),
+            ("JACKALOPE_PASSWORD_FILE", "p"),
+        ],
+        "JACKALOPE_PASSWORD: is set together with JACKALOPE_PASSWORD_FILE; set one of them",
+    );
+}
+
+#[test]
+fn a_password_needs_a_user_name() {
+    let error = load_with("", &[("JACKALOPE_PASSWORD", "s3cret")]).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "JACKALOPE_PASSWORD: needs a user name, too ([MQTT-3.1.2-22])"
+    );
+}
+
+#[test]
+fn unknown_variables() {
+    check_refused(
+        &[("JACKALOPE_KEEPALIVE", "60s")],
+        "JACKALOPE_KEEPALIVE: no such setting; did you mean JACKALOPE_KEEP_ALIVE?",
+    );
+    check_refused(
+        &[("JACKALOPE_PASWORD", "s3cret")],
+        "JACKALOPE_PASWORD: no such setting; did you mean JACKALOPE_PASSWORD?",
+    );
+    let all = "no such setting; there are JACKALOPE_CLIENT_ID, JACKALOPE_CLEAN_SESSION, \
+               JACKALOPE_USER_NAME, JACKALOPE_PASSWORD_FILE, JACKALOPE_PASSWORD, \
+               JACKALOPE_SERVER, JACKALOPE_KEEP_ALIVE, JACKALOPE_FIRST_CONNECT_DELAY, \
+               JACKALOPE_MAX_PACKET_SIZE, JACKALOPE_BACKOFF_MIN, JACKALOPE_BACKOFF_MAX, \
+               JACKALOPE_LAST_WILL_TOPIC, JACKALOPE_LAST_WILL_PAYLOAD, JACKALOPE_LAST_WILL_QOS, \
+               JACKALOPE_LAST_WILL_RETAIN, JACKALOPE_WORK_LIST_MAX, JACKALOPE_WORK_LIST_OVERFLOW";
+    for name in [
+        "JACKALOPE_GUEST_NAME",
+        "JACKALOPE_",
+        &format!("JACKALOPE_{}", "X".repeat(99)),
+    ] {
+        check_refused(&[(name, "x")], &format!("{name}: {all}"));
+    }
+}

@@ -1,0 +1,94 @@
+//! The example file says what is true.
+
+use toml::Value;
+
+use super::*;
+
+const EXAMPLE: &str = include_str!(concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../jackalope.example.toml"
+));
+
+/// The example with every line used: `#` and no space begins a line of
+/// configuration that is commented out.
+fn in_full() -> String {
+    let mut text = String::new();
+    for line in EXAMPLE.lines() {
+        let used = match line.strip_prefix('#') {
+            Some(rest) if rest.starts_with(|c: char| !c.is_whitespace()) => rest,
+            _ => line,
+        };
+        text.push_str(used);
+        text.push('\n');
+    }
+    text
+}
+
+/// Every key there is, from the errors that list them.
+fn keys_of(table: &str) -> Vec<String> {
+    let error = load(&format!("{table}\nno-such-key = 1"))
+        .unwrap_err()
+        .to_string();
+    let (_, list) = error.split_once(", expected ").unwrap();
+    list.split('`')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn the_example_states_the_defaults() {
+    assert_eq!(load(EXAMPLE).unwrap(), Config::default());
+}
+
+#[test]
+fn the_example_in_full_is_accepted() {
+    // The password file that it names is not there, and is the only fault.
+    let text = in_full();
+    let error = load(&text).unwrap_err().to_string();
+    assert!(error.contains(": password-file: "), "{error}");
+    let without = text.replace("password-file = \"/etc/jackalope/password\"\n", "");
+    assert_ne!(text, without);
+    let config = load(&without).unwrap();
+
+    let least = load("[[guest]]\ncomponent = 'door.wasm'").unwrap();
+    let guest = GuestConfig {
+        subscriptions: vec![
+            ("doors/state".into(), Qos::AtLeastOnce),
+            ("doors/+/request".into(), Qos::AtLeastOnce),
+        ],
+        env: vec![("LOG".to_owned(), "info".to_owned())],
+        ..least.guests[0].clone()
+    };
+    assert_eq!(config.guests, [guest], "states the defaults of a guest");
+    let will = config.session.last_will.unwrap();
+    assert_eq!(&*will.topic, "gateways/door/online");
+    assert_eq!(&*will.payload, b"offline");
+    assert_eq!((will.qos, will.retain), (Qos::AtLeastOnce, true));
+}
+
+#[test]
+fn the_example_holds_every_key() {
+    let example: Value = toml::from_str(&in_full()).unwrap();
+    let guest = &example["guest"][0];
+    let subscription = &guest["subscriptions"][1];
+    for (header, table) in [
+        ("", &example),
+        ("[backoff]", &example["backoff"]),
+        ("[last-will]", &example["last-will"]),
+        ("[work-list]", &example["work-list"]),
+        ("[[guest]]", guest),
+        ("[[guest]]\n[guest.limits]", &guest["limits"]),
+        ("[[guest]]\n[[guest.subscriptions]]", subscription),
+    ] {
+        let keys = keys_of(header);
+        assert!(keys.len() > 1, "{header}: {keys:?}");
+        for key in keys {
+            assert!(
+                table.get(&key).is_some(),
+                "{header} {key} is not documented"
+            );
+        }
+    }
+}

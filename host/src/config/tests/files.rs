@@ -1,0 +1,142 @@
+//! Configuration and password files on disk.
+
+use std::fs;
+
+use super::*;
+
+/// A directory with a configuration file in it, and the error of loading it
+/// without the path of the directory.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    fn new(configuration: impl AsRef<[u8]>) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(directory.path().join("j.toml"), configuration).unwrap();
+        Self(directory)
+    }
+
+    fn with(self, name: &str, content: impl AsRef<[u8]>) -> Self {
+        fs::write(self.0.path().join(name), content).unwrap();
+        self
+    }
+
+    fn load(&self, variables: &[(&str, String)]) -> Result<Config, ConfigError> {
+        let variables = variables
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), value.clone()));
+        Config::load(Some(&self.0.path().join("j.toml")), variables)
+    }
+
+    #[track_caller]
+    fn check_refused(&self, expect: &str) {
+        let error = self.load(&[]).unwrap_err().to_string();
+        let directory = format!("{}/", self.0.path().display());
+        assert_eq!(error.replace(&directory, ""), expect);
+    }
+
+    #[track_caller]
+    fn check_password(&self, expect: &str) {
+        let login = self.load(&[]).unwrap().login.unwrap();
+        assert_eq!(login.password.unwrap().expose(), expect);
+    }
+}
+
+const WITH_PASSWORD: &str = "user-name = 'u'\npassword-file = 'pw'\n";
+
+#[test]
+fn a_missing_file() {
+    let path = Path::new("no/such/jackalope.toml");
+    let error = Config::load(Some(path), std::iter::empty()).unwrap_err();
+    assert_eq!(error, ConfigError::NotFound(path.to_owned()));
+    assert_eq!(
+        error.to_string(),
+        "no/such/jackalope.toml: there is no such file"
+    );
+}
+
+#[test]
+fn an_unreadable_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let error = Config::load(Some(directory.path()), std::iter::empty()).unwrap_err();
+    let line = error.to_string();
+    assert!(matches!(error, ConfigError::Unreadable { .. }), "{line}");
+    assert!(line.contains(": cannot be read: "), "{line}");
+}
+
+#[test]
+fn a_file_that_is_not_text() {
+    Disk::new(b"client-id = '\xc3\xa9'\nserver = '\xff'")
+        .check_refused("j.toml:2:11: is not UTF-8 text");
+    Disk::new(b"\xff\xfea\0").check_refused("j.toml:1:1: is not UTF-8 text");
+}
+
+#[test]
+fn components_are_beside_the_file() {
+    let disk = Disk::new("[[guest]]\ncomponent = 'guests/door.wasm'");
+    let expect = ComponentSource::File(disk.0.path().join("guests/door.wasm"));
+    assert_eq!(disk.load(&[]).unwrap().guests[0].component, expect);
+}
+
+#[test]
+fn one_line_break_is_no_part_of_the_password() {
+    for (content, password) in [
+        ("secret", "secret"),
+        ("secret\n", "secret"),
+        ("secret\r\n", "secret"),
+        ("secret\n\n", "secret\n"),
+        (" se\ncret \r", " se\ncret \r"),
+        ("", ""),
+    ] {
+        Disk::new(WITH_PASSWORD)
+            .with("pw", content)
+            .check_password(password);
+    }
+    let longest = "x".repeat(65_535);
+    Disk::new(WITH_PASSWORD)
+        .with("pw", format!("{longest}\r\n"))
+        .check_password(&longest);
+}
+
+#[test]
+fn bad_password_files() {
+    let at = "j.toml:2:17: password-file: \"pw\"";
+    Disk::new(WITH_PASSWORD).check_refused(&format!(
+        "{at} cannot be read: No such file or directory (os error 2)"
+    ));
+    Disk::new(WITH_PASSWORD)
+        .with("pw", b"\xff")
+        .check_refused(&format!("{at} is not UTF-8 text"));
+    for length in [65_536, 65_540] {
+        Disk::new(WITH_PASSWORD)
+            .with("pw", "x".repeat(length))
+            .check_refused(&format!("{at} is longer than 65535 bytes"));
+    }
+    Disk::new("user-name = 'u'\npassword-file = '.'").check_refused(
+        "j.toml:2:17: password-file: \".\" cannot be read: Is a directory (os error 21)",
+    );
+}
+
+#[test]
+fn the_environment_names_another_password() {
+    let disk = Disk::new(WITH_PASSWORD).with("other", "from the other file\n");
+    let other = disk.0.path().join("other").display().to_string();
+    for (variable, expect) in [
+        (("JACKALOPE_PASSWORD", "at once\n".to_owned()), "at once\n"),
+        (("JACKALOPE_PASSWORD_FILE", other), "from the other file"),
+    ] {
+        let login = disk.load(&[variable]).unwrap().login.unwrap();
+        assert_eq!(login.password.unwrap().expose(), expect);
+    }
+}
+
+#[test]
+fn the_environment_is_relative_to_the_working_directory() {
+    // Tests run in the directory of their crate.
+    let manifest = ("JACKALOPE_PASSWORD_FILE", "Cargo.toml".to_owned());
+    let login = Disk::new(WITH_PASSWORD)
+        .load(&[manifest])
+        .unwrap()
+        .login
+        .unwrap();
+    assert!(login.password.unwrap().expose().starts_with("[package]"));
+}

@@ -1,0 +1,280 @@
+//! Every wrong value of every key outside the guests, and in which words it is
+//! refused.
+
+use super::*;
+
+/// Checks wrong values of a key: each is refused at its place, as the key and
+/// what is shown of the value and `reason`.
+#[track_caller]
+fn check_values(table: &str, key: &str, values: &[(&str, &str)], reason: &str) {
+    let column = key.len() + 4;
+    let (table, path, line) = match table {
+        "" => (String::new(), key.to_owned(), 1),
+        _ => (format!("[{table}]\n"), format!("{table}.{key}"), 2),
+    };
+    for (value, shown) in values {
+        check_refused(
+            &format!("{table}{key} = {value}"),
+            &format!("{line}:{column}: {path}: {shown} {reason}"),
+        );
+    }
+}
+
+/// Values that are not texts.
+pub(super) const NO_TEXTS: &[(&str, &str)] = &[
+    ("60", "60"),
+    ("true", "true"),
+    ("1.5", "1.5"),
+    ("1979-05-27", "1979-05-27"),
+    ("['a']", "a list"),
+    ("{ a = 1 }", "a table"),
+];
+
+pub(super) const NO_TEXT: &str = "is not a text; put it in quotes";
+pub(super) const NO_DURATION: &str = r#"is not a duration; write e.g. "500ms", "60s", "5m", "2h""#;
+pub(super) const NO_SIZE: &str = r#"is not a size; write e.g. 4096, "64KiB", "1MiB""#;
+pub(super) const NO_QOS: &str = "is not a quality of service; write 0, 1 or 2";
+const NO_FLAG: &str = "is neither true nor false";
+const NULL: &str = "holds a null character ([MQTT-1.5.3-2])";
+const TOO_LONG: &str = "is longer than 65535 bytes";
+
+/// One byte too long, as TOML and as an error shows it.
+fn too_long() -> (String, String) {
+    (
+        format!("'{}'", "x".repeat(65_536)),
+        format!("\"{}\"…", "x".repeat(60)),
+    )
+}
+
+#[test]
+fn client_id() {
+    let (long, shown) = too_long();
+    check_values("", "client-id", NO_TEXTS, NO_TEXT);
+    check_values("", "client-id", &[(&long, &shown)], TOO_LONG);
+    check_values("", "client-id", &[(r#""a\u0000""#, r#""a\0""#)], NULL);
+    check_refused(
+        "clean-session = false\nclient-id = ''",
+        "2:13: client-id: \"\" is allowed only with clean-session = true ([MQTT-3.1.3-7])",
+    );
+}
+
+#[test]
+fn clean_session() {
+    let values = [("1", "1"), ("'true'", "\"true\""), ("[]", "a list")];
+    check_values("", "clean-session", &values, NO_FLAG);
+}
+
+#[test]
+fn login() {
+    let (long, shown) = too_long();
+    check_values("", "user-name", NO_TEXTS, NO_TEXT);
+    check_values("", "user-name", &[(&long, &shown)], TOO_LONG);
+    check_values("", "user-name", &[(r#""\u0000""#, r#""\0""#)], NULL);
+    check_refused(
+        "password-file = 'p'",
+        "1:17: password-file: needs a user name, too ([MQTT-3.1.2-22])",
+    );
+    check_refused(
+        "user-name = 'u'\npassword-file = 1",
+        "2:17: password-file: 1 is not a text; put it in quotes",
+    );
+    check_refused(
+        "user-name = 'u'\npassword-file = ''",
+        "2:17: password-file: \"\" is not a path",
+    );
+    check_refused(
+        "user-name = 'u'\npassword-file = \"a\\u0000\"",
+        r#"2:17: password-file: "a\0" is not a path"#,
+    );
+}
+
+#[test]
+fn server() {
+    let form = r#"is not a server; write e.g. "localhost:1883", "mqtt://[::1]:1883""#;
+    check_values("", "server", NO_TEXTS, form);
+    let values = [
+        ("''", r#""""#),
+        ("'http://broker'", r#""http://broker""#),
+        ("'a b'", r#""a b""#),
+    ];
+    check_values("", "server", &values, form);
+    for (address, asks) in [
+        ("mqtts://broker", "mqtts:// (TLS)"),
+        ("ssl://broker", "ssl:// (TLS)"),
+        ("tls://broker", "tls:// (TLS)"),
+        ("ws://broker", "ws:// (WebSocket)"),
+        ("wss://broker", "wss:// (WebSocket over TLS)"),
+    ] {
+        check_values(
+            "",
+            "server",
+            &[(&format!("'{address}'"), &format!("\"{address}\""))],
+            &format!("asks for {asks}, which is not supported yet"),
+        );
+    }
+    check_values(
+        "",
+        "server",
+        &[("'broker:0'", r#""broker:0""#)],
+        "has a wrong port; write a number from 1 to 65535",
+    );
+    check_values(
+        "",
+        "server",
+        &[("'::1'", r#""::1""#)],
+        r#"is an IPv6 address without brackets; write e.g. "[::1]:1883""#,
+    );
+    check_refused(
+        "server = 'mqtt://user:s3cret@broker'",
+        "1:10: server: holds a user name, which has a key of its own, user-name",
+    );
+}
+
+#[test]
+fn keep_alive() {
+    let values = [
+        ("'sixty'", "\"sixty\""),
+        ("'60'", "\"60\""),
+        ("''", "\"\""),
+        ("'-1s'", "\"-1s\""),
+    ];
+    check_values("", "keep-alive", NO_TEXTS, NO_DURATION);
+    check_values("", "keep-alive", &values, NO_DURATION);
+    check_values(
+        "",
+        "keep-alive",
+        &[("'1500ms'", "\"1500ms\"")],
+        "is not a whole number of seconds",
+    );
+    check_values(
+        "",
+        "keep-alive",
+        &[("'65536s'", "\"65536s\""), ("'19h'", "\"19h\"")],
+        r#"is out of range; write "0s" to "65535s""#,
+    );
+}
+
+#[test]
+fn first_connect_delay() {
+    check_values("", "first-connect-delay", NO_TEXTS, NO_DURATION);
+    check_values(
+        "",
+        "first-connect-delay",
+        &[
+            ("'25h'", "\"25h\""),
+            ("'99999999999999999999h'", "\"99999999999999999999h\""),
+        ],
+        r#"is out of range; write "0s" to "24h""#,
+    );
+}
+
+#[test]
+fn max_packet_size() {
+    let values = [
+        ("true", "true"),
+        ("1.5", "1.5"),
+        ("'1MB'", "\"1MB\""),
+        ("'many'", "\"many\""),
+        ("[]", "a list"),
+    ];
+    check_values("", "max-packet-size", &values, NO_SIZE);
+    check_values(
+        "",
+        "max-packet-size",
+        &[
+            ("127", "127"),
+            ("0", "0"),
+            ("-5", "-5"),
+            ("'127'", "\"127\""),
+            ("268435457", "268435457"),
+            ("'1GiB'", "\"1GiB\""),
+        ],
+        r#"is out of range; write 128 to "256MiB""#,
+    );
+}
+
+#[test]
+fn backoff() {
+    let range = r#"is out of range; write "10ms" to "1h""#;
+    let values = [("'9ms'", "\"9ms\""), ("'61m'", "\"61m\"")];
+    for key in ["min", "max"] {
+        check_values("backoff", key, NO_TEXTS, NO_DURATION);
+        check_values("backoff", key, &values, range);
+    }
+    check_refused(
+        "[backoff]\nmin = '5s'\nmax = '4s'",
+        "3:7: backoff.max: \"4s\" is below backoff.min, which is \"5s\"",
+    );
+    check_refused(
+        "backoff.min = '1m'",
+        "1:15: backoff.min: \"1m\" is above backoff.max, which is \"30s\"",
+    );
+    check_refused(
+        "backoff.max = '500ms'",
+        "1:15: backoff.max: \"500ms\" is below backoff.min, which is \"1s\"",
+    );
+}
+
+#[test]
+fn work_list() {
+    let values = [
+        ("0", "0"),
+        ("-1", "-1"),
+        ("1000001", "1000001"),
+        ("9223372036854775807", "9223372036854775807"),
+        ("'5'", "\"5\""),
+        ("1.0", "1.0"),
+    ];
+    let whole = "is not a whole number from 1 to 1000000";
+    check_values("work-list", "max", &values, whole);
+    let way = r#"is not a way to overflow; write "drop-oldest" or "reject""#;
+    check_values("work-list", "overflow", NO_TEXTS, way);
+    check_values("work-list", "overflow", &[("'Reject'", "\"Reject\"")], way);
+}
+
+#[test]
+fn last_will() {
+    let (long, shown) = too_long();
+    let topic = [
+        ("''", r#""" is empty"#),
+        (
+            "'a/+'",
+            r#""a/+" holds a wildcard (`+` or `#`), which only a topic filter may"#,
+        ),
+        (r#""\u0000""#, r#""\0" holds a null character"#),
+        ("1", "1 is not a text; put it in quotes"),
+        (&long, &format!("{shown} is longer than 65,535 bytes")),
+    ];
+    for (value, reason) in topic {
+        check_refused(
+            &format!("[last-will]\ntopic = {value}"),
+            &format!("2:9: last-will.topic: {reason}"),
+        );
+    }
+    for (line, expect) in [
+        ("payload = 1", "payload: 1 is not a text; put it in quotes"),
+        (
+            &format!("payload = {long}") as &str,
+            &format!("payload: {shown} {TOO_LONG}") as &str,
+        ),
+        ("qos = 3", &format!("qos: 3 {NO_QOS}")),
+        ("qos = -1", &format!("qos: -1 {NO_QOS}")),
+        ("qos = '1'", &format!("qos: \"1\" {NO_QOS}")),
+        ("retain = 1", &format!("retain: 1 {NO_FLAG}")),
+    ] {
+        let column = line.find('=').unwrap() + 3;
+        check_refused(
+            &format!("[last-will]\ntopic = 't'\n{line}"),
+            &format!("3:{column}: last-will.{expect}"),
+        );
+    }
+    for text in [
+        "\n[last-will]",
+        "\n[last-will]\npayload = 'offline'\nqos = 0",
+    ] {
+        check_refused(
+            text,
+            "2:1: last-will: a last will needs a topic, last-will.topic",
+        );
+    }
+}

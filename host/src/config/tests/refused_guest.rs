@@ -1,0 +1,199 @@
+//! Every wrong value of every key of a guest, and in which words it is refused.
+
+use super::refused::{NO_DURATION, NO_SIZE, NO_TEXTS};
+use super::*;
+
+/// Checks wrong values of a key of a guest: each is refused at its place, as the
+/// key and what is shown of the value and `reason`.
+#[track_caller]
+fn check_guest(table: &str, key: &str, values: &[(&str, &str)], reason: &str) {
+    let column = key.len() + 4;
+    for (value, shown) in values {
+        check_refused(
+            &format!("[[guest]]\ncomponent = 'd.wasm'\n[guest{table}]\n{key} = {value}")
+                .replace("[guest]\n", ""),
+            &format!(
+                "{}:{column}: guest{table}.{key}: {shown} {reason}",
+                if table.is_empty() { 3 } else { 4 }
+            ),
+        );
+    }
+}
+
+#[test]
+fn guest_name() {
+    let long = "x".repeat(65);
+    let name = "is not a name; write 1 to 64 of A-Z, a-z, 0-9, _ and -";
+    let values = [
+        ("''", r#""""#),
+        ("'a b'", r#""a b""#),
+        ("'é'", r#""é""#),
+        ("'a.b'", r#""a.b""#),
+        (&format!("'{long}'"), &format!("\"{}\"…", &long[..60])),
+    ];
+    check_guest("", "name", NO_TEXTS, name);
+    check_guest("", "name", &values, name);
+    check_refused(
+        "[[guest]]\ncomponent = 'my door.wasm'",
+        &format!("2:13: guest.name: \"my door\" is taken from the component and {name}"),
+    );
+    check_refused(
+        "[[guest]]\ncomponent = 'a'\n[[guest]]\ncomponent = 'b'\nname = 'a'",
+        "5:8: guest.name: there are two guests of the name \"a\"",
+    );
+    check_refused(
+        "[[guest]]\ncomponent = 'x'\nname = 'a'\n\n[[guest]]\ncomponent = 'a.wasm'",
+        "5:1: guest.name: there are two guests of the name \"a\"",
+    );
+}
+
+#[test]
+fn guest_component() {
+    check_refused(
+        "\n[[guest]]\nname = 'x'",
+        "2:1: guest.component: is missing; write e.g. component = \"door.wasm\"",
+    );
+    for (value, expect) in [
+        ("1", "1 is not a text; put it in quotes"),
+        ("''", r#""" is not a path"#),
+        ("'..'", r#"".." names no file"#),
+        ("'/'", r#""/" names no file"#),
+        (
+            "'example:'",
+            r#""example:" names no example; write e.g. "example:door""#,
+        ),
+        (
+            "'example:a/b'",
+            r#""example:a/b" names no example; write e.g. "example:door""#,
+        ),
+    ] {
+        check_refused(
+            &format!("[[guest]]\ncomponent = {value}"),
+            &format!("2:13: guest.component: {expect}"),
+        );
+    }
+}
+
+#[test]
+fn guest_subscriptions() {
+    for (value, expect) in [
+        (
+            "['a', '']",
+            r#"23: guest.subscriptions.filter: "" is empty"#,
+        ),
+        (
+            "[{ filter = 'a/#/b' }]",
+            "29: guest.subscriptions.filter: \"a/#/b\" has a misplaced wildcard: `+` and `#` stand \
+             alone between slashes, `#` at the end",
+        ),
+        (
+            "[{ filter = 1 }]",
+            "29: guest.subscriptions.filter: 1 is not a text; put it in quotes",
+        ),
+        (
+            "['a', { filter = 'a', qos = 2 }]",
+            "34: guest.subscriptions.filter: \"a\" is there twice; the guest gets each message once",
+        ),
+        (
+            "[{ qos = 1 }]",
+            "18: guest.subscriptions.filter: is missing; write e.g. { filter = \"a/b\", qos = 1 }",
+        ),
+        (
+            "[{ filter = 'a', qos = 3 }]",
+            "40: guest.subscriptions.qos: 3 is not a quality of service; write 0, 1 or 2",
+        ),
+        (
+            "'a'",
+            "17: guest.subscriptions: found string \"a\", expected a list of topic filters: \
+             [\"a/b\", { filter = \"c/#\", qos = 1 }]",
+        ),
+        (
+            "['a', 1]",
+            "23: guest.subscriptions: found integer `1`, expected a list of topic filters: \
+             [\"a/b\", { filter = \"c/#\", qos = 1 }]",
+        ),
+        (
+            "[{ filtre = 'a' }]",
+            "20: guest.subscriptions: unknown key `filtre`, expected `filter` or `qos`",
+        ),
+    ] {
+        check_refused(
+            &format!("[[guest]]\ncomponent = 'd'\nsubscriptions = {value}"),
+            &format!("3:{expect}"),
+        );
+    }
+}
+
+#[test]
+fn guest_retries_and_limits() {
+    let values = [("-1", "-1"), ("1001", "1001"), ("'3'", "\"3\"")];
+    check_guest(
+        "",
+        "retries",
+        &values,
+        "is not a whole number from 0 to 1000",
+    );
+    check_guest(
+        ".limits",
+        "memory",
+        &[("true", "true"), ("'1M'", "\"1M\"")],
+        NO_SIZE,
+    );
+    check_guest(
+        ".limits",
+        "memory",
+        &[
+            ("1048575", "1048575"),
+            ("'5GiB'", "\"5GiB\""),
+            ("4294967297", "4294967297"),
+        ],
+        r#"is out of range; write "1MiB" to "4GiB""#,
+    );
+    check_guest(".limits", "call-time", NO_TEXTS, NO_DURATION);
+    check_guest(
+        ".limits",
+        "call-time",
+        &[("'0ms'", "\"0ms\""), ("'61m'", "\"61m\"")],
+        r#"is out of range; write "1ms" to "1h""#,
+    );
+}
+
+#[test]
+fn guest_env() {
+    for (line, expect) in [
+        (
+            "A = 1",
+            "4:5: guest.env: the value of A is not a text; put it in quotes",
+        ),
+        (
+            "A = \"s3cret\\u0000\"",
+            "4:5: guest.env: the value of A holds a null character",
+        ),
+        (
+            "'' = 'a'",
+            "4:1: guest.env: \"\" is not the name of a variable",
+        ),
+        (
+            "'A=B' = 'a'",
+            "4:1: guest.env: \"A=B\" is not the name of a variable",
+        ),
+    ] {
+        check_refused(
+            &format!("[[guest]]\ncomponent = 'd'\n[guest.env]\n{line}"),
+            expect,
+        );
+    }
+}
+
+#[test]
+fn more_guests_than_have_a_number() {
+    use std::fmt::Write;
+    let mut text = String::new();
+    for i in 0..=65_536 {
+        writeln!(text, "[[guest]]\nname = '{i}'\ncomponent = 'd'").unwrap();
+    }
+    check_refused(&text, "196609:1: guest: there are more than 65536 guests");
+    let (_, fewer) = text.split_once("[[guest]]\nname = '1'").unwrap();
+    let fewer = format!("[[guest]]\nname = '1'{fewer}");
+    assert_eq!(load(&fewer).unwrap().guests.len(), 65_536);
+}
