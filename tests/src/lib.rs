@@ -1,4 +1,24 @@
-//! Integration tests, and the guests that they run as paths of components.
+//! What the integration tests are written with: guests as paths of components,
+//! a real broker, a network that can be cut, the gateway as a process.
+//!
+//! Nothing here waits for a fixed time: everything waits for something to be
+//! seen, and gives up loudly after [`PATIENCE`].
+
+// A test that can not go on says so by panicking.
+#![allow(clippy::panic)]
+
+mod gateway;
+mod lines;
+mod mosquitto;
+mod proxy;
+
+use std::net::TcpListener;
+use std::time::Duration;
+
+pub use gateway::{Gateway, GatewayOptions, run_to_end};
+pub use lines::Lines;
+pub use mosquitto::{Mosquitto, Subscriber};
+pub use proxy::Proxy;
 
 /// Obedient: sends back what it gets and counts what becomes of it.
 pub const ECHO: &str = env!("JACKALOPE_TESTS_ECHO");
@@ -11,3 +31,13 @@ pub const WILL: &str = env!("JACKALOPE_TESTS_WILL");
 
 /// The example guest.
 pub const DOOR: &str = env!("JACKALOPE_TESTS_DOOR");
+
+/// How long anything may take before a test fails: far more than it needs on
+/// the slowest machine.
+pub const PATIENCE: Duration = Duration::from_secs(120);
+
+/// A port of 127.0.0.1 that nobody listens on.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("127.0.0.1 has free ports");
+    listener.local_addr().expect("it is bound").port()
+}

@@ -1,0 +1,153 @@
+//! The gateway as its users run it: a process with a configuration.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::{Lines, PATIENCE};
+
+/// A gateway to be started.
+#[derive(Debug)]
+#[must_use]
+pub struct GatewayOptions {
+    binary: PathBuf,
+    config: String,
+    environment: Vec<(String, String)>,
+}
+
+/// A gateway that runs. Killed when dropped.
+#[derive(Debug)]
+pub struct Gateway {
+    child: Child,
+    /// Its log.
+    pub log: Lines,
+    _directory: TempDir,
+}
+
+impl GatewayOptions {
+    /// The binary under test, which the test itself has to name:
+    /// `env!("CARGO_BIN_EXE_jackalope-under-test")`. It connects to this port
+    /// and comes back fast.
+    pub fn new(binary: &str, port: u16) -> Self {
+        let config = format!("server = \"127.0.0.1:{port}\"\n");
+        Self {
+            binary: binary.into(),
+            config,
+            environment: Vec::new(),
+        }
+    }
+
+    /// More lines of configuration; keys of tables last.
+    pub fn config(mut self, lines: &str) -> Self {
+        self.config.push_str(lines);
+        self.config.push('\n');
+        self
+    }
+
+    /// A guest with these subscriptions of QoS 2, and more keys.
+    pub fn guest(self, name: &str, component: &str, filters: &[&str], keys: &str) -> Self {
+        let filters = filters
+            .iter()
+            .map(|filter| format!("{{ filter = {filter:?}, qos = 2 }}"));
+        let filters = filters.collect::<Vec<_>>().join(", ");
+        self.config(&format!(
+            "[[guest]]\nname = {name:?}\ncomponent = {component:?}\nsubscriptions = [{filters}]\n{keys}"
+        ))
+    }
+
+    /// A variable of its environment.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Starts it.
+    pub fn start(self) -> Gateway {
+        let directory = TempDir::new().expect("there is a place for temporary files");
+        let config = directory.path().join("jackalope.toml");
+        fs::write(&config, &self.config).expect("a temporary file can be written");
+        let mut child = Command::new(&self.binary)
+            .arg("run")
+            .arg("--config")
+            .arg(&config)
+            .envs(self.environment)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary was built");
+        let log = Lines::of(child.stderr.take().expect("it is piped"));
+        Gateway {
+            child,
+            log,
+            _directory: directory,
+        }
+    }
+}
+
+impl Gateway {
+    /// The most memory it has had resident, in KiB (VmHWM).
+    #[track_caller]
+    pub fn peak_memory_kib(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
+        let status = status.expect("it is running");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let number = line.and_then(|line| line.split_whitespace().next());
+        number
+            .and_then(|number| number.parse().ok())
+            .expect("the kernel counts it")
+    }
+
+    /// Sends it a signal, by name.
+    #[track_caller]
+    pub fn signal(&self, name: &str) {
+        let status = Command::new("kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status()
+            .expect("there is a kill command");
+        assert!(status.success());
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().expect("it is our child") {
+                return status;
+            }
+            assert!(
+                Instant::now() < give_up,
+                "it does not end:\n{}",
+                self.log.all().join("\n")
+            );
+            thread::park_timeout(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Runs the binary with these arguments in this directory, to its end.
+pub fn run_to_end(
+    binary: &str,
+    directory: &Path,
+    arguments: &[&str],
+    environment: &[(&str, &str)],
+) -> Output {
+    Command::new(binary)
+        .current_dir(directory)
+        .args(arguments)
+        .envs(environment.iter().copied())
+        .stdin(Stdio::null())
+        .output()
+        .expect("the binary was built")
+}

@@ -1,0 +1,187 @@
+//! A real broker, and real clients.
+
+use std::io::Write;
+use std::net::TcpStream;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::NamedTempFile;
+
+use crate::{Lines, PATIENCE, free_port};
+
+/// A mosquitto on a port of its own. Killed when dropped.
+#[derive(Debug)]
+pub struct Mosquitto {
+    port: u16,
+    config: NamedTempFile,
+    child: Child,
+}
+
+impl Mosquitto {
+    /// Starts one that lets everybody in.
+    pub fn start() -> Self {
+        Self::with("allow_anonymous true")
+    }
+
+    /// Starts one with these lines of configuration.
+    pub fn with(lines: &str) -> Self {
+        for _ in 0..10 {
+            let port = free_port();
+            let mut config = NamedTempFile::new().expect("there is a place for temporary files");
+            // Without persistence: what it forgets, it forgets.
+            writeln!(
+                config,
+                "listener {port} 127.0.0.1\npersistence false\n{lines}"
+            )
+            .expect("a temporary file can be written");
+            let child = spawn(&config);
+            let mut broker = Self {
+                port,
+                config,
+                child,
+            };
+            // Somebody else may have been given the port in between.
+            if broker.is_up() {
+                return broker;
+            }
+        }
+        panic!("mosquitto does not start; is it installed?");
+    }
+
+    fn is_up(&mut self) -> bool {
+        let give_up = Instant::now() + PATIENCE;
+        while Instant::now() < give_up {
+            if let Ok(Some(_)) = self.child.try_wait() {
+                return false;
+            }
+            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+                return true;
+            }
+            thread::yield_now();
+            thread::park_timeout(Duration::from_millis(5));
+        }
+        false
+    }
+
+    /// Where it listens.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ends it with SIGKILL: it forgets everything.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("it is running");
+        self.child.wait().expect("it was killed");
+    }
+
+    /// Starts it again on the same port.
+    #[track_caller]
+    pub fn restart(&mut self) {
+        self.child = spawn(&self.config);
+        assert!(self.is_up(), "mosquitto does not start again");
+    }
+
+    /// Publishes one message, with `mosquitto_pub`.
+    #[track_caller]
+    pub fn publish(&self, topic: &str, payload: &str) {
+        self.publish_with(&["-q", "1", "-t", topic, "-m", payload]);
+    }
+
+    /// Runs `mosquitto_pub` with these arguments.
+    #[track_caller]
+    pub fn publish_with(&self, arguments: &[&str]) {
+        let status = Command::new("mosquitto_pub")
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])
+            .args(arguments)
+            .status()
+            .expect("mosquitto_pub is installed");
+        assert!(status.success(), "mosquitto_pub {arguments:?}: {status}");
+    }
+
+    /// Subscribes with `mosquitto_sub` and waits until it is.
+    #[track_caller]
+    pub fn subscribe(&self, filter: &str, qos: u8) -> Subscriber {
+        Subscriber::start(self.port, filter, qos)
+    }
+}
+
+impl Drop for Mosquitto {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(config: &NamedTempFile) -> Child {
+    // Debian keeps it where only root looks by default.
+    let path = std::env::var("PATH").unwrap_or_default();
+    Command::new("mosquitto")
+        .env("PATH", format!("{path}:/usr/sbin:/usr/local/sbin"))
+        .arg("-c")
+        .arg(config.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("mosquitto is installed (Debian: apt-get install mosquitto mosquitto-clients)")
+}
+
+/// A `mosquitto_sub` that runs. Killed when dropped.
+#[derive(Debug)]
+pub struct Subscriber {
+    child: Child,
+    lines: Lines,
+}
+
+/// Stands in front of each message, to tell it from what else is printed.
+const MARK: &str = "message: ";
+
+impl Subscriber {
+    fn start(port: u16, filter: &str, qos: u8) -> Self {
+        let mut child = Command::new("mosquitto_sub")
+            .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-d"])
+            .args(["-t", filter, "-q", &qos.to_string()])
+            .args(["-F", &format!("{MARK}%t %r %p")])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("mosquitto_sub is installed");
+        let stdout = child.stdout.take().expect("it is piped");
+        let lines = Lines::of(stdout);
+        lines.wait_for("Subscribed (mid");
+        Self { child, lines }
+    }
+
+    /// All messages so far, as `topic retained payload`.
+    pub fn messages(&self) -> Vec<String> {
+        messages(&self.lines.all())
+    }
+
+    /// Waits until there are at least so many messages, and returns all.
+    #[track_caller]
+    pub fn wait_for(&self, count: usize) -> Vec<String> {
+        let enough = |lines: &[String]| messages(lines).len() >= count;
+        messages(&self.lines.wait_until(&format!("{count} messages"), enough))
+    }
+
+    /// Waits for a message, as `topic retained payload`.
+    #[track_caller]
+    pub fn wait_for_message(&self, message: &str) {
+        self.lines.wait_for(&format!("{MARK}{message}"));
+    }
+}
+
+impl Drop for Subscriber {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn messages(lines: &[String]) -> Vec<String> {
+    lines
+        .iter()
+        .filter_map(|line| line.strip_prefix(MARK))
+        .map(str::to_owned)
+        .collect()
+}
