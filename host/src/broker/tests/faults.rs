@@ -135,14 +135,20 @@ fn a_connection_drops_in_the_middle_of_a_packet() {
 }
 
 #[test]
-fn a_cut_acknowledgement_leaves_its_id_in_use() {
-    let mut test = Test::new();
-    test.resume(1, "a");
-    test.inject(Fault::DropInMiddle);
-    test.publish(1, 7, "t", "hi");
-    test.resume(2, "a");
-    test.publish(2, 7, "t", "hi");
-    assert_eq!(test.core.violations(), [Violation::PacketIdInUse]);
+fn an_acknowledgement_that_is_cut_off_leaves_its_id_in_use() {
+    for fault in [
+        Fault::DropInMiddle,
+        Fault::DropAfter(1, PacketType::Publish),
+    ] {
+        let mut test = Test::new();
+        test.resume(1, "a");
+        test.inject(fault);
+        test.publish(1, 7, "t", "hi");
+        test.resume(2, "a");
+        test.expect_no_violation();
+        test.publish(2, 7, "t", "hi");
+        assert_eq!(test.core.violations(), [Violation::PacketIdInUse]);
+    }
 }
 
 #[test]
@@ -160,6 +166,20 @@ fn acknowledgements_are_withheld() {
     test.clear_faults();
     test.publish(1, 4, "t", "4");
     test.expect(1, &["PUBLISH q0 t 1 bytes \"4\"", "PUBACK id=4"]);
+    test.expect_no_violation();
+}
+
+#[test]
+fn a_subscription_that_is_not_acknowledged_ends_with_its_connection() {
+    let mut test = Test::new();
+    test.resume(1, "a");
+    test.inject(Fault::WithholdAcks(vec![Ack::SubAck]));
+    test.subscribe(1, 3, &[("t", 0)]);
+    test.lose(1);
+    test.clear_faults();
+    test.resume(2, "a");
+    test.subscribe(2, 3, &[("t", 0)]);
+    test.expect(2, &["CONNACK accepted, session present", "SUBACK id=3 q0"]);
     test.expect_no_violation();
 }
 

@@ -1,4 +1,4 @@
-//! The listener, by sockets. Each test has a time limit for itself.
+//! The listener, by sockets.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -116,6 +116,22 @@ fn events_can_be_waited_for() {
         assert_eq!(events.wait_for(closed).await.unwrap(), event);
         broker.stop().await;
         while events.next_event().await.is_some() {}
+    });
+}
+
+#[test]
+fn a_late_reader_begins_with_the_first_event_kept() {
+    run(async |_| {
+        let options = Options {
+            events_kept: 2,
+            ..Options::default()
+        };
+        let broker = Broker::start(options).await.unwrap();
+        let mut events = broker.events();
+        Client::connect(&broker, "a").await;
+        let mut lines = || events.poll_event().map(|event| event.to_string());
+        assert_eq!(lines().as_deref(), Some("a session created"));
+        assert_eq!(lines().as_deref(), Some("a < CONNACK accepted"));
     });
 }
 
