@@ -1,0 +1,76 @@
+//! One open connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::BytesMut;
+use rumqttc::mqttbytes::PacketType;
+use rumqttc::mqttbytes::v4::{LastWill, Packet};
+
+use crate::broker::frame;
+use crate::broker::violation::Violation;
+use crate::office::Time;
+
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) phase: Phase,
+    /// The client id, as soon as it is known.
+    pub(super) client: Option<Arc<str>>,
+    /// What has arrived and is no whole packet yet.
+    pub(super) input: BytesMut,
+    /// For how long the client may be silent.
+    pub(super) patience: Option<Duration>,
+    pub(super) last_heard: Time,
+    /// To be published when the connection ends.
+    pub(super) will: Option<LastWill>,
+    /// Whether the line is cut towards the client.
+    pub(super) muted: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Phase {
+    /// Before CONNECT.
+    New,
+    /// Between CONNECT and CONNACK.
+    Waiting,
+    /// CONNECT will not be answered.
+    Ignored,
+    /// After CONNACK.
+    Connected,
+}
+
+impl Connection {
+    pub(super) fn new(now: Time) -> Self {
+        Self {
+            phase: Phase::New,
+            client: None,
+            input: BytesMut::new(),
+            patience: None,
+            last_heard: now,
+            will: None,
+            muted: false,
+        }
+    }
+
+    /// The next packet that has arrived and whose turn it is.
+    pub(super) fn read(&mut self, limit: usize) -> Result<Option<Packet>, Violation> {
+        match (self.phase, self.input.first()) {
+            (Phase::Waiting, _) => return Ok(None),
+            (Phase::Ignored, _) => {
+                self.input.clear();
+                return Ok(None);
+            }
+            // Before its length is believed.
+            (Phase::New, Some(first)) if first >> 4 != PacketType::Connect as u8 => {
+                return Err(Violation::NotConnect);
+            }
+            _ => {}
+        }
+        frame::read(&mut self.input, limit)
+    }
+
+    /// Until when the client must be heard of ([MQTT-3.1.2-24]).
+    pub(super) fn deadline(&self) -> Option<Time> {
+        Some(self.last_heard + self.patience?)
+    }
+}

@@ -1,0 +1,283 @@
+//! The broker as a pure state machine.
+
+mod connecting;
+mod connection;
+mod delivering;
+mod handling;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rumqttc::mqttbytes::QoS;
+use rumqttc::mqttbytes::v4::{Connect, Packet};
+
+use self::connection::Connection;
+use super::event::{CloseReason, ConnectionId, Event, Peer};
+use super::fault::{Fault, Faults, Immediate};
+use super::message::{Message, PublishError};
+use super::options::CoreOptions;
+use super::session::Session;
+use super::topic;
+use super::violation::Violation;
+use crate::office::Time;
+
+/// An MQTT 3.1.1 broker without clock and sockets.
+///
+/// Bytes, time and faults go in by the `handle_*` methods and by
+/// [`publish`](Self::publish) and [`inject`](Self::inject). After each of
+/// these, take what comes out: [`poll_output`](Self::poll_output) until it
+/// answers `None`, [`poll_event`](Self::poll_event) likewise, and
+/// [`next_timeout`](Self::next_timeout) for when to come back.
+///
+/// Times never go back. An input for a connection that is not open is left
+/// alone, so the two sides may close a connection at the same time.
+#[derive(Debug, Default)]
+pub struct Core {
+    options: CoreOptions,
+    faults: Faults,
+    connections: BTreeMap<ConnectionId, Connection>,
+    sessions: BTreeMap<Arc<str>, Session>,
+    /// By topic.
+    retained: BTreeMap<String, Message>,
+    /// By time, then in the order in which they were put here.
+    scheduled: BTreeMap<(Time, u64), Scheduled>,
+    last_scheduled: u64,
+    last_client: u64,
+
+    outputs: VecDeque<Output>,
+    events: VecDeque<Event>,
+    messages: VecDeque<Message>,
+    violations: Vec<Violation>,
+    dropped: u64,
+}
+
+/// Something to be done to a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Output {
+    /// These bytes are to be sent.
+    Send(ConnectionId, Bytes),
+    /// It is to be closed, once the bytes before this have been given to the
+    /// network, without waiting for anything else.
+    Close(ConnectionId),
+}
+
+/// Something that a fault puts off.
+#[derive(Debug)]
+struct Scheduled {
+    connection: ConnectionId,
+    work: Work,
+}
+
+#[derive(Debug)]
+enum Work {
+    AnswerConnect(Connect),
+    Acknowledge(Packet),
+}
+
+impl Core {
+    /// A broker without clients.
+    pub fn new(options: CoreOptions) -> Self {
+        Self {
+            options,
+            ..Self::default()
+        }
+    }
+
+    /// The messages accepted for delivery, the oldest first: from clients,
+    /// from wills and by [`publish`](Self::publish).
+    pub fn messages(&self) -> &VecDeque<Message> {
+        &self.messages
+    }
+
+    /// What the clients did that they must not do, the oldest first.
+    pub fn violations(&self) -> &[Violation] {
+        &self.violations
+    }
+
+    /// How many messages were dropped because too many waited for a client.
+    pub fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// Whether a client with this id is connected.
+    pub fn is_connected(&self, client: &str) -> bool {
+        self.sessions
+            .get(client)
+            .is_some_and(|session| session.connection.is_some())
+    }
+
+    /// The subscriptions in the session of a client, by topic filter.
+    pub fn subscriptions(&self, client: &str) -> impl Iterator<Item = (&str, QoS)> {
+        let session = self.sessions.get(client);
+        session.into_iter().flat_map(|session| {
+            let subscriptions = session.subscriptions.iter();
+            subscriptions.map(|(filter, &qos)| (filter.as_str(), qos))
+        })
+    }
+
+    /// Whether bytes may be read from a connection: not if it is closed, nor
+    /// after [`Fault::StopReading`].
+    pub fn wants_read(&self, connection: ConnectionId) -> bool {
+        self.is_reading() && self.connections.contains_key(&connection)
+    }
+
+    /// Whether anything is read at all.
+    pub(in crate::broker) fn is_reading(&self) -> bool {
+        !self.faults.reading_stopped
+    }
+
+    /// A connection was opened. Its number must be new.
+    pub fn handle_open(&mut self, now: Time, connection: ConnectionId) {
+        self.connections.insert(connection, Connection::new(now));
+        let peer = self.peer(connection);
+        self.events.push_back(Event::Opened { peer });
+    }
+
+    /// Bytes have arrived, any number of them.
+    pub fn handle_bytes(&mut self, now: Time, connection: ConnectionId, bytes: &[u8]) {
+        if let Some(open) = self.connections.get_mut(&connection) {
+            open.input.extend_from_slice(bytes);
+            self.process(now, connection);
+        }
+    }
+
+    /// The other side has closed a connection.
+    pub fn handle_closed(&mut self, now: Time, connection: ConnectionId) {
+        self.close(now, connection, CloseReason::Lost);
+    }
+
+    /// Does what is due. Calling it too early does no harm.
+    pub fn handle_timeout(&mut self, now: Time) {
+        while let Some(first) = self.scheduled.first_entry()
+            && first.key().0 <= now
+        {
+            let Scheduled { connection, work } = first.remove();
+            match work {
+                Work::AnswerConnect(connect) => {
+                    self.answer_connect(now, connection, connect);
+                    self.process(now, connection);
+                }
+                Work::Acknowledge(packet) => self.send_acknowledgement(now, connection, packet),
+            }
+        }
+        let silent: Vec<_> = self
+            .deadlines()
+            .filter(|&(deadline, _)| deadline <= now)
+            .map(|(_, connection)| connection)
+            .collect();
+        for connection in silent {
+            self.close(now, connection, CloseReason::KeepAlive);
+        }
+    }
+
+    /// When to call [`handle_timeout`](Self::handle_timeout).
+    pub fn next_timeout(&self) -> Option<Time> {
+        let scheduled = self.scheduled.keys().next().map(|&(time, _)| time);
+        let silent = self.deadlines().map(|(deadline, _)| deadline).min();
+        scheduled.into_iter().chain(silent).min()
+    }
+
+    /// The next thing to be done to a connection.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// The next thing that has happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// Publishes a message as another client would.
+    pub fn publish(
+        &mut self,
+        now: Time,
+        topic: &str,
+        payload: impl Into<Bytes>,
+        qos: QoS,
+        retain: bool,
+    ) -> Result<(), PublishError> {
+        let payload = payload.into();
+        topic::check_name(topic).map_err(PublishError::Topic)?;
+        if topic.contains('\0') {
+            return Err(PublishError::Topic(Violation::NullCharacter));
+        }
+        if topic.len() > usize::from(u16::MAX) {
+            return Err(PublishError::TopicTooLong);
+        }
+        // Two lengths of two bytes: of the topic, and of the packet id.
+        if topic.len() + payload.len() + 4 > self.options.max_packet_size {
+            return Err(PublishError::TooLarge);
+        }
+        self.accept(Message {
+            time: now,
+            from: None,
+            topic: topic.to_owned(),
+            payload,
+            qos,
+            retain,
+        });
+        Ok(())
+    }
+
+    /// Lets something go wrong.
+    pub fn inject(&mut self, now: Time, fault: Fault) {
+        let event = Event::Fault {
+            fault: fault.clone(),
+        };
+        self.events.push_back(event);
+        match self.faults.inject(fault) {
+            None => {}
+            Some(Immediate::DropAll) => {
+                let all: Vec<_> = self.connections.keys().copied().collect();
+                for connection in all {
+                    self.close(now, connection, CloseReason::Fault);
+                }
+            }
+            Some(Immediate::ResumeReading) => self.resume_reading(now),
+            Some(Immediate::ForgetSession(client)) => self.forget_session(&client),
+            Some(Immediate::TakeOver(client)) => self.take_over(now, &client),
+        }
+    }
+
+    /// Ends all faults that stay or wait. What they have done already, and what
+    /// they have put off, remains.
+    pub fn clear_faults(&mut self, now: Time) {
+        self.resume_reading(now);
+        self.faults = Faults::default();
+        self.events.push_back(Event::FaultsCleared);
+    }
+
+    /// Until when each client must be heard of.
+    fn deadlines(&self) -> impl Iterator<Item = (Time, ConnectionId)> {
+        let watched = self.is_reading();
+        self.connections
+            .iter()
+            .filter(move |_| watched)
+            .filter_map(|(&id, connection)| Some((connection.deadline()?, id)))
+    }
+
+    /// Starts keep-alive anew: nothing could be heard meanwhile.
+    fn resume_reading(&mut self, now: Time) {
+        if std::mem::take(&mut self.faults.reading_stopped) {
+            for connection in self.connections.values_mut() {
+                connection.last_heard = now;
+            }
+        }
+    }
+
+    fn schedule(&mut self, time: Time, connection: ConnectionId, work: Work) {
+        self.last_scheduled += 1;
+        let scheduled = Scheduled { connection, work };
+        self.scheduled
+            .insert((time, self.last_scheduled), scheduled);
+    }
+
+    fn peer(&self, connection: ConnectionId) -> Peer {
+        let open = self.connections.get(&connection);
+        Peer {
+            connection,
+            client: open.and_then(|open| open.client.clone()),
+        }
+    }
+}

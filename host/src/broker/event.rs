@@ -1,0 +1,194 @@
+//! The trace of a broker: what happened, in order.
+
+use std::fmt;
+use std::sync::Arc;
+
+use rumqttc::mqttbytes::v4::{ConnectReturnCode, Packet};
+
+use super::fault::Fault;
+use super::text;
+use super::violation::Violation;
+
+/// The number of a connection. Who opens connections chooses it, and never
+/// twice the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// The other end of a connection. Displayed as its client id, or as `#3` while
+/// that is not known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Peer {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The client id, once there has been a CONNECT.
+    pub client: Option<Arc<str>>,
+}
+
+/// Something that happened. Displayed as one line; payloads show up in it when
+/// they are text, and passwords never do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A connection was opened.
+    Opened {
+        /// Where to.
+        peer: Peer,
+    },
+    /// A packet has arrived, and nothing is wrong with its form.
+    Received {
+        /// Where from.
+        peer: Peer,
+        /// The packet.
+        packet: Packet,
+    },
+    /// A packet was sent.
+    Sent {
+        /// Where to.
+        peer: Peer,
+        /// The packet.
+        packet: Packet,
+    },
+    /// A packet was not sent, because of a fault.
+    Withheld {
+        /// Where to.
+        peer: Peer,
+        /// The packet.
+        packet: Packet,
+    },
+    /// Half of a packet was sent, because of a fault.
+    Cut {
+        /// Where to.
+        peer: Peer,
+        /// The packet.
+        packet: Packet,
+    },
+    /// A client did what it must not do.
+    Violation {
+        /// Who.
+        peer: Peer,
+        /// What.
+        violation: Violation,
+    },
+    /// A connection was closed.
+    Closed {
+        /// Where to.
+        peer: Peer,
+        /// Why.
+        reason: CloseReason,
+    },
+    /// A session has begun.
+    SessionCreated {
+        /// The client id.
+        client: Arc<str>,
+    },
+    /// A session goes on with a new connection.
+    SessionResumed {
+        /// The client id.
+        client: Arc<str>,
+        /// How many messages are sent again.
+        in_flight: usize,
+        /// How many messages wait.
+        waiting: usize,
+    },
+    /// A session has ended.
+    SessionEnded {
+        /// The client id.
+        client: Arc<str>,
+    },
+    /// The will of a client is published.
+    WillPublished {
+        /// The client id.
+        client: Arc<str>,
+        /// The topic of the will.
+        topic: String,
+    },
+    /// A message for a client was dropped, because too many wait.
+    Dropped {
+        /// The client id.
+        client: Arc<str>,
+        /// The topic of the message.
+        topic: String,
+    },
+    /// A fault was injected.
+    Fault {
+        /// Which.
+        fault: Fault,
+    },
+    /// The faults were cleared.
+    FaultsCleared,
+}
+
+/// Why a connection was closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The client sent DISCONNECT.
+    Disconnect,
+    /// The client closed it, or the line broke.
+    Lost,
+    /// Nothing was heard of the client for one and a half times its keep-alive
+    /// ([MQTT-3.1.2-24]).
+    KeepAlive,
+    /// The client did what it must not do.
+    Violation(Violation),
+    /// Another connection uses the client id ([MQTT-3.1.4-2]).
+    TakenOver,
+    /// The broker did not accept the CONNECT.
+    Refused(ConnectReturnCode),
+    /// A fault.
+    Fault,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.client {
+            Some(client) => f.write_str(client),
+            None => write!(f, "#{}", self.connection.0),
+        }
+    }
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        use text::Line;
+        match self {
+            Self::Opened { peer } => write!(f, "{peer} connected"),
+            Self::Received { peer, packet } => write!(f, "{peer} > {}", Line(packet)),
+            Self::Sent { peer, packet } => write!(f, "{peer} < {}", Line(packet)),
+            Self::Withheld { peer, packet } => write!(f, "{peer} | {} (withheld)", Line(packet)),
+            Self::Cut { peer, packet } => write!(f, "{peer} | {} (half of it)", Line(packet)),
+            Self::Violation { peer, violation } => write!(f, "{peer} VIOLATION: {violation}"),
+            Self::Closed { peer, reason } => write!(f, "{peer} closed: {reason}"),
+            Self::SessionCreated { client } => write!(f, "{client} session created"),
+            Self::SessionResumed {
+                client,
+                in_flight,
+                waiting,
+            } => write!(
+                f,
+                "{client} session resumed, {in_flight} in flight, {waiting} waiting"
+            ),
+            Self::SessionEnded { client } => write!(f, "{client} session ended"),
+            Self::WillPublished { client, topic } => write!(f, "{client} will to {topic}"),
+            Self::Dropped { client, topic } => {
+                write!(f, "{client} queue full, dropped a message to {topic}")
+            }
+            Self::Fault { fault } => write!(f, "fault: {fault:?}"),
+            Self::FaultsCleared => f.write_str("faults cleared"),
+        }
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disconnect => f.write_str("disconnect"),
+            Self::Lost => f.write_str("connection lost"),
+            Self::KeepAlive => f.write_str("keep-alive timeout"),
+            Self::Violation(violation) => write!(f, "{violation}"),
+            Self::TakenOver => f.write_str("client id taken over"),
+            Self::Refused(code) => write!(f, "{}", text::code(*code)),
+            Self::Fault => f.write_str("fault"),
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! The tasks behind a listener: one that accepts and keeps time, and one for
+//! each socket.
+
+use std::future;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Buf, BytesMut};
+use tokio::io::AsyncWriteExt;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio::time;
+
+use super::shared::Shared;
+use crate::broker::event::ConnectionId;
+
+/// How much is read at once, in bytes.
+const CHUNK: usize = 64 * 1024;
+
+/// How long to wait after a failed accept: the system may be out of files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Serves until `stop` ticks or its sender is gone. The sockets are closed
+/// before it returns.
+pub(super) async fn serve(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    mut stop: watch::Receiver<()>,
+) {
+    let mut sockets = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    let (id, wake) = shared.open();
+                    sockets.spawn(connection(stream, shared.clone(), id, wake));
+                }
+                Err(_) => time::sleep(ACCEPT_PAUSE).await,
+            },
+            () = sleep(shared.idle()) => shared.change(|core, now| core.handle_timeout(now)),
+            () = shared.earlier() => {}
+            _ = stop.changed() => break,
+            Some(_) = sockets.join_next() => {}
+        }
+    }
+    sockets.shutdown().await;
+}
+
+async fn sleep(idle: Option<Duration>) {
+    match idle {
+        Some(idle) => time::sleep(idle).await,
+        None => future::pending().await,
+    }
+}
+
+async fn connection(
+    mut stream: TcpStream,
+    shared: Arc<Shared>,
+    id: ConnectionId,
+    wake: Arc<Notify>,
+) {
+    // What a broken socket says is what closing it says.
+    let _ = exchange(&mut stream, &shared, id, &wake).await;
+    let _ = stream.shutdown().await;
+    drop(stream);
+    shared.close(id);
+}
+
+/// Moves bytes until the connection is to be closed, by either side.
+async fn exchange(
+    stream: &mut TcpStream,
+    shared: &Shared,
+    id: ConnectionId,
+    wake: &Notify,
+) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let mut chunk = vec![0; CHUNK];
+    let mut unsent = BytesMut::new();
+    loop {
+        let (close, reads) = shared.turn(id, &mut unsent);
+        write(stream, &mut unsent)?;
+        if close {
+            return Ok(());
+        }
+        tokio::select! {
+            ready = stream.readable(), if reads => {
+                ready?;
+                if !read(stream, shared, id, &mut chunk)? {
+                    return Ok(());
+                }
+            }
+            ready = stream.writable(), if !unsent.is_empty() => ready?,
+            () = wake.notified() => {}
+        }
+    }
+}
+
+/// Writes what the network takes.
+fn write(stream: &TcpStream, unsent: &mut BytesMut) -> io::Result<()> {
+    while !unsent.is_empty() {
+        match stream.try_write(unsent) {
+            Ok(sent) => unsent.advance(sent),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Reads once; whether there may be more. Under the lock, so that nothing is
+/// read any more once [`StopReading`](crate::broker::Fault::StopReading) is
+/// injected.
+fn read(
+    stream: &TcpStream,
+    shared: &Shared,
+    id: ConnectionId,
+    chunk: &mut [u8],
+) -> io::Result<bool> {
+    shared.change(|core, now| {
+        if !core.wants_read(id) {
+            return Ok(true);
+        }
+        match stream.try_read(chunk) {
+            Ok(length) => {
+                core.handle_bytes(now, id, &chunk[..length]);
+                Ok(length > 0)
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
+            Err(error) => Err(error),
+        }
+    })
+}

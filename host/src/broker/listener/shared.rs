@@ -1,0 +1,183 @@
+//! What the tasks of one listener and its owner share: the core behind a lock,
+//! and the clock.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytes::BytesMut;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
+
+use super::events::Log;
+use crate::broker::core::{Core, Output};
+use crate::broker::event::ConnectionId;
+use crate::broker::options::Options;
+use crate::office::Time;
+
+/// How much may wait for a client that does not read, in bytes. Above it the
+/// connection is given up, rather than all memory.
+const OUTBOX_LIMIT: usize = 64 * 1024 * 1024;
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    state: Mutex<State>,
+    /// Ticks when anything has changed.
+    changed: watch::Sender<()>,
+    /// Ticks when something is due earlier than was said.
+    earlier: Notify,
+    started: Instant,
+}
+
+#[derive(Debug)]
+struct State {
+    core: Core,
+    log: Log,
+    events_kept: usize,
+    outboxes: BTreeMap<ConnectionId, Outbox>,
+    last_connection: u64,
+    /// The next timeout, as far as the one who waits for it knows.
+    awaited: Option<Time>,
+}
+
+/// What is to be done to a socket.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    pub(super) bytes: BytesMut,
+    pub(super) close: bool,
+    wake: Arc<Notify>,
+}
+
+impl Shared {
+    pub(super) fn new(options: &Options) -> Self {
+        Self {
+            state: Mutex::new(State {
+                core: Core::new(options.core.clone()),
+                log: Log::default(),
+                events_kept: options.events_kept,
+                outboxes: BTreeMap::new(),
+                last_connection: 0,
+                awaited: None,
+            }),
+            changed: watch::Sender::new(()),
+            earlier: Notify::new(),
+            started: Instant::now(),
+        }
+    }
+
+    /// Ticks after every change of the core and its events. Ask for it before
+    /// looking, so that no change is missed.
+    pub(super) fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    pub(super) fn look<T>(&self, look: impl FnOnce(&Core, &Log) -> T) -> T {
+        let state = self.lock();
+        look(&state.core, &state.log)
+    }
+
+    /// Changes the core and passes on what comes out of it.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Core, Time) -> T) -> T {
+        let mut state = self.lock();
+        let now = self.now();
+        let reading = state.core.is_reading();
+        let answer = change(&mut state.core, now);
+        if state.core.is_reading() != reading {
+            state
+                .outboxes
+                .values()
+                .for_each(|outbox| outbox.wake.notify_one());
+        }
+        state.settle(now);
+        let next = state.core.next_timeout();
+        let earlier = next.is_some_and(|next| state.awaited.is_none_or(|awaited| next < awaited));
+        drop(state);
+        if earlier {
+            self.earlier.notify_one();
+        }
+        self.changed.send_replace(());
+        answer
+    }
+
+    /// A socket was accepted: its number, and what wakes its task.
+    pub(super) fn open(&self) -> (ConnectionId, Arc<Notify>) {
+        let mut state = self.lock();
+        state.last_connection += 1;
+        let id = ConnectionId(state.last_connection);
+        let outbox = Outbox::default();
+        let wake = outbox.wake.clone();
+        state.outboxes.insert(id, outbox);
+        drop(state);
+        self.change(|core, now| core.handle_open(now, id));
+        (id, wake)
+    }
+
+    /// What is to be done to a socket now: moves the bytes to send behind those
+    /// in `unsent`; whether to close it after them, and whether to read.
+    pub(super) fn turn(&self, id: ConnectionId, unsent: &mut BytesMut) -> (bool, bool) {
+        let mut state = self.lock();
+        let close = state.outboxes.get_mut(&id).is_none_or(|outbox| {
+            unsent.unsplit(outbox.bytes.split());
+            outbox.close
+        });
+        (close, state.core.wants_read(id))
+    }
+
+    /// The task of a socket is done.
+    pub(super) fn close(&self, id: ConnectionId) {
+        self.lock().outboxes.remove(&id);
+        self.change(|core, now| core.handle_closed(now, id));
+    }
+
+    pub(super) fn stop(&self) {
+        self.lock().log.stopped = true;
+        self.changed.send_replace(());
+    }
+
+    /// For how long nothing is due, if anything is, until
+    /// [`earlier`](Self::earlier) says otherwise.
+    pub(super) fn idle(&self) -> Option<Duration> {
+        let mut state = self.lock();
+        state.awaited = state.core.next_timeout();
+        Some(state.awaited?.since(self.now()))
+    }
+
+    /// Waits until something is due earlier than [`idle`](Self::idle) has said.
+    pub(super) async fn earlier(&self) {
+        self.earlier.notified().await;
+    }
+
+    /// The only clock there is.
+    fn now(&self) -> Time {
+        Time::default() + self.started.elapsed()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A test that failed in `Broker::with` has not harmed the core.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn settle(&mut self, now: Time) {
+        while let Some(output) = self.core.poll_output() {
+            let (Output::Send(id, _) | Output::Close(id)) = &output;
+            let id = *id;
+            let Some(outbox) = self.outboxes.get_mut(&id) else {
+                continue;
+            };
+            match output {
+                Output::Send(_, bytes) => outbox.bytes.extend_from_slice(&bytes),
+                Output::Close(_) => outbox.close = true,
+            }
+            if outbox.bytes.len() > OUTBOX_LIMIT {
+                outbox.close = true;
+                self.core.handle_closed(now, id);
+            }
+            outbox.wake.notify_one();
+        }
+        while let Some(event) = self.core.poll_event() {
+            self.log.push(event, self.events_kept);
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Topic names and topic filters (section 4.7).
+
+use super::violation::Violation;
+
+/// Checks a topic name, as PUBLISH and a will carry it.
+pub(super) fn check_name(name: &str) -> Result<(), Violation> {
+    if name.is_empty() {
+        return Err(Violation::EmptyTopic);
+    }
+    if name.contains(['+', '#']) {
+        return Err(Violation::WildcardInName);
+    }
+    Ok(())
+}
+
+/// Checks a topic filter, as SUBSCRIBE and UNSUBSCRIBE carry it.
+pub(super) fn check_filter(filter: &str) -> Result<(), Violation> {
+    if filter.is_empty() {
+        return Err(Violation::EmptyTopic);
+    }
+    let last = filter.split('/').count() - 1;
+    for (place, level) in filter.split('/').enumerate() {
+        let alone = level.len() == 1;
+        if level.contains('+') && !alone || level.contains('#') && !(alone && place == last) {
+            return Err(Violation::MisplacedWildcard);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a checked filter matches a checked name.
+pub(super) fn matches(filter: &str, name: &str) -> bool {
+    // [MQTT-4.7.2-1]
+    if name.starts_with('$') && !filter.starts_with('$') {
+        return false;
+    }
+    let mut levels = name.split('/');
+    for wanted in filter.split('/') {
+        // Also where no level is left: `sport/#` matches `sport`.
+        if wanted == "#" {
+            return true;
+        }
+        match levels.next() {
+            Some(level) if wanted == "+" || wanted == level => {}
+            _ => return false,
+        }
+    }
+    levels.next().is_none()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_match_as_the_specification_says() {
+        for (filter, names) in [
+            ("a/b", &["a/b"][..]),
+            ("a/+", &["a/b", "a/", "a/$b"]),
+            ("+", &["a", "b"]),
+            ("+/+", &["/a", "a/b", "a/", "/"]),
+            ("/+", &["/a", "/"]),
+            ("a/#", &["a", "a/", "a/b", "a/b/c"]),
+            ("a/+/c/#", &["a/b/c", "a//c/d"]),
+            ("#", &["a", "/", "a/b/c"]),
+            ("$SYS/#", &["$SYS", "$SYS/a"]),
+            ("$SYS/+", &["$SYS/a"]),
+        ] {
+            assert_eq!(check_filter(filter), Ok(()), "{filter}");
+            for name in names {
+                assert_eq!(check_name(name), Ok(()), "{name}");
+                assert!(matches(filter, name), "{filter} on {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn filters_leave_other_names_alone() {
+        for (filter, name) in [
+            ("a/b", "a/b/c"),
+            ("a/b/c", "a/b"),
+            ("a/+", "a"),
+            ("a/+", "a/b/c"),
+            ("+", "/a"),
+            ("a/#", "ab"),
+            ("A", "a"),
+            ("#", "$SYS/a"),
+            ("+/a", "$SYS/a"),
+        ] {
+            assert!(!matches(filter, name), "{filter} on {name}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_filter_is_named() {
+        assert_eq!(check_filter(""), Err(Violation::EmptyTopic));
+        for filter in ["a+", "+a/b", "a/#/b", "a#", "#/", "a/##", "++"] {
+            assert_eq!(
+                check_filter(filter),
+                Err(Violation::MisplacedWildcard),
+                "{filter}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_name_is_named() {
+        assert_eq!(check_name(""), Err(Violation::EmptyTopic));
+        for name in ["+", "a/#", "a+b"] {
+            assert_eq!(check_name(name), Err(Violation::WildcardInName), "{name}");
+        }
+    }
+}
