@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use wasmtime::Trap;
-use wasmtime_wasi::I32Exit;
+use wasmtime_wasi::{I32Exit, ResourceTableError};
 
 use super::limits::Limits;
 use super::meter::Meter;
@@ -16,6 +16,8 @@ pub(super) enum Failure {
     TooLong(Duration),
     /// It was denied memory and did not get over it.
     Memory(usize),
+    /// It has opened streams and the like and not closed them.
+    Handles,
     /// It has called too many functions inside each other.
     StackOverflow,
     /// It has done what WebAssembly forbids; the text says what.
@@ -38,6 +40,9 @@ impl Failure {
     pub(super) fn new(error: &wasmtime::Error, meter: &Meter, limits: &Limits) -> Self {
         if error.is::<OutOfTime>() {
             return Self::TooLong(limits.call_time);
+        }
+        if let Some(ResourceTableError::Full) = error.downcast_ref() {
+            return Self::Handles;
         }
         if let Some(I32Exit(status)) = error.downcast_ref() {
             return Self::Exited(*status);
@@ -68,6 +73,7 @@ impl fmt::Display for Failure {
         match self {
             Self::TooLong(limit) => write!(f, "took longer than {limit:?}"),
             Self::Memory(limit) => write!(f, "wanted more than {} of memory", Bytes(*limit)),
+            Self::Handles => f.write_str("held more handles (streams, timers) than a guest may"),
             Self::StackOverflow => f.write_str("stack overflow"),
             Self::Trapped(text) => write!(f, "trapped: {text}"),
             Self::Exited(status) => write!(f, "ended itself with exit status {status}"),

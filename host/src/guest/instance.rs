@@ -9,6 +9,7 @@ use super::convert;
 use super::failure::Failure;
 use super::limits::GuestOptions;
 use super::output::Output;
+use super::patience::within;
 use super::state::{self, State};
 use crate::office::{Answer, Assignment, Call};
 
@@ -21,29 +22,35 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// Makes an instance for a call. Its start function runs under the limits
-    /// of the call.
+    /// Makes an instance for a call. Its start function runs under the same
+    /// limits, and what it publishes belongs to the call.
     pub(super) async fn start(
         component: &Component,
         options: &GuestOptions,
         output: &Output,
         assignment: &Assignment,
     ) -> Result<Self, Failure> {
+        let time = options.limits.call_time;
         let mut store = state::store(component.engine(), options, output);
-        state::begin(&mut store, assignment, options.limits.call_time);
-        match bind(component, &mut store).await {
-            Ok((handler, will)) => Ok(Self {
-                store,
-                handler,
-                will,
-            }),
-            Err(error) => Err(failure(&error, &store, options).not_started()),
-        }
+        state::begin(&mut store, assignment);
+        state::give_time(&mut store, time);
+        let failure = match within(time, bind(component, &mut store)).await {
+            Some(Ok((handler, will))) => {
+                return Ok(Self {
+                    store,
+                    handler,
+                    will,
+                });
+            }
+            Some(Err(error)) => failure(&error, &store, options),
+            None => Failure::TooLong(time),
+        };
+        Err(failure.not_started())
     }
 
     /// Readies an instance that has been called before for the next call.
-    pub(super) fn begin(mut self, options: &GuestOptions, assignment: &Assignment) -> Self {
-        state::begin(&mut self.store, assignment, options.limits.call_time);
+    pub(super) fn begin(mut self, assignment: &Assignment) -> Self {
+        state::begin(&mut self.store, assignment);
         self
     }
 
@@ -53,9 +60,12 @@ impl Instance {
         options: &GuestOptions,
         call: &Call,
     ) -> Result<(Answer, Self), Failure> {
-        match self.dispatch(call).await {
-            Ok(answer) => Ok((answer, self)),
-            Err(error) => Err(failure(&error, &self.store, options)),
+        let time = options.limits.call_time;
+        state::give_time(&mut self.store, time);
+        match within(time, self.dispatch(call)).await {
+            Some(Ok(answer)) => Ok((answer, self)),
+            Some(Err(error)) => Err(failure(&error, &self.store, options)),
+            None => Err(Failure::TooLong(time)),
         }
     }
 

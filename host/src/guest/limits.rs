@@ -7,10 +7,8 @@ use std::time::Duration;
 pub struct Limits {
     /// How many bytes all its memories may have together. By default 64 MiB.
     pub memory: usize,
-    /// How long one call may take, with the time to make an instance where
-    /// there is none. By default 1 s. A guest that computes is stopped after so
-    /// much time on the processor, in steps of [`TICK`](super::TICK); one that
-    /// waits, after so much time on the clock.
+    /// How long one call may take. Where it takes a new instance, making that
+    /// may take as long again. By default 1 s.
     pub call_time: Duration,
 }
 

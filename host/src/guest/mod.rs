@@ -24,6 +24,7 @@
 //! | allocates | refuses more than [`Limits::memory`], all its memories together |
 //! | recurses | has given it a stack of its own, whose end is a trap |
 //! | prints | logs so many lines a call and counts the rest |
+//! | keeps streams or timers open | ends the call that opens too many |
 //! | traps | drops its instance and makes a new one at the next call |
 
 mod bindings;
@@ -48,6 +49,8 @@ mod tray;
 mod hostile_tests;
 #[cfg(test)]
 mod load_tests;
+#[cfg(test)]
+mod print_tests;
 #[cfg(test)]
 mod publish_tests;
 #[cfg(test)]

@@ -13,7 +13,7 @@ const POST_THREE: &str =
 fn done(answer: Answer) -> Tray {
     match answer {
         Answer::Done(tray) => tray,
-        other => panic!("{other:?}"),
+        other => unreachable!("{other:?}"),
     }
 }
 
@@ -256,7 +256,7 @@ async fn reject_keeps_what_was_published() {
             assert_eq!(reason, "because");
             assert_eq!(payloads(&tray), [[1]]);
         }
-        other => panic!("{other:?}"),
+        other => unreachable!("{other:?}"),
     }
 }
 
@@ -298,7 +298,7 @@ async fn a_guest_can_choose_the_last_will() {
             assert_eq!(will.qos, Qos::AtLeastOnce);
             assert!(will.retain);
         }
-        other => panic!("{other:?}"),
+        other => unreachable!("{other:?}"),
     }
 }
 

@@ -3,11 +3,9 @@
 use std::fmt;
 
 use super::component::Component;
-use super::failure::Failure;
 use super::instance::Instance;
 use super::limits::GuestOptions;
 use super::output::Output;
-use super::patience::within;
 use crate::office::{Answer, Assignment};
 
 /// One guest with its current instance.
@@ -62,21 +60,20 @@ impl Guest {
         let _output = output.of_call();
         // The future owns the instance until the call has succeeded: whatever
         // ends the call earlier also ends the instance.
-        let current = instance.take();
-        let work = async {
-            let current = match current {
-                Some(current) => current.begin(options, assignment),
-                None => Instance::start(component, options, output, assignment).await?,
-            };
-            current.call(options, &assignment.call).await
+        let called = match instance.take() {
+            Some(current) => Ok(current.begin(assignment)),
+            None => Instance::start(component, options, output, assignment).await,
         };
-        match within(options.limits.call_time, work).await {
-            Some(Ok((answer, current))) => {
+        let called = match called {
+            Ok(current) => current.call(options, &assignment.call).await,
+            Err(failure) => Err(failure),
+        };
+        match called {
+            Ok((answer, current)) => {
                 *instance = Some(current);
                 answer
             }
-            Some(Err(failure)) => Answer::Failed(failure.to_string()),
-            None => Answer::Failed(Failure::TooLong(options.limits.call_time).to_string()),
+            Err(failure) => Answer::Failed(failure.to_string()),
         }
     }
 }

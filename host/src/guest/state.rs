@@ -14,6 +14,9 @@ use super::ticker::TICK;
 use super::tray::Desk;
 use crate::office::Assignment;
 
+/// How many handles of host resources, streams for example, a guest may hold.
+const HANDLES: usize = 1_000;
+
 /// The data of a guest's store.
 pub(super) struct State {
     pub(super) desk: Desk,
@@ -35,15 +38,21 @@ impl WasiView for State {
 
 /// A store for one instance, under the limits of its guest.
 pub(super) fn store(engine: &Engine, options: &GuestOptions, output: &Output) -> Store<State> {
+    let mut table = ResourceTable::new();
+    table.set_max_capacity(HANDLES);
     let state = State {
         desk: Desk::new(engine.tickets(), options.max_packet_size),
         meter: Meter::new(options.limits.memory),
         ticks_left: 0,
         wasi: wasi(options, output),
-        table: ResourceTable::new(),
+        table,
     };
     let mut store = Store::new(engine.wasmtime(), state);
     store.limiter(|state| &mut state.meter);
+    store.set_max_component_handles(HANDLES);
+    // What one call of the host may copy out of the guest. More than all it has
+    // would be the same bytes several times.
+    store.set_hostcall_fuel(options.limits.memory);
     store.epoch_deadline_callback(|mut store| {
         let state = store.data_mut();
         state.ticks_left = state.ticks_left.checked_sub(1).ok_or(OutOfTime)?;
@@ -55,19 +64,23 @@ pub(super) fn store(engine: &Engine, options: &GuestOptions, output: &Output) ->
     store
 }
 
-/// Readies a store for a call: an empty tray and the full time.
-pub(super) fn begin(store: &mut Store<State>, assignment: &Assignment, call_time: Duration) {
+/// Readies a store for a call, with an empty tray.
+pub(super) fn begin(store: &mut Store<State>, assignment: &Assignment) {
     let state = store.data_mut();
     state.desk.begin(assignment);
     state.meter.begin();
-    state.ticks_left = ticks(call_time);
-    store.set_epoch_deadline(1);
 }
 
-/// How many ticks a call may see. The first comes too early by up to one.
-fn ticks(call_time: Duration) -> u64 {
-    let ticks = call_time.as_nanos().div_ceil(TICK.as_nanos());
-    u64::try_from(ticks).unwrap_or(u64::MAX)
+/// Lets the guest run for so long from now.
+///
+/// This counts ticks, and so also ends a loop where the runtime's clock stands
+/// still. What a guest waits for has no ticks: that takes [`within`].
+///
+/// [`within`]: super::patience::within
+pub(super) fn give_time(store: &mut Store<State>, time: Duration) {
+    let ticks = time.as_nanos().div_ceil(TICK.as_nanos());
+    store.data_mut().ticks_left = u64::try_from(ticks).unwrap_or(u64::MAX);
+    store.set_epoch_deadline(1);
 }
 
 fn wasi(options: &GuestOptions, output: &Output) -> WasiCtx {

@@ -14,6 +14,7 @@ use crate::office::{Assignment, Call, GuestId, Message, Payload, Qos, Room, Stat
 /// - `(call $publish topic topic-len payload payload-len some qos retain ttl
 ///   result)`, `(call $status)`, `(call $reconnect)`: the host's functions,
 ///   lowered
+/// - `(call $sleep nanoseconds)`, `(call $print text text-len)`: WASI
 /// - `$calls`, a global that starts at 0 and belongs to the instance
 /// - the memory, one page of it, with `t` at 16, `because` at 32 and a place
 ///   for results at 64.
@@ -87,123 +88,29 @@ impl GuestText {
     }
 
     fn text(&self) -> String {
-        let Self {
-            connection,
-            subscription,
-            message,
-            outcome,
-            last_will,
-            start,
-            more,
-            pages,
-            imports,
-            handler,
-            connection_type,
-        } = self;
-        let will = if last_will.is_some() { WILL } else { "" };
-        let last_will = last_will.unwrap_or("i32.const 64");
-        format!(
-            r#"(component
-  (import "{imports}" (instance $host
-    (type $qos' (enum "at-most-once" "at-least-once" "exactly-once"))
-    (export "qos" (type $qos (eq $qos')))
-    (type $status' (enum "online" "offline"))
-    (export "connection-status" (type $status (eq $status')))
-    (type $options' (record (field "qos" $qos) (field "retain" bool) (field "ttl-ms" u64)))
-    (export "publish-options" (type $options (eq $options')))
-    (type $error' (variant
-      (case "invalid-topic" string) (case "invalid-qos" $qos) (case "invalid-ttl")
-      (case "payload-too-large" u64) (case "not-permitted") (case "work-list-full")))
-    (export "publish-error" (type $error (eq $error')))
-    (export "publish" (func
-      (param "topic" string) (param "payload" (list u8)) (param "options" (option $options))
-      (result (result u64 (error $error)))))
-    (export "status" (func (result $status)))
-    (export "reconnect" (func))))
-
-  (core module $Memory
-    (memory (export "memory") {pages})
-    (data (i32.const 16) "t")
-    (data (i32.const 32) "because")
-    (global $free (mut i32) (i32.const 1024))
-    (func (export "realloc") (param $old i32) (param $old-size i32) (param $align i32)
-      (param $size i32) (result i32)
-      (global.set $free
-        (i32.and (i32.add (global.get $free) (i32.const 7)) (i32.const -8)))
-      (global.get $free)
-      (global.set $free (i32.add (global.get $free) (local.get $size)))))
-  (core instance $memory (instantiate $Memory))
-  (alias core export $memory "memory" (core memory $mem))
-  (alias core export $memory "realloc" (core func $realloc))
-
-  (core func $publish (canon lower (func $host "publish") (memory $mem) (realloc $realloc)))
-  (core func $status-now (canon lower (func $host "status")))
-  (core func $reconnect (canon lower (func $host "reconnect")))
-
-  (core module $Main
-    (import "memory" "memory" (memory 1))
-    (import "host" "publish"
-      (func $publish (param i32 i32 i32 i32 i32 i32 i32 i64 i32)))
-    (import "host" "status" (func $status (result i32)))
-    (import "host" "reconnect" (func $reconnect))
-    (global $calls (mut i32) (i32.const 0))
-    (func $post (param $byte i32)
-      (i32.store8 (i32.const 128) (local.get $byte))
-      (call $publish
-        (i32.const 16) (i32.const 1) (i32.const 128) (i32.const 1)
-        (i32.const 0) (i32.const 0) (i32.const 0) (i64.const 0)
-        (i32.const 192)))
-    (func $start {start})
-    (start $start)
-    (func (export "connection") (param $status i32) {connection})
-    (func (export "subscription")
-      (param $status i32) (param $filter i32) (param $filter-len i32) {subscription})
-    (func (export "message")
-      (param $topic i32) (param $topic-len i32) (param $payload i32) (param $payload-len i32)
-      (param $qos i32) (param $retained i32) (param $duplicate i32) (result i32) {message})
-    (func (export "outcome") (param $ticket i64) (param $outcome i32) {outcome})
-    (func (export "last-will") (result i32) {last_will})
-    {more})
-  (core instance $main (instantiate $Main
-    (with "memory" (instance $memory))
-    (with "host" (instance
-      (export "publish" (func $publish))
-      (export "status" (func $status-now))
-      (export "reconnect" (func $reconnect))))))
-
-  (type $qos' (enum "at-most-once" "at-least-once" "exactly-once"))
-  (export $qos "qos" (type $qos'))
-  (type $status' (enum "online" "offline"))
-  (export $status "connection-status" (type $status'))
-  (type $subscription' (enum "subscribed" "refused"))
-  (export $subscription "subscription-status" (type $subscription'))
-  (type $message' (record
-    (field "topic" string) (field "payload" (list u8)) (field "qos" $qos)
-    (field "retained" bool) (field "duplicate" bool)))
-  (export $message "incoming-message" (type $message'))
-  (type $verdict' (variant (case "reject" string) (case "retry" string)))
-  (export $verdict "verdict" (type $verdict'))
-  (type $outcome' (enum "delivered" "expired" "displaced" "refused"))
-  (export $outcome "letter-outcome" (type $outcome'))
-
-  (func $do-connection {connection_type}
-    (canon lift (core func $main "connection")))
-  (func $do-subscription (param "status" $subscription) (param "topic-filter" string)
-    (canon lift (core func $main "subscription") (memory $mem) (realloc $realloc)))
-  (func $do-message (param "message" $message) (result (result (error $verdict)))
-    (canon lift (core func $main "message") (memory $mem) (realloc $realloc)))
-  (func $do-outcome (param "ticket" u64) (param "outcome" $outcome)
-    (canon lift (core func $main "outcome")))
-  (instance $handler
-    (export "connection" (func $do-connection))
-    (export "subscription" (func $do-subscription))
-    (export "message" (func $do-message))
-    (export "outcome" (func $do-outcome)))
-  (export "{handler}" (instance $handler))
-  {will})"#
-        )
+        let will = if self.last_will.is_some() { WILL } else { "" };
+        [
+            ("{connection}", self.connection),
+            ("{subscription}", self.subscription),
+            ("{message}", self.message),
+            ("{outcome}", self.outcome),
+            ("{last-will}", self.last_will.unwrap_or("i32.const 64")),
+            ("{start}", self.start),
+            ("{more}", self.more),
+            ("{pages}", &self.pages.to_string()),
+            ("{imports}", self.imports),
+            ("{handler}", self.handler),
+            ("{connection-type}", self.connection_type),
+            ("{will}", will),
+        ]
+        .iter()
+        .fold(TEXT.to_owned(), |text, (name, value)| {
+            text.replace(name, value)
+        })
     }
 }
+
+const TEXT: &str = include_str!("testing.wat");
 
 const WILL: &str = r#"
   (type $will' (record
