@@ -11,6 +11,6 @@ fn main() {
     for (name, component) in guest_build::build("../guest-example", &["door"]) {
         let name = name.to_uppercase();
         let component = component.display();
-        println!("cargo::rustc-env=JACKALOPE_EXAMPLE_{name}={component}");
+        println!("cargo::rustc-env=EXAMPLE_GUEST_{name}={component}");
     }
 }

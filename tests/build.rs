@@ -10,6 +10,6 @@ fn main() {
     for (name, component) in guests {
         let name = name.to_uppercase();
         let component = component.display();
-        println!("cargo::rustc-env=JACKALOPE_TESTS_{name}={component}");
+        println!("cargo::rustc-env=TEST_GUEST_{name}={component}");
     }
 }

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use bindings::exports::jackalope::gateway::handler::{
     Guest, IncomingMessage, LetterOutcome, SubscriptionStatus, Verdict,
 };
-use bindings::jackalope::gateway::jackalope::{PublishError, PublishOptions, publish, status};
+use bindings::jackalope::gateway::jackalope::{PublishOptions, publish, status};
 use bindings::jackalope::gateway::types::{ConnectionStatus, Qos, Ticket};
 use serde_json::{Value, json};
 
@@ -69,10 +69,8 @@ impl Guest for Door {
                 ttl_ms: COMMAND_TTL_MS,
             }),
         )
-        .map_err(|error| match error {
-            PublishError::WorkListFull => Verdict::Retry("the work list is full".to_string()),
-            other => Verdict::Reject(format!("the host does not take the command: {other:?}")),
-        })?;
+        // No retry: nobody wants the door open when there is room at last.
+        .map_err(|error| Verdict::Reject(format!("the command is not accepted: {error:?}")))?;
 
         if status() == ConnectionStatus::Offline {
             println!("{door}: {action} accepted while offline: goes out within 5 s or not at all");

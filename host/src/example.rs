@@ -13,7 +13,7 @@ pub const NAMES: &[&str] = if cfg!(feature = "example") {
 pub fn component(name: &str) -> Option<&'static [u8]> {
     match name {
         #[cfg(feature = "example")]
-        "door" => Some(include_bytes!(env!("JACKALOPE_EXAMPLE_DOOR"))),
+        "door" => Some(include_bytes!(env!("EXAMPLE_GUEST_DOOR"))),
         _ => None,
     }
 }

@@ -21,16 +21,16 @@ pub use mosquitto::{Mosquitto, Subscriber};
 pub use proxy::Proxy;
 
 /// Obedient: sends back what it gets and counts what becomes of it.
-pub const ECHO: &str = env!("JACKALOPE_TESTS_ECHO");
+pub const ECHO: &str = env!("TEST_GUEST_ECHO");
 
 /// Does whatever a guest should not do, as a message asks for.
-pub const HOSTILE: &str = env!("JACKALOPE_TESTS_HOSTILE");
+pub const HOSTILE: &str = env!("TEST_GUEST_HOSTILE");
 
 /// Names the last will of the session.
-pub const WILL: &str = env!("JACKALOPE_TESTS_WILL");
+pub const WILL: &str = env!("TEST_GUEST_WILL");
 
 /// The example guest.
-pub const DOOR: &str = env!("JACKALOPE_TESTS_DOOR");
+pub const DOOR: &str = env!("TEST_GUEST_DOOR");
 
 /// How long anything may take before a test fails: far more than it needs on
 /// the slowest machine.

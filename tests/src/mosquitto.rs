@@ -138,7 +138,9 @@ const MARK: &str = "message: ";
 
 impl Subscriber {
     fn start(port: u16, filter: &str, qos: u8) -> Self {
-        let mut child = Command::new("mosquitto_sub")
+        // Into a pipe it prints when its buffer is full, unless told otherwise.
+        let mut child = Command::new("stdbuf")
+            .args(["-oL", "mosquitto_sub"])
             .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-d"])
             .args(["-t", filter, "-q", &qos.to_string()])
             .args(["-F", &format!("{MARK}%t %r %p")])

@@ -97,7 +97,7 @@ pub enum Outgoing {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Incoming {
     /// The broker's answer to CONNECT when it accepts. A refusal ends the
-    /// connection with [`Disconnection::Refused`](super::Disconnection).
+    /// connection with [`Disconnection::Refused`](super::Disconnection::Refused).
     ConnAck {
         /// Whether the broker still had the session.
         session_present: bool,
