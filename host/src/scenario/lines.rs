@@ -86,15 +86,12 @@ impl Lines {
             subscriptions: subscriptions.into_iter().map(subscribe).collect(),
             env: Vec::new(),
         };
-        let mut world = World::new(guest, options)?;
-        world.set_network(Network::Up);
+        let mut world = World::new(guest, options, Network::Up)?;
         let mut all_well = true;
         let mut tell = |world: &mut World, out: &mut dyn Write| {
             for happened in world.take_happened() {
                 all_well &= !matches!(happened.what, Happening::Failed { .. });
-                if happened.what != Happening::Network(Network::Up) {
-                    writeln!(out, "{}", happened.what)?;
-                }
+                writeln!(out, "{}", happened.what)?;
             }
             io::Result::Ok(())
         };

@@ -31,6 +31,11 @@ pub(super) fn resolve(
     text: &str,
     written: &Written,
 ) -> Result<Vec<Scenario>, Refusal> {
+    let keys = ["subscriptions.filter", "subscriptions.qos"];
+    let options = WorldOptions {
+        subscriptions: subscriptions(&written.subscriptions, keys)?,
+        env: env(&written.env, "env")?,
+    };
     if written.scenario.is_empty() {
         return Err(refuse(
             0..0,
@@ -38,11 +43,6 @@ pub(super) fn resolve(
             "there is none; write [[scenario]]",
         ));
     }
-    let keys = ["subscriptions.filter", "subscriptions.qos"];
-    let options = WorldOptions {
-        subscriptions: subscriptions(&written.subscriptions, keys)?,
-        env: env(&written.env, "env")?,
-    };
     let line = |span: &std::ops::Range<usize>| match Place::in_file(path, text, span.start) {
         Place::File { line, .. } => line,
         Place::Variable(_) => 0,

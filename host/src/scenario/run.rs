@@ -41,12 +41,9 @@ impl Scenario {
     /// The machine gives no runtime.
     pub fn run(&self, guest: &Component) -> io::Result<Result<(), Failed>> {
         let mut run = Run {
-            world: World::new(guest, self.options.clone())?,
+            world: World::new(guest, self.options.clone(), self.begins)?,
             happened: Vec::new(),
         };
-        if self.begins == Network::Up {
-            run.world.set_network(Network::Up);
-        }
         for step in &self.steps {
             if let Err((expected, seen)) = run.make(&step.what) {
                 return Ok(Err(run.failed(step.line, expected, seen)));

@@ -34,10 +34,10 @@ pub(super) enum Read {
 }
 
 impl Line {
-    /// A network that is down.
-    pub(super) fn new(handshake: Handshake) -> Self {
+    /// A network without a connection.
+    pub(super) fn new(network: Network, handshake: Handshake) -> Self {
         Self {
-            network: Network::Down,
+            network,
             handshake,
             connections: 0,
             open: None,

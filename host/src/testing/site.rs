@@ -53,7 +53,7 @@ pub struct SiteOptions {
 /// Must not be used within an async runtime: it brings its own.
 #[derive(Debug)]
 pub struct Site {
-    world: World,
+    pub(super) world: World,
     happened: Vec<Happened>,
 }
 
@@ -77,13 +77,15 @@ impl SiteOptions {
 
     /// Begins with the network up, the gateway connected and subscribed.
     pub fn online(self) -> Result<Site, SiteError> {
-        let mut site = self.offline()?;
-        site.world.set_network(Network::Up);
-        Ok(site)
+        self.begin(Network::Up)
     }
 
     /// Begins with the network down.
     pub fn offline(self) -> Result<Site, SiteError> {
+        self.begin(Network::Down)
+    }
+
+    fn begin(self, network: Network) -> Result<Site, SiteError> {
         let mut subscriptions = Vec::new();
         for (filter, qos) in self.filters {
             if let Err(reason) = topic::check_filter(&filter) {
@@ -97,7 +99,7 @@ impl SiteOptions {
             env: self.env,
         };
         Ok(Site {
-            world: World::new(&self.component, options)?,
+            world: World::new(&self.component, options, network)?,
             happened: Vec::new(),
         })
     }

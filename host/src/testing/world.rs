@@ -61,8 +61,12 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Begins at time zero, with the network down.
-    pub(crate) fn new(component: &Component, options: WorldOptions) -> io::Result<Self> {
+    /// Begins at time zero.
+    pub(crate) fn new(
+        component: &Component,
+        options: WorldOptions,
+        network: Network,
+    ) -> io::Result<Self> {
         let (clock, printed) = (VirtualClock::default(), Printed::default());
         let Config {
             session,
@@ -101,7 +105,7 @@ impl World {
             guest: Guest::new(component, guest_options),
             office: Office::new(Time::default(), settings),
             broker: Core::new(broker),
-            line: Line::new(handshake),
+            line: Line::new(network, handshake),
             topics: HashMap::new(),
             looked_at: 0,
             calls: 0,
@@ -207,9 +211,11 @@ impl World {
     fn turn(&mut self) -> bool {
         self.office.handle_timeout(self.now);
         self.broker.handle_timeout(self.now);
+        // First, as on a gateway: guests hear that there is no connection before
+        // there is one.
+        let called = self.call();
         let connected = self.connect();
         let read = self.read();
-        let called = self.call();
         let wrote = self.write();
         let closed = self.close();
         self.note();
