@@ -91,7 +91,7 @@ impl Test {
     }
 
     #[track_caller]
-    fn is_refused(self, code: i32, stderr: &str) {
+    fn complains(self, code: i32, stderr: &str) {
         let result = self.run();
         assert_eq!(result.stdout, "", "{result:?}");
         assert_eq!(result.stderr, stderr, "{result:?}");
@@ -200,7 +200,7 @@ fn one_that_fails_does_not_keep_the_others_from_being_run() {
         "FAIL s.toml:5 wrong
   expected             | seen
   echo/out/a delivered | (no outcome)
-  what happened:
+  what happened: nothing
 ok   s.toml right
 1 passed, 1 failed
 ",
@@ -281,12 +281,12 @@ fn a_guest_that_answers_itself_comes_to_an_end() {
 fn a_file_with_a_mistake_is_refused_at_its_place() {
     Test::of(DOOR)
         .steps("a", "{ advance = '2 hours' },")
-        .is_refused(
+        .complains(
             78,
             "error: s.toml:5:13: scenario.step.advance: \"2 hours\" is not a duration; \
              write e.g. \"500ms\", \"60s\", \"5m\", \"2h\"\n",
         );
-    Test::of(DOOR).steps("a", "{ wait = '2h' },").is_refused(
+    Test::of(DOOR).steps("a", "{ wait = '2h' },").complains(
         78,
         "error: s.toml:5:3: scenario.step: unknown key `wait`, expected one of `message`, \
          `network`, `acks`, `advance`, `expect-published`, `expect-nothing-published`, \
@@ -295,13 +295,13 @@ fn a_file_with_a_mistake_is_refused_at_its_place() {
     );
     let mut nowhere = Test::of(DOOR);
     nowhere.arguments.push("no-such.toml".into());
-    nowhere.is_refused(78, "error: no-such.toml: there is no such file\n");
+    nowhere.complains(78, "error: no-such.toml: there is no such file\n");
 }
 
 #[test]
-fn a_guest_that_is_none_is_refused() {
+fn a_guest_that_is_none_complains() {
     let steps = "{ advance = '1s' },";
-    Test::of("example:window").steps("a", steps).is_refused(
+    Test::of("example:window").steps("a", steps).complains(
         78,
         "error: there is no example \"window\" in this binary; there is: door\n",
     );
@@ -341,11 +341,11 @@ fn lines_fail_when_a_call_does() {
 
 #[test]
 fn other_lines_are_refused() {
-    Test::of(DOOR).input("[a] b\na: b\n").is_refused(
+    Test::of(DOOR).input("[a] b\na: b\n").complains(
         78,
         "error: standard input:2: is not a message; write `[topic] payload`\n",
     );
-    Test::of(DOOR).is_refused(
+    Test::of(DOOR).complains(
         64,
         "error: no scenario: name scenario files, or give lines `[topic] payload` on standard input\n",
     );

@@ -26,6 +26,11 @@ Exit codes: 0 success, 64 wrong usage, 78 wrong configuration, 1 anything else.
 JACKALOPE_LOG chooses what is logged: error, warn, info (default), debug, or a \
 filter such as `info,guest=debug`.";
 
+const TEST_EXAMPLES: &str = "\
+Examples:
+  jackalope test example:door guest-example/scenarios/*.toml
+  echo '[doors/front/request] {\"action\":\"unlock\"}' | jackalope test example:door";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Connect to a broker and run guests until SIGTERM or Ctrl-C.
@@ -55,10 +60,8 @@ enum Command {
     ///
     /// Without a file, messages are read from standard input, one a line, and
     /// what they lead to is printed; exits with 0 unless a call of the guest
-    /// failed:
-    ///
-    ///   echo '[doors/front/request] {"action":"unlock"}' | jackalope test example:door
-    #[command(verbatim_doc_comment)]
+    /// failed.
+    #[command(after_long_help = TEST_EXAMPLES)]
     Test {
         /// A component, or `example:door` for the guest that is built in.
         #[arg(value_name = "GUEST")]

@@ -49,6 +49,9 @@ impl fmt::Display for Failed {
             let expected = if row == 0 { self.expected.as_str() } else { "" };
             write!(f, "\n  {expected:width$} | {seen}")?;
         }
+        if self.happened.is_empty() {
+            return write!(f, "\n  what happened: nothing");
+        }
         write!(f, "\n  what happened:")?;
         let left_out = self.happened.len().saturating_sub(SHOWN);
         if left_out > 0 {

@@ -4,7 +4,7 @@
 //! use jackalope::scenario::File;
 //!
 //! let file = File::parse("outage.toml".as_ref(), r##"
-//!     # What the guest subscribes to, as in the configuration.
+//!     ## What the guest subscribes to, as in the configuration.
 //!     subscriptions = ["doors/+/request"]
 //!
 //!     [[scenario]]

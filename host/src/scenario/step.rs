@@ -101,10 +101,14 @@ impl Expectation {
                 let topic = topic.as_deref().unwrap_or("(of the same call)");
                 Some(format!("{topic} {}", outcome_word(*outcome)))
             }
-            (Self::Rejected(_), Happening::Rejected { reason, .. }) => Some(reason.clone()),
-            (Self::Retried(_), Happening::Retried { reason, .. }) => Some(reason.clone()),
-            (Self::Failed(_), Happening::Failed { error, .. }) => Some(error.clone()),
-            (Self::Printed(_), Happening::Printed(line)) => Some(line.clone()),
+            (Self::Rejected(_), Happening::Rejected { reason, .. }) => {
+                Some(format!("rejected: {reason}"))
+            }
+            (Self::Retried(_), Happening::Retried { reason, .. }) => {
+                Some(format!("put off: {reason}"))
+            }
+            (Self::Failed(_), Happening::Failed { error, .. }) => Some(format!("failed: {error}")),
+            (Self::Printed(_), Happening::Printed(line)) => Some(format!("printed: {line}")),
             _ => None,
         }
     }
@@ -167,10 +171,10 @@ impl fmt::Display for Expectation {
                 let topic = topic.as_deref().unwrap_or("…");
                 write!(f, "{topic} {}", outcome_word(*outcome))
             }
-            Self::Rejected(text)
-            | Self::Retried(text)
-            | Self::Failed(text)
-            | Self::Printed(text) => write!(f, "…{text}…"),
+            Self::Rejected(text) => write!(f, "rejected: …{text}…"),
+            Self::Retried(text) => write!(f, "put off: …{text}…"),
+            Self::Failed(text) => write!(f, "failed: …{text}…"),
+            Self::Printed(text) => write!(f, "printed: …{text}…"),
         }
     }
 }
