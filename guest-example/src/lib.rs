@@ -29,8 +29,8 @@ mod bindings {
 
 /// A door must not open long after somebody has asked for it.
 const COMMAND_TTL_MS: u64 = 5_000;
-/// A status is of use for as long as the publish default says: one hour.
-const STATUS_TTL_MS: u64 = 3_600_000;
+/// A status stays true until the next one: it outlives an outage of a day.
+const STATUS_TTL_MS: u64 = 86_400_000;
 
 /// A command on its way to a door.
 struct Command {

@@ -15,6 +15,8 @@
 //! - [`config`] reads what an operator wrote into values that cannot be wrong.
 //! - [`cli`] is what the binary runs.
 //! - [`broker`] is the fake broker, for development and tests.
+//! - [`testing`] is for tests of guests in Rust, in virtual time, and
+//!   [`scenario`] for the same as files.
 //! - [`clock`] is the one place that asks the machine for the time.
 //! - [`example`] holds the guests that are built into the binary.
 
@@ -31,6 +33,10 @@ pub mod config;
 pub mod cli;
 
 pub mod broker;
+
+pub mod testing;
+
+pub mod scenario;
 
 pub mod clock;
 

@@ -10,6 +10,11 @@ use super::Failure;
 /// The variable that chooses what is logged.
 const VARIABLE: &str = "JACKALOPE_LOG";
 
+/// Whether somebody has said what is to be logged.
+pub(super) fn is_asked_for() -> bool {
+    std::env::var_os(VARIABLE).is_some()
+}
+
 /// Starts the log. Fails when the filter in `JACKALOPE_LOG` makes no sense.
 pub(super) fn start() -> Result<(), Failure> {
     let filter = match std::env::var(VARIABLE) {

@@ -3,6 +3,7 @@
 mod check;
 mod logging;
 mod run;
+mod test;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -25,6 +26,11 @@ Exit codes: 0 success, 64 wrong usage, 78 wrong configuration, 1 anything else.
 JACKALOPE_LOG chooses what is logged: error, warn, info (default), debug, or a \
 filter such as `info,guest=debug`.";
 
+const TEST_EXAMPLES: &str = "\
+Examples:
+  jackalope test example:door guest-example/scenarios/*.toml
+  echo '[doors/front/request] {\"action\":\"unlock\"}' | jackalope test example:door";
+
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Connect to a broker and run guests until SIGTERM or Ctrl-C.
@@ -46,6 +52,24 @@ enum Command {
         #[arg(required = true, value_name = "GUEST")]
         guests: Vec<PathBuf>,
     },
+    /// Run scenarios: tests of a guest, in virtual time.
+    ///
+    /// A scenario file is TOML; guest-example/scenarios has some to read. There
+    /// is no network and no waiting: an outage of two hours takes milliseconds.
+    /// Exits with 0 if all have passed and 1 if one has failed.
+    ///
+    /// Without a file, messages are read from standard input, one a line, and
+    /// what they lead to is printed; exits with 0 unless a call of the guest
+    /// failed.
+    #[command(after_long_help = TEST_EXAMPLES)]
+    Test {
+        /// A component, or `example:door` for the guest that is built in.
+        #[arg(value_name = "GUEST")]
+        guest: String,
+        /// Scenario files.
+        #[arg(value_name = "SCENARIO")]
+        scenarios: Vec<PathBuf>,
+    },
 }
 
 /// Why a command did not succeed; each has its exit code, after sysexits.h.
@@ -53,6 +77,8 @@ enum Command {
 enum Failure {
     /// The configuration, or something it names, can not be used: 78.
     Config(anyhow::Error),
+    /// The arguments ask for nothing that can be done: 64.
+    Usage(anyhow::Error),
     /// Everything else: 1.
     Other(anyhow::Error),
 }
@@ -73,6 +99,7 @@ impl Failure {
     fn report(self) -> ExitCode {
         let (error, code) = match self {
             Self::Config(error) => (error, EXIT_CONFIG),
+            Self::Usage(error) => (error, EXIT_USAGE),
             Self::Other(error) => (error, 1),
         };
         complain(format_args!("error: {error:#}"));
@@ -98,6 +125,7 @@ pub fn main() -> ExitCode {
     let result = match cli.command {
         Command::Run { config } => run::run(config.as_deref()).map(|()| ExitCode::SUCCESS),
         Command::Check { guests } => check::check(&guests),
+        Command::Test { guest, scenarios } => test::test(&guest, &scenarios),
     };
     result.unwrap_or_else(Failure::report)
 }

@@ -147,12 +147,12 @@ fn settle(guest: &GuestConfig, component: &Component, max_packet_size: usize) ->
         call_time: guest.limits.call_time,
     };
     let options = GuestOptions {
-        name: guest.name.clone(),
         limits,
         grants: Grants {
             env: guest.env.clone(),
         },
         max_packet_size,
+        ..GuestOptions::new(&guest.name)
     };
     Loaded {
         name: guest.name.clone(),

@@ -8,14 +8,14 @@ use toml::{Spanned, Value};
 
 /// A value as written. A value of the wrong type is one too, so that it is
 /// refused in the same words as any other wrong value.
-pub(super) struct Entry {
-    pub(super) value: Value,
-    pub(super) origin: Origin,
+pub(crate) struct Entry {
+    pub(crate) value: Value,
+    pub(crate) origin: Origin,
 }
 
 /// Where a value comes from.
 #[derive(Debug, Clone)]
-pub(super) enum Origin {
+pub(crate) enum Origin {
     /// These bytes of the file.
     File(Range<usize>),
     /// The variable of this name.
@@ -24,10 +24,10 @@ pub(super) enum Origin {
 
 /// Why a value is refused.
 #[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) origin: Origin,
-    pub(super) key: &'static str,
-    pub(super) reason: String,
+pub(crate) struct Refusal {
+    pub(crate) origin: Origin,
+    pub(crate) key: &'static str,
+    pub(crate) reason: String,
 }
 
 impl<'de> Deserialize<'de> for Entry {
@@ -41,14 +41,14 @@ impl<'de> Deserialize<'de> for Entry {
 }
 
 impl Entry {
-    pub(super) fn from_variable(name: &'static str, value: String) -> Self {
+    pub(crate) fn from_variable(name: &'static str, value: String) -> Self {
         Self {
             value: Value::String(value),
             origin: Origin::Variable(name),
         }
     }
 
-    pub(super) fn refuse(&self, key: &'static str, reason: String) -> Refusal {
+    pub(crate) fn refuse(&self, key: &'static str, reason: String) -> Refusal {
         Refusal {
             origin: self.origin.clone(),
             key,
@@ -57,7 +57,7 @@ impl Entry {
     }
 
     /// The value as an error shows it: long ones shortened, always one line.
-    pub(super) fn found(&self) -> String {
+    pub(crate) fn found(&self) -> String {
         const SHOWN: usize = 60;
         match &self.value {
             Value::String(text) if text.chars().count() > SHOWN => {
@@ -72,11 +72,11 @@ impl Entry {
     }
 
     /// `found` and what is wrong with it.
-    pub(super) fn but(&self, what: impl Display) -> String {
+    pub(crate) fn but(&self, what: impl Display) -> String {
         format!("{} {what}", self.found())
     }
 
-    pub(super) fn text(&self) -> Result<&str, String> {
+    pub(crate) fn text(&self) -> Result<&str, String> {
         self.value
             .as_str()
             .ok_or_else(|| self.but("is not a text; put it in quotes"))
@@ -84,7 +84,7 @@ impl Entry {
 
     /// A value that is written as a text of a certain form, `expected` when it
     /// is not a text at all.
-    pub(super) fn parse<T: std::str::FromStr<Err: Display>>(
+    pub(crate) fn parse<T: std::str::FromStr<Err: Display>>(
         &self,
         expected: T::Err,
     ) -> Result<T, String> {
@@ -94,14 +94,14 @@ impl Entry {
         }
     }
 
-    pub(super) fn flag(&self) -> Result<bool, String> {
+    pub(crate) fn flag(&self) -> Result<bool, String> {
         match self.scalar() {
             Value::Boolean(flag) => Ok(flag),
             _ => Err(self.but("is neither true nor false")),
         }
     }
 
-    pub(super) fn whole(&self, allowed: RangeInclusive<u32>) -> Result<u32, String> {
+    pub(crate) fn whole(&self, allowed: RangeInclusive<u32>) -> Result<u32, String> {
         if let Value::Integer(number) = self.scalar()
             && let Ok(number) = u32::try_from(number)
             && allowed.contains(&number)

@@ -66,7 +66,7 @@ pub enum Place {
 
 impl Place {
     /// The place of a byte of the file's text.
-    pub(super) fn in_file(path: &Path, text: &str, offset: usize) -> Self {
+    pub(crate) fn in_file(path: &Path, text: &str, offset: usize) -> Self {
         let before = &text[..text.floor_char_boundary(offset)];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         Self::File {
@@ -79,7 +79,7 @@ impl Place {
 
 impl ConfigError {
     /// Turns the origin of a refused value into its place.
-    pub(super) fn refused(path: &Path, text: &str, refusal: Refusal) -> Self {
+    pub(crate) fn refused(path: &Path, text: &str, refusal: Refusal) -> Self {
         Self::Refused {
             place: match refusal.origin {
                 Origin::File(span) => Place::in_file(path, text, span.start),

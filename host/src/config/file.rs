@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 use toml::Spanned;
 
 use super::entry::Entry;
@@ -72,8 +73,27 @@ pub(super) struct Limits {
     pub(super) call_time: Option<Entry>,
 }
 
+/// What `subscriptions` has to be.
+pub(crate) const SUBSCRIPTIONS: &str =
+    r#"a list of topic filters: ["a/b", { filter = "c/#", qos = 1 }]"#;
+
 /// Reads the text of the file at `path`.
 pub(super) fn parse(path: &Path, text: &str) -> Result<Written, ConfigError> {
+    parse_as(path, text, |key| match key {
+        "guest" => Some("a table for each guest: [[guest]]"),
+        "guest.subscriptions" => Some(SUBSCRIPTIONS),
+        "backoff" | "last-will" | "work-list" | "guest.limits" | "guest.env" => Some("a table"),
+        _ => None,
+    })
+}
+
+/// Reads the text of a file of any shape. `expected` says of a key that holds
+/// more than one value what it has to be.
+pub(crate) fn parse_as<T: DeserializeOwned>(
+    path: &Path,
+    text: &str,
+    expected: fn(key: &str) -> Option<&'static str>,
+) -> Result<T, ConfigError> {
     toml::from_str(text).map_err(|mut error| {
         let offset = error.span().map_or(0, |span| span.start);
         let message = error.message().to_owned();
@@ -87,14 +107,14 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Written, ConfigError> {
             .map(one_line);
         ConfigError::Malformed {
             place: Place::in_file(path, text, offset),
-            reason: one_line(&explain(key.as_deref(), &message)),
+            reason: one_line(&explain(key.as_deref(), &message, expected)),
             key,
         }
     })
 }
 
 /// Says in the words of TOML what serde says in those of Rust.
-fn explain(key: Option<&str>, message: &str) -> String {
+fn explain(key: Option<&str>, message: &str, expected: fn(&str) -> Option<&'static str>) -> String {
     let found = if let Some(rest) = message.strip_prefix("unknown field ") {
         // To serde a date is a table with this key.
         if !rest.starts_with("`$__toml_private_datetime`") {
@@ -120,14 +140,9 @@ fn explain(key: Option<&str>, message: &str) -> String {
             Some((scalar, _)) => scalar.trim_end_matches(" as i128"),
         }
     };
-    let expected = match key {
-        Some("guest") => "a table for each guest: [[guest]]",
-        Some("guest.subscriptions") => {
-            r#"a list of topic filters: ["a/b", { filter = "c/#", qos = 1 }]"#
-        }
-        Some("backoff" | "last-will" | "work-list" | "guest.limits" | "guest.env") => "a table",
-        _ => "a value of 64 bits at most",
-    };
+    let expected = key
+        .and_then(expected)
+        .unwrap_or("a value of 64 bits at most");
     format!("found {found}, expected {expected}")
 }
 

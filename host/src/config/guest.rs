@@ -1,10 +1,12 @@
 //! The guests.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+
+use toml::Spanned;
 
 use super::entry::{Entry, Origin, Refusal};
 use super::file::Guest;
@@ -130,10 +132,13 @@ fn resolve_one(written: &Table<Guest>, directory: &Path) -> Result<GuestConfig, 
     let mut config = GuestConfig {
         name: stem,
         component: source,
-        subscriptions: subscriptions(&guest.subscriptions)?,
+        subscriptions: subscriptions(
+            &guest.subscriptions,
+            ["guest.subscriptions.filter", "guest.subscriptions.qos"],
+        )?,
         retries: DEFAULT_RETRIES,
         limits: GuestLimits::default(),
-        env: env(guest)?,
+        env: env(&guest.env, "guest.env")?,
     };
     if guest.name.is_none() && !is_name(&config.name) {
         let reason = format!(
@@ -198,30 +203,29 @@ fn component_source(entry: &Entry, directory: &Path) -> Result<(ComponentSource,
     ))
 }
 
-fn subscriptions(written: &[Subscription]) -> Result<Vec<(Arc<str>, Qos)>, Refusal> {
-    const FILTER: &str = "guest.subscriptions.filter";
+/// Subscriptions; `keys` are what errors call a filter and a quality of service.
+pub(crate) fn subscriptions(
+    written: &[Subscription],
+    keys: [&'static str; 2],
+) -> Result<Vec<(Arc<str>, Qos)>, Refusal> {
+    let [filter_key, qos_key] = keys;
     let mut seen = HashSet::new();
     let mut subscriptions = Vec::with_capacity(written.len());
     for subscription in written {
         let Some(entry) = &subscription.filter else {
             return Err(Refusal {
                 origin: Origin::File(subscription.span.clone()),
-                key: FILTER,
+                key: filter_key,
                 reason: r#"is missing; write e.g. { filter = "a/b", qos = 1 }"#.to_owned(),
             });
         };
-        let filter = topic_filter(entry).map_err(|reason| entry.refuse(FILTER, reason))?;
+        let filter = topic_filter(entry).map_err(|reason| entry.refuse(filter_key, reason))?;
         if !seen.insert(filter.clone()) {
             let reason = entry.but("is there twice; the guest gets each message once");
-            return Err(entry.refuse(FILTER, reason));
+            return Err(entry.refuse(filter_key, reason));
         }
         let mut wanted = DEFAULT_QOS;
-        set(
-            &mut wanted,
-            &subscription.qos,
-            "guest.subscriptions.qos",
-            qos,
-        )?;
+        set(&mut wanted, &subscription.qos, qos_key, qos)?;
         subscriptions.push((filter, wanted));
     }
     Ok(subscriptions)
@@ -234,10 +238,12 @@ fn topic_filter(entry: &Entry) -> Result<Arc<str>, String> {
 }
 
 /// The granted environment. Errors show no value: it may be a secret.
-fn env(guest: &Guest) -> Result<Vec<(String, String)>, Refusal> {
-    let mut env = Vec::with_capacity(guest.env.len());
-    for (name, entry) in &guest.env {
-        let key = "guest.env";
+pub(crate) fn env(
+    written: &BTreeMap<Spanned<String>, Entry>,
+    key: &'static str,
+) -> Result<Vec<(String, String)>, Refusal> {
+    let mut env = Vec::with_capacity(written.len());
+    for (name, entry) in written {
         let shown = name.get_ref();
         if shown.is_empty() || shown.contains(['=', '\0']) {
             return Err(Refusal {

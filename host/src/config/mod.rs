@@ -15,16 +15,16 @@
 //! # Ok::<(), jackalope::config::ConfigError>(())
 //! ```
 
-mod entry;
+pub(crate) mod entry;
 mod env;
 mod error;
-mod file;
-mod guest;
+pub(crate) mod file;
+pub(crate) mod guest;
 mod login;
-mod resolve;
+pub(crate) mod resolve;
 mod server;
-mod table;
-mod values;
+pub(crate) mod table;
+pub(crate) mod values;
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -138,8 +138,7 @@ impl Config {
         text: &str,
         environment: impl Iterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
-        // A byte order mark is no column of the first line.
-        let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+        let text = without_mark(text);
         let directory = path.parent().unwrap_or(Path::new(""));
         let mut written = file::parse(path, text)?;
         env::overlay(&mut written, environment)?;
@@ -148,7 +147,8 @@ impl Config {
     }
 }
 
-fn read_text(path: &Path) -> Result<String, ConfigError> {
+/// The text of a file, which must be UTF-8.
+pub(crate) fn read_text(path: &Path) -> Result<String, ConfigError> {
     let bytes = std::fs::read(path).map_err(|error| match error.kind() {
         ErrorKind::NotFound => ConfigError::NotFound(path.to_owned()),
         _ => ConfigError::Unreadable {
@@ -161,6 +161,11 @@ fn read_text(path: &Path) -> Result<String, ConfigError> {
         let text = String::from_utf8_lossy(error.as_bytes());
         ConfigError::NotUtf8(Place::in_file(path, &text, good))
     })
+}
+
+/// A byte order mark is no column of the first line.
+pub(crate) fn without_mark(text: &str) -> &str {
+    text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ pub(super) fn resolve(written: &Written, directory: &Path) -> Result<Config, Ref
 }
 
 /// Puts what is written in the place of the default.
-pub(super) fn set<T>(
+pub(crate) fn set<T>(
     value: &mut T,
     entry: &Option<Entry>,
     key: &'static str,
@@ -115,7 +115,7 @@ pub(super) fn path(entry: &Entry) -> Result<&Path, String> {
     Ok(Path::new(text))
 }
 
-pub(super) fn qos(entry: &Entry) -> Result<Qos, String> {
+pub(crate) fn qos(entry: &Entry) -> Result<Qos, String> {
     match entry.whole(0..=2) {
         Ok(0) => Ok(Qos::AtMostOnce),
         Ok(1) => Ok(Qos::AtLeastOnce),
@@ -211,7 +211,7 @@ fn last_will(written: &Table<file::LastWill>) -> Result<LastWill, Refusal> {
     Ok(last_will)
 }
 
-fn topic_name(entry: &Entry) -> Result<Arc<str>, String> {
+pub(crate) fn topic_name(entry: &Entry) -> Result<Arc<str>, String> {
     let name = entry.text()?;
     topic::check_name(name).map_err(|error| entry.but(error))?;
     Ok(name.into())

@@ -14,10 +14,10 @@ use super::entry::{Entry, Origin};
 /// The keys of a table. What serde derives alone would also take a list, as the
 /// values of the keys in their order.
 #[derive(Default)]
-pub(super) struct Table<T> {
+pub(crate) struct Table<T> {
     /// The table's header or braces; empty where there is no such table.
-    pub(super) span: Range<usize>,
-    pub(super) keys: T,
+    pub(crate) span: Range<usize>,
+    pub(crate) keys: T,
 }
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Table<T> {
@@ -53,11 +53,11 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Keys<T> {
 }
 
 /// A subscription, whether it is written as a filter alone or as a table.
-pub(super) struct Subscription {
+pub(crate) struct Subscription {
     /// The filter or the table.
-    pub(super) span: Range<usize>,
-    pub(super) filter: Option<Entry>,
-    pub(super) qos: Option<Entry>,
+    pub(crate) span: Range<usize>,
+    pub(crate) filter: Option<Entry>,
+    pub(crate) qos: Option<Entry>,
 }
 
 #[derive(Default, Deserialize)]

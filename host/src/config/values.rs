@@ -11,19 +11,19 @@ use super::entry::Entry;
 
 /// A duration: a whole number and `ms`, `s`, `m` or `h`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Period(pub(super) Duration);
+pub(crate) struct Period(pub(crate) Duration);
 
 /// A number of bytes: a whole number, or one and `KiB`, `MiB` or `GiB`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Size(pub(super) u64);
+pub(crate) struct Size(pub(crate) u64);
 
 /// Why a text is no duration.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct NotADuration;
+pub(crate) struct NotADuration;
 
 /// Why a text is no size.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct NotASize;
+pub(crate) struct NotASize;
 
 /// From long to short, in milliseconds.
 const TIME_UNITS: [(&str, u64); 4] = [("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
@@ -61,11 +61,11 @@ fn with_unit(value: u64, units: &[(&str, u64)]) -> (u64, String) {
 }
 
 impl Period {
-    pub(super) const fn from_millis(millis: u64) -> Self {
+    pub(crate) const fn from_millis(millis: u64) -> Self {
         Self(Duration::from_millis(millis))
     }
 
-    pub(super) const fn from_secs(secs: u64) -> Self {
+    pub(crate) const fn from_secs(secs: u64) -> Self {
         Self(Duration::from_secs(secs))
     }
 }
@@ -122,12 +122,12 @@ impl fmt::Display for NotASize {
 }
 
 /// A duration within bounds.
-pub(super) fn period(entry: &Entry, allowed: RangeInclusive<Period>) -> Result<Duration, String> {
+pub(crate) fn period(entry: &Entry, allowed: RangeInclusive<Period>) -> Result<Duration, String> {
     within(entry, entry.parse(NotADuration)?, allowed).map(|period| period.0)
 }
 
 /// A number of bytes within bounds.
-pub(super) fn size(entry: &Entry, allowed: RangeInclusive<Size>) -> Result<usize, String> {
+pub(crate) fn size(entry: &Entry, allowed: RangeInclusive<Size>) -> Result<usize, String> {
     let size = match entry.value {
         // Below zero is below every bound.
         Value::Integer(bytes) => Size(u64::try_from(bytes).unwrap_or(0)),

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use super::clocks::Clocks;
+use super::output::Prints;
+
 /// How much a guest may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -49,16 +52,23 @@ pub struct GuestOptions {
     /// How many bytes the largest PUBLISH packet may have, from its first byte
     /// to its last. By default as many as MQTT allows: 268,435,460.
     pub max_packet_size: usize,
+    /// What its clocks show. By default the time.
+    pub clocks: Clocks,
+    /// Where what it prints goes. By default to the log.
+    pub prints: Prints,
 }
 
 impl GuestOptions {
-    /// The default limits, no grants, and packets as large as MQTT allows.
+    /// The default limits, no grants, packets as large as MQTT allows, the
+    /// machine's clocks and the log.
     pub fn new(name: impl Into<String>) -> Self {
         Self {
             name: name.into(),
             limits: Limits::default(),
             grants: Grants::default(),
             max_packet_size: super::tray::MAX_PACKET_SIZE,
+            clocks: Clocks::default(),
+            prints: Prints::default(),
         }
     }
 }

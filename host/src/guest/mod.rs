@@ -28,6 +28,7 @@
 //! | traps | drops its instance and makes a new one at the next call |
 
 mod bindings;
+mod clocks;
 mod component;
 mod convert;
 mod engine;
@@ -56,10 +57,12 @@ mod publish_tests;
 #[cfg(test)]
 mod testing;
 
+pub use clocks::{Clocks, VIRTUAL_START, VirtualClock};
 pub use component::{Component, MAX_COMPONENT_SIZE};
 pub use engine::{Engine, EngineError};
 pub use error::{LoadError, LoadProblem};
 pub use limits::{Grants, GuestOptions, Limits};
+pub use output::{Printed, Prints};
 pub use report::Report;
 pub use runner::Guest;
 pub use ticker::TICK;

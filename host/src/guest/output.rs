@@ -18,7 +18,38 @@ const LINES_A_CALL: usize = 100;
 /// How many bytes a guest may write at once.
 const WRITE_SIZE: usize = 64 * 1024;
 
-/// What one guest prints: stdout at level INFO, stderr at WARN.
+/// Where the lines go that a guest prints.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Prints {
+    /// To the log of the host.
+    #[default]
+    Log,
+    /// To whoever asks for them.
+    Kept(Printed),
+}
+
+/// Lines that were printed and not taken yet. Clones are handles to the same
+/// lines.
+#[derive(Debug, Clone, Default)]
+pub struct Printed(Arc<Mutex<Vec<String>>>);
+
+impl Printed {
+    /// Takes them, the oldest first.
+    pub fn take(&self) -> Vec<String> {
+        mem::take(&mut locked(&self.0))
+    }
+}
+
+impl PartialEq for Printed {
+    /// Whether they are the same lines, not merely equal ones.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Printed {}
+
+/// What one guest prints: in the log, stdout at level INFO, stderr at WARN.
 pub(super) struct Output {
     stdout: Stream,
     stderr: Stream,
@@ -30,15 +61,18 @@ pub(super) struct OutputOfCall<'a>(&'a Output);
 
 impl Output {
     /// For the guest of this name.
-    pub(super) fn new(guest: &str) -> Self {
+    pub(super) fn new(guest: &str, prints: &Prints) -> Self {
         let guest: Arc<str> = guest.into();
+        let (stdout, stderr) = match prints {
+            Prints::Log => (
+                Sink::Log(|guest, line| tracing::info!(target: "guest", guest, "{line}")),
+                Sink::Log(|guest, line| tracing::warn!(target: "guest", guest, "{line}")),
+            ),
+            Prints::Kept(kept) => (Sink::Kept(kept.clone()), Sink::Kept(kept.clone())),
+        };
         Self {
-            stdout: Stream::new(&guest, |guest, line| {
-                tracing::info!(target: "guest", guest, "{line}");
-            }),
-            stderr: Stream::new(&guest, |guest, line| {
-                tracing::warn!(target: "guest", guest, "{line}");
-            }),
+            stdout: Stream::new(&guest, stdout),
+            stderr: Stream::new(&guest, stderr),
         }
     }
 
@@ -59,8 +93,24 @@ impl Output {
 impl Drop for OutputOfCall<'_> {
     fn drop(&mut self) {
         for stream in [&self.0.stdout, &self.0.stderr] {
-            let Stream { guest, log, lines } = stream;
-            locked(lines).finish(&mut |line| log(guest, line));
+            let Stream { guest, sink, lines } = stream;
+            locked(lines).finish(&mut |line| sink.take(guest, line));
+        }
+    }
+}
+
+/// Takes whole lines.
+#[derive(Clone)]
+enum Sink {
+    Log(fn(guest: &str, line: &str)),
+    Kept(Printed),
+}
+
+impl Sink {
+    fn take(&self, guest: &str, line: &str) {
+        match self {
+            Self::Log(log) => log(guest, line),
+            Self::Kept(Printed(lines)) => locked(lines).push(line.to_owned()),
         }
     }
 }
@@ -69,27 +119,27 @@ impl Drop for OutputOfCall<'_> {
 #[derive(Clone)]
 pub(super) struct Stream {
     guest: Arc<str>,
-    log: fn(guest: &str, line: &str),
+    sink: Sink,
     lines: Arc<Mutex<Lines>>,
 }
 
 impl Stream {
-    fn new(guest: &Arc<str>, log: fn(&str, &str)) -> Self {
+    fn new(guest: &Arc<str>, sink: Sink) -> Self {
         Self {
             guest: Arc::clone(guest),
-            log,
+            sink,
             lines: Arc::default(),
         }
     }
 
     fn take(&self, bytes: &[u8]) {
-        locked(&self.lines).write(bytes, &mut |line| (self.log)(&self.guest, line));
+        locked(&self.lines).write(bytes, &mut |line| self.sink.take(&self.guest, line));
     }
 }
 
 /// Lines are in order between any two statements, so a panic elsewhere while
 /// they were locked does no harm.
-fn locked(lines: &Mutex<Lines>) -> MutexGuard<'_, Lines> {
+fn locked<T>(lines: &Mutex<T>) -> MutexGuard<'_, T> {
     lines.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

@@ -22,7 +22,7 @@ impl Guest {
     pub fn new(component: &Component, options: GuestOptions) -> Self {
         Self {
             component: component.clone(),
-            output: Output::new(&options.name),
+            output: Output::new(&options.name, &options.prints),
             options,
             instance: None,
         }

@@ -91,5 +91,6 @@ fn wasi(options: &GuestOptions, output: &Output) -> WasiCtx {
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false);
+    options.clocks.set(&mut wasi);
     wasi.build()
 }

@@ -3,10 +3,12 @@
 //! | message on | leads to |
 //! | --- | --- |
 //! | `echo/in/<x>` | the same payload, with the same quality of service, on `echo/out/<x>` |
+//! | `echo/clock` | what its clocks show, on `echo/clock/shows`: seconds since 1970, milliseconds since the first time it was asked |
 //! | `echo/post` | letters as its payload asks for, see [`Order`] |
 //! | `echo/report` | the [`Tally`] on `echo/tally` and on standard output |
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
+use std::time::{Instant, SystemTime};
 
 use bindings::exports::jackalope::gateway::handler::{
     Guest, IncomingMessage, LetterOutcome, SubscriptionStatus, Verdict,
@@ -32,6 +34,7 @@ const HOUR_MS: u64 = 3_600_000;
 
 thread_local! {
     static TALLY: RefCell<Tally> = const { RefCell::new(Tally::new()) };
+    static FIRST_ASKED: OnceCell<Instant> = const { OnceCell::new() };
 }
 
 struct Echo;
@@ -47,6 +50,7 @@ impl Guest for Echo {
 
     fn message(message: IncomingMessage) -> Result<(), Verdict> {
         match message.topic.as_str() {
+            "echo/clock" => clock(),
             "echo/post" => post(&message.payload),
             "echo/report" => report(),
             topic if topic.starts_with("echo/in/") => echo(message),
@@ -69,6 +73,17 @@ fn echo(message: IncomingMessage) -> Result<(), Verdict> {
         ttl_ms: HOUR_MS,
     };
     let ticket = publish(&topic, &message.payload, Some(options)).map_err(verdict)?;
+    TALLY.with_borrow_mut(|tally| tally.accepted(ticket));
+    Ok(())
+}
+
+/// Publishes what the clocks show.
+fn clock() -> Result<(), Verdict> {
+    let wall = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+    let wall = wall.map_err(|error| Verdict::Reject(error.to_string()))?;
+    let first = FIRST_ASKED.with(|first| *first.get_or_init(Instant::now));
+    let text = format!("{} {}", wall.as_secs(), first.elapsed().as_millis());
+    let ticket = publish("echo/clock/shows", text.as_bytes(), None).map_err(verdict)?;
     TALLY.with_borrow_mut(|tally| tally.accepted(ticket));
     Ok(())
 }

@@ -1,0 +1,90 @@
+//! A scenario file as written.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::config::ConfigError;
+use crate::config::entry::Entry;
+use crate::config::file::{SUBSCRIPTIONS, parse_as};
+use crate::config::table::{Subscription, Table};
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Written {
+    pub(super) subscriptions: Vec<Subscription>,
+    pub(super) env: BTreeMap<Spanned<String>, Entry>,
+    pub(super) scenario: Vec<Table<Scenario>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Scenario {
+    pub(super) name: Option<Entry>,
+    pub(super) network: Option<Entry>,
+    pub(super) subscriptions: Option<Vec<Subscription>>,
+    pub(super) allow_unexpected: Option<Entry>,
+    pub(super) step: Vec<Table<Step>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Step {
+    pub(super) message: Option<Table<Message>>,
+    pub(super) network: Option<Entry>,
+    pub(super) acks: Option<Entry>,
+    pub(super) advance: Option<Entry>,
+    pub(super) expect_published: Option<Table<ExpectPublished>>,
+    pub(super) expect_nothing_published: Option<Entry>,
+    pub(super) expect_outcome: Option<Table<ExpectOutcome>>,
+    pub(super) expect_rejected: Option<Entry>,
+    pub(super) expect_retried: Option<Entry>,
+    pub(super) expect_failed: Option<Entry>,
+    pub(super) expect_printed: Option<Entry>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Message {
+    pub(super) topic: Option<Entry>,
+    pub(super) payload: Option<Entry>,
+    pub(super) json: Option<Entry>,
+    pub(super) qos: Option<Entry>,
+    pub(super) retain: Option<Entry>,
+    pub(super) then_network: Option<Entry>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ExpectPublished {
+    pub(super) topic: Option<Entry>,
+    pub(super) payload: Option<Entry>,
+    pub(super) json: Option<Entry>,
+    pub(super) qos: Option<Entry>,
+    pub(super) retain: Option<Entry>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ExpectOutcome {
+    pub(super) topic: Option<Entry>,
+    pub(super) outcome: Option<Entry>,
+}
+
+/// Reads the text of the file at `path`.
+pub(super) fn parse(path: &Path, text: &str) -> Result<Written, ConfigError> {
+    parse_as(path, text, |key| match key {
+        "scenario" => Some("a table for each scenario: [[scenario]]"),
+        "scenario.step" => Some(r#"a list of steps: [{ advance = "2h" }, …]"#),
+        "subscriptions" | "scenario.subscriptions" => Some(SUBSCRIPTIONS),
+        "scenario.step.message" => Some(r#"a table: { topic = "a/b", payload = "…" }"#),
+        "scenario.step.expect-published" => Some(r#"a table: { topic = "a/b", payload = "…" }"#),
+        "scenario.step.expect-outcome" => {
+            Some(r#"a table: { topic = "a/b", outcome = "expired" }"#)
+        }
+        "env" => Some("a table"),
+        _ => None,
+    })
+}

@@ -1,0 +1,108 @@
+//! The shortest scenario: lines of `[topic] payload`.
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use crate::guest::Component;
+use crate::office::{Qos, topic};
+use crate::testing::{Happening, Network, Published, World, WorldOptions};
+
+/// How much time passes from one message to the next, so that what a guest
+/// puts off has its time.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Messages, each written on a line as `[topic] payload`. Empty lines and lines
+/// that begin with `#` are none.
+#[derive(Debug)]
+pub struct Lines(Vec<Published>);
+
+/// Why lines are no messages. Displayed with the number of the line.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum NoLines {
+    /// There are no messages.
+    #[error("there are no lines `[topic] payload`")]
+    Empty,
+    /// A line is something else.
+    #[error("{line}: is not a message; write `[topic] payload`")]
+    Form {
+        /// Its number, from 1.
+        line: usize,
+    },
+    /// A line has no topic name in its brackets.
+    #[error("{line}: {topic:?} {reason}")]
+    Topic {
+        /// Its number, from 1.
+        line: usize,
+        /// What is in the brackets.
+        topic: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+}
+
+impl Lines {
+    /// Reads lines.
+    pub fn parse(text: &str) -> Result<Self, NoLines> {
+        let mut messages = Vec::new();
+        for (line, text) in (1..).zip(text.lines()) {
+            if text.trim().is_empty() || text.starts_with('#') {
+                continue;
+            }
+            let inner = text.strip_prefix('[').and_then(|text| text.split_once(']'));
+            let (topic, payload) = inner.ok_or(NoLines::Form { line })?;
+            if let Err(reason) = topic::check_name(topic) {
+                let (topic, reason) = (topic.to_owned(), reason.to_string());
+                return Err(NoLines::Topic {
+                    line,
+                    topic,
+                    reason,
+                });
+            }
+            messages.push(Published {
+                topic: topic.to_owned(),
+                payload: payload.strip_prefix(' ').unwrap_or(payload).into(),
+                qos: Qos::AtLeastOnce,
+                retain: false,
+            });
+        }
+        if messages.is_empty() {
+            return Err(NoLines::Empty);
+        }
+        Ok(Self(messages))
+    }
+
+    /// Sends the messages to this guest, which subscribes to just their topics,
+    /// one each second of virtual time. Writes what happens, a line each; says
+    /// whether all calls of the guest have succeeded.
+    ///
+    /// Must not be called within an async runtime: it brings its own.
+    pub fn run(&self, guest: &Component, out: &mut impl Write) -> io::Result<bool> {
+        let mut subscriptions: Vec<_> = self.0.iter().map(|message| &message.topic).collect();
+        subscriptions.sort();
+        subscriptions.dedup();
+        let subscribe = |topic: &String| (topic.as_str().into(), Qos::ExactlyOnce);
+        let options = WorldOptions {
+            subscriptions: subscriptions.into_iter().map(subscribe).collect(),
+            env: Vec::new(),
+        };
+        let mut world = World::new(guest, options, Network::Up)?;
+        let mut all_well = true;
+        let mut tell = |world: &mut World, out: &mut dyn Write| {
+            for happened in world.take_happened() {
+                all_well &= !matches!(happened.what, Happening::Failed { .. });
+                writeln!(out, "{}", happened.what)?;
+            }
+            io::Result::Ok(())
+        };
+        tell(&mut world, out)?;
+        for message in &self.0 {
+            if let Err(error) = world.publish(message.clone()) {
+                writeln!(out, "not sent  {message}: {error}")?;
+            }
+            world.advance(PAUSE);
+            tell(&mut world, out)?;
+        }
+        Ok(all_well)
+    }
+}

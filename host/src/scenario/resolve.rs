@@ -1,0 +1,409 @@
+//! From what is written to steps that can be made.
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value as Json;
+use toml::Value;
+
+use super::file::{self, Written};
+use super::run::Scenario;
+use super::step::{Expectation, ExpectedMessage, ExpectedPayload, Step, What};
+use crate::config::Place;
+use crate::config::entry::{Entry, Origin, Refusal};
+use crate::config::guest::{env, subscriptions};
+use crate::config::resolve::{qos, set, topic_name};
+use crate::config::table::{Subscription, Table};
+use crate::config::values::{Period, period};
+use crate::office::{Outcome, Qos};
+use crate::testing::{Acks, Network, Published, WorldOptions};
+
+/// A year is as long as a scenario may be in one step.
+const LONGEST: Period = Period::from_secs(366 * 86_400);
+
+/// The largest payload that fits into a packet of the fake broker, whatever its
+/// topic.
+const LARGEST_PAYLOAD: usize = (1 << 20) - (1 << 16) - 4;
+
+/// Resolves all scenarios of the file at `path`.
+pub(super) fn resolve(
+    path: &Path,
+    text: &str,
+    written: &Written,
+) -> Result<Vec<Scenario>, Refusal> {
+    let keys = ["subscriptions.filter", "subscriptions.qos"];
+    let options = WorldOptions {
+        subscriptions: subscriptions(&written.subscriptions, keys)?,
+        env: env(&written.env, "env")?,
+    };
+    if written.scenario.is_empty() {
+        return Err(refuse(
+            0..0,
+            "scenario",
+            "there is none; write [[scenario]]",
+        ));
+    }
+    let line = |span: &std::ops::Range<usize>| match Place::in_file(path, text, span.start) {
+        Place::File { line, .. } => line,
+        Place::Variable(_) => 0,
+    };
+    let scenario = |written| scenario(written, &options, &line);
+    written.scenario.iter().map(scenario).collect()
+}
+
+fn scenario(
+    written: &Table<file::Scenario>,
+    defaults: &WorldOptions,
+    line: &dyn Fn(&std::ops::Range<usize>) -> usize,
+) -> Result<Scenario, Refusal> {
+    let keys = &written.keys;
+    let Some(name) = &keys.name else {
+        let reason = "is missing: say what the scenario shows";
+        return Err(refuse(written.span.clone(), "scenario.name", reason));
+    };
+    let name = read(name, "scenario.name", title)?;
+    if keys.step.is_empty() {
+        let reason = r#"there is none; write step = [{ advance = "2h" }, …]"#;
+        return Err(refuse(written.span.clone(), "scenario.step", reason));
+    }
+    let mut options = defaults.clone();
+    if let Some(written) = &keys.subscriptions {
+        options.subscriptions = own_subscriptions(written)?;
+    }
+    let mut begins = Network::Up;
+    set(&mut begins, &keys.network, "scenario.network", network)?;
+    let mut allows_unexpected = false;
+    set(
+        &mut allows_unexpected,
+        &keys.allow_unexpected,
+        "scenario.allow-unexpected",
+        Entry::flag,
+    )?;
+    let step = |written: &Table<file::Step>| {
+        let what = step(written)?;
+        let line = line(&written.span);
+        Ok(Step { line, what })
+    };
+    Ok(Scenario {
+        name,
+        line: line(&written.span),
+        options,
+        begins,
+        allows_unexpected,
+        steps: keys.step.iter().map(step).collect::<Result<_, _>>()?,
+    })
+}
+
+fn own_subscriptions(written: &[Subscription]) -> Result<Vec<(std::sync::Arc<str>, Qos)>, Refusal> {
+    let keys = [
+        "scenario.subscriptions.filter",
+        "scenario.subscriptions.qos",
+    ];
+    subscriptions(written, keys)
+}
+
+fn step(written: &Table<file::Step>) -> Result<What, Refusal> {
+    let keys = &written.keys;
+    let mut found: Vec<(&'static str, What)> = Vec::new();
+    if let Some(table) = &keys.message {
+        found.push(("message", message(table)?));
+    }
+    if let Some(entry) = &keys.network {
+        let network = read(entry, "scenario.step.network", network)?;
+        found.push(("network", What::Network(network)));
+    }
+    if let Some(entry) = &keys.acks {
+        found.push(("acks", What::Acks(read(entry, "scenario.step.acks", acks)?)));
+    }
+    if let Some(entry) = &keys.advance {
+        let duration = read(entry, "scenario.step.advance", advance)?;
+        found.push(("advance", What::Advance(duration)));
+    }
+    for (name, expectation) in expectations(keys)? {
+        found.push((name, What::Expect(expectation)));
+    }
+    match (found.pop(), found.pop()) {
+        (Some((_, what)), None) => Ok(what),
+        (Some((second, _)), Some((first, _))) => {
+            let reason =
+                format!("`{first}` and `{second}`: a step is one thing; make two steps of it");
+            Err(refuse(written.span.clone(), "scenario.step", &reason))
+        }
+        (None, _) => {
+            let reason = "is empty; write message, network, acks, advance or expect-…";
+            Err(refuse(written.span.clone(), "scenario.step", reason))
+        }
+    }
+}
+
+fn expectations(keys: &file::Step) -> Result<Vec<(&'static str, Expectation)>, Refusal> {
+    let mut found = Vec::new();
+    if let Some(table) = &keys.expect_published {
+        let expected = Expectation::Published(expected_message(table)?);
+        found.push(("expect-published", expected));
+    }
+    if let Some(entry) = &keys.expect_nothing_published {
+        read(entry, "scenario.step.expect-nothing-published", only_true)?;
+        found.push(("expect-nothing-published", Expectation::NothingPublished));
+    }
+    if let Some(table) = &keys.expect_outcome {
+        found.push(("expect-outcome", expected_outcome(table)?));
+    }
+    type Make = fn(String) -> Expectation;
+    let texts: [(&Option<Entry>, &'static str, &'static str, Make); 4] = [
+        (
+            &keys.expect_rejected,
+            "expect-rejected",
+            "scenario.step.expect-rejected",
+            Expectation::Rejected,
+        ),
+        (
+            &keys.expect_retried,
+            "expect-retried",
+            "scenario.step.expect-retried",
+            Expectation::Retried,
+        ),
+        (
+            &keys.expect_failed,
+            "expect-failed",
+            "scenario.step.expect-failed",
+            Expectation::Failed,
+        ),
+        (
+            &keys.expect_printed,
+            "expect-printed",
+            "scenario.step.expect-printed",
+            Expectation::Printed,
+        ),
+    ];
+    for (entry, name, key, make) in texts {
+        if let Some(entry) = entry {
+            found.push((name, make(read(entry, key, text)?)));
+        }
+    }
+    Ok(found)
+}
+
+fn message(written: &Table<file::Message>) -> Result<What, Refusal> {
+    let keys = &written.keys;
+    let key = "scenario.step.message.topic";
+    let topic = needed(&keys.topic, &written.span, key)?;
+    let topic = read(topic, key, topic_name)?.to_string();
+    let payload = match one_payload(
+        &keys.payload,
+        &keys.json,
+        [
+            "scenario.step.message.payload",
+            "scenario.step.message.json",
+        ],
+    )? {
+        None => String::new(),
+        Some(ExpectedPayload::Exactly(payload)) => payload,
+        Some(ExpectedPayload::Json(json)) => json.to_string(),
+    };
+    if payload.len() > LARGEST_PAYLOAD {
+        let reason = "the payload is too large for the broker";
+        return Err(refuse(
+            written.span.clone(),
+            "scenario.step.message",
+            reason,
+        ));
+    }
+    let mut message = Published {
+        topic,
+        payload: payload.into_bytes(),
+        qos: Qos::AtLeastOnce,
+        retain: false,
+    };
+    set(
+        &mut message.qos,
+        &keys.qos,
+        "scenario.step.message.qos",
+        qos,
+    )?;
+    set(
+        &mut message.retain,
+        &keys.retain,
+        "scenario.step.message.retain",
+        Entry::flag,
+    )?;
+    let mut cuts = false;
+    set(
+        &mut cuts,
+        &keys.then_network,
+        "scenario.step.message.then-network",
+        |entry| match entry.value.as_str() {
+            Some("down") => Ok(true),
+            _ => Err(entry.but(r#"is not allowed; write "down""#)),
+        },
+    )?;
+    Ok(What::Message { message, cuts })
+}
+
+fn expected_message(written: &Table<file::ExpectPublished>) -> Result<ExpectedMessage, Refusal> {
+    let keys = &written.keys;
+    let key = "scenario.step.expect-published.topic";
+    let topic = needed(&keys.topic, &written.span, key)?;
+    let mut message = ExpectedMessage {
+        topic: read(topic, key, topic_name)?.to_string(),
+        payload: one_payload(
+            &keys.payload,
+            &keys.json,
+            [
+                "scenario.step.expect-published.payload",
+                "scenario.step.expect-published.json",
+            ],
+        )?,
+        qos: None,
+        retain: None,
+    };
+    set(
+        &mut message.qos,
+        &keys.qos,
+        "scenario.step.expect-published.qos",
+        |entry| qos(entry).map(Some),
+    )?;
+    set(
+        &mut message.retain,
+        &keys.retain,
+        "scenario.step.expect-published.retain",
+        |entry| entry.flag().map(Some),
+    )?;
+    Ok(message)
+}
+
+fn expected_outcome(written: &Table<file::ExpectOutcome>) -> Result<Expectation, Refusal> {
+    let keys = &written.keys;
+    let key = "scenario.step.expect-outcome.outcome";
+    let wanted = needed(&keys.outcome, &written.span, key)?;
+    let wanted = read(wanted, key, outcome)?;
+    let mut topic = None;
+    set(
+        &mut topic,
+        &keys.topic,
+        "scenario.step.expect-outcome.topic",
+        |entry| topic_name(entry).map(|topic| Some(topic.to_string())),
+    )?;
+    Ok(Expectation::Outcome {
+        topic,
+        outcome: wanted,
+    })
+}
+
+/// What stands under `payload` or under `json`, but not under both.
+fn one_payload(
+    payload: &Option<Entry>,
+    json: &Option<Entry>,
+    [payload_key, json_key]: [&'static str; 2],
+) -> Result<Option<ExpectedPayload>, Refusal> {
+    match (payload, json) {
+        (None, None) => Ok(None),
+        (Some(entry), None) => {
+            let payload = read(entry, payload_key, text)?;
+            Ok(Some(ExpectedPayload::Exactly(payload)))
+        }
+        (None, Some(entry)) => {
+            let json = read(entry, json_key, |entry| to_json(&entry.value))?;
+            Ok(Some(ExpectedPayload::Json(json)))
+        }
+        (Some(_), Some(entry)) => {
+            let reason = "there is a payload as well; write one of the two";
+            Err(entry.refuse(json_key, reason.to_owned()))
+        }
+    }
+}
+
+fn to_json(value: &Value) -> Result<Json, String> {
+    Ok(match value {
+        Value::String(text) => Json::from(text.as_str()),
+        Value::Integer(number) => Json::from(*number),
+        Value::Float(number) if number.is_finite() => Json::from(*number),
+        Value::Float(_) => return Err(format!("{value} is no number of JSON")),
+        Value::Boolean(flag) => Json::from(*flag),
+        Value::Datetime(_) => return Err(format!("{value} is a date; put it in quotes")),
+        Value::Array(items) => items.iter().map(to_json).collect::<Result<_, _>>()?,
+        Value::Table(fields) => fields
+            .iter()
+            .map(|(key, value)| Ok((key.clone(), to_json(value)?)))
+            .collect::<Result<_, String>>()?,
+    })
+}
+
+fn title(entry: &Entry) -> Result<String, String> {
+    match entry.text()? {
+        title if title.trim().is_empty() || title.contains(char::is_control) => {
+            Err(entry.but("is no name; say on one line what the scenario shows"))
+        }
+        title => Ok(title.to_owned()),
+    }
+}
+
+fn network(entry: &Entry) -> Result<Network, String> {
+    match entry.value.as_str() {
+        Some("up") => Ok(Network::Up),
+        Some("down") => Ok(Network::Down),
+        _ => Err(entry.but(r#"is no state of the network; write "up" or "down""#)),
+    }
+}
+
+fn acks(entry: &Entry) -> Result<Acks, String> {
+    match entry.value.as_str() {
+        Some("sent") => Ok(Acks::Sent),
+        Some("withheld") => Ok(Acks::Withheld),
+        _ => Err(entry.but(r#"is not what can be done with them; write "withheld" or "sent""#)),
+    }
+}
+
+fn advance(entry: &Entry) -> Result<Duration, String> {
+    period(entry, Period::from_millis(1)..=LONGEST)
+}
+
+fn outcome(entry: &Entry) -> Result<Outcome, String> {
+    match entry.value.as_str() {
+        Some("delivered") => Ok(Outcome::Delivered),
+        Some("expired") => Ok(Outcome::Expired),
+        Some("displaced") => Ok(Outcome::Displaced),
+        Some("refused") => Ok(Outcome::Refused),
+        _ => {
+            Err(entry
+                .but(r#"is no outcome; write "delivered", "expired", "displaced" or "refused""#))
+        }
+    }
+}
+
+fn only_true(entry: &Entry) -> Result<(), String> {
+    if entry.flag()? {
+        return Ok(());
+    }
+    Err(entry.but("expects nothing at all; write true, or leave the step out"))
+}
+
+fn text(entry: &Entry) -> Result<String, String> {
+    entry.text().map(str::to_owned)
+}
+
+fn read<T>(
+    entry: &Entry,
+    key: &'static str,
+    read: impl FnOnce(&Entry) -> Result<T, String>,
+) -> Result<T, Refusal> {
+    read(entry).map_err(|reason| entry.refuse(key, reason))
+}
+
+fn needed<'a>(
+    entry: &'a Option<Entry>,
+    table: &std::ops::Range<usize>,
+    key: &'static str,
+) -> Result<&'a Entry, Refusal> {
+    entry
+        .as_ref()
+        .ok_or_else(|| refuse(table.clone(), key, "is missing"))
+}
+
+fn refuse(span: std::ops::Range<usize>, key: &'static str, reason: &str) -> Refusal {
+    Refusal {
+        origin: Origin::File(span),
+        key,
+        reason: reason.to_owned(),
+    }
+}

@@ -1,0 +1,195 @@
+//! What a step does or expects.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::office::{Outcome, Qos};
+use crate::testing::{Acks, Content, Happening, Network, Published, outcome_word};
+
+/// One step, with the line it is written at.
+#[derive(Debug)]
+pub(super) struct Step {
+    pub(super) line: usize,
+    pub(super) what: What,
+}
+
+/// What a step does or expects.
+#[derive(Debug)]
+pub(super) enum What {
+    Message { message: Published, cuts: bool },
+    Network(Network),
+    Acks(Acks),
+    Advance(Duration),
+    Expect(Expectation),
+}
+
+/// What is to have happened. Displayed as a failure shows it.
+#[derive(Debug)]
+pub(super) enum Expectation {
+    Published(ExpectedMessage),
+    NothingPublished,
+    Outcome {
+        topic: Option<String>,
+        outcome: Outcome,
+    },
+    Rejected(String),
+    Retried(String),
+    Failed(String),
+    Printed(String),
+}
+
+/// A message, as far as a step says what it has to be.
+#[derive(Debug)]
+pub(super) struct ExpectedMessage {
+    pub(super) topic: String,
+    pub(super) payload: Option<ExpectedPayload>,
+    pub(super) qos: Option<Qos>,
+    pub(super) retain: Option<bool>,
+}
+
+#[derive(Debug)]
+pub(super) enum ExpectedPayload {
+    /// These bytes.
+    Exactly(String),
+    /// JSON that has at least this in it.
+    Json(Value),
+}
+
+impl Expectation {
+    /// Whether this is what is expected.
+    pub(super) fn fits(&self, what: &Happening) -> bool {
+        match (self, what) {
+            (Self::Published(expected), Happening::Published(message)) => expected.fits(message),
+            (
+                Self::Outcome { topic, outcome },
+                Happening::Outcome {
+                    topic: of,
+                    outcome: seen,
+                },
+            ) => outcome == seen && (topic.is_none() || topic.as_deref() == of.as_deref()),
+            (Self::Rejected(text), Happening::Rejected { reason, .. })
+            | (Self::Retried(text), Happening::Retried { reason, .. }) => reason.contains(text),
+            (Self::Failed(text), Happening::Failed { error, .. }) => error.contains(text),
+            (Self::Printed(text), Happening::Printed(line)) => line.contains(text),
+            _ => false,
+        }
+    }
+
+    /// Whether one step takes all that fits: the host tries again by itself,
+    /// and how often is not what a scenario is about.
+    pub(super) fn takes_all(&self) -> bool {
+        matches!(self, Self::Retried(_) | Self::Failed(_))
+    }
+
+    /// How a failure shows something that might have been expected; none for
+    /// what is of another kind.
+    pub(super) fn show(&self, what: &Happening) -> Option<String> {
+        match (self, what) {
+            (Self::Published(expected), Happening::Published(message)) => {
+                let shown = ExpectedMessage {
+                    topic: message.topic.clone(),
+                    payload: None,
+                    qos: expected.qos.and(Some(message.qos)),
+                    retain: expected.retain.and(Some(message.retain)),
+                };
+                Some(shown.line(&Content(&message.payload)))
+            }
+            (Self::NothingPublished, Happening::Published(message)) => Some(message.to_string()),
+            (Self::Outcome { .. }, Happening::Outcome { topic, outcome }) => {
+                let topic = topic.as_deref().unwrap_or("(of the same call)");
+                Some(format!("{topic} {}", outcome_word(*outcome)))
+            }
+            (Self::Rejected(_), Happening::Rejected { reason, .. }) => {
+                Some(format!("rejected: {reason}"))
+            }
+            (Self::Retried(_), Happening::Retried { reason, .. }) => {
+                Some(format!("put off: {reason}"))
+            }
+            (Self::Failed(_), Happening::Failed { error, .. }) => Some(format!("failed: {error}")),
+            (Self::Printed(_), Happening::Printed(line)) => Some(format!("printed: {line}")),
+            _ => None,
+        }
+    }
+
+    /// How a failure shows that there is nothing of this kind.
+    pub(super) const fn nothing(&self) -> &'static str {
+        match self {
+            Self::Published(_) | Self::NothingPublished => "(nothing published)",
+            Self::Outcome { .. } => "(no outcome)",
+            Self::Rejected(_) => "(nothing rejected)",
+            Self::Retried(_) => "(nothing put off)",
+            Self::Failed(_) => "(no call failed)",
+            Self::Printed(_) => "(nothing printed)",
+        }
+    }
+}
+
+impl ExpectedMessage {
+    fn fits(&self, message: &Published) -> bool {
+        self.topic == message.topic
+            && self.qos.is_none_or(|qos| qos == message.qos)
+            && self.retain.is_none_or(|retain| retain == message.retain)
+            && match &self.payload {
+                None => true,
+                Some(ExpectedPayload::Exactly(payload)) => payload.as_bytes() == message.payload,
+                Some(ExpectedPayload::Json(part)) => serde_json::from_slice(&message.payload)
+                    .is_ok_and(|whole| is_part_of(part, &whole)),
+            }
+    }
+
+    fn line(&self, payload: &dyn fmt::Display) -> String {
+        let qos = self.qos.map(|qos| format!("qos {}", qos as u8));
+        let retain = self.retain.map(|retain| format!("retain {retain}"));
+        let flags: Vec<_> = [qos, retain].into_iter().flatten().collect();
+        let flags = match flags.join(", ") {
+            flags if flags.is_empty() => flags,
+            flags => format!(" ({flags})"),
+        };
+        format!("{} {payload}{flags}", self.topic)
+    }
+}
+
+impl fmt::Display for Expectation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Published(message) => f.write_str(&match &message.payload {
+                None => message.line(&"…"),
+                Some(ExpectedPayload::Exactly(payload)) => {
+                    message.line(&Content(payload.as_bytes()))
+                }
+                Some(ExpectedPayload::Json(Value::Object(fields))) if !fields.is_empty() => {
+                    // There may be more than these.
+                    let json = Value::Object(fields.clone()).to_string();
+                    message.line(&format!("{},…}}", json.strip_suffix('}').unwrap_or(&json)))
+                }
+                Some(ExpectedPayload::Json(json)) => message.line(json),
+            }),
+            Self::NothingPublished => f.write_str(self.nothing()),
+            Self::Outcome { topic, outcome } => {
+                let topic = topic.as_deref().unwrap_or("…");
+                write!(f, "{topic} {}", outcome_word(*outcome))
+            }
+            Self::Rejected(text) => write!(f, "rejected: …{text}…"),
+            Self::Retried(text) => write!(f, "put off: …{text}…"),
+            Self::Failed(text) => write!(f, "failed: …{text}…"),
+            Self::Printed(text) => write!(f, "printed: …{text}…"),
+        }
+    }
+}
+
+/// Whether all of `part` is in `whole`: of a table the fields, each in part;
+/// everything else has to be equal.
+fn is_part_of(part: &Value, whole: &Value) -> bool {
+    match (part, whole) {
+        (Value::Object(part), Value::Object(whole)) => part
+            .iter()
+            .all(|(key, part)| whole.get(key).is_some_and(|whole| is_part_of(part, whole))),
+        // 1 and 1.0 are the same number to JSON.
+        (Value::Number(part), Value::Number(whole)) => {
+            part == whole || part.as_f64() == whole.as_f64()
+        }
+        _ => part == whole,
+    }
+}

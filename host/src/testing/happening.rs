@@ -1,0 +1,213 @@
+//! What has happened, in the order it did.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::broker::QoS;
+use crate::office::{Call, Outcome, Qos, Status, Time};
+
+/// A message as the broker has it. Displayed on one line.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Published {
+    /// Its topic.
+    pub topic: String,
+    /// Its content.
+    pub payload: Vec<u8>,
+    /// The quality of service it was published with.
+    pub qos: Qos,
+    /// Whether the broker keeps it.
+    pub retain: bool,
+}
+
+/// Something that has happened. Displayed on one line.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Happening {
+    /// Somebody has published a message for the guest.
+    Message(Published),
+    /// The network is up or down from here on.
+    Network(Network),
+    /// The broker sends acknowledgements from here on, or does not.
+    Acks(Acks),
+    /// A message of the guest has arrived at the broker.
+    Published(Published),
+    /// A letter has its outcome.
+    Outcome {
+        /// Its topic; none for a letter that was displaced by another one of
+        /// the same call.
+        topic: Option<Arc<str>>,
+        /// What became of it.
+        outcome: Outcome,
+    },
+    /// The guest has rejected a message.
+    Rejected {
+        /// The topic of the message.
+        topic: Arc<str>,
+        /// The guest's reason.
+        reason: String,
+    },
+    /// The guest has put a message off.
+    Retried {
+        /// The topic of the message.
+        topic: Arc<str>,
+        /// The guest's reason.
+        reason: String,
+    },
+    /// A call of the guest has failed.
+    Failed {
+        /// What it was called with.
+        call: String,
+        /// How it failed.
+        error: String,
+        /// Whether the call is made again.
+        again: bool,
+    },
+    /// The guest has printed a line.
+    Printed(String),
+}
+
+/// The network between gateway and broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Network {
+    /// Whatever is sent arrives at once.
+    Up,
+    /// Nothing arrives, and there are no connections.
+    Down,
+}
+
+/// The acknowledgements of the broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Acks {
+    /// They are sent.
+    Sent,
+    /// They are not: the broker has the message, and the gateway does not know.
+    Withheld,
+}
+
+/// Something that has happened, with its moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Happened {
+    /// When, since the beginning.
+    pub at: Time,
+    /// What.
+    pub what: Happening,
+}
+
+/// The word for an outcome, as guests know it.
+pub(crate) const fn outcome_word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Delivered => "delivered",
+        Outcome::Expired => "expired",
+        Outcome::Displaced => "displaced",
+        Outcome::Refused => "refused",
+    }
+}
+
+/// A call, by what it is about.
+pub(super) fn call_name(call: &Call) -> String {
+    match call {
+        Call::Connection(Status::Online) => "connection online".into(),
+        Call::Connection(Status::Offline) => "connection offline".into(),
+        Call::Subscription { filter, .. } => format!("subscription {filter}"),
+        Call::Message(message) => format!("message {}", message.topic),
+        Call::Outcome(_, outcome) => format!("outcome {}", outcome_word(*outcome)),
+        Call::LastWill => "last-will".into(),
+    }
+}
+
+pub(super) const fn from_broker(qos: QoS) -> Qos {
+    match qos {
+        QoS::AtMostOnce => Qos::AtMostOnce,
+        QoS::AtLeastOnce => Qos::AtLeastOnce,
+        QoS::ExactlyOnce => Qos::ExactlyOnce,
+    }
+}
+
+pub(super) const fn to_broker(qos: Qos) -> QoS {
+    match qos {
+        Qos::AtMostOnce => QoS::AtMostOnce,
+        Qos::AtLeastOnce => QoS::AtLeastOnce,
+        Qos::ExactlyOnce => QoS::ExactlyOnce,
+    }
+}
+
+/// A payload on one line: as it is, if it is text that fits there.
+pub(crate) struct Content<'a>(pub(crate) &'a [u8]);
+
+impl fmt::Display for Content<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SHOWN: usize = 200;
+        match str::from_utf8(self.0) {
+            Ok("") => f.write_str("(empty)"),
+            Ok(text) if text.contains(char::is_control) || text.len() > SHOWN => {
+                match text.char_indices().nth(SHOWN) {
+                    Some((end, _)) => write!(f, "{:?}…", &text[..end]),
+                    None => write!(f, "{text:?}"),
+                }
+            }
+            Ok(text) => f.write_str(text),
+            Err(_) => write!(f, "({} bytes)", self.0.len()),
+        }
+    }
+}
+
+impl fmt::Display for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.topic, Content(&self.payload))?;
+        match (self.qos, self.retain) {
+            (Qos::AtLeastOnce, false) => Ok(()),
+            (Qos::AtLeastOnce, true) => f.write_str(" (retain)"),
+            (qos, false) => write!(f, " (qos {})", qos as u8),
+            (qos, true) => write!(f, " (qos {}, retain)", qos as u8),
+        }
+    }
+}
+
+impl fmt::Debug for Published {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
+}
+
+/// Topic and payload alone: what most tests are about.
+impl PartialEq<(&str, &str)> for Published {
+    fn eq(&self, (topic, payload): &(&str, &str)) -> bool {
+        self.topic == *topic && self.payload == payload.as_bytes()
+    }
+}
+
+impl fmt::Display for Happening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Message(message) => write!(f, "message   {message}"),
+            Self::Network(Network::Up) => f.write_str("network   up"),
+            Self::Network(Network::Down) => f.write_str("network   down"),
+            Self::Acks(Acks::Sent) => f.write_str("acks      sent"),
+            Self::Acks(Acks::Withheld) => f.write_str("acks      withheld"),
+            Self::Published(message) => write!(f, "published {message}"),
+            Self::Outcome { topic, outcome } => {
+                let topic = topic.as_deref().unwrap_or("(of the same call)");
+                write!(f, "{:<9} {topic}", outcome_word(*outcome))
+            }
+            Self::Rejected { topic, reason } => write!(f, "rejected  {topic}: {reason}"),
+            Self::Retried { topic, reason } => write!(f, "put off   {topic}: {reason}"),
+            Self::Failed { call, error, again } => {
+                let again = if *again { "" } else { " (given up)" };
+                write!(f, "failed    {call}: {error}{again}")
+            }
+            Self::Printed(line) => write!(f, "printed   {line}"),
+        }
+    }
+}
+
+/// The moment as a clock shows it: `2:00:00.000`.
+impl fmt::Display for Happened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let millis = self.at.as_millis();
+        let (seconds, millis) = (millis / 1_000, millis % 1_000);
+        let (minutes, seconds) = (seconds / 60, seconds % 60);
+        let (hours, minutes) = (minutes / 60, minutes % 60);
+        let what = &self.what;
+        write!(f, "{hours}:{minutes:02}:{seconds:02}.{millis:03}  {what}")
+    }
+}

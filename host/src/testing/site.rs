@@ -1,0 +1,246 @@
+//! A gateway for tests in Rust.
+
+// A test that can not go on says so by panicking.
+#![allow(clippy::panic)]
+
+use std::io;
+use std::time::Duration;
+
+use super::happening::{Acks, Happened, Happening, Network, Published};
+use super::load::{NoGuest, load};
+use super::world::{World, WorldOptions};
+use crate::guest::{Component, Engine, EngineError};
+use crate::office::{Outcome, Qos, topic};
+
+/// Why there is no site.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SiteError {
+    /// This machine can not run WebAssembly.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The guest can not be loaded.
+    #[error(transparent)]
+    Guest(#[from] NoGuest),
+    /// A subscription is not a topic filter.
+    #[error("{filter:?} {reason}")]
+    Filter {
+        /// What it is.
+        filter: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The machine gives no runtime.
+    #[error("there is no runtime for the guest")]
+    Runtime(#[from] io::Error),
+}
+
+/// A site that has not begun yet.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct SiteOptions {
+    component: Component,
+    filters: Vec<(String, Qos)>,
+    env: Vec<(String, String)>,
+}
+
+/// A gateway with one guest, a broker, and the network between them.
+///
+/// What happens is kept until it is asked for, and each kind can be asked for
+/// on its own: [`published`](Self::published), [`outcomes`](Self::outcomes),
+/// [`rejections`](Self::rejections), or [`everything`](Self::everything).
+///
+/// Must not be used within an async runtime: it brings its own.
+#[derive(Debug)]
+pub struct Site {
+    pub(super) world: World,
+    happened: Vec<Happened>,
+}
+
+impl SiteOptions {
+    /// A subscription of the guest, with QoS 1.
+    pub fn subscribe(self, filter: &str) -> Self {
+        self.subscribe_with(filter, Qos::AtLeastOnce)
+    }
+
+    /// A subscription of the guest.
+    pub fn subscribe_with(mut self, filter: &str, qos: Qos) -> Self {
+        self.filters.push((filter.to_owned(), qos));
+        self
+    }
+
+    /// A variable of the guest's environment.
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Begins with the network up, the gateway connected and subscribed.
+    pub fn online(self) -> Result<Site, SiteError> {
+        self.begin(Network::Up)
+    }
+
+    /// Begins with the network down.
+    pub fn offline(self) -> Result<Site, SiteError> {
+        self.begin(Network::Down)
+    }
+
+    fn begin(self, network: Network) -> Result<Site, SiteError> {
+        let mut subscriptions = Vec::new();
+        for (filter, qos) in self.filters {
+            if let Err(reason) = topic::check_filter(&filter) {
+                let reason = reason.to_string();
+                return Err(SiteError::Filter { filter, reason });
+            }
+            subscriptions.push((filter.into(), qos));
+        }
+        let options = WorldOptions {
+            subscriptions,
+            env: self.env,
+        };
+        Ok(Site {
+            world: World::new(&self.component, options, network)?,
+            happened: Vec::new(),
+        })
+    }
+}
+
+impl Site {
+    /// A site for this guest: the path of a component, or `example:door`.
+    ///
+    /// This compiles the component. Where many tests share one, load it once
+    /// and use [`Site::of`].
+    #[expect(clippy::new_ret_no_self, reason = "a site has options first")]
+    pub fn new(guest: &str) -> Result<SiteOptions, SiteError> {
+        let engine = Engine::start()?;
+        Ok(Self::of(&load(&engine, guest)?))
+    }
+
+    /// A site for a guest that is loaded already.
+    pub fn of(component: &Component) -> SiteOptions {
+        SiteOptions {
+            component: component.clone(),
+            filters: Vec::new(),
+            env: Vec::new(),
+        }
+    }
+
+    // ---- what happens to it ----
+
+    /// Somebody publishes a message with QoS 1.
+    ///
+    /// # Panics
+    /// If the broker does not take it: the topic is no topic name, or the
+    /// message too large. So for all that publish.
+    #[track_caller]
+    pub fn message(&mut self, topic: &str, payload: impl Into<Vec<u8>>) {
+        self.publish(message(topic, payload.into()));
+    }
+
+    /// Somebody publishes a message.
+    ///
+    /// The guest finds it `retained` if the broker has it from before the guest
+    /// has subscribed: publish it with `retain` while the network is down.
+    #[track_caller]
+    pub fn publish(&mut self, message: Published) {
+        if let Err(error) = self.world.publish(message) {
+            panic!("the broker does not take the message: {error}");
+        }
+    }
+
+    /// Somebody publishes a message with QoS 1, and it is the last one to get
+    /// through: the network is down before the guest is called with it.
+    #[track_caller]
+    pub fn message_then_network_down(&mut self, topic: &str, payload: impl Into<Vec<u8>>) {
+        if let Err(error) = self.world.publish_and_cut(message(topic, payload.into())) {
+            panic!("the broker does not take the message: {error}");
+        }
+    }
+
+    /// The network goes down.
+    pub fn network_down(&mut self) {
+        self.world.set_network(Network::Down);
+    }
+
+    /// The network comes back, and the gateway connects at once.
+    pub fn network_up(&mut self) {
+        self.world.set_network(Network::Up);
+    }
+
+    /// From now on the broker sends acknowledgements, or does not. Those that
+    /// it has withheld are never sent.
+    pub fn acks(&mut self, acks: Acks) {
+        self.world.set_acks(acks);
+    }
+
+    /// Lets time pass.
+    pub fn advance(&mut self, duration: Duration) {
+        self.world.advance(duration);
+    }
+
+    // ---- what it has led to ----
+
+    /// The messages of the guest that have arrived at the broker since this was
+    /// last asked, the oldest first.
+    pub fn published(&mut self) -> Vec<Published> {
+        self.take(|what| match what {
+            Happening::Published(message) => Ok(message),
+            other => Err(other),
+        })
+    }
+
+    /// What became of the guest's letters since this was last asked: their
+    /// topics and outcomes, the oldest first. Without the letters that were
+    /// displaced by others of the same call.
+    pub fn outcomes(&mut self) -> Vec<(String, Outcome)> {
+        self.take(|what| match what {
+            Happening::Outcome {
+                topic: Some(topic),
+                outcome,
+            } => Ok((topic.to_string(), outcome)),
+            other => Err(other),
+        })
+    }
+
+    /// The reasons for which the guest has rejected messages since this was
+    /// last asked.
+    pub fn rejections(&mut self) -> Vec<String> {
+        self.take(|what| match what {
+            Happening::Rejected { reason, .. } => Ok(reason),
+            other => Err(other),
+        })
+    }
+
+    /// Everything that nobody has asked for yet, the oldest first.
+    pub fn everything(&mut self) -> Vec<Happened> {
+        self.take_new();
+        std::mem::take(&mut self.happened)
+    }
+
+    fn take<T>(&mut self, select: impl Fn(Happening) -> Result<T, Happening>) -> Vec<T> {
+        self.take_new();
+        let mut taken = Vec::new();
+        let mut left = Vec::new();
+        for Happened { at, what } in std::mem::take(&mut self.happened) {
+            match select(what) {
+                Ok(item) => taken.push(item),
+                Err(what) => left.push(Happened { at, what }),
+            }
+        }
+        self.happened = left;
+        taken
+    }
+
+    fn take_new(&mut self) {
+        self.happened.append(&mut self.world.take_happened());
+    }
+}
+
+fn message(topic: &str, payload: Vec<u8>) -> Published {
+    Published {
+        topic: topic.to_owned(),
+        payload,
+        qos: Qos::AtLeastOnce,
+        retain: false,
+    }
+}
