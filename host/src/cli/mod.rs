@@ -150,7 +150,9 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Run { config } => run::run(config.as_deref()).map(|()| ExitCode::SUCCESS),
-        Command::Dev { guest, subscribe } => dev::dev(guest, subscribe).map(|()| ExitCode::SUCCESS),
+        Command::Dev { guest, subscribe } => {
+            dev::dev(guest, &subscribe).map(|()| ExitCode::SUCCESS)
+        }
         Command::Broker { listen } => broker::broker(listen).map(|()| ExitCode::SUCCESS),
         Command::Check { guests } => check::check(&guests),
     };

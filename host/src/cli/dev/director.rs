@@ -30,7 +30,7 @@ pub(super) enum Ending {
 
 /// What is wrong with the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Trouble {
+pub(super) enum Trouble {
     None,
     /// It does not acknowledge what it gets.
     DropsAcks,
@@ -41,37 +41,18 @@ enum Trouble {
 /// Does what the lines say.
 #[derive(Debug)]
 pub(super) struct Director<'a> {
-    screen: Screen,
-    broker: &'a Broker,
-    control: Control,
-    state: watch::Receiver<State>,
-    filters: Vec<String>,
+    pub(super) screen: Screen,
+    pub(super) broker: &'a Broker,
+    pub(super) control: Control,
+    pub(super) state: watch::Receiver<State>,
+    pub(super) filters: Vec<String>,
     /// Whether each line waits for what the last one has led to. A person at a
     /// terminal does so without being told.
-    is_script: bool,
-    trouble: Trouble,
+    pub(super) is_script: bool,
+    pub(super) trouble: Trouble,
 }
 
-impl<'a> Director<'a> {
-    pub(super) fn new(
-        screen: Screen,
-        broker: &'a Broker,
-        control: Control,
-        state: watch::Receiver<State>,
-        filters: Vec<String>,
-        is_script: bool,
-    ) -> Self {
-        Self {
-            screen,
-            broker,
-            control,
-            state,
-            filters,
-            is_script,
-            trouble: Trouble::None,
-        }
-    }
-
+impl Director<'_> {
     /// Does what all the lines say.
     pub(super) async fn run(mut self, mut lines: mpsc::Receiver<String>) -> Ending {
         self.wait_ready().await;
@@ -92,7 +73,7 @@ impl<'a> Director<'a> {
         }
         let is_quiet = |state: &State| {
             let left = state.backlog;
-            left.letters + left.messages + left.events == 0 && !left.is_calling
+            left.letters + left.messages + left.events == 0 && !state.is_busy
         };
         match self.wait_for(is_quiet).await {
             true => Ending::Quiet,
@@ -200,7 +181,7 @@ impl<'a> Director<'a> {
         let (filters, trouble) = (self.filters.len(), self.trouble);
         let is_settled = |state: &State| {
             let is_ready = state.is_online && state.answered >= filters;
-            !state.backlog.is_calling
+            !state.is_busy
                 && match trouble {
                     Trouble::None => is_ready && state.backlog.letters == 0,
                     Trouble::DropsAcks => is_ready && state.unsent == 0,

@@ -37,7 +37,7 @@ pub(super) struct Reload {
 
 impl Reload {
     /// Looks at the file for ever, and replaces the guest when it has changed.
-    pub(super) async fn watch(self, control: Control, screen: Screen) {
+    pub(super) async fn watch(self, control: &Control, screen: &Screen) {
         let (mut loaded, mut last) = (self.stamp, self.stamp);
         loop {
             tokio::time::sleep(PERIOD).await;
@@ -48,7 +48,7 @@ impl Reload {
                 continue;
             }
             loaded = now;
-            self.load(&control, &screen).await;
+            self.load(control, screen).await;
         }
     }
 

@@ -15,6 +15,8 @@ pub(super) struct State {
     pub(super) answered: usize,
     /// How many letters did not go out on this connection.
     pub(super) unsent: usize,
+    /// Whether something has happened that may lead to more.
+    pub(super) is_busy: bool,
     /// What was left when the gateway last had nothing to do.
     pub(super) backlog: Backlog,
     pub(super) totals: Totals,

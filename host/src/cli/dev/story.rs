@@ -62,8 +62,10 @@ impl Story {
         let unsent = self.letters.values().filter(|open| !open.is_sent).count();
         self.state.send_modify(|state| {
             state.unsent = unsent;
+            state.is_busy = true;
             if let Observed::Waiting(backlog) = observed {
                 state.backlog = *backlog;
+                state.is_busy = backlog.is_calling;
             }
         });
     }

@@ -46,9 +46,9 @@ impl fmt::Display for Took {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.0.as_secs_f64() * 1000.0;
         match millis {
-            0.0..0.1 => write!(f, "{millis:.2} ms"),
-            0.1..10.0 => write!(f, "{millis:.1} ms"),
-            10.0..1000.0 => write!(f, "{millis:.0} ms"),
+            0.0..0.095 => write!(f, "{millis:.2} ms"),
+            0.095..9.5 => write!(f, "{millis:.1} ms"),
+            9.5..999.5 => write!(f, "{millis:.0} ms"),
             _ => write!(f, "{:.1} s", millis / 1000.0),
         }
     }
