@@ -67,7 +67,7 @@ fn print(address: SocketAddr, mut events: Events) -> io::Result<()> {
     let mut out = io::stdout();
     writeln!(out, "listening on {address}")?;
     while let Some(event) = Handle::current().block_on(events.next_event()) {
-        writeln!(out, "{:>7.3}  {event}", started.elapsed().as_secs_f64())?;
+        writeln!(out, "{:>9.3}  {event}", started.elapsed().as_secs_f64())?;
     }
     Ok(())
 }

@@ -181,10 +181,12 @@ impl Director<'_> {
         let (filters, trouble) = (self.filters.len(), self.trouble);
         let is_settled = |state: &State| {
             let is_ready = state.is_online && state.answered >= filters;
+            let is_taken = state.backlog.messages + state.backlog.events == 0;
             !state.is_busy
                 && match trouble {
-                    Trouble::None => is_ready && state.backlog.letters == 0,
-                    Trouble::DropsAcks => is_ready && state.unsent == 0,
+                    Trouble::None => is_ready && is_taken && state.backlog.letters == 0,
+                    Trouble::DropsAcks => is_ready && is_taken && state.unsent == 0,
+                    // What was put off may wait for the connection.
                     Trouble::Offline => !state.is_online,
                 }
         };

@@ -34,6 +34,12 @@ pub(super) struct Totals {
 }
 
 impl Totals {
+    /// Letters that were displaced within the call that published them.
+    pub(super) fn count_displaced(&mut self, letters: usize) {
+        self.letters += letters;
+        self.displaced += letters;
+    }
+
     pub(super) fn count(&mut self, outcome: Outcome) {
         *match outcome {
             Outcome::Delivered => &mut self.delivered,

@@ -19,6 +19,8 @@ use crate::office::{
 #[derive(Debug)]
 pub(super) struct Story {
     screen: Screen,
+    /// How things stand, for the others when it is told.
+    now: State,
     state: watch::Sender<State>,
     /// Letters without an outcome.
     letters: BTreeMap<Ticket, Open>,
@@ -42,6 +44,7 @@ impl Story {
     pub(super) fn new(screen: Screen, state: watch::Sender<State>) -> Self {
         Self {
             screen,
+            now: State::default(),
             state,
             letters: BTreeMap::new(),
             down: None,
@@ -59,15 +62,13 @@ impl Story {
             Observed::Replaced { .. } => self.line("guest", "replaced by the new one"),
             Observed::Waiting(_) => {}
         }
-        let unsent = self.letters.values().filter(|open| !open.is_sent).count();
-        self.state.send_modify(|state| {
-            state.unsent = unsent;
-            state.is_busy = true;
-            if let Observed::Waiting(backlog) = observed {
-                state.backlog = *backlog;
-                state.is_busy = backlog.is_calling;
-            }
-        });
+        self.now.unsent = self.letters.values().filter(|open| !open.is_sent).count();
+        self.now.is_busy = true;
+        if let Observed::Waiting(backlog) = observed {
+            self.now.backlog = *backlog;
+            self.now.is_busy = backlog.is_calling;
+        }
+        self.state.send_replace(self.now);
     }
 
     fn line(&self, subject: &str, text: impl std::fmt::Display) {
@@ -79,14 +80,14 @@ impl Story {
             Notice::Online { .. } => self.online(),
             Notice::Offline { reason, next_try } => self.offline(reason, *next_try),
             Notice::Subscribed { filter, qos } => {
-                self.state.send_modify(|state| state.answered += 1);
+                self.now.answered += 1;
                 self.line(
                     "broker",
                     format_args!("subscribed {filter} ({})", name(*qos)),
                 );
             }
             Notice::SubscriptionRefused { filter, next_try } => {
-                self.state.send_modify(|state| state.answered += 1);
+                self.now.answered += 1;
                 let next_try = until(*next_try);
                 self.line(
                     "broker",
@@ -161,18 +162,14 @@ impl Story {
         for open in self.letters.values_mut() {
             open.is_sent = false;
         }
-        self.state.send_modify(|state| {
-            state.is_online = true;
-            state.answered = 0;
-        });
+        self.now.is_online = true;
+        self.now.answered = 0;
         self.line("link", "up");
     }
 
     fn offline(&mut self, reason: &Disconnection, next_try: Option<Time>) {
-        self.state.send_modify(|state| {
-            state.is_online = false;
-            state.downs += 1;
-        });
+        self.now.is_online = false;
+        self.now.downs += 1;
         if self.down.as_ref() == Some(reason) {
             return;
         }
@@ -186,13 +183,13 @@ impl Story {
         }
     }
 
-    fn received(&self, message: &Message) {
-        self.state.send_modify(|state| state.totals.messages += 1);
+    fn received(&mut self, message: &Message) {
+        self.now.totals.messages += 1;
         let mut marks = String::new();
         for (holds, mark) in [
             (message.retained, " (retained)"),
             (message.duplicate, " (sent again)"),
-            (!self.state.borrow().is_online, " (while offline)"),
+            (!self.now.is_online, " (while offline)"),
         ] {
             if holds {
                 marks.push_str(mark);
@@ -229,6 +226,8 @@ impl Story {
     }
 
     fn remember(&mut self, tray: &Tray) {
+        let displaced = tray.displaced.len();
+        self.now.totals.count_displaced(displaced);
         let open = |letter: &Letter| Open {
             letter: letter.clone(),
             sent: 0,
@@ -241,11 +240,11 @@ impl Story {
         self.letters.extend(letters);
     }
 
-    fn accepted(&self, ticket: Ticket) {
+    fn accepted(&mut self, ticket: Ticket) {
+        self.now.totals.letters += 1;
         let Some(Open { letter, .. }) = self.letters.get(&ticket) else {
             return;
         };
-        self.state.send_modify(|state| state.totals.letters += 1);
         let (topic, qos, ttl) = (&letter.topic, name(letter.qos), Span(letter.ttl));
         let retain = if letter.retain { ", retained" } else { "" };
         let payload = Shown(&letter.payload);
@@ -270,7 +269,7 @@ impl Story {
         let Some(open) = self.letters.remove(&ticket) else {
             return;
         };
-        self.state.send_modify(|state| state.totals.count(outcome));
+        self.now.totals.count(outcome);
         let was_sent = open.sent > 0;
         let text = match outcome {
             Outcome::Delivered if open.letter.qos == Qos::AtMostOnce => {
