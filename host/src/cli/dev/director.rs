@@ -55,7 +55,6 @@ pub(super) struct Director<'a> {
 impl Director<'_> {
     /// Does what all the lines say.
     pub(super) async fn run(mut self, mut lines: mpsc::Receiver<String>) -> Ending {
-        self.wait_ready().await;
         while let Some(line) = lines.recv().await {
             match Line::parse(&line) {
                 Ok(Line::Quit) => return Ending::Quit,
@@ -170,7 +169,7 @@ impl Director<'_> {
     }
 
     /// Waits until messages reach the guest.
-    async fn wait_ready(&mut self) {
+    pub(super) async fn wait_ready(&mut self) {
         let filters = self.filters.len();
         self.wait_for(|state| state.is_online && state.answered >= filters)
             .await;

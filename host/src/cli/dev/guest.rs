@@ -83,23 +83,21 @@ pub(super) fn load_it(
     Ok((loaded, reload))
 }
 
-/// Says what the guest gets where nobody has said so, and at a terminal what a
-/// person can do.
-pub(super) fn hint(guest: &GuestConfig, is_default: bool, is_terminal: bool, screen: &Screen) {
-    let is_file = file_of(guest).is_some();
-    if is_file && is_default {
-        screen.line(
-            "guest",
-            "subscribes to everything, also to what it sends; --subscribe chooses",
-        );
+/// Says what the guest subscribes to where nobody has said so.
+pub(super) fn say_default(guest: &GuestConfig, screen: &Screen) {
+    if file_of(guest).is_some() {
+        let text = "subscribes to everything, also to what it sends; --subscribe chooses";
+        screen.line("guest", text);
     }
-    if is_terminal {
-        let example = match is_file {
-            true => "[topic] payload",
-            false => r#"[doors/front/request] {"action":"unlock"}"#,
-        };
-        screen.line("help", format_args!("type e.g. {example}, or `help`"));
-    }
+}
+
+/// Says what a person at a terminal can do.
+pub(super) fn hint(guest: &GuestConfig, screen: &Screen) {
+    let example = match file_of(guest) {
+        Some(_) => "[topic] payload",
+        None => r#"[doors/front/request] {"action":"unlock"}"#,
+    };
+    screen.line("help", format_args!("type e.g. {example}, or `help`"));
 }
 
 fn file_of(guest: &GuestConfig) -> Option<&Path> {

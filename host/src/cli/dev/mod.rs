@@ -73,8 +73,9 @@ async fn run(file: Option<PathBuf>, subscribe: &[String], screen: Screen) -> Res
     let guest = guest::describe(file, subscribe);
     let config = config(&broker);
     let (loaded, reload) = guest::load_it(&guest, &config, &screen)?;
-    let is_script = !io::stdin().is_terminal();
-    guest::hint(&guest, subscribe.is_empty(), !is_script, &screen);
+    if subscribe.is_empty() {
+        guest::say_default(&guest, &screen);
+    }
 
     let signal = signals::listen()?;
     let (state, seen) = watch::channel(State::default());
@@ -91,7 +92,8 @@ async fn run(file: Option<PathBuf>, subscribe: &[String], screen: Screen) -> Res
 
     let filters = guest.subscriptions.iter();
     let filters = filters.map(|(filter, _)| filter.to_string()).collect();
-    let director = Director {
+    let is_script = !io::stdin().is_terminal();
+    let mut director = Director {
         screen: screen.clone(),
         broker: &broker,
         control: control.clone(),
@@ -100,12 +102,19 @@ async fn run(file: Option<PathBuf>, subscribe: &[String], screen: Screen) -> Res
         is_script,
         trouble: director::Trouble::None,
     };
+    let lines = async {
+        director.wait_ready().await;
+        if !is_script {
+            guest::hint(&guest, &screen);
+        }
+        director.run(input::lines()).await
+    };
     let why = tokio::select! {
         ended = &mut running => {
             let ended = ended.map_err(Failure::other)?;
             return ended.map(drop).map_err(Failure::other);
         }
-        ending = director.run(input::lines()) => match ending {
+        ending = lines => match ending {
             Ending::Quiet | Ending::Quit => "",
             Ending::NotQuiet => "not quiet after 10 s: ",
         },
