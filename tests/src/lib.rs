@@ -36,7 +36,7 @@ pub const DOOR: &str = env!("TEST_GUEST_DOOR");
 
 /// How long anything may take before a test fails: far more than it needs on
 /// the slowest machine.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A port of 127.0.0.1 that nobody listens on.
 pub fn free_port() -> u16 {

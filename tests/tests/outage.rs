@@ -76,7 +76,7 @@ impl Site {
                 return;
             }
         }
-        panic!("{last}, expected {expect} wrong=0");
+        assert_eq!(last, expect, "it does not become so");
     }
 }
 

@@ -274,3 +274,137 @@ fn write(packet: &Packet, bytes: &mut BytesMut) -> Result<(), DecodeError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn id(id: u16) -> PacketId {
+        PacketId::new(id).expect("not zero")
+    }
+
+    /// Everything that the decoder makes of these bytes.
+    fn decode(bytes: &[u8], max: usize) -> Result<Vec<Incoming>, DecodeError> {
+        let mut decoder = Decoder::new(max);
+        let mut buffer = BytesMut::from(bytes);
+        std::iter::from_fn(|| decoder.decode(&mut buffer).transpose()).collect()
+    }
+
+    fn publish(payload: usize) -> Publish {
+        Publish {
+            topic: "a/b".into(),
+            payload: Payload::new(vec![7; payload]),
+            delivery: Delivery::AtLeastOnce(id(10)),
+            retain: true,
+            duplicate: true,
+        }
+    }
+
+    fn publish_bytes(payload: usize) -> BytesMut {
+        let mut bytes = BytesMut::new();
+        encode(Outgoing::Publish(publish(payload)), &mut bytes).expect("it is valid");
+        bytes
+    }
+
+    #[test]
+    fn a_publish_comes_back_as_it_was_and_has_the_size_that_was_promised() {
+        for payload in [0, 1, 118, 119, 16_374, 16_375, 2_097_140, 2_097_150] {
+            let bytes = publish_bytes(payload);
+            let size = crate::office::publish_size("a/b", payload, Qos::AtLeastOnce);
+            assert_eq!(bytes.len(), size, "{payload}");
+            assert_eq!(
+                decode(&bytes, size),
+                Ok(vec![Incoming::Publish(publish(payload))])
+            );
+        }
+    }
+
+    #[test]
+    fn of_an_oversize_message_only_the_beginning_is_kept() {
+        let mut bytes = publish_bytes(1_000);
+        encode(Outgoing::PubAck(id(3)), &mut bytes).expect("it is valid");
+        let size = crate::office::publish_size("a/b", 1_000, Qos::AtLeastOnce);
+        let delivery = Delivery::AtLeastOnce(id(10));
+        let expect = vec![
+            Incoming::TooLarge {
+                topic: "a/b".into(),
+                delivery,
+                size,
+            },
+            Incoming::PubAck(id(3)),
+        ];
+        assert_eq!(decode(&bytes, 100), Ok(expect.clone()));
+
+        // The same in pieces of every size.
+        for piece in 1..50 {
+            let mut decoder = Decoder::new(100);
+            let mut buffer = BytesMut::new();
+            let mut packets = Vec::new();
+            for part in bytes.chunks(piece) {
+                buffer.extend_from_slice(part);
+                while let Some(packet) = decoder.decode(&mut buffer).expect("it is valid") {
+                    packets.push(packet);
+                }
+                assert!(buffer.len() < 100, "the rest is not kept");
+            }
+            assert_eq!(packets, expect, "{piece}");
+        }
+    }
+
+    #[test]
+    fn what_a_broker_must_not_send_is_refused() {
+        #[track_caller]
+        fn check(bytes: &[u8], expect: &str) {
+            let error = decode(bytes, 1_000).expect_err("it is wrong");
+            assert_eq!(error.to_string(), expect, "{bytes:02x?}");
+        }
+        check(
+            b"\xc0\x00",
+            "the broker broke a rule of MQTT: a broker sends what answers its client",
+        );
+        check(
+            b"\x40\x02\x00\x00",
+            "the broker broke a rule of MQTT: a packet id is not 0 [MQTT-2.3.1-1]",
+        );
+        check(
+            b"\x30\x03\x00\x01+",
+            "the broker broke a rule of MQTT: a topic name is valid [MQTT-3.3.2-2]",
+        );
+        check(
+            b"\x36\x05\x00\x01a\x00\x01",
+            "the broker sent a malformed packet: Invalid QoS level: 3",
+        );
+        check(
+            b"\x20\x02\x00\x05",
+            "the broker refused the connection (return code 5)",
+        );
+        check(
+            b"\x20\x02\x00\x09",
+            "the broker refused the connection (return code 9)",
+        );
+        check(
+            b"\xff\xff\xff\xff\xff",
+            "the broker sent a malformed packet: Malformed remaining length",
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), max in 2..300_usize) {
+            let _ = decode(&bytes, max);
+        }
+
+        #[test]
+        fn no_packet_type_makes_it_panic(
+            head in any::<u8>(),
+            body in prop::collection::vec(any::<u8>(), 0..100),
+            max in 2..120_usize,
+        ) {
+            let mut bytes = vec![head, body.len() as u8];
+            bytes.extend(body);
+            let _ = decode(&bytes, max);
+        }
+    }
+}
