@@ -3,12 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use crate::{Lines, PATIENCE};
+use crate::{Lines, process};
 
 /// A gateway to be started.
 #[derive(Debug)]
@@ -104,28 +102,13 @@ impl Gateway {
     /// Sends it a signal, by name.
     #[track_caller]
     pub fn signal(&self, name: &str) {
-        let status = Command::new("kill")
-            .args(["-s", name, &self.child.id().to_string()])
-            .status()
-            .expect("there is a kill command");
-        assert!(status.success());
+        process::signal(&self.child, name);
     }
 
     /// Waits for its end.
     #[track_caller]
     pub fn wait(&mut self) -> ExitStatus {
-        let give_up = Instant::now() + PATIENCE;
-        loop {
-            if let Some(status) = self.child.try_wait().expect("it is our child") {
-                return status;
-            }
-            assert!(
-                Instant::now() < give_up,
-                "it does not end:\n{}",
-                self.log.all().join("\n")
-            );
-            thread::park_timeout(Duration::from_millis(5));
-        }
+        process::wait(&mut self.child, &self.log)
     }
 }
 

@@ -10,6 +10,7 @@
 mod gateway;
 mod lines;
 mod mosquitto;
+mod process;
 mod proxy;
 
 use std::net::TcpListener;
@@ -17,7 +18,8 @@ use std::time::Duration;
 
 pub use gateway::{Gateway, GatewayOptions, run_to_end};
 pub use lines::Lines;
-pub use mosquitto::{Mosquitto, Subscriber};
+pub use mosquitto::{Mosquitto, Subscriber, mosquitto_pub};
+pub use process::Process;
 pub use proxy::Proxy;
 
 /// Obedient: sends back what it gets and counts what becomes of it.

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::NamedTempFile;
 
-use crate::{Lines, PATIENCE, free_port};
+use crate::{Lines, PATIENCE, free_port, process};
 
 /// A mosquitto on a port of its own. Killed when dropped.
 #[derive(Debug)]
@@ -91,18 +91,13 @@ impl Mosquitto {
     /// Runs `mosquitto_pub` with these arguments.
     #[track_caller]
     pub fn publish_with(&self, arguments: &[&str]) {
-        let status = Command::new("mosquitto_pub")
-            .args(["-h", "127.0.0.1", "-p", &self.port.to_string()])
-            .args(arguments)
-            .status()
-            .expect("mosquitto_pub is installed");
-        assert!(status.success(), "mosquitto_pub {arguments:?}: {status}");
+        mosquitto_pub(self.port, arguments);
     }
 
     /// Subscribes with `mosquitto_sub` and waits until it is.
     #[track_caller]
     pub fn subscribe(&self, filter: &str, qos: u8) -> Subscriber {
-        Subscriber::start(self.port, filter, qos)
+        Subscriber::start(self.port, &["-t", filter, "-q", &qos.to_string()])
     }
 }
 
@@ -126,6 +121,17 @@ fn spawn(config: &NamedTempFile) -> Child {
         .expect("mosquitto is installed (Debian: apt-get install mosquitto mosquitto-clients)")
 }
 
+/// Runs `mosquitto_pub` with these arguments, against the broker on this port.
+#[track_caller]
+pub fn mosquitto_pub(port: u16, arguments: &[&str]) {
+    let status = Command::new("mosquitto_pub")
+        .args(["-h", "127.0.0.1", "-p", &port.to_string()])
+        .args(arguments)
+        .status()
+        .expect("mosquitto_pub is installed");
+    assert!(status.success(), "mosquitto_pub {arguments:?}: {status}");
+}
+
 /// A `mosquitto_sub` that runs. Killed when dropped.
 #[derive(Debug)]
 pub struct Subscriber {
@@ -137,12 +143,15 @@ pub struct Subscriber {
 const MARK: &str = "message: ";
 
 impl Subscriber {
-    fn start(port: u16, filter: &str, qos: u8) -> Self {
+    /// Starts one with these arguments, against the broker on this port, and
+    /// waits until it is subscribed.
+    #[track_caller]
+    pub fn start(port: u16, arguments: &[&str]) -> Self {
         // Into a pipe it prints when its buffer is full, unless told otherwise.
         let mut child = Command::new("stdbuf")
             .args(["-oL", "mosquitto_sub"])
             .args(["-h", "127.0.0.1", "-p", &port.to_string(), "-d"])
-            .args(["-t", filter, "-q", &qos.to_string()])
+            .args(arguments)
             .args(["-F", &format!("{MARK}%t %r %p")])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -152,6 +161,13 @@ impl Subscriber {
         let lines = Lines::of(stdout);
         lines.wait_for("Subscribed (mid");
         Self { child, lines }
+    }
+
+    /// Lets it disconnect in good order, and waits for that.
+    #[track_caller]
+    pub fn disconnect(mut self) {
+        process::signal(&self.child, "TERM");
+        process::wait(&mut self.child, &self.lines);
     }
 
     /// All messages so far, as `topic retained payload`.

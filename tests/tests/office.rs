@@ -8,10 +8,10 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use jackalope::office::{
-    Answer, Assignment, BackoffSettings, Call, Delivery, Disconnection, GuestId, GuestSettings,
-    Incoming, LastWill, Letter, Notice, Office, Outcome, Outgoing, Overflow, PacketId, Payload,
-    Publish, QOS2_WINDOW, Qos, SHUTDOWN_TIME, Settings, Status, Ticket, Time, Tray,
-    WorkListSettings,
+    Answer, Assignment, Backlog, BackoffSettings, Call, Delivery, Disconnection, GuestId,
+    GuestSettings, Incoming, LastWill, Letter, Notice, Office, Outcome, Outgoing, Overflow,
+    PacketId, Payload, Publish, QOS2_WINDOW, Qos, SHUTDOWN_TIME, Settings, Status, Ticket, Time,
+    Tray, WorkListSettings,
 };
 
 const A: GuestId = GuestId(0);
@@ -813,4 +813,70 @@ fn at_the_end_letters_go_out_and_messages_are_left_to_the_broker() {
     desk.pass(SHUTDOWN_TIME);
     assert!(desk.office.is_finished(desk.now), "not for ever");
     assert_eq!(desk.office.open_letters(), 1);
+}
+
+#[test]
+fn a_local_message_needs_no_connection_and_no_acknowledgement() {
+    let mut desk = Desk::open(settings());
+    desk.serve_all();
+    let payload = Payload::new("x");
+    desk.office
+        .handle_local_message(desk.now, "both".into(), payload);
+    let told: Vec<GuestId> = desk
+        .serve_all()
+        .into_iter()
+        .map(|(guest, _)| guest)
+        .collect();
+    assert_eq!(told, [A, B]);
+    desk.connect(false);
+    assert_eq!(desk.packets(), []);
+}
+
+#[test]
+fn a_guest_that_was_replaced_does_not_wait_for_what_the_old_one_failed_at() {
+    let mut desk = Desk::online(settings());
+    for (answer, calls) in [
+        (Answer::Retry("later".into()), 1),
+        (Answer::Failed("a trap".into()), 2),
+    ] {
+        desk.deliver("a/x", Delivery::AtMostOnce, false);
+        for _ in 0..calls {
+            assert!(desk.call().is_some());
+            desk.answer(A, answer.clone());
+        }
+        assert_eq!(desk.call(), None, "it waits");
+        desk.office.handle_replaced(A);
+        assert_eq!(desk.serve_all().len(), 1);
+    }
+}
+
+#[test]
+fn the_backlog_is_what_is_not_over_yet() {
+    let mut desk = Desk::online(settings());
+    assert_eq!(desk.office.backlog(desk.now), Backlog::default());
+    desk.deliver("both", Delivery::AtMostOnce, false);
+    desk.post(Qos::AtLeastOnce, TWO_HOURS);
+    let mut expect = Backlog {
+        letters: 1,
+        messages: 2,
+        events: 0,
+        is_calling: true,
+    };
+    assert_eq!(desk.office.backlog(desk.now), expect);
+    for guest in [A, B] {
+        assert!(desk.call().is_some());
+        desk.answer(guest, Answer::Retry("later".into()));
+    }
+    expect.is_calling = false;
+    assert_eq!(desk.office.backlog(desk.now), expect, "nothing is due");
+    desk.pass(2 * TWO_HOURS);
+    let expired = Backlog {
+        letters: 0,
+        events: 1,
+        is_calling: true,
+        ..expect
+    };
+    assert_eq!(desk.office.backlog(desk.now), expired);
+    desk.serve_all();
+    assert_eq!(desk.office.backlog(desk.now), Backlog::default());
 }

@@ -3,7 +3,11 @@
 use std::io::IsTerminal;
 
 use anyhow::Context;
-use tracing_subscriber::EnvFilter;
+use tracing::Subscriber;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Registry};
 
 use super::Failure;
 
@@ -17,21 +21,46 @@ pub(super) fn is_asked_for() -> bool {
 
 /// Starts the log. Fails when the filter in `JACKALOPE_LOG` makes no sense.
 pub(super) fn start() -> Result<(), Failure> {
-    let filter = match std::env::var(VARIABLE) {
-        Ok(filter) => EnvFilter::try_new(&filter)
-            .with_context(|| {
-                format!(
-                    "{VARIABLE}: \"{filter}\" is no log filter; write e.g. \"info\" or \"debug\""
-                )
-            })
-            .map_err(Failure::Config)?,
-        Err(_) => EnvFilter::new("info"),
+    let filter = chosen()?.unwrap_or_else(|| EnvFilter::new("info"));
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(lines())
+        .init();
+    Ok(())
+}
+
+/// Starts a log of another kind, and the usual one only where `JACKALOPE_LOG`
+/// asks for it.
+pub(super) fn start_with(
+    layer: impl Layer<Registry> + Send + Sync + 'static,
+) -> Result<(), Failure> {
+    let usual = chosen()?.map(|filter| lines().with_filter(filter));
+    tracing_subscriber::registry()
+        .with(layer)
+        .with(usual)
+        .init();
+    Ok(())
+}
+
+/// The filter in the variable, if there is one.
+fn chosen() -> Result<Option<EnvFilter>, Failure> {
+    let Ok(filter) = std::env::var(VARIABLE) else {
+        return Ok(None);
     };
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    EnvFilter::try_new(&filter)
+        .with_context(|| {
+            format!("{VARIABLE}: \"{filter}\" is no log filter; write e.g. \"info\" or \"debug\"")
+        })
+        .map(Some)
+        .map_err(Failure::Config)
+}
+
+fn lines<S>() -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .with_target(false)
-        .init();
-    Ok(())
 }

@@ -1,16 +1,27 @@
 //! The command line: one file a subcommand.
 
-mod check;
-mod logging;
 mod run;
 mod test;
 
+mod dev;
+
+mod broker;
+
+mod check;
+
+mod assemble;
+mod logging;
+mod signals;
+
 use std::fmt::Display;
 use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+
+use crate::office::topic;
 
 /// A host for IoT gateway devices: one MQTT session, a work list with a time to
 /// live on every publish, and guests as sandboxed WebAssembly components.
@@ -43,6 +54,33 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
     },
+    /// Try a guest out: with a fake broker, by hand or by a script.
+    ///
+    /// Runs the guest in a gateway of its own and shows all that happens, as it
+    /// happens. Lines on standard input are messages for the guest,
+    /// `[topic] payload`, or disturb the connection; `help` lists them. Where
+    /// standard input is no terminal, each line waits for what the last one has
+    /// led to, and at the end of input the command ends as soon as all is
+    /// quiet. When the file of the guest changes, it is loaded again.
+    #[command(after_help = DEV_HELP)]
+    Dev {
+        /// The component; without it the example `door`, which is built in.
+        guest: Option<PathBuf>,
+        /// A topic filter that the guest subscribes to; can be given again.
+        /// Without it: everything, `#`; the door: `doors/+/request`.
+        #[arg(long, value_name = "FILTER", value_parser = topic_filter)]
+        subscribe: Vec<String>,
+    },
+    /// Run the fake broker alone.
+    ///
+    /// MQTT 3.1.1 for development and tests: strict, in memory, open to
+    /// everybody who reaches it. Prints each packet until SIGTERM or Ctrl-C:
+    /// what a client sends behind `>`, what it is sent behind `<`.
+    Broker {
+        /// Where to listen: an IP address and a port; 0 lets the system choose.
+        #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1883", value_parser = socket_address)]
+        listen: SocketAddr,
+    },
     /// Tell whether components are guests that this host can run.
     ///
     /// Prints the imports, exports, size and verdict of each; exits with 0 if
@@ -70,6 +108,21 @@ enum Command {
         #[arg(value_name = "SCENARIO")]
         scenarios: Vec<PathBuf>,
     },
+}
+
+const DEV_HELP: &str = "\
+An example: printf '[doors/front/request] {\"action\":\"unlock\"}\\n' | jackalope dev";
+
+fn topic_filter(text: &str) -> Result<String, String> {
+    match topic::check_filter(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(error) => Err(format!("the topic filter {error}")),
+    }
+}
+
+fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse()
+        .map_err(|_| "write an IP address and a port, e.g. 127.0.0.1:1883 or [::1]:1883".to_owned())
 }
 
 /// Why a command did not succeed; each has its exit code, after sysexits.h.
@@ -124,6 +177,10 @@ pub fn main() -> ExitCode {
     };
     let result = match cli.command {
         Command::Run { config } => run::run(config.as_deref()).map(|()| ExitCode::SUCCESS),
+        Command::Dev { guest, subscribe } => {
+            dev::dev(guest, &subscribe).map(|()| ExitCode::SUCCESS)
+        }
+        Command::Broker { listen } => broker::broker(listen).map(|()| ExitCode::SUCCESS),
         Command::Check { guests } => check::check(&guests),
         Command::Test { guest, scenarios } => test::test(&guest, &scenarios),
     };

@@ -36,6 +36,7 @@ pub use error::{ConfigError, Place};
 pub use guest::{ComponentSource, GuestConfig, GuestLimits};
 pub use login::{Login, Secret};
 pub use server::{ServerAddress, ServerAddressError};
+pub(crate) use values::parse_duration;
 
 /// Everything a gateway is told before it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -126,6 +126,11 @@ pub(crate) fn period(entry: &Entry, allowed: RangeInclusive<Period>) -> Result<D
     within(entry, entry.parse(NotADuration)?, allowed).map(|period| period.0)
 }
 
+/// A duration as the configuration writes it, e.g. `500ms`.
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
+    text.parse().ok().map(|Period(duration)| duration)
+}
+
 /// A number of bytes within bounds.
 pub(crate) fn size(entry: &Entry, allowed: RangeInclusive<Size>) -> Result<usize, String> {
     let size = match entry.value {

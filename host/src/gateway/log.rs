@@ -5,11 +5,12 @@ use std::fmt;
 
 use tracing::{debug, error, info, warn};
 
-use crate::office::{Call, GuestId, Notice, Office, Outcome, Status, Ticket, Time};
+use super::observer::{Observed, Observer};
+use crate::office::{
+    Answer, Assignment, Call, GuestId, Notice, Office, Outcome, Status, Ticket, Time,
+};
 
-type Observer = Box<dyn FnMut(&Notice) + Send>;
-
-/// Writes the notices of the post office.
+/// Writes the notices of the post office, and passes them on to an observer.
 pub(super) struct Log {
     names: Vec<String>,
     observer: Option<Observer>,
@@ -32,12 +33,44 @@ impl Log {
         self.observer = Some(observer);
     }
 
+    /// A call begins. An observer is told first what it comes from.
+    pub(super) fn handle_call(&mut self, now: Time, office: &mut Office, assignment: &Assignment) {
+        if self.observer.is_some() {
+            self.drain(now, office);
+        }
+        if let Some(observer) = &mut self.observer {
+            observer.handle_call(assignment);
+        }
+    }
+
+    /// The call of a guest is over.
+    pub(super) fn handle_answer(&mut self, guest: GuestId, answer: &Answer) {
+        if let Some(observer) = &mut self.observer {
+            observer.handle_answer(guest, answer);
+        }
+    }
+
+    /// A guest has taken the place of another.
+    pub(super) fn handle_replaced(&mut self, guest: GuestId) {
+        if let Some(observer) = &mut self.observer {
+            observer.tell(&Observed::Replaced { guest });
+        }
+        info!(guest = self.name(guest), "guest replaced");
+    }
+
+    /// There is nothing more to do at this moment.
+    pub(super) fn handle_waiting(&mut self, now: Time, office: &Office) {
+        if let Some(observer) = &mut self.observer {
+            observer.tell(&Observed::Waiting(office.backlog(now)));
+        }
+    }
+
     /// Writes all that there is.
     pub(super) fn drain(&mut self, now: Time, office: &mut Office) {
         let mut losses = Losses::default();
         while let Some(notice) = office.poll_notice() {
             if let Some(observer) = &mut self.observer {
-                observer(&notice);
+                observer.tell(&Observed::Notice(&notice));
             }
             self.write(now, &notice, &mut losses);
         }
@@ -71,7 +104,9 @@ impl Log {
             Notice::SubscriptionRefused { filter, next_try } => {
                 warn!(%filter, next_try = pause(next_try), "the broker refused the subscription");
             }
-            Notice::Received { topic, guests } => debug!(%topic, guests = guests.len(), "message"),
+            Notice::Received { message, guests } => {
+                debug!(topic = %message.topic, guests = guests.len(), "message");
+            }
             Notice::Unrouted { topic } => warn!(%topic, "a message that no guest subscribes to"),
             Notice::TooLarge { topic, size } => {
                 error!(%topic, size, "a message larger than max-packet-size was given up");

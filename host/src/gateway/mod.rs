@@ -11,7 +11,9 @@
 //! was slow is called elsewhere from the start.
 
 mod connection;
+mod control;
 mod log;
+mod observer;
 mod residents;
 
 use std::future::{Future, ready};
@@ -21,13 +23,17 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
+pub use control::Control;
+pub use observer::Observed;
 pub use residents::{Logger, Resident};
 
 use crate::clock::{self, Alarm};
-use crate::office::{Disconnection, Notice, Office, Settings};
+use crate::office::{Answer, Disconnection, GuestId, Office, Settings};
 use crate::wire::{Address, Handshake, Progress};
 use connection::{Connection, Event};
+use control::{Order, Orders};
 use log::Log;
+use observer::Observer;
 use residents::Residents;
 
 /// How many packets or calls one turn takes at most before it looks at the
@@ -81,6 +87,7 @@ pub struct Gateway {
     handshake: Handshake,
     connection: Connection,
     residents: Residents,
+    orders: Orders,
     alarm: Alarm,
     log: Log,
 }
@@ -101,6 +108,7 @@ impl Gateway {
             office: Office::new(clock::now(), settings),
             connection: Connection::None,
             residents: Residents::new(guests, slow_calls),
+            orders: Orders::default(),
             alarm: Alarm::new().map_err(GatewayError::Clock)?,
             log: Log::new(names),
             address,
@@ -108,11 +116,17 @@ impl Gateway {
         })
     }
 
-    /// Has every notice of the post office shown to `observer`, besides the log.
+    /// Has all that happens shown to `observer`, besides the log. It is called
+    /// in the loop, which waits for it.
     #[must_use]
-    pub fn observed_by(mut self, observer: impl FnMut(&Notice) + Send + 'static) -> Self {
-        self.log.set_observer(Box::new(observer));
+    pub fn observed_by(mut self, observer: impl FnMut(&Observed<'_>) + Send + 'static) -> Self {
+        self.log.set_observer(Observer::new(Box::new(observer)));
         self
+    }
+
+    /// A handle that gives orders to the gateway while it runs.
+    pub fn control(&mut self) -> Control {
+        self.orders.control()
     }
 
     /// Runs until `shutdown` is ready and what is under way is finished, which
@@ -129,6 +143,9 @@ impl Gateway {
             if self.office.is_finished(now) {
                 break;
             }
+            if !has_more {
+                self.log.handle_waiting(now, &self.office);
+            }
             let reads = self.office.wants_read(now);
             let timeout = [self.office.next_timeout(), self.connection.next_timeout()];
             let timeout = timeout.into_iter().flatten().min();
@@ -140,8 +157,10 @@ impl Gateway {
                 }
                 finished = self.residents.finished() => {
                     let (guest, answer) = finished.map_err(GatewayError::Panicked)?;
-                    self.office.handle_answer(clock::now(), guest, answer);
+                    self.handle_answer(guest, answer);
+                    self.install(guest);
                 }
+                order = self.orders.next() => self.handle_order(order),
                 event = self.connection.wait(reads) => self.handle_event(event),
                 () = ready(()), if has_more => {}
                 alarm = self.alarm.wait_until(timeout) => alarm.map_err(GatewayError::Clock)?,
@@ -213,15 +232,45 @@ impl Gateway {
 
     fn call(&mut self) -> bool {
         for _ in 0..TURN {
-            let Some(assignment) = self.office.poll_call(clock::now()) else {
+            let now = clock::now();
+            let Some(assignment) = self.office.poll_call(now) else {
                 return false;
             };
             let guest = assignment.guest;
+            self.log.handle_call(now, &mut self.office, &assignment);
             if let Some(answer) = self.residents.call(assignment) {
-                self.office.handle_answer(clock::now(), guest, answer);
+                self.handle_answer(guest, answer);
             }
         }
         true
+    }
+
+    fn handle_answer(&mut self, guest: GuestId, answer: Answer) {
+        self.log.handle_answer(guest, &answer);
+        self.office.handle_answer(clock::now(), guest, answer);
+    }
+
+    fn handle_order(&mut self, order: Order) {
+        let now = clock::now();
+        match order {
+            Order::Replace(guest, resident) => {
+                self.residents.replace(guest, *resident);
+                self.install(guest);
+            }
+            Order::Reconnect => self.office.handle_reconnect(now),
+            Order::Deliver(topic, payload) => {
+                self.office.handle_local_message(now, topic, payload);
+            }
+        }
+    }
+
+    /// Lets the successor of a guest take its place, if there is one and the
+    /// guest is at no call.
+    fn install(&mut self, guest: GuestId) {
+        if self.residents.install(guest) {
+            self.office.handle_replaced(guest);
+            self.log.handle_replaced(guest);
+        }
     }
 
     fn write(&mut self) {

@@ -59,6 +59,8 @@ struct Place {
     resident: Option<Resident>,
     /// Whether its last call took longer than a tick.
     is_slow: bool,
+    /// Who is to take its place.
+    successor: Option<Resident>,
 }
 
 /// A call that was finished elsewhere.
@@ -84,12 +86,34 @@ impl Residents {
         let place = |resident| Place {
             resident: Some(resident),
             is_slow: false,
+            successor: None,
         };
         Self {
             places: residents.into_iter().map(place).collect(),
             elsewhere: JoinSet::new(),
             slow_calls,
         }
+    }
+
+    /// Names the successor of a guest, if there is such a guest.
+    pub(super) fn replace(&mut self, guest: GuestId, resident: Resident) {
+        if let Some(place) = self.places.get_mut(guest.index()) {
+            place.successor = Some(resident);
+        }
+    }
+
+    /// Lets the successor take the place, unless the guest is at a call
+    /// elsewhere; whether it has.
+    pub(super) fn install(&mut self, guest: GuestId) -> bool {
+        let Some(place) = self.places.get_mut(guest.index()) else {
+            return false;
+        };
+        if place.resident.is_none() || place.successor.is_none() {
+            return false;
+        }
+        place.resident = place.successor.take();
+        place.is_slow = false;
+        true
     }
 
     /// Calls a guest. The answer, unless it takes longer; then it comes with

@@ -131,6 +131,16 @@ impl Inbox {
         self.outcomes
     }
 
+    /// How many messages the guest has not taken.
+    pub(super) fn messages(&self) -> usize {
+        self.messages.len()
+    }
+
+    /// How many other things it has not been told.
+    pub(super) fn events(&self) -> usize {
+        self.events.len() + usize::from(self.wants_will)
+    }
+
     /// Whether there is nothing to tell but messages.
     pub(super) fn is_idle(&self) -> bool {
         self.running.is_none() && self.events.is_empty()
@@ -232,6 +242,14 @@ impl Inbox {
         }
         self.messages.front().filter(|_| takes_messages)?;
         Some(self.retry_at.unwrap_or_default().max(self.paused_until))
+    }
+
+    /// The guest is another one: no failures, no reason to wait.
+    pub(super) fn handle_replaced(&mut self) {
+        self.failures = 0;
+        self.paused_until = Time::default();
+        self.put_off = 0;
+        self.retry_at = None;
     }
 
     /// The call has succeeded; for a message: it was taken or rejected.

@@ -40,6 +40,7 @@ mod work_list;
 mod tests;
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Duration;
 
 use backoff::Random;
@@ -70,6 +71,20 @@ pub const SHUTDOWN_TIME: Duration = Duration::from_secs(5);
 
 /// From so many unwritten acknowledgements on, the host reads no more.
 const MAX_ANSWERS: usize = 1_000;
+
+/// What is not over yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// Letters without an outcome.
+    pub letters: usize,
+    /// Messages that a guest has not taken, counted once a guest.
+    pub messages: usize,
+    /// Other things that a guest has not been told.
+    pub events: usize,
+    /// Whether a guest is at a call, or a call is due. When not, what is left
+    /// waits for its time.
+    pub is_calling: bool,
+}
 
 /// The post office.
 #[derive(Debug)]
@@ -147,6 +162,24 @@ impl Office {
     /// How many letters have no outcome yet.
     pub fn open_letters(&self) -> usize {
         self.list.len()
+    }
+
+    /// What is not over yet.
+    pub fn backlog(&self, now: Time) -> Backlog {
+        let takes_messages = self.shutdown.is_none();
+        let mut backlog = Backlog {
+            letters: self.list.len(),
+            ..Backlog::default()
+        };
+        for Guest { inbox, .. } in &self.guests {
+            backlog.messages += inbox.messages();
+            backlog.events += inbox.events();
+            backlog.is_calling |= inbox.is_running()
+                || inbox
+                    .next_timeout(takes_messages)
+                    .is_some_and(|at| at <= now);
+        }
+        backlog
     }
 
     /// Whether more is to be read from the broker: not while a guest, or the
@@ -353,6 +386,25 @@ impl Office {
         } else {
             self.link.hurry(now);
         }
+    }
+
+    /// A message for the guests comes from within the gateway, not from the
+    /// broker: it needs no connection and no acknowledgement.
+    pub fn handle_local_message(&mut self, now: Time, topic: Arc<str>, payload: Payload) {
+        self.expire(now);
+        self.handle_publish(Publish {
+            topic,
+            payload,
+            delivery: Delivery::AtMostOnce,
+            retain: false,
+            duplicate: false,
+        });
+    }
+
+    /// A guest was replaced by another one, who has failed at nothing yet: what
+    /// waits after a failure, or because it was put off, is due at once.
+    pub fn handle_replaced(&mut self, guest: GuestId) {
+        self.guests[guest.index()].inbox.handle_replaced();
     }
 
     /// The gateway is to stop: messages are no longer taken, and for
@@ -569,10 +621,7 @@ impl Office {
                         .inbox
                         .push_message(message.clone(), receipt);
                 }
-                self.notices.push_back(Notice::Received {
-                    topic: message.topic,
-                    guests,
-                });
+                self.notices.push_back(Notice::Received { message, guests });
             }
         }
     }

@@ -1,10 +1,12 @@
 //! What happens in the post office, told to whoever writes the log.
+//!
+//! A payload in here prints as its length.
 
 use std::sync::Arc;
 
-use super::{Call, Disconnection, GuestId, Outcome, Qos, Ticket, Time};
+use super::{Call, Disconnection, GuestId, Message, Outcome, Qos, Ticket, Time};
 
-/// Something worth a line in a log. No payloads.
+/// Something worth a line in a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Notice {
     /// A session with the broker has begun.
@@ -35,8 +37,8 @@ pub enum Notice {
     },
     /// A message has come in.
     Received {
-        /// Its topic.
-        topic: Arc<str>,
+        /// The message.
+        message: Message,
         /// Whom it goes to.
         guests: Vec<GuestId>,
     },

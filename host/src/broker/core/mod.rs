@@ -116,6 +116,14 @@ impl Core {
         })
     }
 
+    /// How many QoS 1 and 2 messages a client has not acknowledged, sent or
+    /// waiting.
+    pub fn unacknowledged(&self, client: &str) -> usize {
+        self.sessions.get(client).map_or(0, |session| {
+            session.outgoing.in_flight() + session.outgoing.waiting()
+        })
+    }
+
     /// Whether bytes may be read from a connection: not if it is closed, nor
     /// after [`Fault::StopReading`].
     pub fn wants_read(&self, connection: ConnectionId) -> bool {

@@ -1,0 +1,73 @@
+//! `jackalope broker`: the fake broker on its own.
+
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tokio::runtime::{Builder, Handle};
+use tokio::time::timeout;
+
+use super::{Failure, signals};
+use crate::broker::{Broker, CoreOptions, Events, Options};
+
+/// How many lines may wait for a slow reader of standard output; older ones
+/// are left out.
+const EVENTS_KEPT: usize = 10_000;
+
+/// How long the last lines may take to be printed.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Serves until SIGTERM, Ctrl-C, or nobody reads what is printed.
+pub(super) fn broker(listen: SocketAddr) -> Result<(), Failure> {
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .map_err(Failure::other)?;
+    let result = runtime.block_on(serve(listen));
+    // Lines that nobody takes are not worth waiting for.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(address: SocketAddr) -> Result<(), Failure> {
+    let signal = signals::listen()?;
+    let broker = Broker::start(Options {
+        address,
+        events_kept: EVENTS_KEPT,
+        core: CoreOptions {
+            messages_kept: 0,
+            ..CoreOptions::default()
+        },
+    })
+    .await
+    .with_context(|| format!("cannot listen on {address}"))
+    .map_err(Failure::Other)?;
+    let (address, events) = (broker.address(), broker.events());
+    // Not on a thread of the broker's: a reader may keep it waiting.
+    let mut printing = tokio::task::spawn_blocking(move || {
+        // A closed pipe says that nobody reads any more.
+        let _ = print(address, events);
+    });
+    tokio::select! {
+        _ = signal => {}
+        _ = &mut printing => {}
+    }
+    broker.stop().await;
+    if !printing.is_finished() {
+        let _ = timeout(LAST_LINES, printing).await;
+    }
+    Ok(())
+}
+
+/// Prints what happens until the broker has stopped.
+fn print(address: SocketAddr, mut events: Events) -> io::Result<()> {
+    let started = Instant::now();
+    let mut out = io::stdout();
+    writeln!(out, "listening on {address}")?;
+    while let Some(event) = Handle::current().block_on(events.next_event()) {
+        writeln!(out, "{:>9.3}  {event}", started.elapsed().as_secs_f64())?;
+    }
+    Ok(())
+}

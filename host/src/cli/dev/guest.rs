@@ -1,0 +1,108 @@
+//! The guest that the arguments name.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::reload::{self, Reload};
+use super::screen::Screen;
+use super::words::Took;
+use crate::cli::Failure;
+use crate::cli::assemble::{Loaded, load, settle};
+use crate::config::{ComponentSource, Config, GuestConfig, GuestLimits};
+use crate::guest::Engine;
+use crate::office::Qos;
+
+/// What a file subscribes to when nobody says what.
+const EVERYTHING: &str = "#";
+
+/// Describes the guest as a configuration would.
+pub(super) fn describe(file: Option<PathBuf>, subscribe: &[String]) -> GuestConfig {
+    let (component, filter) = match file {
+        Some(path) => (ComponentSource::File(path), EVERYTHING),
+        None => (
+            ComponentSource::Example("door".to_owned()),
+            "doors/+/request",
+        ),
+    };
+    let name = match &component {
+        ComponentSource::File(path) => path.file_stem().unwrap_or(path.as_os_str()),
+        ComponentSource::Example(name) => name.as_ref(),
+    };
+    let mut guest = GuestConfig {
+        name: name.to_string_lossy().into_owned(),
+        subscriptions: Vec::new(),
+        retries: 3,
+        limits: GuestLimits::default(),
+        env: Vec::new(),
+        component,
+    };
+    let mut add = |filter: &str| {
+        let is_known = |(known, _): &(Arc<str>, Qos)| **known == *filter;
+        if !guest.subscriptions.iter().any(is_known) {
+            guest.subscriptions.push((filter.into(), Qos::AtLeastOnce));
+        }
+    };
+    match subscribe {
+        [] => add(filter),
+        filters => filters.iter().for_each(|filter| add(filter)),
+    }
+    guest
+}
+
+/// Loads the guest, and says so: that may take a moment.
+pub(super) fn load_it(
+    guest: &GuestConfig,
+    config: &Config,
+    screen: &Screen,
+) -> Result<(Loaded, Option<Reload>), Failure> {
+    let engine = Engine::start().map_err(Failure::other)?;
+    let path = file_of(guest);
+    // Before it is read, so that no change is missed.
+    let stamp = path.and_then(reload::stamp);
+    let begun = Instant::now();
+    let component = load(&engine, &guest.component).map_err(Failure::Other)?;
+    let (name, took) = (&guest.name, Took(begun.elapsed()));
+    match path {
+        Some(path) => screen.line("guest", format_args!("{} loaded in {took}", path.display())),
+        None => screen.line(
+            "guest",
+            format_args!("the example {name}, loaded in {took}"),
+        ),
+    }
+    let mut loaded = settle(guest, &component, config.max_packet_size);
+    // One without a will answers that it has none; its successor may have one.
+    loaded.settings.has_will = true;
+    let reload = path.map(|path| Reload {
+        engine,
+        path: path.to_owned(),
+        config: guest.clone(),
+        max_packet_size: config.max_packet_size,
+        stamp,
+    });
+    Ok((loaded, reload))
+}
+
+/// Says what the guest subscribes to where nobody has said so.
+pub(super) fn say_default(guest: &GuestConfig, screen: &Screen) {
+    if file_of(guest).is_some() {
+        let text = "subscribes to everything, also to what it sends; --subscribe chooses";
+        screen.line("guest", text);
+    }
+}
+
+/// Says what a person at a terminal can do.
+pub(super) fn hint(guest: &GuestConfig, screen: &Screen) {
+    let example = match file_of(guest) {
+        Some(_) => "[topic] payload",
+        None => r#"[doors/front/request] {"action":"unlock"}"#,
+    };
+    screen.line("help", format_args!("type e.g. {example}, or `help`"));
+}
+
+fn file_of(guest: &GuestConfig) -> Option<&Path> {
+    match &guest.component {
+        ComponentSource::File(path) => Some(path),
+        ComponentSource::Example(_) => None,
+    }
+}

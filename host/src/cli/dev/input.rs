@@ -1,0 +1,147 @@
+//! The lines that a person or a script writes.
+
+use std::io::{self, BufRead};
+use std::thread;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use crate::config::parse_duration;
+use crate::office::topic;
+
+/// What is printed for `help`.
+pub(super) const HELP: [&str; 9] = [
+    "[topic] payload   publishes a message; while offline it is handed to the guest directly",
+    "offline           the broker drops the connection and refuses new ones, until `online`",
+    "drop-acks         the broker acknowledges nothing that the guest sends, until `online`",
+    "online            ends both: the gateway connects anew and sends again what is open",
+    "reconnect         the gateway drops its connection and makes a new one",
+    "wait 6s           takes no line for so long: 500ms, 6s, 2m, at most 1h",
+    "help              shows this",
+    "quit              ends; so do Ctrl-C and the end of input",
+    "# anything        is left alone",
+];
+
+/// The longest `wait`.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// A line that was understood.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Line {
+    Publish { topic: String, payload: String },
+    Offline,
+    DropAcks,
+    Online,
+    Reconnect,
+    Wait(Duration),
+    Help,
+    Quit,
+    Nothing,
+}
+
+impl Line {
+    /// Understands a line, or says what would be understood.
+    pub(super) fn parse(line: &str) -> Result<Self, String> {
+        let line = line.trim();
+        if let Some(rest) = line.strip_prefix('[') {
+            return publish(rest);
+        }
+        if line.is_empty() || line.starts_with('#') {
+            return Ok(Self::Nothing);
+        }
+        let mut words = line.split_whitespace();
+        match (words.next(), words.next(), words.next()) {
+            (Some("offline"), None, _) => Ok(Self::Offline),
+            (Some("drop-acks"), None, _) => Ok(Self::DropAcks),
+            (Some("online"), None, _) => Ok(Self::Online),
+            (Some("reconnect"), None, _) => Ok(Self::Reconnect),
+            (Some("wait"), Some(time), None) => wait(time),
+            (Some("help"), None, _) => Ok(Self::Help),
+            (Some("quit"), None, _) => Ok(Self::Quit),
+            _ => Err(format!(
+                "\"{line}\" is none of: [topic] payload, offline, drop-acks, online, reconnect, \
+                 wait 6s, help, quit"
+            )),
+        }
+    }
+}
+
+fn publish(rest: &str) -> Result<Line, String> {
+    let Some((topic, payload)) = rest.split_once(']') else {
+        return Err("the topic ends with `]`: [topic] payload".to_owned());
+    };
+    topic::check_name(topic).map_err(|error| format!("the topic \"{topic}\" {error}"))?;
+    Ok(Line::Publish {
+        topic: topic.to_owned(),
+        payload: payload.strip_prefix(' ').unwrap_or(payload).to_owned(),
+    })
+}
+
+fn wait(time: &str) -> Result<Line, String> {
+    match parse_duration(time) {
+        Some(time) if time <= LONGEST_WAIT => Ok(Line::Wait(time)),
+        _ => Err(format!(
+            "\"{time}\" is no time to wait: write e.g. 500ms, 6s or 2m, at most 1h"
+        )),
+    }
+}
+
+/// Reads standard input, in a thread of its own: a read can not be given up.
+pub(super) fn lines() -> mpsc::Receiver<String> {
+    let (sender, receiver) = mpsc::channel(1);
+    thread::spawn(move || {
+        let mut input = io::stdin().lock();
+        let mut line = Vec::new();
+        while let Ok(1..) = input.read_until(b'\n', &mut line) {
+            let text = String::from_utf8_lossy(&line).into_owned();
+            line.clear();
+            if sender.blocking_send(text).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_are_understood() {
+        let publish = |topic: &str, payload: &str| Line::Publish {
+            topic: topic.to_owned(),
+            payload: payload.to_owned(),
+        };
+        for (text, line) in [
+            ("[a/b] {\"c\": [1]}\n", publish("a/b", "{\"c\": [1]}")),
+            ("[a/b]", publish("a/b", "")),
+            ("[a/b]x", publish("a/b", "x")),
+            (" offline \r\n", Line::Offline),
+            ("drop-acks", Line::DropAcks),
+            ("wait 500ms", Line::Wait(Duration::from_millis(500))),
+            ("wait 1h", Line::Wait(LONGEST_WAIT)),
+            ("# offline", Line::Nothing),
+            ("", Line::Nothing),
+        ] {
+            assert_eq!(Line::parse(text), Ok(line), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_answered_with_what_would_be() {
+        for (text, expect) in [
+            ("hello", "none of: [topic] payload, offline"),
+            ("offline now", "none of"),
+            ("wait", "none of"),
+            ("wait 6", "e.g. 500ms"),
+            ("wait 2h", "at most 1h"),
+            ("[a/b", "ends with `]`"),
+            ("[a/+] x", "holds a wildcard"),
+            ("[] x", "is empty"),
+        ] {
+            let error = Line::parse(text).expect_err(text);
+            assert!(error.contains(expect), "{text}: {error}");
+        }
+    }
+}

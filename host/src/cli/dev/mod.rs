@@ -1,0 +1,171 @@
+//! `jackalope dev`: a guest, a gateway and a fake broker in one process, to try
+//! a guest out by hand or by a script.
+
+mod director;
+mod input;
+
+mod guest;
+mod reload;
+
+mod guest_lines;
+mod screen;
+mod state;
+mod story;
+mod words;
+
+use std::future::pending;
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{oneshot, watch};
+use tokio::time::timeout;
+
+use self::director::{Director, Ending};
+use self::reload::Reload;
+use self::screen::Screen;
+use self::state::State;
+use self::story::Story;
+use super::assemble::options;
+use super::{Failure, logging, signals};
+use crate::broker::{Broker, CoreOptions, Options};
+use crate::config::{Config, ServerAddress};
+use crate::gateway::{Control, Gateway};
+use crate::office::BackoffSettings;
+
+/// What the gateway calls itself to the broker.
+const CLIENT_ID: &str = "jackalope-dev";
+
+/// Nobody wants to wait long for a broker in the same process.
+const BACKOFF: BackoffSettings = BackoffSettings {
+    min: Duration::from_millis(200),
+    max: Duration::from_secs(1),
+};
+
+/// One is the gateway's, the others are for the slow calls of the guest and for
+/// everything else meanwhile.
+const THREADS: usize = 3;
+
+/// How long what is under way may take at the end.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Runs a guest until its input or somebody says that it is enough.
+pub(super) fn dev(file: Option<PathBuf>, subscribe: &[String]) -> Result<(), Failure> {
+    let screen = Screen::new();
+    logging::start_with(guest_lines::layer(screen.clone()))?;
+    let runtime = Builder::new_multi_thread()
+        .worker_threads(THREADS)
+        .enable_all()
+        .build()
+        .map_err(Failure::other)?;
+    let result = runtime.block_on(run(file, subscribe, screen));
+    // A guest that is still busy is not worth waiting for.
+    runtime.shutdown_background();
+    result
+}
+
+async fn run(file: Option<PathBuf>, subscribe: &[String], screen: Screen) -> Result<(), Failure> {
+    let broker = start_broker().await?;
+    screen.line("broker", format_args!("listening on {}", broker.address()));
+
+    let guest = guest::describe(file, subscribe);
+    let config = config(&broker);
+    let (loaded, reload) = guest::load_it(&guest, &config, &screen)?;
+    if subscribe.is_empty() {
+        guest::say_default(&guest, &screen);
+    }
+
+    let signal = signals::listen()?;
+    let (state, seen) = watch::channel(State::default());
+    let mut story = Story::new(screen.clone(), state);
+    let mut gateway = Gateway::new(options(config, vec![loaded], Handle::current()))
+        .map_err(Failure::other)?
+        .observed_by(move |observed| story.tell(observed));
+    let control = gateway.control();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut running = tokio::spawn(gateway.run(async {
+        // It is to stop, or nobody is left to say so.
+        let _ = stopped.await;
+    }));
+
+    let filters = guest.subscriptions.iter();
+    let filters = filters.map(|(filter, _)| filter.to_string()).collect();
+    let is_script = !io::stdin().is_terminal();
+    let mut director = Director {
+        screen: screen.clone(),
+        broker: &broker,
+        control: control.clone(),
+        state: seen.clone(),
+        filters,
+        is_script,
+        trouble: director::Trouble::None,
+    };
+    let lines = async {
+        director.wait_ready().await;
+        if !is_script {
+            guest::hint(&guest, &screen);
+        }
+        director.run(input::lines()).await
+    };
+    let why = tokio::select! {
+        ended = &mut running => {
+            let ended = ended.map_err(Failure::other)?;
+            return ended.map(drop).map_err(Failure::other);
+        }
+        ending = lines => match ending {
+            Ending::Quiet | Ending::Quit => "",
+            Ending::NotQuiet => "not quiet after 10 s: ",
+        },
+        name = signal => match name {
+            "SIGINT" => "",
+            _ => "SIGTERM: ",
+        },
+        () = watch_file(reload, control, &screen) => "",
+        () = screen.closed() => "",
+    };
+    drop(stop);
+    let _ = timeout(GOODBYE, running).await;
+    screen.line("end", format_args!("{why}{}", seen.borrow().totals));
+    broker.stop().await;
+    Ok(())
+}
+
+async fn start_broker() -> Result<Broker, Failure> {
+    let options = Options {
+        events_kept: 1,
+        core: CoreOptions {
+            messages_kept: 0,
+            ..CoreOptions::default()
+        },
+        ..Options::default()
+    };
+    Broker::start(options)
+        .await
+        .context("cannot listen on 127.0.0.1")
+        .map_err(Failure::Other)
+}
+
+/// The defaults, but for where the broker is and how soon it is tried again.
+fn config(broker: &Broker) -> Config {
+    let address = broker.address();
+    let mut config = Config {
+        client_id: CLIENT_ID.to_owned(),
+        server: ServerAddress {
+            host: address.ip().to_string(),
+            port: address.port(),
+        },
+        ..Config::default()
+    };
+    config.session.backoff = BACKOFF;
+    config
+}
+
+/// Never ends.
+async fn watch_file(reload: Option<Reload>, control: Control, screen: &Screen) {
+    match reload {
+        Some(reload) => reload.watch(&control, screen).await,
+        None => pending().await,
+    }
+}

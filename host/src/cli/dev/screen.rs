@@ -1,0 +1,49 @@
+//! Standard output: aligned lines, each with the time since the start.
+
+use std::fmt::Display;
+use std::io::{self, Write};
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::watch;
+
+/// Prints lines, from any thread.
+#[derive(Debug, Clone)]
+pub(super) struct Screen {
+    started: Instant,
+    closed: Arc<watch::Sender<bool>>,
+}
+
+impl Screen {
+    /// The time counts from now.
+    pub(super) fn new() -> Self {
+        Self {
+            started: Instant::now(),
+            closed: Arc::new(watch::Sender::new(false)),
+        }
+    }
+
+    /// Prints one line: what it is about, and what happened.
+    pub(super) fn line(&self, subject: impl Display, text: impl Display) {
+        let elapsed = self.started.elapsed().as_secs_f64();
+        let subject = subject.to_string();
+        // Topics and reasons come from outside, and a terminal obeys what it
+        // is told by control characters.
+        let line: String = format!("{elapsed:>6.3}  {subject:<8} {text}")
+            .chars()
+            .map(|c| match c.is_control() {
+                true => char::REPLACEMENT_CHARACTER,
+                false => c,
+            })
+            .collect();
+        if writeln!(io::stdout().lock(), "{line}").is_err() {
+            self.closed.send_replace(true);
+        }
+    }
+
+    /// Ready when nobody reads what is printed any more.
+    pub(super) async fn closed(&self) {
+        // The sender is in `self`: it is not gone before.
+        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
+    }
+}

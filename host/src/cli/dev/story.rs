@@ -1,0 +1,335 @@
+//! What the gateway does, told line by line.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use super::screen::Screen;
+use super::state::State;
+use super::words::{Counted, Shown, Span, Took};
+use crate::clock;
+use crate::gateway::Observed;
+use crate::office::{
+    Answer, Call, Disconnection, LastWill, Letter, Message, Notice, Outcome, Qos, Status, Ticket,
+    Time, Tray,
+};
+
+/// Tells what happens, and keeps the [`State`] up to date.
+#[derive(Debug)]
+pub(super) struct Story {
+    screen: Screen,
+    /// How things stand, for the others when it is told.
+    now: State,
+    state: watch::Sender<State>,
+    /// Letters without an outcome.
+    letters: BTreeMap<Ticket, Open>,
+    /// Why the last try to connect has failed, while there is no connection:
+    /// the same reason again is no news.
+    down: Option<Disconnection>,
+    /// How long the last call took, for what comes of it.
+    took: Duration,
+}
+
+#[derive(Debug)]
+struct Open {
+    letter: Letter,
+    /// How often it went out.
+    sent: u32,
+    /// Whether it went out on this connection.
+    is_sent: bool,
+}
+
+impl Story {
+    pub(super) fn new(screen: Screen, state: watch::Sender<State>) -> Self {
+        Self {
+            screen,
+            now: State::default(),
+            state,
+            letters: BTreeMap::new(),
+            down: None,
+            took: Duration::ZERO,
+        }
+    }
+
+    /// Something has happened.
+    pub(super) fn tell(&mut self, observed: &Observed<'_>) {
+        match observed {
+            Observed::Notice(notice) => self.notice(notice),
+            Observed::Called {
+                call, took, answer, ..
+            } => self.called(call, *took, answer),
+            Observed::Replaced { .. } => self.line("guest", "replaced by the new one"),
+            Observed::Waiting(_) => {}
+        }
+        self.now.unsent = self.letters.values().filter(|open| !open.is_sent).count();
+        self.now.is_busy = true;
+        if let Observed::Waiting(backlog) = observed {
+            self.now.backlog = *backlog;
+            self.now.is_busy = backlog.is_calling;
+        }
+        self.state.send_replace(self.now);
+    }
+
+    fn line(&self, subject: &str, text: impl std::fmt::Display) {
+        self.screen.line(subject, text);
+    }
+
+    fn notice(&mut self, notice: &Notice) {
+        match notice {
+            Notice::Online { .. } => self.online(),
+            Notice::Offline { reason, next_try } => self.offline(reason, *next_try),
+            Notice::Subscribed { filter, qos } => {
+                self.now.answered += 1;
+                self.line(
+                    "broker",
+                    format_args!("subscribed {filter} ({})", name(*qos)),
+                );
+            }
+            Notice::SubscriptionRefused { filter, next_try } => {
+                self.now.answered += 1;
+                let next_try = until(*next_try);
+                self.line(
+                    "broker",
+                    format_args!("refused the subscription {filter}; again {next_try}"),
+                );
+            }
+            Notice::Received { message, .. } => self.received(message),
+            Notice::Unrouted { topic } => {
+                self.line(
+                    "message",
+                    format_args!("{topic}: the guest does not subscribe to this topic"),
+                );
+            }
+            Notice::TooLarge { topic, size } => {
+                let size = Counted(*size, "byte");
+                self.line(
+                    "message",
+                    format_args!("{topic}: given up, {size} are too many"),
+                );
+            }
+            Notice::Unexpected { packet } => {
+                self.line("broker", format_args!("sent an unexpected {packet}"));
+            }
+            Notice::Accepted { ticket, .. } => self.accepted(*ticket),
+            Notice::Sent { ticket } => self.sent(*ticket),
+            Notice::Outcome {
+                ticket, outcome, ..
+            } => self.outcome(*ticket, *outcome),
+            Notice::Rejected { reason, .. } => {
+                let took = Took(self.took);
+                self.line(
+                    "guest",
+                    format_args!("message rejected in {took}: {reason}"),
+                );
+            }
+            Notice::PutOff {
+                reason, next_try, ..
+            } => {
+                let (took, next_try) = (Took(self.took), until(*next_try));
+                self.line(
+                    "guest",
+                    format_args!("message put off in {took}: {reason}; again {next_try}"),
+                );
+            }
+            Notice::Failed {
+                call,
+                error,
+                next_try,
+                ..
+            } => {
+                let (call, took, next_try) = (about(call), Took(self.took), until(*next_try));
+                self.line(
+                    "guest",
+                    format_args!("{call} failed after {took}: {error}; again {next_try}"),
+                );
+            }
+            Notice::GivenUp { call, error, .. } => {
+                let (call, took) = (about(call), Took(self.took));
+                self.line(
+                    "guest",
+                    format_args!("{call} failed after {took}: {error}; given up"),
+                );
+            }
+            Notice::InvalidWill { error, .. } => {
+                self.line("guest", format_args!("its last will is not used: {error}"));
+            }
+        }
+    }
+
+    fn online(&mut self) {
+        self.down = None;
+        for open in self.letters.values_mut() {
+            open.is_sent = false;
+        }
+        self.now.is_online = true;
+        self.now.answered = 0;
+        self.line("link", "up");
+    }
+
+    fn offline(&mut self, reason: &Disconnection, next_try: Option<Time>) {
+        self.now.is_online = false;
+        self.now.downs += 1;
+        if self.down.as_ref() == Some(reason) {
+            return;
+        }
+        let is_again = self.down.replace(reason.clone()).is_some();
+        match next_try {
+            Some(_) if is_again => {
+                self.line("link", format_args!("down: {reason}; it goes on trying"));
+            }
+            Some(at) => self.line("link", format_args!("down: {reason}; again {}", until(at))),
+            None => self.line("link", format_args!("down: {reason}")),
+        }
+    }
+
+    fn received(&mut self, message: &Message) {
+        self.now.totals.messages += 1;
+        let mut marks = String::new();
+        for (holds, mark) in [
+            (message.retained, " (retained)"),
+            (message.duplicate, " (sent again)"),
+            (!self.now.is_online, " (while offline)"),
+        ] {
+            if holds {
+                marks.push_str(mark);
+            }
+        }
+        let (topic, payload) = (&message.topic, Shown(&message.payload));
+        self.line("message", format_args!("{topic}{marks}  {payload}"));
+    }
+
+    /// Remembers the letters of a call; a call that leads to nothing and is no
+    /// message is not told. What the post office has a notice for comes then.
+    fn called(&mut self, call: &Call, took: Duration, answer: &Answer) {
+        self.took = took;
+        match answer {
+            Answer::Done(tray) => {
+                let is_message = matches!(call, Call::Message(_));
+                if is_message || tray.reconnect || !tray.letters.is_empty() {
+                    let (call, took) = (about(call), Took(took));
+                    let tray = led_to(tray);
+                    self.line("guest", format_args!("{call} handled in {took}{tray}"));
+                }
+                self.remember(tray);
+            }
+            Answer::Rejected(_, tray) => self.remember(tray),
+            Answer::Will(Some(will)) => {
+                let (took, will) = (Took(took), described(will));
+                self.line(
+                    "guest",
+                    format_args!("names its last will in {took}: {will}"),
+                );
+            }
+            Answer::Will(None) | Answer::Retry(_) | Answer::Failed(_) => {}
+        }
+    }
+
+    fn remember(&mut self, tray: &Tray) {
+        let displaced = tray.displaced.len();
+        self.now.totals.count_displaced(displaced);
+        let open = |letter: &Letter| Open {
+            letter: letter.clone(),
+            sent: 0,
+            is_sent: false,
+        };
+        let letters = tray
+            .letters
+            .iter()
+            .map(|letter| (letter.ticket, open(letter)));
+        self.letters.extend(letters);
+    }
+
+    fn accepted(&mut self, ticket: Ticket) {
+        self.now.totals.letters += 1;
+        let Some(Open { letter, .. }) = self.letters.get(&ticket) else {
+            return;
+        };
+        let (topic, qos, ttl) = (&letter.topic, name(letter.qos), Span(letter.ttl));
+        let retain = if letter.retain { ", retained" } else { "" };
+        let payload = Shown(&letter.payload);
+        self.letter(
+            ticket,
+            format_args!("accepted  {topic}  {qos}{retain}, ttl {ttl}  {payload}"),
+        );
+    }
+
+    fn sent(&mut self, ticket: Ticket) {
+        let Some(open) = self.letters.get_mut(&ticket) else {
+            return;
+        };
+        open.sent += 1;
+        open.is_sent = true;
+        let text = if open.sent > 1 { "sent again" } else { "sent" };
+        self.letter(ticket, text);
+    }
+
+    fn outcome(&mut self, ticket: Ticket, outcome: Outcome) {
+        // Letters that were displaced within their call are told with it.
+        let Some(open) = self.letters.remove(&ticket) else {
+            return;
+        };
+        self.now.totals.count(outcome);
+        let was_sent = open.sent > 0;
+        let text = match outcome {
+            Outcome::Delivered if open.letter.qos == Qos::AtMostOnce => {
+                "delivered (as far as QoS 0 can tell)"
+            }
+            Outcome::Delivered => "delivered (acknowledged)",
+            Outcome::Expired if was_sent => "expired, sent but not acknowledged",
+            Outcome::Expired => "expired, never sent",
+            Outcome::Displaced => "displaced by a younger one: the work list is full",
+            Outcome::Refused => "refused: it can not be sent to this broker",
+        };
+        self.letter(ticket, text);
+    }
+
+    fn letter(&self, ticket: Ticket, text: impl std::fmt::Display) {
+        self.screen.line(format_args!("letter {}", ticket.0), text);
+    }
+}
+
+/// What a call is about.
+fn about(call: &Call) -> String {
+    match call {
+        Call::Connection(Status::Online) => "connection online".to_owned(),
+        Call::Connection(Status::Offline) => "connection offline".to_owned(),
+        Call::Subscription { filter, .. } => format!("subscription {filter}"),
+        Call::Message(_) => "message".to_owned(),
+        Call::Outcome(ticket, _) => format!("outcome of letter {}", ticket.0),
+        Call::LastWill => "last-will".to_owned(),
+    }
+}
+
+/// What a call has led to.
+fn led_to(tray: &Tray) -> String {
+    let mut text = format!(
+        ", {}",
+        Counted(tray.letters.len() + tray.displaced.len(), "letter")
+    );
+    if !tray.displaced.is_empty() {
+        let displaced = tray.displaced.len();
+        text += &format!(", {displaced} of them displaced by the others: the work list is full");
+    }
+    if tray.reconnect {
+        text += ", asks for a new connection";
+    }
+    text
+}
+
+fn described(will: &LastWill) -> String {
+    let (topic, qos, payload) = (&will.topic, name(will.qos), Shown(&will.payload));
+    let retain = if will.retain { ", retained" } else { "" };
+    format!("{topic}  {qos}{retain}  {payload}")
+}
+
+fn name(qos: Qos) -> String {
+    format!("QoS {}", qos as u8)
+}
+
+fn until(moment: Time) -> String {
+    match moment.since(clock::now()) {
+        Duration::ZERO => "at once".to_owned(),
+        pause => format!("in {}", Span(pause)),
+    }
+}

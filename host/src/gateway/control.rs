@@ -1,0 +1,72 @@
+//! Orders to a gateway that runs.
+
+use std::future::pending;
+use std::sync::Arc;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::Resident;
+use crate::office::{GuestId, Payload};
+
+/// Gives orders to a gateway, from any thread. They are carried out in their
+/// order, between two calls of guests; a gateway that has ended carries out
+/// none.
+#[derive(Debug, Clone)]
+pub struct Control(UnboundedSender<Order>);
+
+#[derive(Debug)]
+pub(super) enum Order {
+    Replace(GuestId, Box<Resident>),
+    Reconnect,
+    Deliver(Arc<str>, Payload),
+}
+
+impl Control {
+    /// Puts another guest in the place of one: at once, or when the call that
+    /// it is at is over. Subscriptions, the work list and what waits for the
+    /// guest stay; what the old one kept in its memory goes with it, and the
+    /// new one is not told again what the old one was told.
+    pub fn replace(&self, guest: GuestId, resident: Resident) {
+        self.give(Order::Replace(guest, Box::new(resident)));
+    }
+
+    /// Drops the connection and makes a new one, as a guest's `reconnect` does:
+    /// at once where one is waiting for its time, but never two within one
+    /// `backoff.min`.
+    pub fn reconnect(&self) {
+        self.give(Order::Reconnect);
+    }
+
+    /// Hands a message to the guests that subscribe to its topic, with QoS 0,
+    /// whether there is a connection or not. The topic must be a valid name.
+    pub fn deliver(&self, topic: &str, payload: Payload) {
+        self.give(Order::Deliver(topic.into(), payload));
+    }
+
+    fn give(&self, order: Order) {
+        // Without a gateway there is nothing left to order.
+        let _ = self.0.send(order);
+    }
+}
+
+/// The orders that are still to be carried out. Costs nothing until somebody
+/// asks for a [`Control`].
+#[derive(Debug, Default)]
+pub(super) struct Orders(Option<(UnboundedSender<Order>, UnboundedReceiver<Order>)>);
+
+impl Orders {
+    pub(super) fn control(&mut self) -> Control {
+        let (sender, _) = self.0.get_or_insert_with(unbounded_channel);
+        Control(sender.clone())
+    }
+
+    /// Waits for an order. Can be dropped and called again.
+    pub(super) async fn next(&mut self) -> Order {
+        if let Some((_, receiver)) = &mut self.0
+            && let Some(order) = receiver.recv().await
+        {
+            return order;
+        }
+        pending().await
+    }
+}

@@ -1,0 +1,98 @@
+//! The binary as a process that is talked to.
+
+use std::io::Write;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::{Lines, PATIENCE};
+
+/// A process with all three streams in the hands of the test. Killed when
+/// dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    /// What it prints.
+    pub out: Lines,
+    /// What it complains about.
+    pub errors: Lines,
+}
+
+impl Process {
+    /// Starts a binary with these arguments.
+    pub fn start(binary: &str, arguments: &[&str]) -> Self {
+        let mut child = Command::new(binary)
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the binary was built");
+        let stdin = child.stdin.take();
+        let out = Lines::of(child.stdout.take().expect("it is piped"));
+        let errors = Lines::of(child.stderr.take().expect("it is piped"));
+        Self {
+            child,
+            stdin,
+            out,
+            errors,
+        }
+    }
+
+    /// Writes a line to its standard input.
+    #[track_caller]
+    pub fn type_line(&mut self, line: &str) {
+        let stdin = self.stdin.as_mut().expect("its input has not ended");
+        writeln!(stdin, "{line}").expect("it reads its input");
+    }
+
+    /// Ends its standard input.
+    pub fn end_input(&mut self) {
+        self.stdin = None;
+    }
+
+    /// Sends it a signal, by name.
+    #[track_caller]
+    pub fn signal(&self, name: &str) {
+        signal(&self.child, name);
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn wait(&mut self) -> ExitStatus {
+        wait(&mut self.child, &self.out)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[track_caller]
+pub(crate) fn signal(child: &Child, name: &str) {
+    let status = Command::new("kill")
+        .args(["-s", name, &child.id().to_string()])
+        .status()
+        .expect("there is a kill command");
+    assert!(status.success());
+}
+
+#[track_caller]
+pub(crate) fn wait(child: &mut Child, lines: &Lines) -> ExitStatus {
+    let give_up = Instant::now() + PATIENCE;
+    loop {
+        if let Some(status) = child.try_wait().expect("it is our child") {
+            return status;
+        }
+        assert!(
+            Instant::now() < give_up,
+            "it does not end:\n{}",
+            lines.all().join("\n")
+        );
+        thread::park_timeout(Duration::from_millis(5));
+    }
+}

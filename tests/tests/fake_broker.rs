@@ -1,0 +1,185 @@
+//! The fake broker on its own, by the hands of `mosquitto_pub`,
+//! `mosquitto_sub` and paho-mqtt.
+
+use std::process::{Command, Stdio};
+
+use jackalope_tests::{Process, Subscriber, mosquitto_pub};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
+
+/// `jackalope broker` on a port of its own.
+struct FakeBroker {
+    process: Process,
+    port: u16,
+}
+
+impl FakeBroker {
+    fn start() -> Self {
+        let process = Process::start(BINARY, &["broker", "--listen", "127.0.0.1:0"]);
+        let line = process.out.wait_for("listening on 127.0.0.1:");
+        let port = line.rsplit(':').next().and_then(|port| port.parse().ok());
+        let port = port.expect("the line ends with the port");
+        Self { process, port }
+    }
+
+    #[track_caller]
+    fn publish(&self, arguments: &[&str]) {
+        mosquitto_pub(self.port, arguments);
+    }
+
+    #[track_caller]
+    fn subscribe(&self, arguments: &[&str]) -> Subscriber {
+        Subscriber::start(self.port, arguments)
+    }
+}
+
+#[test]
+fn messages_arrive_with_each_qos_and_every_packet_is_a_line() {
+    let broker = FakeBroker::start();
+    for qos in ["0", "1", "2"] {
+        let topic = format!("a/{qos}");
+        let subscriber = broker.subscribe(&["-t", &topic, "-q", qos]);
+        broker.publish(&["-t", &topic, "-q", qos, "-m", "hello", "-i", "sender"]);
+        subscriber.wait_for_message(&format!("{topic} 0 hello"));
+        let id = if qos == "0" { "" } else { " id=1" };
+        let line = format!("sender > PUBLISH q{qos}{id} {topic} 5 bytes \"hello\"");
+        broker.process.out.wait_for(&line);
+    }
+    for line in [
+        "sender > CONNECT clean keep-alive=60",
+        "sender < CONNACK accepted",
+        "sender < PUBACK id=1",
+        "sender < PUBREC id=1",
+        "sender > PUBREL id=1",
+        "sender < PUBCOMP id=1",
+        "sender > DISCONNECT",
+        "sender closed: disconnect",
+    ] {
+        broker.process.out.wait_for(line);
+    }
+    assert_eq!(broker.process.out.count("VIOLATION"), 0);
+}
+
+#[test]
+fn retained_messages_wait_for_those_who_come_late() {
+    let broker = FakeBroker::start();
+    broker.publish(&["-t", "kept", "-q", "1", "-m", "old", "-r"]);
+    broker.publish(&["-t", "kept", "-q", "1", "-m", "new", "-r"]);
+    let late = broker.subscribe(&["-t", "kept", "-q", "1"]);
+    assert_eq!(late.wait_for(1), ["kept 1 new"]);
+    broker.publish(&["-t", "kept", "-q", "1", "-n", "-r"]);
+    let later = broker.subscribe(&["-t", "#", "-q", "1"]);
+    broker.publish(&["-t", "mark", "-q", "1", "-n"]);
+    assert_eq!(later.wait_for(1), ["mark 0 "]);
+}
+
+#[test]
+fn the_will_of_a_client_that_is_killed_is_published() {
+    let broker = FakeBroker::start();
+    let watcher = broker.subscribe(&["-t", "wills/+", "-q", "1"]);
+    let with_will = |name: &str| {
+        let topic = format!("wills/{name}");
+        let will = [
+            "--will-topic",
+            &topic,
+            "--will-payload",
+            "gone",
+            "--will-qos",
+            "1",
+        ];
+        broker.subscribe(&[&["-t", "x", "-i", name][..], &will].concat())
+    };
+    with_will("polite").disconnect();
+    broker.process.out.wait_for("polite closed: disconnect");
+    // Dropped is killed.
+    drop(with_will("killed"));
+    assert_eq!(watcher.wait_for(1), ["wills/killed 0 gone"]);
+    broker.process.out.wait_for("killed will to wills/killed");
+}
+
+#[test]
+fn a_persistent_session_keeps_messages_for_its_client() {
+    let broker = FakeBroker::start();
+    let arguments = ["-c", "-i", "sleeper", "-t", "queue/#", "-q", "2"];
+    broker.subscribe(&arguments).disconnect();
+    broker.process.out.wait_for("sleeper closed: disconnect");
+    for qos in ["0", "1", "2"] {
+        broker.publish(&["-t", &format!("queue/{qos}"), "-q", qos, "-m", "waits"]);
+    }
+    let again = broker.subscribe(&arguments);
+    broker.publish(&["-t", "queue/mark", "-q", "1", "-n"]);
+    let queued = ["queue/1 0 waits", "queue/2 0 waits", "queue/mark 0 "];
+    assert_eq!(again.wait_for(3), queued, "QoS 0 is not queued");
+    broker
+        .process
+        .out
+        .wait_for("sleeper session resumed, 0 in flight, 2 waiting");
+    broker
+        .process
+        .out
+        .wait_for("sleeper < CONNACK accepted, session present");
+}
+
+#[test]
+#[cfg_attr(not(has_paho), ignore = "python3 has no paho-mqtt")]
+fn paho_finds_nothing_wrong() {
+    let broker = FakeBroker::start();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/with_paho.py");
+    let output = Command::new("python3")
+        .args([script, &broker.port.to_string()])
+        .output()
+        .expect("python3 is there: it was asked for paho-mqtt");
+    let text = String::from_utf8_lossy(&output.stdout);
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}{errors}");
+    assert_eq!(broker.process.out.count("VIOLATION"), 0);
+}
+
+#[test]
+fn a_signal_ends_it() {
+    for signal in ["TERM", "INT"] {
+        let mut broker = FakeBroker::start();
+        broker.process.signal(signal);
+        assert_eq!(broker.process.wait().code(), Some(0), "SIG{signal}");
+        assert_eq!(broker.process.errors.wait_for_end(), "");
+    }
+}
+
+#[test]
+fn an_address_in_use_is_named() {
+    let first = FakeBroker::start();
+    let address = format!("127.0.0.1:{}", first.port);
+    let mut second = Process::start(BINARY, &["broker", "--listen", &address]);
+    assert_eq!(second.wait().code(), Some(1));
+    let error = second.errors.wait_for_end();
+    let expect = format!("error: cannot listen on {address}: Address already in use");
+    assert!(error.starts_with(&expect), "{error}");
+}
+
+#[test]
+fn what_is_no_address_is_wrong_usage() {
+    let mut broker = Process::start(BINARY, &["broker", "--listen", "localhost"]);
+    assert_eq!(broker.wait().code(), Some(64));
+    let error = broker.errors.wait_for_end();
+    assert!(error.contains("e.g. 127.0.0.1:1883"), "{error}");
+}
+
+#[test]
+fn it_ends_quietly_when_nobody_reads_it() {
+    let mut child = Command::new(BINARY)
+        .args(["broker", "--listen", "127.0.0.1:0"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary was built");
+    let mut reader = std::io::BufReader::new(child.stdout.take().expect("it is piped"));
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut reader, &mut line).expect("it says where it listens");
+    drop(reader);
+    let address = line.trim().rsplit(' ').next().expect("there is an address");
+    // It finds out with the first line that it can not print.
+    let _client = std::net::TcpStream::connect(address).expect("it listens");
+    let output = child.wait_with_output().expect("it is our child");
+    assert_eq!(output.status.code(), Some(0));
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+}
