@@ -855,7 +855,7 @@ fn the_backlog_is_what_is_not_over_yet() {
     let mut desk = Desk::online(settings());
     assert_eq!(desk.office.backlog(desk.now), Backlog::default());
     desk.deliver("both", Delivery::AtMostOnce, false);
-    desk.post(Qos::AtLeastOnce, TWO_HOURS);
+    desk.post(Qos::AtLeastOnce, SECOND);
     let mut expect = Backlog {
         letters: 1,
         messages: 2,
@@ -869,7 +869,7 @@ fn the_backlog_is_what_is_not_over_yet() {
     }
     expect.is_calling = false;
     assert_eq!(desk.office.backlog(desk.now), expect, "nothing is due");
-    desk.pass(2 * TWO_HOURS);
+    desk.pass(SECOND);
     let expired = Backlog {
         letters: 0,
         events: 1,
