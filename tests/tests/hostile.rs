@@ -109,12 +109,13 @@ fn a_guest_that_prints_for_ever_does_not_fill_the_log() {
 
 #[test]
 fn a_payload_of_100_mib_is_refused() {
-    Site::start("limits = { memory = \"256MiB\" }").check("publish-100-mib", &["PayloadTooLarge"]);
+    Site::start("limits = { memory = \"256MiB\", call-time = \"60s\" }")
+        .check("publish-100-mib", &["PayloadTooLarge"]);
 }
 
 #[test]
 fn of_100000_letters_in_one_call_the_youngest_100_are_kept() {
-    let site = Site::start("");
+    let site = Site::start("limits = { call-time = \"60s\" }");
     let out = site.broker.subscribe("hostile/out", 0);
     site.check(
         "publish-100000",

@@ -20,6 +20,7 @@ impl Site {
         let gateway = GatewayOptions::new(BINARY, network.port())
             .config("backoff = { min = \"50ms\", max = \"100ms\" }")
             .config("work-list = { max = 2000 }")
+            .env("JACKALOPE_LOG", "debug")
             .guest("echo", ECHO, &["echo/post", "echo/report"], "")
             .start();
         let site = Self {
@@ -62,6 +63,15 @@ impl Site {
             };
             self.gateway.log.wait_until(&line, is_so);
         }
+    }
+
+    /// Waits until the log has told this of all letters.
+    #[track_caller]
+    fn wait_for_letters(&self, what: &str) {
+        let line = format!("letter {what}");
+        let is_so =
+            |lines: &[String]| lines.iter().filter(|have| have.contains(&line)).count() >= LETTERS;
+        self.gateway.log.wait_until(&line, is_so);
     }
 
     /// Asks the guest what it was told until that is this.
@@ -122,20 +132,11 @@ fn check_back_too_late(qos: u8) {
     let before = site.broker.subscribe("out", 0);
     site.network.allow(0);
     site.post(qos, 1_500);
-    // The guest has the order when its letters are there to be displaced by
-    // nothing but time.
-    let expired = |lines: &[String]| {
-        let letters = |line: &String| {
-            let count = line
-                .contains("letters expired")
-                .then(|| line.split("letters=").nth(1))??;
-            count.split(' ').next()?.parse::<usize>().ok()
-        };
-        lines.iter().filter_map(letters).sum::<usize>() == LETTERS
-    };
+    // Else the broker may be gone before it has handed the order on.
+    site.wait_for_letters("accepted");
     site.broker.kill();
     site.network.cut();
-    site.gateway.log.wait_until("1000 expired letters", expired);
+    site.wait_for_letters("expired");
     let after = site.bring_back();
 
     site.expect_tally(&format!(
