@@ -61,6 +61,7 @@
 //! step has expected: no message, no outcome but `delivered`, nothing rejected,
 //! put off or failed. What a guest prints is left alone.
 
+mod expected;
 mod failed;
 mod file;
 mod lines;

@@ -1,21 +1,24 @@
 //! From what is written to steps that can be made.
 
+use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value as Json;
 use toml::Value;
 
+use super::expected::expectations;
 use super::file::{self, Written};
 use super::run::Scenario;
-use super::step::{Expectation, ExpectedMessage, ExpectedPayload, Step, What};
+use super::step::{ExpectedPayload, Step, What};
 use crate::config::Place;
 use crate::config::entry::{Entry, Origin, Refusal};
 use crate::config::guest::{env, subscriptions};
 use crate::config::resolve::{qos, set, topic_name};
 use crate::config::table::{Subscription, Table};
 use crate::config::values::{Period, period};
-use crate::office::{Outcome, Qos};
+use crate::office::Qos;
 use crate::testing::{Acks, Network, Published, WorldOptions};
 
 /// A year is as long as a scenario may be in one step.
@@ -43,7 +46,7 @@ pub(super) fn resolve(
             "there is none; write [[scenario]]",
         ));
     }
-    let line = |span: &std::ops::Range<usize>| match Place::in_file(path, text, span.start) {
+    let line = |span: &Range<usize>| match Place::in_file(path, text, span.start) {
         Place::File { line, .. } => line,
         Place::Variable(_) => 0,
     };
@@ -54,7 +57,7 @@ pub(super) fn resolve(
 fn scenario(
     written: &Table<file::Scenario>,
     defaults: &WorldOptions,
-    line: &dyn Fn(&std::ops::Range<usize>) -> usize,
+    line: &dyn Fn(&Range<usize>) -> usize,
 ) -> Result<Scenario, Refusal> {
     let keys = &written.keys;
     let Some(name) = &keys.name else {
@@ -94,7 +97,7 @@ fn scenario(
     })
 }
 
-fn own_subscriptions(written: &[Subscription]) -> Result<Vec<(std::sync::Arc<str>, Qos)>, Refusal> {
+fn own_subscriptions(written: &[Subscription]) -> Result<Vec<(Arc<str>, Qos)>, Refusal> {
     let keys = [
         "scenario.subscriptions.filter",
         "scenario.subscriptions.qos",
@@ -134,54 +137,6 @@ fn step(written: &Table<file::Step>) -> Result<What, Refusal> {
             Err(refuse(written.span.clone(), "scenario.step", reason))
         }
     }
-}
-
-fn expectations(keys: &file::Step) -> Result<Vec<(&'static str, Expectation)>, Refusal> {
-    let mut found = Vec::new();
-    if let Some(table) = &keys.expect_published {
-        let expected = Expectation::Published(expected_message(table)?);
-        found.push(("expect-published", expected));
-    }
-    if let Some(entry) = &keys.expect_nothing_published {
-        read(entry, "scenario.step.expect-nothing-published", only_true)?;
-        found.push(("expect-nothing-published", Expectation::NothingPublished));
-    }
-    if let Some(table) = &keys.expect_outcome {
-        found.push(("expect-outcome", expected_outcome(table)?));
-    }
-    type Make = fn(String) -> Expectation;
-    let texts: [(&Option<Entry>, &'static str, &'static str, Make); 4] = [
-        (
-            &keys.expect_rejected,
-            "expect-rejected",
-            "scenario.step.expect-rejected",
-            Expectation::Rejected,
-        ),
-        (
-            &keys.expect_retried,
-            "expect-retried",
-            "scenario.step.expect-retried",
-            Expectation::Retried,
-        ),
-        (
-            &keys.expect_failed,
-            "expect-failed",
-            "scenario.step.expect-failed",
-            Expectation::Failed,
-        ),
-        (
-            &keys.expect_printed,
-            "expect-printed",
-            "scenario.step.expect-printed",
-            Expectation::Printed,
-        ),
-    ];
-    for (entry, name, key, make) in texts {
-        if let Some(entry) = entry {
-            found.push((name, make(read(entry, key, text)?)));
-        }
-    }
-    Ok(found)
 }
 
 fn message(written: &Table<file::Message>) -> Result<What, Refusal> {
@@ -240,58 +195,8 @@ fn message(written: &Table<file::Message>) -> Result<What, Refusal> {
     Ok(What::Message { message, cuts })
 }
 
-fn expected_message(written: &Table<file::ExpectPublished>) -> Result<ExpectedMessage, Refusal> {
-    let keys = &written.keys;
-    let key = "scenario.step.expect-published.topic";
-    let topic = needed(&keys.topic, &written.span, key)?;
-    let mut message = ExpectedMessage {
-        topic: read(topic, key, topic_name)?.to_string(),
-        payload: one_payload(
-            &keys.payload,
-            &keys.json,
-            [
-                "scenario.step.expect-published.payload",
-                "scenario.step.expect-published.json",
-            ],
-        )?,
-        qos: None,
-        retain: None,
-    };
-    set(
-        &mut message.qos,
-        &keys.qos,
-        "scenario.step.expect-published.qos",
-        |entry| qos(entry).map(Some),
-    )?;
-    set(
-        &mut message.retain,
-        &keys.retain,
-        "scenario.step.expect-published.retain",
-        |entry| entry.flag().map(Some),
-    )?;
-    Ok(message)
-}
-
-fn expected_outcome(written: &Table<file::ExpectOutcome>) -> Result<Expectation, Refusal> {
-    let keys = &written.keys;
-    let key = "scenario.step.expect-outcome.outcome";
-    let wanted = needed(&keys.outcome, &written.span, key)?;
-    let wanted = read(wanted, key, outcome)?;
-    let mut topic = None;
-    set(
-        &mut topic,
-        &keys.topic,
-        "scenario.step.expect-outcome.topic",
-        |entry| topic_name(entry).map(|topic| Some(topic.to_string())),
-    )?;
-    Ok(Expectation::Outcome {
-        topic,
-        outcome: wanted,
-    })
-}
-
 /// What stands under `payload` or under `json`, but not under both.
-fn one_payload(
+pub(super) fn one_payload(
     payload: &Option<Entry>,
     json: &Option<Entry>,
     [payload_key, json_key]: [&'static str; 2],
@@ -358,31 +263,11 @@ fn advance(entry: &Entry) -> Result<Duration, String> {
     period(entry, Period::from_millis(1)..=LONGEST)
 }
 
-fn outcome(entry: &Entry) -> Result<Outcome, String> {
-    match entry.value.as_str() {
-        Some("delivered") => Ok(Outcome::Delivered),
-        Some("expired") => Ok(Outcome::Expired),
-        Some("displaced") => Ok(Outcome::Displaced),
-        Some("refused") => Ok(Outcome::Refused),
-        _ => {
-            Err(entry
-                .but(r#"is no outcome; write "delivered", "expired", "displaced" or "refused""#))
-        }
-    }
-}
-
-fn only_true(entry: &Entry) -> Result<(), String> {
-    if entry.flag()? {
-        return Ok(());
-    }
-    Err(entry.but("expects nothing at all; write true, or leave the step out"))
-}
-
-fn text(entry: &Entry) -> Result<String, String> {
+pub(super) fn text(entry: &Entry) -> Result<String, String> {
     entry.text().map(str::to_owned)
 }
 
-fn read<T>(
+pub(super) fn read<T>(
     entry: &Entry,
     key: &'static str,
     read: impl FnOnce(&Entry) -> Result<T, String>,
@@ -390,9 +275,9 @@ fn read<T>(
     read(entry).map_err(|reason| entry.refuse(key, reason))
 }
 
-fn needed<'a>(
+pub(super) fn needed<'a>(
     entry: &'a Option<Entry>,
-    table: &std::ops::Range<usize>,
+    table: &Range<usize>,
     key: &'static str,
 ) -> Result<&'a Entry, Refusal> {
     entry
@@ -400,7 +285,7 @@ fn needed<'a>(
         .ok_or_else(|| refuse(table.clone(), key, "is missing"))
 }
 
-fn refuse(span: std::ops::Range<usize>, key: &'static str, reason: &str) -> Refusal {
+pub(super) fn refuse(span: Range<usize>, key: &'static str, reason: &str) -> Refusal {
     Refusal {
         origin: Origin::File(span),
         key,

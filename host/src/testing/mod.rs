@@ -43,6 +43,7 @@
 //! Scenario files do the same without Rust: see [`scenario`](crate::scenario).
 
 mod happening;
+mod journal;
 mod line;
 mod load;
 mod site;

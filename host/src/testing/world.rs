@@ -5,7 +5,6 @@
 //! packets travel in memory and at once, nobody waits for the clock, and when
 //! the network comes back the gateway does not pause before it connects.
 
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,14 +12,14 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 use super::happening::{Acks, Happened, Happening, Network, Published};
-use super::happening::{call_name, from_broker, to_broker};
+use super::happening::{call_name, to_broker};
+use super::journal::Journal;
 use super::line::{Line, Read};
 use crate::broker::{Ack, Core, CoreOptions, Fault, PublishError};
 use crate::config::{Config, SessionConfig};
 use crate::guest::{Clocks, Component, Grants, Guest, GuestOptions, Printed, Prints, VirtualClock};
 use crate::office::{
-    BackoffSettings, Disconnection, GuestSettings, Notice, Office, Qos, Settings, Status, Ticket,
-    Time,
+    BackoffSettings, Disconnection, GuestSettings, Office, Qos, Settings, Status, Time,
 };
 use crate::wire::Handshake;
 
@@ -51,13 +50,9 @@ pub(crate) struct World {
     office: Office,
     broker: Core,
     line: Line,
-    /// The topics of the letters without an outcome.
-    topics: HashMap<Ticket, Arc<str>>,
-    /// How many messages of the broker were looked at.
-    looked_at: usize,
     /// How many calls were made since time has passed.
     calls: usize,
-    happened: Vec<Happened>,
+    journal: Journal,
 }
 
 impl World {
@@ -106,10 +101,8 @@ impl World {
             office: Office::new(Time::default(), settings),
             broker: Core::new(broker),
             line: Line::new(network, handshake),
-            topics: HashMap::new(),
-            looked_at: 0,
             calls: 0,
-            happened: Vec::new(),
+            journal: Journal::default(),
         };
         world.settle();
         Ok(world)
@@ -117,7 +110,7 @@ impl World {
 
     /// Takes what has happened since the last time, the oldest first.
     pub(crate) fn take_happened(&mut self) -> Vec<Happened> {
-        std::mem::take(&mut self.happened)
+        self.journal.take()
     }
 
     /// What the gateway did that a client of MQTT must not do: a fault of the
@@ -320,69 +313,18 @@ impl World {
         Ok(())
     }
 
-    /// Writes down what post office and broker have to say.
+    /// Writes down what broker and post office have to say.
     fn note(&mut self) {
         // The trace of packets is not what a test of a guest is about.
         while self.broker.poll_event().is_some() {}
-        let new: Vec<_> = self
-            .broker
-            .messages()
-            .range(self.looked_at..)
-            .filter(|message| message.from.is_some())
-            .map(|message| Published {
-                topic: message.topic.clone(),
-                payload: message.payload.to_vec(),
-                qos: from_broker(message.qos),
-                retain: message.retain,
-            })
-            .collect();
-        self.looked_at = self.broker.messages().len();
-        for message in new {
-            self.happen(Happening::Published(message));
-        }
+        self.journal.look_at(self.now, self.broker.messages());
         while let Some(notice) = self.office.poll_notice() {
-            if let Some(happening) = self.happening(notice) {
-                self.happen(happening);
-            }
-        }
-    }
-
-    fn happening(&mut self, notice: Notice) -> Option<Happening> {
-        match notice {
-            Notice::Accepted { ticket, topic, .. } => {
-                self.topics.insert(ticket, topic);
-                None
-            }
-            Notice::Outcome {
-                ticket, outcome, ..
-            } => Some(Happening::Outcome {
-                topic: self.topics.remove(&ticket),
-                outcome,
-            }),
-            Notice::Rejected { topic, reason, .. } => Some(Happening::Rejected { topic, reason }),
-            Notice::PutOff { topic, reason, .. } => Some(Happening::Retried { topic, reason }),
-            Notice::Failed { call, error, .. } => Some(Happening::Failed {
-                call: call_name(&call),
-                error,
-                again: true,
-            }),
-            Notice::GivenUp { call, error, .. } => Some(Happening::Failed {
-                call: call_name(&call),
-                error,
-                again: false,
-            }),
-            Notice::InvalidWill { error, .. } => Some(Happening::Failed {
-                call: "last-will".into(),
-                error,
-                again: false,
-            }),
-            _ => None,
+            self.journal.handle_notice(self.now, notice);
         }
     }
 
     fn happen(&mut self, what: Happening) {
-        let at = self.now;
-        self.happened.push(Happened { at, what });
+        self.journal.happen(self.now, what);
     }
 }
 
