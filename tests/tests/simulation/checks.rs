@@ -14,7 +14,7 @@ use crate::schedule::{FaultPlan, Schedule, Setup, Step};
 #[derive(Debug, Default)]
 pub(crate) struct BrokerLog {
     /// Counts sessions.
-    session: u64,
+    pub(crate) session: u64,
     /// How much of the message log has been looked at.
     looked_at: usize,
     arrived: BTreeSet<u64>,

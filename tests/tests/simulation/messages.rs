@@ -16,6 +16,7 @@ type Kind = (Key, Qos);
 /// broker has its last acknowledgement.
 #[derive(Debug)]
 struct Instance {
+    id: u16,
     kind: Kind,
     topic: String,
     /// The session has gone before.
@@ -92,6 +93,7 @@ impl Messages {
         }
         self.open.insert(publish.pkid, self.instances.len());
         self.instances.push(Instance {
+            id: publish.pkid,
             kind,
             topic: publish.topic.clone(),
             is_lost: false,
@@ -150,20 +152,18 @@ impl Messages {
     /// broker's latest with that id.
     pub(crate) fn handle_too_large(&mut self, delivery: Delivery) {
         if let Some(id) = id_of(delivery)
-            && let Some(index) = self.open.get(&id.get())
+            && let Some(index) = self
+                .instances
+                .iter()
+                .rposition(|instance| instance.id == id.get())
         {
-            self.seen.insert(id, *index);
-            self.unread.insert(self.instances[*index].kind.0);
+            self.seen.insert(id, index);
+            self.unread.insert(self.instances[index].kind.0);
         }
     }
 
     fn latest(&self, id: PacketId, kind: Kind) -> Result<usize, String> {
-        if let Some(index) = self.open.get(&id.get())
-            && self.instances[*index].kind == kind
-        {
-            return Ok(*index);
-        }
-        let is_it = |instance: &Instance| instance.kind == kind;
+        let is_it = |instance: &Instance| instance.id == id.get() && instance.kind == kind;
         self.instances
             .iter()
             .rposition(is_it)

@@ -125,9 +125,17 @@ impl Network {
         }
     }
 
-    /// Every connection ever made, for the last cut.
-    pub(crate) fn connections(&self) -> Vec<ConnectionId> {
-        self.lines.keys().copied().collect()
+    /// All lines break, and everyone notices.
+    pub(crate) fn cut_all(&mut self, now: u64) {
+        for pipe in self
+            .lines
+            .values_mut()
+            .flat_map(|line| [&mut line.up, &mut line.down])
+            .filter(|pipe| !pipe.is_dead)
+        {
+            *pipe = Pipe::default();
+            pipe.end(now);
+        }
     }
 
     pub(crate) fn is_quiet(&self) -> bool {

@@ -6,7 +6,7 @@ use super::Run;
 use crate::checks::check_canary;
 use crate::guests::time;
 use crate::model::{Check, ensure};
-use crate::schedule::{CutPlan, FaultPlan, HOUR, LetterPlan, Schedule, Step, TOPICS};
+use crate::schedule::{FaultPlan, HOUR, LetterPlan, Schedule, Step, TOPICS};
 
 /// By then at the latest all is quiet: every ttl is over.
 const LONGEST: u64 = 2 * HOUR;
@@ -29,25 +29,13 @@ impl Run {
             guest.plans.clear();
         }
         if cut {
-            self.cut_all();
+            self.network.cut_all(self.now);
         }
         self.pass_until(LONGEST, "quiet", Self::is_quiet)?;
         self.check_complete(cut)?;
         self.send_canaries()?;
         self.take_canaries()?;
         self.check_complete(cut)
-    }
-
-    fn cut_all(&mut self) {
-        let cut = CutPlan {
-            up: 0,
-            down: 0,
-            gateway_notices: true,
-            broker_notices: true,
-        };
-        for id in self.network.connections() {
-            self.network.cut(self.now, id, cut);
-        }
     }
 
     fn pass_until(&mut self, longest: u64, what: &str, is_so: fn(&mut Self) -> bool) -> Check {

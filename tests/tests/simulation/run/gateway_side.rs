@@ -5,7 +5,7 @@ use jackalope::broker::ConnectionId;
 use jackalope::office::{Answer, Disconnection, Incoming, Office, Outgoing};
 use jackalope::wire::{DecodeError, Decoder, encode, encode_connect};
 
-use super::{Dial, Run, Wire};
+use super::{Dial, MISTAKEN, Run, Wire};
 use crate::checks::End;
 use crate::guests::{Finished, time, to_letter};
 use crate::model::{Check, ensure};
@@ -65,9 +65,14 @@ impl Run {
                 self.messages.handle_arrival(publish)?;
             }
             Incoming::TooLarge { delivery, .. } => self.messages.handle_too_large(*delivery),
-            Incoming::ConnAck {
-                session_present: false,
-            } => self.messages.handle_new_session(),
+            Incoming::ConnAck { session_present } => {
+                let known = self.session.replace(self.broker_log.session);
+                if !session_present {
+                    self.messages.handle_new_session();
+                } else if known.is_some_and(|known| known != self.broker_log.session) {
+                    return Err(MISTAKEN.into());
+                }
+            }
             _ => {}
         }
         self.model.handle_packet(&packet);
