@@ -173,6 +173,7 @@ impl Office {
         [
             self.link.next_timeout(),
             self.list.next_deadline(),
+            self.outbound.next_deadline(),
             subscriptions,
             self.shutdown,
         ]
@@ -433,6 +434,7 @@ impl Office {
         while let Some(key) = self.list.due(now) {
             self.conclude(key, Outcome::Expired);
         }
+        self.outbound.expire(now);
         if self.link.is_online() && self.outbound.is_clogged() {
             self.give_up(now, Disconnection::Clogged);
         }

@@ -36,7 +36,7 @@ pub(crate) struct Messages {
     sent: BTreeMap<Kind, u64>,
     taken: BTreeMap<(Kind, usize), u64>,
     /// What was too large to be read.
-    unread: BTreeSet<Key>,
+    unread: BTreeSet<Kind>,
     /// All messages that have come in, for each guest.
     arrived: Vec<Vec<Kind>>,
     /// How many of these the guest has been called with or passed over.
@@ -58,8 +58,8 @@ impl Messages {
         }
     }
 
-    fn receivers(&self, key: Key, topic: &str) -> Vec<usize> {
-        if self.unread.contains(&key) {
+    fn receivers(&self, kind: Kind, topic: &str) -> Vec<usize> {
+        if self.unread.contains(&kind) {
             return Vec::new();
         }
         (0..self.filters.len())
@@ -142,7 +142,7 @@ impl Messages {
             let index = self.latest(id, kind)?;
             self.seen.insert(id, index);
         }
-        for guest in self.receivers(key, &publish.topic) {
+        for guest in self.receivers(kind, &publish.topic) {
             self.arrived[guest].push(kind);
         }
         Ok(())
@@ -158,7 +158,7 @@ impl Messages {
                 .rposition(|instance| instance.id == id.get())
         {
             self.seen.insert(id, index);
-            self.unread.insert(self.instances[index].kind.0);
+            self.unread.insert(self.instances[index].kind);
         }
     }
 
@@ -188,7 +188,7 @@ impl Messages {
             .iter()
             .filter(|other| other.kind == *kind && !other.is_lost)
             .count() as u64;
-        for guest in self.receivers(kind.0, topic) {
+        for guest in self.receivers(*kind, topic) {
             let taken = self.taken(*kind, guest);
             ensure!(
                 taken > before,

@@ -193,7 +193,12 @@ impl Run {
             Step::Jump(millis) => self.now += millis,
             Step::JumpAfter(inputs, millis) => self.jump = Some((*inputs, *millis)),
             Step::Plan(guest, plan) => self.guests[*guest].plans.push_back(plan.clone()),
-            Step::Post(guest, letter) => return self.post(*guest, letter).map(|_| ()),
+            Step::Post(guest, letter, times) => {
+                for _ in 0..*times {
+                    self.post(*guest, letter)?;
+                    self.pass(0)?;
+                }
+            }
             Step::Message(message, times) => {
                 for _ in 0..*times {
                     self.publish(message)?;

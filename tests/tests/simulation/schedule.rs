@@ -105,8 +105,8 @@ pub(crate) enum Step {
     JumpAfter(u32, u64),
     /// What a guest does in the next call for which it has no plan.
     Plan(usize, CallPlan),
-    /// A letter that is posted outside of any call.
-    Post(usize, LetterPlan),
+    /// Letters that are posted outside of any call, one after the other.
+    Post(usize, LetterPlan, u64),
     /// Someone else publishes, so many times.
     Message(LetterPlan, u64),
     Fault(FaultPlan),
@@ -289,7 +289,8 @@ fn step(random: &mut Random, flavour: &Flavour) -> Step {
         15..=20 => Step::Wait(1 + random.below(3_000)),
         21..=23 => Step::Wait(1 + random.below(60_000)),
         24..=45 => Step::Plan(guest, call(random, flavour)),
-        46..=49 => Step::Post(guest, letter(random, flavour)),
+        46..=48 => Step::Post(guest, letter(random, flavour), 1),
+        49 => Step::Post(guest, letter(random, flavour), 1 + random.below(30)),
         50..=65 => Step::Message(message(random), 1),
         66 if random.one_in(20) => Step::Message(message(random), 1_100),
         66 => Step::Message(message(random), 1 + random.below(30)),
@@ -305,6 +306,7 @@ fn step(random: &mut Random, flavour: &Flavour) -> Step {
             broker_notices: !random.one_in(3),
         }),
         83 => Step::RefuseDials(1 + random.below(4) as u32),
+        84 if random.one_in(5) => Step::Post(guest, letter(random, flavour), 120),
         84 => Step::HangDials(random.one_in(2)),
         85 => Step::Delay(random.below(3_000), random.below(3_000)),
         86 => Step::Capacity(random.pick(&[30, 200, usize::MAX])),
