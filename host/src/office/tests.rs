@@ -159,11 +159,32 @@ fn letters_that_gave_their_place_up_do_not_clog_the_window_for_ever() {
         test.post(qos, 2 * HOUR);
         assert_eq!(test.packet(), None, "the window is full");
         test.pass(3_600_000);
-        if test.office.status() == Status::Offline {
-            test.connect(true);
-        }
+        assert_eq!(test.office.status(), Status::Offline, "it is given up");
+        // QoS 2 needs a new session, too.
+        test.connect(qos == Qos::AtLeastOnce);
         test.published();
     }
+}
+
+#[test]
+fn a_subscription_that_waits_for_room_to_be_written_is_no_reason_to_wake_up() {
+    let mut settings = settings();
+    settings.guests[0].subscriptions = vec![("t".into(), Qos::AtLeastOnce)];
+    let mut test = Test::new(settings);
+    test.connect(false);
+    let Some(Outgoing::Subscribe { id, .. }) = test.packet() else {
+        panic!("no SUBSCRIBE");
+    };
+    let granted = vec![None];
+    test.handle(Incoming::SubAck { id, granted });
+    test.take_calls();
+    let again = test.office.next_timeout().expect("it is tried again");
+    assert!(again > test.time());
+
+    test.pass(again.since(test.time()).as_millis() as u64);
+    // Nothing is polled: the network takes nothing.
+    assert_eq!(test.office.next_timeout(), None);
+    assert!(matches!(test.packet(), Some(Outgoing::Subscribe { .. })));
 }
 
 #[test]
