@@ -7,8 +7,8 @@
 //! [pushed](Wire::push) with the moment at which it expires, and when the
 //! network has not taken it by then, the connection is beyond use.
 //!
-//! [`Decoder`], [`encode`] and [`encode_connect`] are the packets without a
-//! network, for whoever joins a post office and a broker in memory.
+//! The codec below it, [`Decoder`], [`encode`] and [`encode_connect`], touches
+//! no network, so that a simulation speaks with the very same bytes.
 
 mod dial;
 mod guard;

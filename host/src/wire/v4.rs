@@ -24,8 +24,7 @@ pub enum DecodeError {
     Violation(&'static str),
 }
 
-/// Bytes from the broker into packets: what is read goes to the end of a buffer,
-/// packets come off its front.
+/// Bytes into packets. It reads no socket: whoever has the bytes brings them.
 #[derive(Debug)]
 pub struct Decoder {
     max_packet_size: usize,
@@ -34,7 +33,9 @@ pub struct Decoder {
 }
 
 impl Decoder {
-    /// Of a larger PUBLISH only the topic is read.
+    /// Before the first byte of a connection. `max_packet_size` is in bytes; of
+    /// a larger message only the topic is read, and any other larger packet is
+    /// an error.
     pub fn new(max_packet_size: usize) -> Self {
         Self {
             max_packet_size,
@@ -43,7 +44,7 @@ impl Decoder {
     }
 
     /// Takes the next packet off the front of `bytes`; none when there is no
-    /// whole packet yet.
+    /// whole packet yet. After an error the connection is of no more use.
     pub fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Incoming>, DecodeError> {
         let skipped = self.skip.min(bytes.len());
         bytes.advance(skipped);
