@@ -6,6 +6,9 @@
 //! carrying is that what it was given can not leave too late: a packet is
 //! [pushed](Wire::push) with the moment at which it expires, and when the
 //! network has not taken it by then, the connection is beyond use.
+//!
+//! The codec below it, [`Decoder`], [`encode`] and [`encode_connect`], touches
+//! no network, so that a simulation speaks with the very same bytes.
 
 mod dial;
 mod guard;
@@ -22,11 +25,10 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 pub use dial::{Address, dial};
-pub use v4::DecodeError;
+pub use v4::{DecodeError, Decoder, encode, encode_connect};
 
 use crate::office::{Connect, Disconnection, Dispatch, Incoming, Outgoing, Time};
 use guard::Guard;
-use v4::Decoder;
 
 /// How many bytes are encoded before they are written: few, since what is
 /// encoded can not be taken back, and enough for the system call not to matter.

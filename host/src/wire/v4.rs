@@ -24,16 +24,19 @@ pub enum DecodeError {
     Violation(&'static str),
 }
 
-/// Bytes into packets.
+/// Bytes into packets. It reads no socket: whoever has the bytes brings them.
 #[derive(Debug)]
-pub(super) struct Decoder {
+pub struct Decoder {
     max_packet_size: usize,
     /// How many bytes of an oversize packet are still to be thrown away.
     skip: usize,
 }
 
 impl Decoder {
-    pub(super) fn new(max_packet_size: usize) -> Self {
+    /// Before the first byte of a connection. `max_packet_size` is in bytes; of
+    /// a larger message only the topic is read, and any other larger packet is
+    /// an error.
+    pub fn new(max_packet_size: usize) -> Self {
         Self {
             max_packet_size,
             skip: 0,
@@ -41,8 +44,8 @@ impl Decoder {
     }
 
     /// Takes the next packet off the front of `bytes`; none when there is no
-    /// whole packet yet.
-    pub(super) fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Incoming>, DecodeError> {
+    /// whole packet yet. After an error the connection is of no more use.
+    pub fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Incoming>, DecodeError> {
         let skipped = self.skip.min(bytes.len());
         bytes.advance(skipped);
         self.skip -= skipped;
@@ -194,10 +197,7 @@ const fn to_qos(qos: Qos) -> QoS {
 }
 
 /// CONNECT as bytes.
-pub(super) fn encode_connect(
-    handshake: &Handshake,
-    connect: &Connect,
-) -> Result<BytesMut, DecodeError> {
+pub fn encode_connect(handshake: &Handshake, connect: &Connect) -> Result<BytesMut, DecodeError> {
     let keep_alive = u16::try_from(handshake.keep_alive.as_secs()).unwrap_or(u16::MAX);
     let login = handshake.login.as_ref().map(|login| v4::Login {
         username: login.user_name.clone(),
@@ -226,7 +226,7 @@ fn to_will(will: &LastWill) -> v4::LastWill {
 }
 
 /// Appends a packet. An error leaves `bytes` as they were.
-pub(super) fn encode(packet: Outgoing, bytes: &mut BytesMut) -> Result<(), DecodeError> {
+pub fn encode(packet: Outgoing, bytes: &mut BytesMut) -> Result<(), DecodeError> {
     let packet = match packet {
         Outgoing::Publish(publish) => {
             let (qos, pkid) = match publish.delivery {
