@@ -146,13 +146,13 @@ impl Inbox {
             position += 1;
             keep
         });
-        if is_running
-            && let Some(Event::Link(Call::Connection(told))) =
-                self.events.front().map(|event| &event.item)
-        {
-            self.status = Some(*told);
-        }
-        if self.status != Some(status) {
+        // What it is being told counts for as long as that call runs: if it
+        // fails and is made no more, the guest has not heard it.
+        let told = match self.events.front().map(|event| &event.item) {
+            Some(Event::Link(Call::Connection(told))) if is_running => Some(*told),
+            _ => self.status,
+        };
+        if told != Some(status) {
             self.push_event(Event::Link(Call::Connection(status)));
         }
     }
