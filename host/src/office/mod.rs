@@ -76,6 +76,8 @@ const MAX_ANSWERS: usize = 1_000;
 pub struct Office {
     settings: Settings,
     random: Random,
+    /// The latest moment that an input has named.
+    latest: Time,
     link: Link,
     /// Whether the connection at hand was to start a new session.
     asked_for_new_session: bool,
@@ -118,6 +120,7 @@ impl Office {
         };
         Self {
             link: Link::new(settings.keep_alive, settings.backoff, first_connect),
+            latest: now,
             asked_for_new_session: true,
             ids: PacketIds::starting_at(first_id),
             list: WorkList::new(settings.guests.len()),
@@ -158,7 +161,8 @@ impl Office {
         has_room
     }
 
-    /// When something is due next, if nothing happens before.
+    /// When something is due next, if nothing happens before. What is to be
+    /// written and is due already waits for room, and no time helps it.
     pub fn next_timeout(&mut self) -> Option<Time> {
         let takes_messages = self.shutdown.is_none();
         let calls = self
@@ -166,13 +170,14 @@ impl Office {
             .iter()
             .filter_map(|guest| guest.inbox.next_timeout(takes_messages));
         let subscriptions = if self.link.is_online() {
-            self.subscriptions.next_timeout()
+            self.subscriptions.next_timeout(self.latest)
         } else {
             None
         };
         [
             self.link.next_timeout(),
             self.list.next_deadline(),
+            self.outbound.next_deadline(),
             subscriptions,
             self.shutdown,
         ]
@@ -430,9 +435,11 @@ impl Office {
     // ---- how it is done ----
 
     fn expire(&mut self, now: Time) {
+        self.latest = now;
         while let Some(key) = self.list.due(now) {
             self.conclude(key, Outcome::Expired);
         }
+        self.outbound.expire(now);
         if self.link.is_online() && self.outbound.is_clogged() {
             self.give_up(now, Disconnection::Clogged);
         }

@@ -1,6 +1,6 @@
 //! The sending half of the session: letters in flight, QoS 1 and QoS 2.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::packet_ids::PacketIds;
 use super::work_list::{Entry, Key, WorkList};
@@ -90,6 +90,9 @@ struct Window {
 #[derive(Debug, Default)]
 pub(super) struct Outbound {
     flights: BTreeMap<PacketId, Flight>,
+    /// Flights whose letters gave their place up before their deadline, which
+    /// the work list watches no more.
+    unlisted: BTreeSet<(Time, PacketId)>,
     qos1: Window,
     qos2: Window,
     /// PUBRELs to send, in the order of their PUBRECs ([MQTT-4.6.0-4]).
@@ -273,6 +276,7 @@ impl Outbound {
             return Acked::Unknown;
         };
         ids.release(id);
+        self.unlisted.remove(&(flight.deadline, id));
         let window = match flight.stage {
             Stage::Published1 => &mut self.qos1,
             _ => &mut self.qos2,
@@ -286,7 +290,24 @@ impl Outbound {
     pub(super) fn forget_letter(&mut self, id: PacketId) {
         if let Some(flight) = self.flights.get_mut(&id) {
             flight.letter = None;
+            self.unlisted.insert((flight.deadline, id));
         }
+    }
+
+    /// Exchanges of letters that gave their place up are overdue, too, when
+    /// their deadline has passed.
+    pub(super) fn expire(&mut self, now: Time) {
+        while let Some(&(deadline, id)) = self.unlisted.first()
+            && deadline <= now
+        {
+            self.unlisted.pop_first();
+            self.handle_expired(id);
+        }
+    }
+
+    /// When [`expire`](Self::expire) is to be called next.
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        self.unlisted.first().map(|(deadline, _)| *deadline)
     }
 
     /// A letter has expired before its exchange is over. A QoS 2 exchange ends

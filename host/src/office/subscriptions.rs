@@ -124,13 +124,14 @@ impl Subscriptions {
         Some(Outgoing::Subscribe { id, filters })
     }
 
-    /// When the next refused filter is to be tried again.
-    pub(super) fn next_timeout(&self) -> Option<Time> {
+    /// When the next refused filter is to be tried again that is not due at
+    /// `latest`.
+    pub(super) fn next_timeout(&self, latest: Time) -> Option<Time> {
         let wanted = self
             .all
             .iter()
             .filter_map(|subscription| match subscription.state {
-                State::Wanted(at) => Some(at),
+                State::Wanted(at) if latest < at => Some(at),
                 _ => None,
             });
         wanted.min()
