@@ -1,0 +1,166 @@
+//! Guests that follow a plan, and the payloads that say where they come from.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use jackalope::office::{
+    Answer, Assignment, Call, LastWill, Letter, Payload, Qos, Ticket, Time, Tray,
+};
+
+use crate::schedule::{CallPlan, LetterPlan, Verdict};
+
+/// What a payload says of its origin, with a number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Key {
+    /// A letter, with its ticket.
+    Letter(u64),
+    /// Published by someone else.
+    Message(u64),
+    /// The last will of a guest.
+    Will(u64),
+}
+
+impl Key {
+    pub(crate) fn payload(self, padding: usize) -> Vec<u8> {
+        let (kind, number) = match self {
+            Self::Letter(number) => (b'L', number),
+            Self::Message(number) => (b'M', number),
+            Self::Will(number) => (b'W', number),
+        };
+        let mut bytes = vec![kind];
+        bytes.extend(number.to_be_bytes());
+        bytes.resize(bytes.len() + padding, 0);
+        bytes
+    }
+
+    pub(crate) fn of(payload: &[u8]) -> Option<Self> {
+        let (kind, rest) = payload.split_first()?;
+        let number = u64::from_be_bytes(*rest.first_chunk()?);
+        match kind {
+            b'L' => Some(Self::Letter(number)),
+            b'M' => Some(Self::Message(number)),
+            b'W' => Some(Self::Will(number)),
+            _ => None,
+        }
+    }
+}
+
+/// One guest of a simulation.
+#[derive(Debug, Default)]
+pub(crate) struct Guest {
+    pub(crate) plans: VecDeque<CallPlan>,
+    pub(crate) running: Option<Running>,
+}
+
+/// A call that a guest is at.
+#[derive(Debug)]
+pub(crate) struct Running {
+    pub(crate) assignment: Assignment,
+    pub(crate) since: u64,
+    /// When the answer comes.
+    pub(crate) until: u64,
+    plan: CallPlan,
+}
+
+/// What a call has come to.
+#[derive(Debug)]
+pub(crate) struct Finished {
+    pub(crate) assignment: Assignment,
+    pub(crate) since: u64,
+    pub(crate) answer: Answer,
+    /// What it published, whether that counts or not, the oldest first.
+    pub(crate) published: Vec<(Ticket, LetterPlan)>,
+}
+
+impl Guest {
+    /// Begins a call.
+    pub(crate) fn begin(&mut self, now: u64, assignment: Assignment) {
+        let plan = self.plans.pop_front().unwrap_or(CallPlan::NOTHING);
+        self.running = Some(Running {
+            assignment,
+            since: now,
+            until: now + plan.takes,
+            plan,
+        });
+    }
+
+    /// Ends the call; letters are numbered with `tickets`.
+    pub(crate) fn finish(&mut self, tickets: &mut u64) -> Option<Finished> {
+        let Running {
+            assignment,
+            since,
+            plan,
+            ..
+        } = self.running.take()?;
+        if assignment.call == Call::LastWill {
+            let answer = match plan.verdict {
+                Verdict::Trap => Answer::Failed("trap".into()),
+                Verdict::Retry => Answer::Will(None),
+                _ => Answer::Will(Some(will(assignment.guest.0.into()))),
+            };
+            return Some(Finished {
+                assignment,
+                since,
+                answer,
+                published: Vec::new(),
+            });
+        }
+        let mut tray = Tray {
+            reconnect: plan.reconnect,
+            ..Tray::default()
+        };
+        let mut published = Vec::new();
+        for letter in plan.letters.iter().take(assignment.room.accept) {
+            let ticket = next_ticket(tickets);
+            published.push((ticket, *letter));
+            tray.letters.push_back(to_letter(ticket, letter));
+            if tray.letters.len() > assignment.room.keep {
+                tray.displaced
+                    .extend(tray.letters.pop_front().map(|letter| letter.ticket));
+            }
+        }
+        let is_message = matches!(assignment.call, Call::Message(_));
+        let answer = match plan.verdict {
+            Verdict::Trap => Answer::Failed("trap".into()),
+            Verdict::Retry if is_message => Answer::Retry("later".into()),
+            Verdict::Reject if is_message => Answer::Rejected("never".into(), tray),
+            _ => Answer::Done(tray),
+        };
+        Some(Finished {
+            assignment,
+            since,
+            answer,
+            published,
+        })
+    }
+}
+
+pub(crate) fn next_ticket(tickets: &mut u64) -> Ticket {
+    *tickets += 1;
+    Ticket(*tickets)
+}
+
+pub(crate) fn to_letter(ticket: Ticket, plan: &LetterPlan) -> Letter {
+    Letter {
+        ticket,
+        topic: plan.topic.into(),
+        payload: Payload::new(Key::Letter(ticket.0).payload(plan.padding)),
+        qos: plan.qos,
+        retain: plan.retain,
+        ttl: Duration::from_millis(plan.ttl),
+    }
+}
+
+fn will(guest: u64) -> LastWill {
+    LastWill {
+        topic: "a/x".into(),
+        payload: Payload::new(Key::Will(guest).payload(0)),
+        qos: Qos::AtLeastOnce,
+        retain: false,
+    }
+}
+
+/// The moment a number of milliseconds stands for.
+pub(crate) fn time(millis: u64) -> Time {
+    Time::from_millis(millis)
+}

@@ -1,0 +1,148 @@
+//! The post office against the fake broker, in one thread and simulated time.
+//!
+//! A schedule of steps is made from a seed: guests publish, trap and dawdle,
+//! lines break at any byte, the broker misbehaves, the clock jumps. After every
+//! input the post office is compared with a naive model; at the end everything
+//! is healed and must come to rest with nothing lost.
+//!
+//! - `JACKALOPE_SIM_SCHEDULES=1000000` runs so many schedules.
+//! - `JACKALOPE_SIM_START=…` is the seed of the first; they count up from there.
+//! - `JACKALOPE_SIM_SEED=…` runs one schedule and shows what happens in it.
+
+// A test that can not go on says so by panicking.
+#![allow(clippy::panic, clippy::print_stderr)]
+
+mod broker_log;
+mod calls;
+mod guests;
+mod messages;
+mod model;
+mod network;
+mod random;
+mod run;
+mod schedule;
+mod shrink;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use schedule::Schedule;
+
+/// How many schedules are run when nothing else is asked for.
+const SCHEDULES: u64 = 10_000;
+
+/// How many lines of a trace are shown.
+const LINES: usize = 150;
+
+#[test]
+fn schedules_hold() {
+    if let Some(seed) = variable("JACKALOPE_SIM_SEED") {
+        return check(seed);
+    }
+    let count = variable("JACKALOPE_SIM_SCHEDULES").unwrap_or(SCHEDULES);
+    let start = variable("JACKALOPE_SIM_START").unwrap_or(0);
+    let (next, has_failed) = (AtomicU64::new(0), AtomicBool::new(false));
+    let begun = Instant::now();
+    let failed = thread::scope(|scope| {
+        let work = || {
+            while !has_failed.load(Ordering::Relaxed) {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                if number >= count {
+                    break;
+                }
+                if number > 0 && number % 100_000 == 0 {
+                    eprintln!("{number} schedules in {} s", begun.elapsed().as_secs());
+                }
+                let schedule = Schedule::generate(start + number);
+                if let Err(reason) = run_caught(&schedule, None) {
+                    has_failed.store(true, Ordering::Relaxed);
+                    return Some((start + number, reason));
+                }
+            }
+            None
+        };
+        let cores = thread::available_parallelism().map_or(2, usize::from);
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        let failures = workers
+            .into_iter()
+            .filter_map(|worker| match worker.join() {
+                Ok(failure) => failure,
+                Err(panic) => std::panic::resume_unwind(panic),
+            });
+        failures.min()
+    });
+    if let Some((seed, reason)) = failed {
+        fail(seed, reason);
+    }
+    if begun.elapsed() > Duration::from_secs(60) {
+        eprintln!("{count} schedules in {} s", begun.elapsed().as_secs());
+    }
+}
+
+#[test]
+fn the_same_seed_does_the_same() {
+    for seed in 0..100 {
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        let schedule = Schedule::generate(seed);
+        let results = (
+            run_caught(&schedule, Some(&mut first)),
+            run_caught(&schedule, Some(&mut second)),
+        );
+        assert_eq!(results.0, results.1, "seed {seed}");
+        assert!(!first.is_empty(), "seed {seed} leaves no trace");
+        assert_eq!(first, second, "seed {seed}");
+    }
+}
+
+#[track_caller]
+fn check(seed: u64) {
+    let schedule = Schedule::generate(seed);
+    if let Err(reason) = run_caught(&schedule, None) {
+        fail(seed, reason);
+    }
+    let mut trace = Vec::new();
+    let _ = run_caught(&schedule, Some(&mut trace));
+    eprintln!("{}", trace.join("\n"));
+}
+
+/// Shows a schedule that fails, made shorter, and how to see it again.
+#[track_caller]
+fn fail(seed: u64, reason: String) -> ! {
+    let (schedule, shorter_reason) = shrink::shrink(&Schedule::generate(seed), reason.clone());
+    let mut trace = Vec::new();
+    let _ = run_caught(&schedule, Some(&mut trace));
+    let cut = trace.len().saturating_sub(LINES);
+    let steps: Vec<_> = schedule
+        .steps
+        .iter()
+        .map(|step| format!("{step:?}"))
+        .collect();
+    panic!(
+        "seed {seed}: {reason}\n\n{shorter_reason}, after\n{}\n{:?}\n\n{}\n\n\
+         again: JACKALOPE_SIM_SEED={seed} cargo test -p jackalope-tests --test simulation",
+        trace[cut..].join("\n"),
+        schedule.setup,
+        steps.join("\n"),
+    );
+}
+
+/// Runs a schedule; a panic is a failure like any other.
+fn run_caught(schedule: &Schedule, trace: Option<&mut Vec<String>>) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(|| run::run(schedule, trace))).unwrap_or_else(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+        Err(format!("panicked: {}", text.unwrap_or_default()))
+    })
+}
+
+fn variable(name: &str) -> Option<u64> {
+    let value = std::env::var(name).ok()?;
+    match value.parse() {
+        Ok(number) => Some(number),
+        Err(_) => panic!("{name} is no number: {value}"),
+    }
+}

@@ -1,0 +1,291 @@
+//! The naive model of the sending half: what each letter must come to, and what
+//! may be written of it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use jackalope::office::{GuestId, Incoming, Letter, Outcome, Overflow, PacketId, Qos, Ticket};
+
+use crate::schedule::Setup;
+
+mod written;
+
+/// What is wrong, if anything.
+pub(crate) type Check = Result<(), String>;
+
+macro_rules! ensure {
+    ($condition:expr, $($text:tt)+) => {
+        if !$condition {
+            return Err(format!($($text)+));
+        }
+    };
+}
+pub(crate) use ensure;
+
+#[derive(Debug)]
+struct Known {
+    guest: GuestId,
+    topic: Arc<str>,
+    qos: Qos,
+    retain: bool,
+    deadline: u64,
+    /// As a packet.
+    size: usize,
+    outcome: Option<Outcome>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// PUBLISH was written.
+    Published,
+    /// PUBREC has come.
+    Received,
+    /// PUBREL was written.
+    Released,
+}
+
+#[derive(Debug)]
+struct Exchange {
+    ticket: u64,
+    qos: Qos,
+    stage: Stage,
+    /// Whether the present connection has seen its latest packet.
+    is_sent: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Model {
+    max: usize,
+    overflow: Overflow,
+    max_sent: usize,
+    letters: BTreeMap<u64, Known>,
+    /// The work list of each guest, the oldest first.
+    lists: Vec<VecDeque<u64>>,
+    deadlines: BTreeSet<(u64, u64)>,
+    exchanges: BTreeMap<PacketId, Exchange>,
+    subscribes: BTreeSet<PacketId>,
+    /// The latest letter of each guest that the present connection has seen.
+    latest: Vec<u64>,
+    /// Outcomes that the present input must lead to.
+    expected: Vec<(u64, Outcome)>,
+    /// Outcomes that each guest is still to be told.
+    pub(crate) to_tell: Vec<VecDeque<(Ticket, Outcome)>>,
+    pub(crate) online: bool,
+}
+
+impl Model {
+    pub(crate) fn new(setup: &Setup) -> Self {
+        let guests = setup.guests.len();
+        Self {
+            max: setup.max,
+            overflow: setup.overflow,
+            max_sent: setup.max_sent,
+            letters: BTreeMap::new(),
+            lists: vec![VecDeque::new(); guests],
+            deadlines: BTreeSet::new(),
+            exchanges: BTreeMap::new(),
+            subscribes: BTreeSet::new(),
+            latest: vec![0; guests],
+            expected: Vec::new(),
+            to_tell: vec![VecDeque::new(); guests],
+            online: false,
+        }
+    }
+
+    pub(crate) fn open(&self) -> usize {
+        self.lists.iter().map(VecDeque::len).sum()
+    }
+
+    pub(crate) fn open_of(&self, guest: GuestId) -> usize {
+        self.lists[guest.index()].len()
+    }
+
+    pub(crate) fn outcome(&self, ticket: u64) -> Option<Outcome> {
+        self.letters.get(&ticket)?.outcome
+    }
+
+    /// The open letters that do not expire before `moment`.
+    pub(crate) fn open_until(&self, moment: u64) -> Vec<u64> {
+        let open = self.deadlines.iter().filter(|(at, _)| moment < *at);
+        open.map(|(_, ticket)| *ticket).collect()
+    }
+
+    /// Who wrote a letter, and with which quality of service.
+    pub(crate) fn origin(&self, ticket: u64) -> Option<(GuestId, Qos)> {
+        let known = self.letters.get(&ticket)?;
+        Some((known.guest, known.qos))
+    }
+
+    /// The letters of QoS 2 that the broker has a part in.
+    pub(crate) fn exchanged(&self) -> impl Iterator<Item = u64> {
+        self.exchanges.values().map(|exchange| exchange.ticket)
+    }
+
+    /// An input that carries the time.
+    pub(crate) fn expire(&mut self, now: u64) {
+        while let Some(&(deadline, ticket)) = self.deadlines.first()
+            && deadline <= now
+        {
+            self.conclude(ticket, Outcome::Expired);
+        }
+    }
+
+    fn conclude(&mut self, ticket: u64, outcome: Outcome) {
+        let Some(known) = self.letters.get(&ticket) else {
+            return;
+        };
+        self.deadlines.remove(&(known.deadline, ticket));
+        self.lists[known.guest.index()].retain(|open| *open != ticket);
+        self.expected.push((ticket, outcome));
+    }
+
+    /// A letter is accepted.
+    pub(crate) fn post(&mut self, since: u64, now: u64, guest: GuestId, letter: &Letter) {
+        let ticket = letter.ticket.0;
+        let ttl = letter.ttl.as_millis() as u64;
+        let known = Known {
+            guest,
+            topic: letter.topic.clone(),
+            qos: letter.qos,
+            retain: letter.retain,
+            deadline: since + ttl,
+            size: size(letter),
+            outcome: None,
+        };
+        let deadline = known.deadline;
+        self.letters.insert(ticket, known);
+        if deadline <= now {
+            return self.conclude(ticket, Outcome::Expired);
+        }
+        if self.lists[guest.index()].len() >= self.max {
+            match (self.overflow, self.lists[guest.index()].front()) {
+                (Overflow::DropOldest, Some(&oldest)) => self.conclude(oldest, Outcome::Displaced),
+                _ => return self.conclude(ticket, Outcome::Refused),
+            }
+        }
+        self.lists[guest.index()].push_back(ticket);
+        self.deadlines.insert((deadline, ticket));
+    }
+
+    /// A letter that gave its place to a younger one of the same call.
+    pub(crate) fn displace(&mut self, guest: GuestId, letter: &Letter) {
+        let known = Known {
+            guest,
+            topic: letter.topic.clone(),
+            qos: letter.qos,
+            retain: letter.retain,
+            deadline: 0,
+            size: 0,
+            outcome: None,
+        };
+        self.letters.insert(letter.ticket.0, known);
+        self.conclude(letter.ticket.0, Outcome::Displaced);
+    }
+
+    /// A packet of the broker, about to be handed to the post office.
+    pub(crate) fn handle_packet(&mut self, packet: &Incoming) {
+        match packet {
+            Incoming::ConnAck { session_present } => self.handle_connected(*session_present),
+            _ if !self.online => {}
+            Incoming::PubAck(id) => self.handle_acked(*id, Qos::AtLeastOnce, Stage::Published),
+            Incoming::PubComp(id) => self.handle_acked(*id, Qos::ExactlyOnce, Stage::Released),
+            Incoming::PubRec(id) => {
+                if let Some(exchange) = self.exchanges.get_mut(id)
+                    && exchange.qos == Qos::ExactlyOnce
+                    && exchange.stage == Stage::Published
+                {
+                    exchange.stage = Stage::Received;
+                    exchange.is_sent = false;
+                }
+            }
+            Incoming::SubAck { id, .. } => {
+                self.subscribes.remove(id);
+            }
+            _ => {}
+        }
+    }
+
+    fn handle_connected(&mut self, session_present: bool) {
+        if self.online {
+            return;
+        }
+        self.online = true;
+        self.subscribes.clear();
+        self.latest.fill(0);
+        if !session_present {
+            self.exchanges.clear();
+            return;
+        }
+        let (letters, expected) = (&self.letters, &self.expected);
+        // A QoS 1 letter that has its outcome is not sent again, so its id is
+        // free.
+        self.exchanges.retain(|_, exchange| {
+            exchange.qos == Qos::ExactlyOnce
+                || letters.get(&exchange.ticket).is_some_and(|known| {
+                    let ends = |(ticket, _): &(u64, Outcome)| *ticket == exchange.ticket;
+                    known.outcome.is_none() && !expected.iter().any(ends)
+                })
+        });
+        for exchange in self.exchanges.values_mut() {
+            exchange.is_sent = false;
+        }
+    }
+
+    fn handle_acked(&mut self, id: PacketId, qos: Qos, stage: Stage) {
+        if let Some(exchange) = self.exchanges.get(&id)
+            && (exchange.qos, exchange.stage) == (qos, stage)
+        {
+            let ticket = exchange.ticket;
+            self.exchanges.remove(&id);
+            if self.is_open(ticket) {
+                self.conclude(ticket, Outcome::Delivered);
+            }
+        }
+    }
+
+    fn is_open(&self, ticket: u64) -> bool {
+        self.letters.get(&ticket).is_some_and(|known| {
+            known.outcome.is_none() && !self.expected.iter().any(|(other, _)| *other == ticket)
+        })
+    }
+
+    /// Compares what was reported with what is expected.
+    pub(crate) fn reconcile(&mut self, mut reported: Vec<(GuestId, Ticket, Outcome)>) -> Check {
+        for (guest, ticket, outcome) in &reported {
+            let Some(known) = self.letters.get(&ticket.0) else {
+                return Err(format!("{outcome:?} for letter {ticket:?}, never accepted"));
+            };
+            ensure!(known.guest == *guest, "{ticket:?}: told the wrong guest");
+            ensure!(
+                known.outcome.is_none(),
+                "{ticket:?} has a second outcome, {outcome:?}"
+            );
+            if *outcome == Outcome::Refused && known.size > self.max_sent && self.is_open(ticket.0)
+            {
+                self.conclude(ticket.0, Outcome::Refused);
+            }
+            self.to_tell[guest.index()].push_back((*ticket, *outcome));
+        }
+        let mut expected = std::mem::take(&mut self.expected);
+        expected.sort_by_key(|(ticket, _)| *ticket);
+        reported.sort_by_key(|(_, ticket, _)| *ticket);
+        let reported: Vec<_> = reported.iter().map(|(_, t, o)| (t.0, *o)).collect();
+        ensure!(
+            expected == reported,
+            "outcomes should be {expected:?} and are {reported:?}"
+        );
+        for (ticket, outcome) in expected {
+            if let Some(known) = self.letters.get_mut(&ticket) {
+                known.outcome = Some(outcome);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn size(letter: &Letter) -> usize {
+    let id = if letter.qos == Qos::AtMostOnce { 0 } else { 2 };
+    let body = 2 + letter.topic.len() + id + letter.payload.len();
+    let length = if body < 128 { 1 } else { 2 };
+    1 + length + body
+}

@@ -1,0 +1,97 @@
+//! What the network and the broker do.
+
+use std::time::Duration;
+
+use jackalope::broker::{ConnectReturnCode, Fault, Output, QoS, Times};
+use jackalope::office::Qos;
+
+use super::{CLIENT, Run};
+use crate::guests::time;
+use crate::model::Check;
+use crate::network::Arrival;
+use crate::schedule::FaultPlan;
+
+impl Run {
+    /// Whether the broker reads from any connection.
+    pub(super) fn broker_reads(&self) -> bool {
+        !self.reading_stopped
+    }
+
+    /// Everything that is due by now, but for what the gateway does by itself.
+    pub(super) fn deliver(&mut self) -> Check {
+        self.finish_dial()?;
+        while let Some(arrival) = self.network.poll(self.now, self.broker_reads()) {
+            self.deeds += 1;
+            let now = time(self.now);
+            match arrival {
+                Arrival::ToBroker(id, bytes) => self.core.handle_bytes(now, id, &bytes),
+                Arrival::BrokerEnd(id) => self.core.handle_closed(now, id),
+                arrival => self.handle_arrival(arrival)?,
+            }
+            self.drain_broker()?;
+        }
+        let now = time(self.now);
+        if self.core.next_timeout().is_some_and(|at| at <= now) {
+            self.deeds += 1;
+            self.core.handle_timeout(now);
+            self.drain_broker()?;
+        }
+        for guest in 0..self.guests.len() {
+            self.answer(guest)?;
+        }
+        Ok(())
+    }
+
+    /// Takes what comes out of the broker.
+    pub(super) fn drain_broker(&mut self) -> Check {
+        while let Some(event) = self.core.poll_event() {
+            self.note(|| format!("   broker: {event}"));
+            self.broker_log
+                .handle_event(&event, &self.model, &mut self.messages)?;
+        }
+        while let Some(output) = self.core.poll_output() {
+            match output {
+                Output::Send(id, bytes) => self.network.send(self.now, id, &bytes),
+                Output::Close(id) => self.network.close_by_broker(self.now, id),
+            }
+        }
+        self.broker_log.look(&self.core, &self.model)
+    }
+
+    pub(super) fn inject(&mut self, plan: FaultPlan) -> Check {
+        let fault = match plan {
+            FaultPlan::RefuseConnect(times) => {
+                let code = ConnectReturnCode::ServiceUnavailable;
+                Fault::RefuseConnect(code, Times::Next(times))
+            }
+            FaultPlan::DelayConnect(millis) => Fault::DelayConnect(Duration::from_millis(millis)),
+            FaultPlan::NeverAnswerConnect => Fault::NeverAnswerConnect,
+            FaultPlan::DropNow => Fault::DropNow,
+            FaultPlan::DropAfter(count, kind) => Fault::DropAfter(count, kind),
+            FaultPlan::DropInMiddle => Fault::DropInMiddle,
+            FaultPlan::Withhold(ack) => Fault::WithholdAcks(vec![ack]),
+            FaultPlan::DelayAcks(millis) => Fault::DelayAcks(Duration::from_millis(millis)),
+            FaultPlan::DuplicateAcks => Fault::DuplicateAcks,
+            FaultPlan::RefuseSubscription(filter) => Fault::RefuseSubscription(filter.into()),
+            FaultPlan::StopReading => Fault::StopReading,
+            FaultPlan::ResumeReading => Fault::ResumeReading,
+            FaultPlan::ForgetSession => Fault::ForgetSession(CLIENT.into()),
+            FaultPlan::TakeOver => Fault::TakeOver(CLIENT.into()),
+        };
+        match plan {
+            FaultPlan::StopReading => self.reading_stopped = true,
+            FaultPlan::ResumeReading => self.reading_stopped = false,
+            _ => {}
+        }
+        self.core.inject(time(self.now), fault);
+        self.drain_broker()
+    }
+}
+
+pub(super) fn to_qos(qos: Qos) -> QoS {
+    match qos {
+        Qos::AtMostOnce => QoS::AtMostOnce,
+        Qos::AtLeastOnce => QoS::AtLeastOnce,
+        Qos::ExactlyOnce => QoS::ExactlyOnce,
+    }
+}

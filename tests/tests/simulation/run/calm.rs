@@ -1,0 +1,140 @@
+//! The calm after the storm: everything is healed, and must come to a good end.
+
+use jackalope::office::{Outcome, Qos, Status};
+
+use super::Run;
+use crate::guests::time;
+use crate::model::{Check, ensure};
+use crate::schedule::{FaultPlan, HOUR, LetterPlan, Schedule, Step, TOPICS};
+
+/// By then at the latest all is quiet: every ttl is over.
+const LONGEST: u64 = 2 * HOUR;
+
+/// No call waits longer than that.
+const LONGEST_PAUSE: u64 = 31_000;
+
+/// How long a letter may take when nothing is in its way.
+const SOON: u64 = HOUR / 6;
+
+impl Run {
+    pub(super) fn calm(&mut self, schedule: &Schedule) -> Check {
+        self.note(|| "-- calm".into());
+        let cut = self.setup.final_cut || needs_cut(schedule);
+        self.core.clear_faults(time(self.now));
+        self.reading_stopped = false;
+        self.drain_broker()?;
+        self.jump = None;
+        (self.refused_dials, self.dials_hang) = (0, false);
+        (self.network.up, self.network.down) = (1, 1);
+        self.network.capacity = usize::MAX;
+        for guest in &mut self.guests {
+            guest.plans.clear();
+        }
+        if cut {
+            self.network.cut_all(self.now);
+        }
+        let with_time = self.model.open_until(self.now + SOON);
+        self.pass_until(LONGEST, "quiet", Self::is_quiet)?;
+        for ticket in with_time.into_iter().filter(|_| cut) {
+            let outcome = self.model.outcome(ticket);
+            ensure!(
+                outcome != Some(Outcome::Expired),
+                "letter {ticket} has had all the time it needs, and expired"
+            );
+        }
+        // Calls may wait until a guest that failed is called again.
+        self.pass(LONGEST_PAUSE)?;
+        self.pass_until(LONGEST, "quiet", Self::is_quiet)?;
+        self.check_complete(cut)?;
+        self.send_canaries()?;
+        self.take_canaries()?;
+        self.check_complete(cut)
+    }
+
+    fn pass_until(&mut self, longest: u64, what: &str, is_so: fn(&mut Self) -> bool) -> Check {
+        let end = self.now + longest;
+        let mut step = 1_000;
+        while !is_so(self) {
+            ensure!(self.now < end, "not {what} within {longest} ms");
+            self.pass(step)?;
+            step = (step * 2).min(60_000);
+        }
+        Ok(())
+    }
+
+    fn is_quiet(&mut self) -> bool {
+        self.office.status() == Status::Online
+            && self.model.open() == 0
+            && self.model.to_tell.iter().all(|owed| owed.is_empty())
+            && self.guests.iter().all(|guest| guest.running.is_none())
+            && self.messages.is_quiet()
+            && self.network.is_quiet()
+    }
+
+    fn check_complete(&self, cut: bool) -> Check {
+        self.messages.check_complete()?;
+        self.calls.check_complete(&self.setup, cut)?;
+        if cut {
+            for guest in &self.setup.guests {
+                for (filter, _) in &guest.subscriptions {
+                    let granted = self.core.subscriptions(super::CLIENT);
+                    let mut granted = granted.map(|(granted, _)| granted);
+                    ensure!(
+                        granted.any(|granted| granted == *filter),
+                        "{filter} is not subscribed to"
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Letters with all the time in the world must arrive.
+    fn send_canaries(&mut self) -> Check {
+        for guest in 0..self.guests.len() {
+            for qos in [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce] {
+                let letter = LetterPlan {
+                    topic: "out",
+                    qos,
+                    retain: false,
+                    ttl: 48 * HOUR,
+                    padding: 0,
+                };
+                let ticket = self.post(guest, &letter)?;
+                self.pass_until(SOON, "quiet", |run| run.model.open() == 0)?;
+                let outcome = self.model.outcome(ticket);
+                ensure!(
+                    outcome == Some(Outcome::Delivered),
+                    "{qos:?} of guest {guest}: a letter of the calm came to {outcome:?}"
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Messages to everyone must be taken.
+    fn take_canaries(&mut self) -> Check {
+        for topic in TOPICS {
+            for qos in [Qos::AtLeastOnce, Qos::ExactlyOnce] {
+                self.publish(&LetterPlan {
+                    topic,
+                    qos,
+                    retain: false,
+                    ttl: 0,
+                    padding: 0,
+                })?;
+            }
+        }
+        self.pass_until(SOON, "quiet", Self::is_quiet)
+    }
+}
+
+/// Whether the last connection can not recover by itself: the gateway can not
+/// know what it has lost, or is not to find out.
+fn needs_cut(schedule: &Schedule) -> bool {
+    schedule.setup.keep_alive == 0
+        || schedule
+            .steps
+            .iter()
+            .any(|step| matches!(step, Step::Fault(FaultPlan::ForgetSession)))
+}
