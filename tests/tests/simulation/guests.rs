@@ -1,7 +1,6 @@
 //! Guests that follow a plan, and the payloads that say where they come from.
 
 use std::collections::VecDeque;
-
 use std::time::Duration;
 
 use jackalope::office::{

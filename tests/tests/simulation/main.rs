@@ -12,7 +12,8 @@
 // A test that can not go on says so by panicking.
 #![allow(clippy::panic, clippy::print_stderr)]
 
-mod checks;
+mod broker_log;
+mod calls;
 mod guests;
 mod messages;
 mod model;

@@ -10,16 +10,18 @@ mod broker_side;
 mod calm;
 mod gateway_side;
 
+use std::time::Duration;
+
 use bytes::BytesMut;
 use jackalope::broker::{ConnectionId, Core, CoreOptions, DeliverQos2};
 use jackalope::office::{
-    BackoffSettings, Connect, Dispatch, GuestId, GuestSettings, Notice, Office, Settings, Time,
-    WorkListSettings,
+    BackoffSettings, Connect, Dispatch, GuestId, GuestSettings, Notice, Office, Outcome, Qos,
+    Settings, Time, WorkListSettings,
 };
 use jackalope::wire::{Decoder, Handshake};
-use std::time::Duration;
 
-use crate::checks::{BrokerLog, Calls};
+use crate::broker_log::BrokerLog;
+use crate::calls::Calls;
 use crate::guests::{Guest, Key, next_ticket, time, to_letter};
 use crate::messages::Messages;
 use crate::model::{Check, Model, ensure};
@@ -348,8 +350,8 @@ impl Run {
             let is_acked = self
                 .model
                 .origin(ticket.0)
-                .is_some_and(|(_, qos)| qos != jackalope::office::Qos::AtMostOnce);
-            if is_acked && *outcome == jackalope::office::Outcome::Delivered {
+                .is_some_and(|(_, qos)| qos != Qos::AtMostOnce);
+            if is_acked && *outcome == Outcome::Delivered {
                 self.broker_log.check_delivered(*ticket)?;
             }
         }

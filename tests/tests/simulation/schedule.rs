@@ -309,7 +309,7 @@ fn step(random: &mut Random, flavour: &Flavour) -> Step {
         84 if random.one_in(5) => Step::Post(guest, letter(random, flavour), 120),
         84 => Step::HangDials(random.one_in(2)),
         85 => Step::Delay(random.below(3_000), random.below(3_000)),
-        86 => Step::Capacity(random.pick(&[30, 200, usize::MAX])),
+        86 => Step::Capacity(random.pick(&[30, 60, 200, 1_000, usize::MAX])),
         87 => Step::Reconnect,
         _ => Step::Fault(fault(random)),
     }

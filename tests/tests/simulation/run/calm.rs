@@ -1,9 +1,8 @@
 //! The calm after the storm: everything is healed, and must come to a good end.
 
-use jackalope::office::{Qos, Status};
+use jackalope::office::{Outcome, Qos, Status};
 
 use super::Run;
-use crate::checks::check_canary;
 use crate::guests::time;
 use crate::model::{Check, ensure};
 use crate::schedule::{FaultPlan, HOUR, LetterPlan, Schedule, Step, TOPICS};
@@ -34,7 +33,15 @@ impl Run {
         if cut {
             self.network.cut_all(self.now);
         }
+        let with_time = self.model.open_until(self.now + SOON);
         self.pass_until(LONGEST, "quiet", Self::is_quiet)?;
+        for ticket in with_time.into_iter().filter(|_| cut) {
+            let outcome = self.model.outcome(ticket);
+            ensure!(
+                outcome != Some(Outcome::Expired),
+                "letter {ticket} has had all the time it needs, and expired"
+            );
+        }
         // Calls may wait until a guest that failed is called again.
         self.pass(LONGEST_PAUSE)?;
         self.pass_until(LONGEST, "quiet", Self::is_quiet)?;
@@ -95,8 +102,11 @@ impl Run {
                 };
                 let ticket = self.post(guest, &letter)?;
                 self.pass_until(SOON, "quiet", |run| run.model.open() == 0)?;
-                let outcome = self.model.outcome(jackalope::office::Ticket(ticket));
-                check_canary(outcome, &format!("{qos:?} of guest {guest}"))?;
+                let outcome = self.model.outcome(ticket);
+                ensure!(
+                    outcome == Some(Outcome::Delivered),
+                    "{qos:?} of guest {guest}: a letter of the calm came to {outcome:?}"
+                );
             }
         }
         Ok(())

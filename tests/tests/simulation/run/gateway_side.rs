@@ -6,7 +6,7 @@ use jackalope::office::{Answer, Disconnection, Incoming, Office, Outgoing};
 use jackalope::wire::{DecodeError, Decoder, encode, encode_connect};
 
 use super::{Dial, MISTAKEN, Run, Wire};
-use crate::checks::End;
+use crate::calls::End;
 use crate::guests::{Finished, time, to_letter};
 use crate::model::{Check, ensure};
 use crate::network::Arrival;

@@ -1,0 +1,138 @@
+//! What the broker has seen.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jackalope::broker::{Core, Event, Fault, Packet};
+use jackalope::office::{GuestId, Qos, Ticket};
+
+use crate::guests::Key;
+use crate::messages::Messages;
+use crate::model::{Check, Model, ensure};
+use crate::schedule::{FaultPlan, Schedule, Step};
+
+/// The broker, seen from outside.
+#[derive(Debug, Default)]
+pub(crate) struct BrokerLog {
+    /// Counts sessions.
+    pub(crate) session: u64,
+    /// How much of the message log has been looked at.
+    looked_at: usize,
+    arrived: BTreeSet<u64>,
+    logged: BTreeSet<u64>,
+    logged_in_session: BTreeSet<(u64, u64)>,
+    /// The latest letter that has arrived.
+    latest_arrived: BTreeMap<(GuestId, Qos), u64>,
+    /// The latest letter that was logged.
+    latest_logged: BTreeMap<(GuestId, Qos), u64>,
+    /// Letters that the broker may have lost although it acknowledges them.
+    forgotten: BTreeSet<u64>,
+    /// Whether QoS 2 letters are delivered in the order of their PUBLISH.
+    orders_qos2: bool,
+}
+
+impl BrokerLog {
+    pub(crate) fn new(schedule: &Schedule) -> Self {
+        let disturbs_order = |step: &Step| {
+            let Step::Fault(fault) = step else {
+                return false;
+            };
+            matches!(
+                fault,
+                FaultPlan::Withhold(_) | FaultPlan::DelayAcks(_) | FaultPlan::ForgetSession
+            )
+        };
+        Self {
+            orders_qos2: !schedule.steps.iter().any(disturbs_order),
+            ..Self::default()
+        }
+    }
+
+    /// That a letter may be called delivered.
+    pub(crate) fn check_delivered(&self, ticket: Ticket) -> Check {
+        ensure!(
+            self.logged.contains(&ticket.0) || self.forgotten.contains(&ticket.0),
+            "letter {} is delivered, and the broker does not have it",
+            ticket.0
+        );
+        Ok(())
+    }
+
+    /// Something has happened at the broker.
+    pub(crate) fn handle_event(
+        &mut self,
+        event: &Event,
+        model: &Model,
+        messages: &mut Messages,
+    ) -> Check {
+        match event {
+            Event::Violation { violation, .. } => Err(format!("violation: {violation}")),
+            Event::Sent { packet, .. }
+            | Event::Withheld { packet, .. }
+            | Event::Cut { packet, .. } => messages.handle_sent(packet),
+            Event::Received { packet, .. } => {
+                self.handle_received(packet, model)?;
+                messages.handle_received(packet)
+            }
+            Event::SessionCreated { .. } | Event::SessionEnded { .. } => {
+                self.session += 1;
+                messages.handle_lost();
+                Ok(())
+            }
+            Event::Fault {
+                fault: Fault::ForgetSession(_),
+            } => {
+                self.session += 1;
+                messages.handle_lost();
+                self.forgotten.extend(model.exchanged());
+                Ok(())
+            }
+            Event::Dropped { .. } => Err("the broker has dropped a message".into()),
+            _ => Ok(()),
+        }
+    }
+
+    fn handle_received(&mut self, packet: &Packet, model: &Model) -> Check {
+        if let Packet::Publish(publish) = packet
+            && let Some(Key::Letter(ticket)) = Key::of(&publish.payload)
+            && let Some(origin) = model.origin(ticket)
+            && self.arrived.insert(ticket)
+        {
+            let latest = self.latest_arrived.entry(origin).or_default();
+            ensure!(
+                ticket > *latest,
+                "letter {ticket} arrives first after letter {latest}"
+            );
+            *latest = ticket;
+        }
+        Ok(())
+    }
+
+    /// Looks at what the broker has accepted since the last time.
+    pub(crate) fn look(&mut self, core: &Core, model: &Model) -> Check {
+        let messages = core.messages();
+        for message in messages.iter().skip(self.looked_at) {
+            let Some(Key::Letter(ticket)) = Key::of(&message.payload) else {
+                continue;
+            };
+            let Some((guest, qos)) = model.origin(ticket) else {
+                return Err(format!("letter {ticket} was never accepted, and arrives"));
+            };
+            if qos == Qos::ExactlyOnce {
+                ensure!(
+                    self.logged_in_session.insert((ticket, self.session)),
+                    "letter {ticket} of QoS 2 arrives twice in one session"
+                );
+            }
+            if self.logged.insert(ticket) && (qos != Qos::ExactlyOnce || self.orders_qos2) {
+                let latest = self.latest_logged.entry((guest, qos)).or_default();
+                ensure!(
+                    ticket > *latest,
+                    "letter {ticket} is delivered after letter {latest}"
+                );
+                *latest = ticket;
+            }
+        }
+        self.looked_at = messages.len();
+        Ok(())
+    }
+}

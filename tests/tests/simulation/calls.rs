@@ -1,0 +1,167 @@
+//! What guests are called with.
+
+use std::collections::BTreeMap;
+
+use jackalope::office::{Assignment, Call, GuestId, Message, Overflow, Status};
+
+use crate::guests::Key;
+use crate::messages::Messages;
+use crate::model::{Check, Model, ensure};
+use crate::schedule::Setup;
+
+/// What one guest is told.
+#[derive(Debug, Default, Clone)]
+struct Told {
+    running: Option<Call>,
+    /// How often the call with the event, and the message, at the front failed.
+    outcome_failures: u32,
+    message_failures: u32,
+    /// The message that is called again.
+    again: Option<Message>,
+    status: Option<Status>,
+    granted: BTreeMap<String, bool>,
+}
+
+/// The calls of all guests.
+#[derive(Debug)]
+pub(crate) struct Calls {
+    max: usize,
+    overflow: Overflow,
+    retries: Vec<u32>,
+    guests: Vec<Told>,
+}
+
+/// How a call has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Taken,
+    PutOff,
+    Failed { given_up: bool },
+}
+
+impl Calls {
+    pub(crate) fn new(setup: &Setup) -> Self {
+        Self {
+            max: setup.max,
+            overflow: setup.overflow,
+            retries: setup.guests.iter().map(|guest| guest.retries).collect(),
+            guests: vec![Told::default(); setup.guests.len()],
+        }
+    }
+
+    pub(crate) fn handle_call(
+        &mut self,
+        assignment: &Assignment,
+        model: &Model,
+        messages: &mut Messages,
+    ) -> Check {
+        let id = assignment.guest;
+        let guest = &mut self.guests[id.index()];
+        ensure!(guest.running.is_none(), "{id:?} is called while at a call");
+        let listed = model.open_of(id);
+        let room = assignment.room;
+        ensure!(room.keep == self.max, "{id:?}: keeps {}", room.keep);
+        if self.overflow == Overflow::Reject {
+            ensure!(
+                room.accept == self.max - listed,
+                "{id:?}: room for {} with {listed} of {}",
+                room.accept,
+                self.max
+            );
+        }
+        match &assignment.call {
+            Call::Outcome(ticket, outcome) => {
+                let due = model.to_tell[id.index()].front();
+                ensure!(
+                    due == Some(&(*ticket, *outcome)),
+                    "{id:?} is told {outcome:?} of {ticket:?}; due is {due:?}"
+                );
+            }
+            Call::Message(message) => match &guest.again {
+                Some(again) => {
+                    ensure!(
+                        message.duplicate && Key::of(&message.payload) == Key::of(&again.payload),
+                        "{id:?} is called with another message before one is done"
+                    );
+                }
+                None => messages.handle_call(id, message)?,
+            },
+            _ => {}
+        }
+        guest.running = Some(assignment.call.clone());
+        Ok(())
+    }
+
+    pub(crate) fn handle_end(
+        &mut self,
+        id: GuestId,
+        end: End,
+        model: &mut Model,
+        messages: &mut Messages,
+    ) -> Check {
+        let retries = self.retries[id.index()];
+        let guest = &mut self.guests[id.index()];
+        let Some(call) = guest.running.take() else {
+            return Err("the simulation answers twice".into());
+        };
+        let ends = !matches!(end, End::PutOff | End::Failed { given_up: false });
+        match call {
+            Call::Outcome(..) => {
+                count(&mut guest.outcome_failures, end, retries)?;
+                if ends {
+                    guest.outcome_failures = 0;
+                    model.to_tell[id.index()].pop_front();
+                }
+            }
+            Call::Message(message) => {
+                count(&mut guest.message_failures, end, retries)?;
+                if ends {
+                    guest.message_failures = 0;
+                    guest.again = None;
+                    messages.handle_taken(id, &message)?;
+                } else {
+                    guest.again = Some(message);
+                }
+            }
+            Call::Connection(status) if ends => guest.status = Some(status),
+            Call::Subscription { filter, granted } if ends => {
+                guest.granted.insert(filter.to_string(), granted);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// At the very end: every guest knows where it stands.
+    pub(crate) fn check_complete(&self, setup: &Setup, final_cut: bool) -> Check {
+        for (guest, told) in setup.guests.iter().zip(&self.guests) {
+            ensure!(
+                told.status == Some(Status::Online),
+                "a guest believes that it is {:?}",
+                told.status
+            );
+            if final_cut {
+                for (filter, _) in &guest.subscriptions {
+                    let granted = told.granted.get(*filter);
+                    ensure!(
+                        granted == Some(&true),
+                        "a guest believes of {filter}: {granted:?}"
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// That a call is given up when it has failed once more than it is retried.
+fn count(failures: &mut u32, end: End, retries: u32) -> Check {
+    if let End::Failed { given_up } = end {
+        *failures += 1;
+        ensure!(
+            given_up == (*failures > retries),
+            "given up: {given_up}, after {failures} failures and with {retries} retries"
+        );
+    }
+    Ok(())
+}
