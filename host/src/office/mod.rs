@@ -25,11 +25,13 @@ mod deadlines;
 mod inbound;
 mod inbox;
 mod letter;
+mod letters;
 mod link;
 mod notice;
 mod outbound;
 mod packet;
 mod packet_ids;
+mod session;
 mod settings;
 mod subscriptions;
 mod time;
@@ -44,13 +46,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backoff::Random;
-use inbound::{Arrival, Inbound, Receipt};
+use inbound::Inbound;
 use inbox::{Ended, Inbox};
 use link::{Due, Link};
-use outbound::{Acked, Next, Outbound};
+use outbound::Outbound;
 use packet_ids::PacketIds;
-use subscriptions::{Subscriptions, WrongCount};
-use work_list::{Key, WorkList};
+use subscriptions::Subscriptions;
+use work_list::WorkList;
 
 pub use call::{Answer, Assignment, Call, Message, Room, Status, Tray};
 pub use letter::{GuestId, Letter, Outcome, Payload, Qos, Ticket};
@@ -482,297 +484,5 @@ impl Office {
     /// The next line for the log.
     pub fn poll_notice(&mut self) -> Option<Notice> {
         self.notices.pop_front()
-    }
-
-    // ---- how it is done ----
-
-    fn expire(&mut self, now: Time) {
-        self.latest = now;
-        while let Some(key) = self.list.due(now) {
-            self.conclude(key, Outcome::Expired);
-        }
-        self.outbound.expire(now);
-        if self.link.is_online() && self.outbound.is_clogged() {
-            self.give_up(now, Disconnection::Clogged);
-        }
-    }
-
-    fn next_packet(&mut self, now: Time) -> Option<Dispatch> {
-        if let Some(packet) = self.answers.pop_front() {
-            return Some(Dispatch {
-                packet,
-                expires: None,
-            });
-        }
-        if let Some(packet) = self.subscriptions.poll(now, &mut self.ids) {
-            return Some(Dispatch {
-                packet,
-                expires: None,
-            });
-        }
-        let max = self.settings.max_packet_size;
-        loop {
-            match self
-                .outbound
-                .poll(now, &mut self.list, &mut self.ids, max)?
-            {
-                Next::TooLarge(key) => self.conclude(key, Outcome::Refused),
-                Next::Send(dispatch, sent) => {
-                    if let Some(sent) = sent {
-                        self.notices.push_back(Notice::Sent {
-                            ticket: sent.ticket,
-                        });
-                        if sent.is_final {
-                            self.conclude(sent.key, Outcome::Delivered);
-                        }
-                    }
-                    return Some(dispatch);
-                }
-            }
-        }
-    }
-
-    /// The one place where a letter gets its outcome.
-    fn conclude(&mut self, key: Key, outcome: Outcome) {
-        let Some(entry) = self.list.remove(key) else {
-            return;
-        };
-        match (entry.packet_id, outcome) {
-            (Some(id), Outcome::Expired) => self.outbound.handle_expired(id),
-            (Some(id), _) => self.outbound.forget_letter(id),
-            (None, _) => {}
-        }
-        self.report(entry.guest, entry.ticket, outcome);
-    }
-
-    fn report(&mut self, guest: GuestId, ticket: Ticket, outcome: Outcome) {
-        self.guests[guest.index()]
-            .inbox
-            .push_outcome(ticket, outcome);
-        self.notices.push_back(Notice::Outcome {
-            guest,
-            ticket,
-            outcome,
-        });
-    }
-
-    fn handle_acked(&mut self, acked: Acked, packet: &'static str) {
-        match acked {
-            Acked::Delivered(key) => self.conclude(key, Outcome::Delivered),
-            Acked::Nothing => {}
-            Acked::Unknown => self.notices.push_back(Notice::Unexpected { packet }),
-        }
-    }
-
-    fn handle_connack(&mut self, now: Time, session_present: bool) {
-        if !self.link.is_connecting() {
-            if self.link.is_online() {
-                self.give_up(
-                    now,
-                    Disconnection::Violation("there is one CONNACK a connection"),
-                );
-            }
-            return;
-        }
-        if session_present && self.asked_for_new_session {
-            let rule = "a clean session begins without session present [MQTT-3.2.2-1]";
-            return self.give_up(now, Disconnection::Violation(rule));
-        }
-        self.link.handle_connected(now);
-        if session_present {
-            self.outbound.handle_session_kept(now, &mut self.ids);
-        } else {
-            self.outbound
-                .handle_session_lost(&mut self.list, &mut self.ids);
-            self.inbound.handle_session_lost();
-        }
-        self.list.rewind();
-        self.subscriptions.handle_connected(now, &mut self.ids);
-        self.notices.push_back(Notice::Online { session_present });
-        self.tell_status(Status::Online);
-    }
-
-    fn handle_publish(&mut self, publish: Publish) {
-        if self.shutdown.is_some() {
-            return;
-        }
-        let Publish {
-            topic,
-            payload,
-            delivery,
-            retain,
-            duplicate,
-        } = publish;
-        let guests = self.subscriptions.route(&topic);
-        if guests.is_empty() {
-            self.notices.push_back(Notice::Unrouted { topic });
-            self.answers.extend(self.inbound.handle_unwanted(delivery));
-            return;
-        }
-        match self
-            .inbound
-            .handle_publish(delivery, duplicate, guests.len())
-        {
-            Arrival::Duplicate(answer) => self.answers.extend(answer),
-            Arrival::New(receipt) => {
-                let qos = delivery.qos();
-                let message = Message {
-                    topic,
-                    payload,
-                    qos,
-                    retained: retain,
-                    duplicate,
-                };
-                for guest in &guests {
-                    self.guests[guest.index()]
-                        .inbox
-                        .push_message(message.clone(), receipt);
-                }
-                self.notices.push_back(Notice::Received { message, guests });
-            }
-        }
-    }
-
-    fn handle_suback(&mut self, now: Time, id: PacketId, granted: &[Option<Qos>]) {
-        let ids = &mut self.ids;
-        let verdicts =
-            match self
-                .subscriptions
-                .handle_suback(now, id, granted, ids, &mut self.random)
-            {
-                Ok(verdicts) => verdicts,
-                Err(WrongCount) => {
-                    let rule = "a SUBACK has a return code for each filter [MQTT-3.8.4-5]";
-                    return self.give_up(now, Disconnection::Violation(rule));
-                }
-            };
-        if verdicts.is_empty() {
-            self.notices
-                .push_back(Notice::Unexpected { packet: "SUBACK" });
-        }
-        for verdict in verdicts {
-            let filter = verdict.filter;
-            for guest in verdict.tell {
-                let granted = verdict.result.is_ok();
-                let call = Call::Subscription {
-                    filter: filter.clone(),
-                    granted,
-                };
-                self.guests[guest.index()].inbox.push_subscription(call);
-            }
-            self.notices.push_back(match verdict.result {
-                Ok(qos) => Notice::Subscribed { filter, qos },
-                Err(next_try) => Notice::SubscriptionRefused { filter, next_try },
-            });
-        }
-    }
-
-    fn end_call(&mut self, guest: GuestId, ended: Option<Ended>) {
-        match ended {
-            Some(Ended::Message(_, receipt)) => self.take(receipt),
-            Some(Ended::LastWill) => self.link.handle_will(guest, None),
-            Some(Ended::Event(_) | Ended::TryAgain(..)) | None => {}
-        }
-    }
-
-    fn take(&mut self, receipt: Receipt) {
-        let is_online = self.link.is_online();
-        self.answers
-            .extend(self.inbound.handle_taken(receipt, is_online));
-    }
-
-    fn commit(&mut self, now: Time, guest: GuestId, tray: Tray) {
-        // A ttl counts from the beginning of the call: never too late.
-        let called = self.guests[guest.index()].called;
-        for ticket in tray.displaced {
-            self.report(guest, ticket, Outcome::Displaced);
-        }
-        for letter in tray.letters {
-            self.post_since(called, now, guest, letter);
-        }
-        if tray.reconnect {
-            self.handle_reconnect(now);
-        }
-    }
-
-    fn post_since(&mut self, since: Time, now: Time, guest: GuestId, letter: Letter) {
-        let deadline = since + letter.ttl;
-        let (ticket, topic) = (letter.ticket, letter.topic.clone());
-        self.notices.push_back(Notice::Accepted {
-            guest,
-            ticket,
-            topic,
-        });
-        if deadline <= now {
-            return self.report(guest, ticket, Outcome::Expired);
-        }
-        let WorkListSettings { max, overflow } = self.settings.work_list;
-        if self.list.len_of(guest) >= max {
-            match (overflow, self.list.oldest(guest)) {
-                (Overflow::DropOldest, Some(oldest)) => self.conclude(oldest, Outcome::Displaced),
-                _ => return self.report(guest, ticket, Outcome::Refused),
-            }
-        }
-        self.list.push(guest, letter, deadline);
-    }
-
-    /// What the next call of a guest may publish. Letters only leave the work
-    /// list while a call runs, so there is room for all that it accepts.
-    fn room(&self, guest: GuestId) -> Room {
-        let WorkListSettings { max, overflow } = self.settings.work_list;
-        let listed = self.list.len_of(guest);
-        let owed = listed + self.guests[guest.index()].inbox.outcomes();
-        let accept = (max + MAX_OWED_OUTCOMES).saturating_sub(owed);
-        match overflow {
-            Overflow::DropOldest => Room { accept, keep: max },
-            Overflow::Reject => Room {
-                accept: accept.min(max.saturating_sub(listed)),
-                keep: max,
-            },
-        }
-    }
-
-    fn check_will(&mut self, guest: GuestId, will: &LastWill) -> bool {
-        let error = match topic::check_name(&will.topic) {
-            Err(error) => format!("its topic {error}"),
-            Ok(()) if will.payload.len() > usize::from(u16::MAX) => {
-                format!(
-                    "its payload has {} bytes; 65,535 is the most",
-                    will.payload.len()
-                )
-            }
-            Ok(()) => return true,
-        };
-        self.notices.push_back(Notice::InvalidWill { guest, error });
-        false
-    }
-
-    fn tell_status(&mut self, status: Status) {
-        for guest in &mut self.guests {
-            guest.inbox.push_status(status);
-        }
-    }
-
-    /// Ends a connection from this side.
-    fn give_up(&mut self, now: Time, reason: Disconnection) {
-        self.close = Some(reason.clone());
-        self.disconnect(now, reason);
-    }
-
-    fn disconnect(&mut self, now: Time, reason: Disconnection) {
-        let was_online = self.link.is_online();
-        let is_wanted = reason == Disconnection::Reconnect;
-        self.answers.clear();
-        if self.shutdown.is_some() {
-            self.link.stop();
-        }
-        let mut next_try = self.link.handle_disconnected(now, &mut self.random);
-        if is_wanted {
-            next_try = self.link.hurry(now);
-        }
-        self.notices.push_back(Notice::Offline { reason, next_try });
-        if was_online {
-            self.tell_status(Status::Offline);
-        }
     }
 }

@@ -1,0 +1,136 @@
+//! How letters go through the office: posted, sent, acknowledged, concluded.
+
+use super::outbound::{Acked, Next};
+use super::work_list::Key;
+use super::*;
+
+impl Office {
+    pub(super) fn expire(&mut self, now: Time) {
+        self.latest = now;
+        while let Some(key) = self.list.due(now) {
+            self.conclude(key, Outcome::Expired);
+        }
+        self.outbound.expire(now);
+        if self.link.is_online() && self.outbound.is_clogged() {
+            self.give_up(now, Disconnection::Clogged);
+        }
+    }
+
+    pub(super) fn next_packet(&mut self, now: Time) -> Option<Dispatch> {
+        if let Some(packet) = self.answers.pop_front() {
+            return Some(Dispatch {
+                packet,
+                expires: None,
+            });
+        }
+        if let Some(packet) = self.subscriptions.poll(now, &mut self.ids) {
+            return Some(Dispatch {
+                packet,
+                expires: None,
+            });
+        }
+        let max = self.settings.max_packet_size;
+        loop {
+            match self
+                .outbound
+                .poll(now, &mut self.list, &mut self.ids, max)?
+            {
+                Next::TooLarge(key) => self.conclude(key, Outcome::Refused),
+                Next::Send(dispatch, sent) => {
+                    if let Some(sent) = sent {
+                        self.notices.push_back(Notice::Sent {
+                            ticket: sent.ticket,
+                        });
+                        if sent.is_final {
+                            self.conclude(sent.key, Outcome::Delivered);
+                        }
+                    }
+                    return Some(dispatch);
+                }
+            }
+        }
+    }
+
+    /// The one place where a letter gets its outcome.
+    pub(super) fn conclude(&mut self, key: Key, outcome: Outcome) {
+        let Some(entry) = self.list.remove(key) else {
+            return;
+        };
+        match (entry.packet_id, outcome) {
+            (Some(id), Outcome::Expired) => self.outbound.handle_expired(id),
+            (Some(id), _) => self.outbound.forget_letter(id),
+            (None, _) => {}
+        }
+        self.report(entry.guest, entry.ticket, outcome);
+    }
+
+    pub(super) fn report(&mut self, guest: GuestId, ticket: Ticket, outcome: Outcome) {
+        self.guests[guest.index()]
+            .inbox
+            .push_outcome(ticket, outcome);
+        self.notices.push_back(Notice::Outcome {
+            guest,
+            ticket,
+            outcome,
+        });
+    }
+
+    pub(super) fn handle_acked(&mut self, acked: Acked, packet: &'static str) {
+        match acked {
+            Acked::Delivered(key) => self.conclude(key, Outcome::Delivered),
+            Acked::Nothing => {}
+            Acked::Unknown => self.notices.push_back(Notice::Unexpected { packet }),
+        }
+    }
+
+    pub(super) fn commit(&mut self, now: Time, guest: GuestId, tray: Tray) {
+        // A ttl counts from the beginning of the call: never too late.
+        let called = self.guests[guest.index()].called;
+        for ticket in tray.displaced {
+            self.report(guest, ticket, Outcome::Displaced);
+        }
+        for letter in tray.letters {
+            self.post_since(called, now, guest, letter);
+        }
+        if tray.reconnect {
+            self.handle_reconnect(now);
+        }
+    }
+
+    pub(super) fn post_since(&mut self, since: Time, now: Time, guest: GuestId, letter: Letter) {
+        let deadline = since + letter.ttl;
+        let (ticket, topic) = (letter.ticket, letter.topic.clone());
+        self.notices.push_back(Notice::Accepted {
+            guest,
+            ticket,
+            topic,
+        });
+        if deadline <= now {
+            return self.report(guest, ticket, Outcome::Expired);
+        }
+        let WorkListSettings { max, overflow } = self.settings.work_list;
+        if self.list.len_of(guest) >= max {
+            match (overflow, self.list.oldest(guest)) {
+                (Overflow::DropOldest, Some(oldest)) => self.conclude(oldest, Outcome::Displaced),
+                _ => return self.report(guest, ticket, Outcome::Refused),
+            }
+        }
+        self.list.push(guest, letter, deadline);
+    }
+
+    /// What the next call of a guest may publish. Letters only leave the work
+    /// list while a call runs, so there is room for all that it accepts.
+    pub(super) fn room(&self, guest: GuestId) -> Room {
+        let WorkListSettings { max, overflow } = self.settings.work_list;
+        let listed = self.list.len_of(guest);
+        let owed = listed + self.guests[guest.index()].inbox.outcomes();
+        let accept = (max + MAX_OWED_OUTCOMES).saturating_sub(owed);
+        match overflow {
+            Overflow::DropOldest => Room { accept, keep: max },
+            Overflow::Reject => Room {
+                accept: accept.min(max.saturating_sub(listed)),
+                keep: max,
+            },
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! How the session goes: connections begin and end, messages and answers to
+//! subscriptions come in, guests take them.
+
+use super::inbound::{Arrival, Receipt};
+use super::inbox::Ended;
+use super::subscriptions::WrongCount;
+use super::*;
+
+impl Office {
+    pub(super) fn handle_connack(&mut self, now: Time, session_present: bool) {
+        if !self.link.is_connecting() {
+            if self.link.is_online() {
+                self.give_up(
+                    now,
+                    Disconnection::Violation("there is one CONNACK a connection"),
+                );
+            }
+            return;
+        }
+        if session_present && self.asked_for_new_session {
+            let rule = "a clean session begins without session present [MQTT-3.2.2-1]";
+            return self.give_up(now, Disconnection::Violation(rule));
+        }
+        self.link.handle_connected(now);
+        if session_present {
+            self.outbound.handle_session_kept(now, &mut self.ids);
+        } else {
+            self.outbound
+                .handle_session_lost(&mut self.list, &mut self.ids);
+            self.inbound.handle_session_lost();
+        }
+        self.list.rewind();
+        self.subscriptions.handle_connected(now, &mut self.ids);
+        self.notices.push_back(Notice::Online { session_present });
+        self.tell_status(Status::Online);
+    }
+
+    pub(super) fn handle_publish(&mut self, publish: Publish) {
+        if self.shutdown.is_some() {
+            return;
+        }
+        let Publish {
+            topic,
+            payload,
+            delivery,
+            retain,
+            duplicate,
+        } = publish;
+        let guests = self.subscriptions.route(&topic);
+        if guests.is_empty() {
+            self.notices.push_back(Notice::Unrouted { topic });
+            self.answers.extend(self.inbound.handle_unwanted(delivery));
+            return;
+        }
+        match self
+            .inbound
+            .handle_publish(delivery, duplicate, guests.len())
+        {
+            Arrival::Duplicate(answer) => self.answers.extend(answer),
+            Arrival::New(receipt) => {
+                let qos = delivery.qos();
+                let message = Message {
+                    topic,
+                    payload,
+                    qos,
+                    retained: retain,
+                    duplicate,
+                };
+                for guest in &guests {
+                    self.guests[guest.index()]
+                        .inbox
+                        .push_message(message.clone(), receipt);
+                }
+                self.notices.push_back(Notice::Received { message, guests });
+            }
+        }
+    }
+
+    pub(super) fn handle_suback(&mut self, now: Time, id: PacketId, granted: &[Option<Qos>]) {
+        let ids = &mut self.ids;
+        let verdicts =
+            match self
+                .subscriptions
+                .handle_suback(now, id, granted, ids, &mut self.random)
+            {
+                Ok(verdicts) => verdicts,
+                Err(WrongCount) => {
+                    let rule = "a SUBACK has a return code for each filter [MQTT-3.8.4-5]";
+                    return self.give_up(now, Disconnection::Violation(rule));
+                }
+            };
+        if verdicts.is_empty() {
+            self.notices
+                .push_back(Notice::Unexpected { packet: "SUBACK" });
+        }
+        for verdict in verdicts {
+            let filter = verdict.filter;
+            for guest in verdict.tell {
+                let granted = verdict.result.is_ok();
+                let call = Call::Subscription {
+                    filter: filter.clone(),
+                    granted,
+                };
+                self.guests[guest.index()].inbox.push_subscription(call);
+            }
+            self.notices.push_back(match verdict.result {
+                Ok(qos) => Notice::Subscribed { filter, qos },
+                Err(next_try) => Notice::SubscriptionRefused { filter, next_try },
+            });
+        }
+    }
+
+    pub(super) fn end_call(&mut self, guest: GuestId, ended: Option<Ended>) {
+        match ended {
+            Some(Ended::Message(_, receipt)) => self.take(receipt),
+            Some(Ended::LastWill) => self.link.handle_will(guest, None),
+            Some(Ended::Event(_) | Ended::TryAgain(..)) | None => {}
+        }
+    }
+
+    pub(super) fn take(&mut self, receipt: Receipt) {
+        let is_online = self.link.is_online();
+        self.answers
+            .extend(self.inbound.handle_taken(receipt, is_online));
+    }
+
+    pub(super) fn check_will(&mut self, guest: GuestId, will: &LastWill) -> bool {
+        let error = match topic::check_name(&will.topic) {
+            Err(error) => format!("its topic {error}"),
+            Ok(()) if will.payload.len() > usize::from(u16::MAX) => {
+                format!(
+                    "its payload has {} bytes; 65,535 is the most",
+                    will.payload.len()
+                )
+            }
+            Ok(()) => return true,
+        };
+        self.notices.push_back(Notice::InvalidWill { guest, error });
+        false
+    }
+
+    pub(super) fn tell_status(&mut self, status: Status) {
+        for guest in &mut self.guests {
+            guest.inbox.push_status(status);
+        }
+    }
+
+    /// Ends a connection from this side.
+    pub(super) fn give_up(&mut self, now: Time, reason: Disconnection) {
+        self.close = Some(reason.clone());
+        self.disconnect(now, reason);
+    }
+
+    pub(super) fn disconnect(&mut self, now: Time, reason: Disconnection) {
+        let was_online = self.link.is_online();
+        let is_wanted = reason == Disconnection::Reconnect;
+        self.answers.clear();
+        if self.shutdown.is_some() {
+            self.link.stop();
+        }
+        let mut next_try = self.link.handle_disconnected(now, &mut self.random);
+        if is_wanted {
+            next_try = self.link.hurry(now);
+        }
+        self.notices.push_back(Notice::Offline { reason, next_try });
+        if was_online {
+            self.tell_status(Status::Offline);
+        }
+    }
+}
