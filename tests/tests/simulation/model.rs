@@ -185,7 +185,6 @@ impl Model {
     /// A packet of the broker, about to be handed to the post office.
     pub(crate) fn handle_packet(&mut self, packet: &Incoming) {
         match packet {
-            Incoming::ConnAck { session_present } => self.handle_connected(*session_present),
             _ if !self.online => {}
             Incoming::PubAck(id) => self.handle_acked(*id, Qos::AtLeastOnce, Stage::Published),
             Incoming::PubComp(id) => self.handle_acked(*id, Qos::ExactlyOnce, Stage::Released),
@@ -205,10 +204,8 @@ impl Model {
         }
     }
 
-    fn handle_connected(&mut self, session_present: bool) {
-        if self.online {
-            return;
-        }
+    /// A session has begun.
+    pub(crate) fn handle_connected(&mut self, session_present: bool) {
         self.online = true;
         self.subscribes.clear();
         self.latest.fill(0);

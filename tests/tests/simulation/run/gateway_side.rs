@@ -2,7 +2,7 @@
 
 use bytes::{Buf, BytesMut};
 use jackalope::broker::ConnectionId;
-use jackalope::office::{Answer, Disconnection, Incoming, Office, Outgoing};
+use jackalope::office::{Answer, Disconnection, Incoming, Office, Outgoing, Status};
 use jackalope::wire::{DecodeError, Decoder, encode, encode_connect};
 
 use super::{Dial, MISTAKEN, Run, Wire};
@@ -66,18 +66,29 @@ impl Run {
             }
             Incoming::TooLarge { delivery, .. } => self.messages.handle_too_large(*delivery),
             Incoming::ConnAck { session_present } => {
-                let known = self.session.replace(self.broker_log.session);
-                if !session_present {
-                    self.messages.handle_new_session();
-                } else if known.is_some_and(|known| known != self.broker_log.session) {
-                    return Err(MISTAKEN.into());
+                let session_present = *session_present;
+                self.office.handle_packet(time(now), packet);
+                // The post office may have given the connection up already.
+                if !self.model.online && self.office.status() == Status::Online {
+                    self.model.handle_connected(session_present);
+                    self.begin_session(session_present)?;
                 }
+                return self.reconcile().map(|_| ());
             }
             _ => {}
         }
         self.model.handle_packet(&packet);
         self.office.handle_packet(time(now), packet);
-        self.reconcile()?;
+        self.reconcile().map(|_| ())
+    }
+
+    fn begin_session(&mut self, session_present: bool) -> Check {
+        let known = self.session.replace(self.broker_log.session);
+        if !session_present {
+            self.messages.handle_new_session();
+        } else if known.is_some_and(|known| known != self.broker_log.session) {
+            return Err(MISTAKEN.into());
+        }
         Ok(())
     }
 
