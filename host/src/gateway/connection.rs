@@ -6,6 +6,7 @@ use std::pin::Pin;
 
 use tokio::net::TcpStream;
 
+use crate::clock;
 use crate::office::{Connect, Disconnection, Incoming, Time};
 use crate::wire::{Address, DecodeError, Handshake, Progress, Wire, dial};
 
@@ -44,7 +45,7 @@ impl Connection {
                 *self = Self::None;
                 Event::Dialed(dialed, connect)
             }
-            Self::Open(wire) => Event::Progress(wire.progress(reads).await),
+            Self::Open(wire) => Event::Progress(wire.progress(reads, clock::now).await),
         }
     }
 

@@ -29,7 +29,7 @@ pub use residents::{Logger, Resident};
 
 use crate::clock::{self, Alarm};
 use crate::office::{Answer, Disconnection, GuestId, Office, Settings};
-use crate::wire::{Address, Handshake, Progress};
+use crate::wire::{Address, Handshake, Progress, stuck};
 use connection::{Connection, Event};
 use control::{Order, Orders};
 use log::Log;
@@ -180,8 +180,7 @@ impl Gateway {
         let now = clock::now();
         self.office.handle_timeout(now);
         if self.connection.is_stuck(now) {
-            let reason = "the network did not take what was written in time".into();
-            self.lose(Disconnection::Failed(reason));
+            self.lose(stuck());
         }
         let has_more_packets = self.read();
         let has_more_calls = self.call();

@@ -157,21 +157,29 @@ impl Wire {
     }
 
     /// Waits until the network has taken the batch or, if `reads`, given bytes.
-    /// It does both at once: a stuck write does not keep it from reading. Can
-    /// be dropped and called again at any time.
-    pub async fn progress(&mut self, reads: bool) -> Result<Progress, Disconnection> {
-        poll_fn(|cx| self.poll_progress(cx, reads)).await
+    /// It does both at once: a stuck write does not keep it from reading.
+    ///
+    /// `clock` is asked right before each write: the machine may have slept
+    /// while the batch was waiting, and what is in it may have expired. Can be
+    /// dropped and called again at any time.
+    pub async fn progress(
+        &mut self,
+        reads: bool,
+        clock: fn() -> Time,
+    ) -> Result<Progress, Disconnection> {
+        poll_fn(|cx| self.poll_progress(cx, reads, clock)).await
     }
 
     fn poll_progress(
         &mut self,
         cx: &mut Context<'_>,
         reads: bool,
+        clock: fn() -> Time,
     ) -> Poll<Result<Progress, Disconnection>> {
         if self.write_by.is_some() {
-            match self.poll_write(cx) {
+            match self.poll_write(cx, clock) {
                 Poll::Ready(Ok(())) => return Poll::Ready(Ok(Progress::Written)),
-                Poll::Ready(Err(error)) => return Poll::Ready(Err(lost(&error))),
+                Poll::Ready(Err(reason)) => return Poll::Ready(Err(reason)),
                 Poll::Pending => {}
             }
         }
@@ -187,9 +195,17 @@ impl Wire {
         })
     }
 
-    fn poll_write(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        clock: fn() -> Time,
+    ) -> Poll<Result<(), Disconnection>> {
         while !self.output.is_empty() {
-            let written = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.output))?;
+            if self.is_stuck(clock()) {
+                return Poll::Ready(Err(stuck()));
+            }
+            let write = Pin::new(&mut self.stream).poll_write(cx, &self.output);
+            let written = ready!(write).map_err(|error| lost(&error))?;
             self.output.advance(written);
         }
         self.write_by = None;
@@ -232,6 +248,73 @@ impl Wire {
     }
 }
 
+/// Why a connection ends whose batch [is stuck](Wire::is_stuck).
+pub fn stuck() -> Disconnection {
+    Disconnection::Failed("the network did not take what was written in time".into())
+}
+
 fn lost(error: &io::Error) -> Disconnection {
     Disconnection::Failed(format!("the connection was lost: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU16;
+
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_batch_that_has_expired_while_it_waited_is_not_written() {
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("127.0.0.1 has free ports");
+        let address = listener.local_addr().expect("it is bound");
+        let address = Address {
+            host: address.ip().to_string(),
+            port: address.port(),
+        };
+        let (stream, accepted) = tokio::join!(dial(&address), listener.accept());
+        let (mut peer, _) = accepted.expect("it connects");
+
+        let handshake = Handshake {
+            client_id: "gateway".into(),
+            keep_alive: Duration::from_secs(60),
+            login: None,
+            max_packet_size: 1_000,
+        };
+        let connect = Connect {
+            clean_session: true,
+            will: None,
+        };
+        let now = Time::from_millis(0);
+        let mut wire = Wire::new(now, stream.expect("it connects"), &handshake, &connect)
+            .expect("it is valid");
+        assert_eq!(
+            wire.progress(true, || Time::from_millis(0)).await,
+            Ok(Progress::Written)
+        );
+        let mut before = vec![
+            0;
+            encode_connect(&handshake, &connect)
+                .expect("it is valid")
+                .len()
+        ];
+        peer.read_exact(&mut before).await.expect("CONNECT");
+
+        let packet = Outgoing::PubRel(NonZeroU16::MIN);
+        let expires = Some(Time::from_millis(5_000));
+        wire.push(now, Dispatch { packet, expires })
+            .expect("it is valid");
+        wire.seal(now).expect("it is a TCP stream");
+        assert_eq!(wire.next_timeout(), expires);
+        // The machine sleeps for two hours, and the network is there at once.
+        let late = wire.progress(true, || Time::from_millis(7_200_000)).await;
+        assert_eq!(late, Err(stuck()));
+        wire.abort();
+        let mut after = Vec::new();
+        let _ = peer.read_to_end(&mut after).await;
+        assert_eq!(after, [0; 0]);
+    }
 }
