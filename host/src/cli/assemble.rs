@@ -12,7 +12,7 @@ use crate::gateway::{Logger, Options, Resident};
 use crate::guest::{Component, Engine, Grants, Guest, GuestOptions, Limits};
 use crate::office::{GuestSettings, Settings};
 use crate::testing;
-use crate::wire::{Address, Handshake, Login};
+use crate::wire::{Handshake, Login};
 
 /// A guest with what the post office has to know about it.
 pub(super) struct Loaded {
@@ -108,10 +108,7 @@ pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -
         settings.push(guest.settings);
     }
     Options {
-        address: Address {
-            host: server.host,
-            port: server.port,
-        },
+        address: server,
         handshake: Handshake {
             client_id,
             keep_alive: session.keep_alive,

@@ -31,11 +31,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::office::{BackoffSettings, LastWill, Overflow, WorkListSettings};
+use crate::wire::Address;
 
 pub use error::{ConfigError, Place};
 pub use guest::{ComponentSource, GuestConfig, GuestLimits};
 pub use login::{Login, Secret};
-pub use server::{ServerAddress, ServerAddressError};
+pub use server::ServerAddressError;
 pub(crate) use values::parse_duration;
 
 /// Everything a gateway is told before it starts.
@@ -46,7 +47,7 @@ pub struct Config {
     /// `jackalope`.
     pub client_id: String,
     /// `server`: the broker. Default: `localhost:1883`.
-    pub server: ServerAddress,
+    pub server: Address,
     /// `user-name` and `password-file`: who the gateway is to the broker.
     /// Default: nobody.
     pub login: Option<Login>,
@@ -85,7 +86,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             client_id: "jackalope".to_owned(),
-            server: ServerAddress::default(),
+            server: server::default(),
             login: None,
             max_packet_size: 1024 * 1024,
             session: SessionConfig::default(),

@@ -8,8 +8,9 @@ use super::entry::{Entry, Origin, Refusal};
 use super::file::{self, Written};
 use super::table::Table;
 use super::values::{Period, Size, period, size};
-use super::{Config, ServerAddress, ServerAddressError, guest, login};
+use super::{Config, ServerAddressError, guest, login};
 use crate::office::{BackoffSettings, LastWill, Overflow, Payload, Qos, topic};
+use crate::wire::Address;
 
 /// Resolves what is written; relative paths of the file are relative to
 /// `directory`.
@@ -124,8 +125,8 @@ pub(crate) fn qos(entry: &Entry) -> Result<Qos, String> {
     }
 }
 
-fn server(entry: &Entry) -> Result<ServerAddress, String> {
-    let address = entry.value.as_str().map(str::parse::<ServerAddress>);
+fn server(entry: &Entry) -> Result<Address, String> {
+    let address = entry.value.as_str().map(str::parse::<Address>);
     match address.unwrap_or(Err(ServerAddressError::Form)) {
         Ok(address) => Ok(address),
         Err(ServerAddressError::Login) => Err(ServerAddressError::Login.to_string()),

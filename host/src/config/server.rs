@@ -4,17 +4,7 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::str::FromStr;
 
-/// The host and the port of a broker.
-///
-/// Written as `host:port`, `host`, `[IPv6]:port` or one of these after
-/// `mqtt://`. An IPv6 address may have a zone: `[fe80::1%eth0]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ServerAddress {
-    /// A name or an address, IPv6 without its brackets.
-    pub host: String,
-    /// Not 0. Default: 1883.
-    pub port: u16,
-}
+use crate::wire::Address;
 
 /// Why a text is no address of a broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,16 +33,17 @@ const TRANSPORTS: [(&str, &str); 5] = [
     ("wss", "wss:// (WebSocket over TLS)"),
 ];
 
-impl Default for ServerAddress {
-    fn default() -> Self {
-        Self {
-            host: "localhost".to_owned(),
-            port: DEFAULT_PORT,
-        }
+/// The broker when none is named.
+pub(super) fn default() -> Address {
+    Address {
+        host: "localhost".to_owned(),
+        port: DEFAULT_PORT,
     }
 }
 
-impl FromStr for ServerAddress {
+/// Written as `host:port`, `host`, `[IPv6]:port` or one of these after
+/// `mqtt://`. An IPv6 address may have a zone: `[fe80::1%eth0]`.
+impl FromStr for Address {
     type Err = ServerAddressError;
 
     fn from_str(text: &str) -> Result<Self, ServerAddressError> {
@@ -118,16 +109,6 @@ fn is_name(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_'))
 }
 
-impl fmt::Display for ServerAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
-        } else {
-            write!(f, "{}:{}", self.host, self.port)
-        }
-    }
-}
-
 impl fmt::Display for ServerAddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -154,7 +135,7 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expect: Result<(&str, u16), ServerAddressError>) {
-        let expect = expect.map(|(host, port)| ServerAddress {
+        let expect = expect.map(|(host, port)| Address {
             host: host.to_owned(),
             port,
         });

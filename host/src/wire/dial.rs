@@ -7,9 +7,9 @@ use tokio::net::TcpStream;
 /// Where the broker is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Address {
-    /// A host name or an IP address.
+    /// A host name or an IP address, IPv6 without its brackets.
     pub host: String,
-    /// A TCP port.
+    /// A TCP port, not 0.
     pub port: u16,
 }
 

@@ -31,9 +31,10 @@ use self::story::Story;
 use super::assemble::options;
 use super::{Failure, logging, signals};
 use crate::broker::{Broker, CoreOptions, Options};
-use crate::config::{Config, ServerAddress};
+use crate::config::Config;
 use crate::gateway::{Control, Gateway};
 use crate::office::BackoffSettings;
+use crate::wire::Address;
 
 /// What the gateway calls itself to the broker.
 const CLIENT_ID: &str = "jackalope-dev";
@@ -152,7 +153,7 @@ fn config(broker: &Broker) -> Config {
     let address = broker.address();
     let mut config = Config {
         client_id: CLIENT_ID.to_owned(),
-        server: ServerAddress {
+        server: Address {
             host: address.ip().to_string(),
             port: address.port(),
         },
