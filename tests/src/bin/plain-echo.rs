@@ -19,8 +19,9 @@ async fn main() -> anyhow::Result<()> {
     network.set_tcp_nodelay(true);
     events.set_network_options(network);
     client.subscribe("echo/in/+", QoS::ExactlyOnce).await?;
-    // Publishing from the loop that polls would wait for itself.
-    let (sender, mut receiver) = tokio::sync::mpsc::channel::<rumqttc::Publish>(100);
+    // Publishing from the loop that polls would wait for itself, and so would a
+    // bounded channel between the two.
+    let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel::<rumqttc::Publish>();
     tokio::spawn(async move {
         while let Some(message) = receiver.recv().await {
             let topic = message.topic.replacen("echo/in", "echo/out", 1);
@@ -35,7 +36,7 @@ async fn main() -> anyhow::Result<()> {
     });
     loop {
         if let Event::Incoming(Packet::Publish(message)) = events.poll().await? {
-            sender.send(message).await?;
+            sender.send(message)?;
         }
     }
 }
