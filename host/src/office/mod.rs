@@ -104,6 +104,8 @@ pub struct Office {
     inbound: Inbound,
     subscriptions: Subscriptions,
     guests: Vec<Guest>,
+    /// Those that are asked for the last will.
+    with_will: Vec<GuestId>,
     /// Whose turn it is to be called.
     turn: usize,
     /// Acknowledgements and pings that are still to be written.
@@ -145,6 +147,11 @@ impl Office {
             inbound: Inbound::default(),
             subscriptions: Subscriptions::new(&settings.guests, settings.backoff),
             guests: settings.guests.iter().map(guest).collect(),
+            with_will: (0..)
+                .zip(&settings.guests)
+                .filter(|(_, guest)| guest.has_will)
+                .map(|(index, _)| GuestId(index))
+                .collect(),
             turn: 0,
             answers: VecDeque::new(),
             close: None,
@@ -244,16 +251,9 @@ impl Office {
     /// Time has passed: letters expire, a silent broker is given up.
     pub fn handle_timeout(&mut self, now: Time) {
         self.expire(now);
-        let with_will = self
-            .settings
-            .guests
-            .iter()
-            .zip(0..)
-            .filter(|(guest, _)| guest.has_will);
-        let with_will: Vec<GuestId> = with_will.map(|(_, index)| GuestId(index)).collect();
-        match self.link.poll(now, &with_will) {
+        match self.link.poll(now, &self.with_will) {
             Some(Due::AskForWill) => {
-                for guest in with_will {
+                for guest in &self.with_will {
                     self.guests[guest.index()].inbox.set_wants_will(true);
                 }
             }
