@@ -6,13 +6,12 @@ use std::time::Duration;
 
 use super::bindings::jackalope::gateway::jackalope::{Host, PublishError, PublishOptions};
 use super::bindings::jackalope::gateway::types;
-use crate::office::{Assignment, Call, Letter, Payload, Qos, Room, Status, Ticket, Tray, topic};
+use crate::office::{
+    Assignment, Call, Letter, MAX_REMAINING_LENGTH, Payload, Qos, Room, Status, Ticket, Tray, topic,
+};
 
 /// The ttl of a letter that names none.
 const DEFAULT_TTL_MS: u64 = 60 * 60 * 1000;
-
-/// The largest "remaining length" ([MQTT-2.2.3]).
-const MAX_REMAINING_LENGTH: usize = 268_435_455;
 
 /// The largest packet: type, four bytes of remaining length, and the rest.
 pub(super) const MAX_PACKET_SIZE: usize = 1 + 4 + MAX_REMAINING_LENGTH;

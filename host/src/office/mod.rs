@@ -60,7 +60,8 @@ pub use link::Disconnection;
 pub use notice::Notice;
 pub use outbound::{Dispatch, QOS1_WINDOW, QOS2_WINDOW};
 pub use packet::{
-    Connect, Delivery, Incoming, LastWill, Outgoing, PacketId, Publish, publish_size,
+    Connect, Delivery, Incoming, LastWill, MAX_REMAINING_LENGTH, Outgoing, PacketId, Publish,
+    publish_size,
 };
 pub use settings::{BackoffSettings, GuestSettings, Overflow, Settings, WorkListSettings};
 pub use time::Time;

@@ -134,6 +134,9 @@ pub enum Incoming {
     PingResp,
 }
 
+/// The largest "remaining length" ([MQTT-2.2.3]).
+pub const MAX_REMAINING_LENGTH: usize = 268_435_455;
+
 /// How many bytes a PUBLISH takes on the wire, fixed header included.
 pub const fn publish_size(topic: &str, payload: usize, qos: Qos) -> usize {
     let packet_id = if matches!(qos, Qos::AtMostOnce) { 0 } else { 2 };

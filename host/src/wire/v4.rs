@@ -1,12 +1,15 @@
 //! The adapter for MQTT 3.1.1: packets of the post office to bytes and back.
 
-use bytes::{Buf, Bytes, BytesMut};
+use std::sync::Arc;
+
+use bytes::{Buf, BufMut, Bytes, BytesMut};
 use rumqttc::mqttbytes::v4::{self, Packet};
 use rumqttc::mqttbytes::{Error, Protocol, QoS};
 
 use super::Handshake;
 use crate::office::{
-    Connect, Delivery, Incoming, LastWill, Outgoing, PacketId, Payload, Publish, Qos, topic,
+    Connect, Delivery, Incoming, LastWill, MAX_REMAINING_LENGTH, Outgoing, PacketId, Payload,
+    Publish, Qos, topic,
 };
 
 /// Why bytes from the broker can not be used. Each ends the connection.
@@ -52,71 +55,149 @@ impl Decoder {
         if self.skip > 0 {
             return Ok(None);
         }
+        if let Some(frame) = Frame::read(bytes)
+            && frame.is_publish()
+        {
+            return self.decode_publish(&frame, bytes);
+        }
         match Packet::read(bytes, self.max_packet_size) {
             Ok(packet) => to_incoming(packet).map(Some),
             Err(Error::InsufficientBytes(_)) => Ok(None),
-            Err(Error::PayloadSizeLimitExceeded(_)) => self.skip_oversize(bytes),
             Err(Error::InvalidConnectReturnCode(code)) => Err(DecodeError::Refused(code)),
             Err(error) => Err(DecodeError::Malformed(error.to_string())),
         }
     }
 
-    /// Reads the beginning of a PUBLISH that is too large, for its topic and
-    /// packet id, and has the rest thrown away as it comes.
-    fn skip_oversize(&mut self, bytes: &mut BytesMut) -> Result<Option<Incoming>, DecodeError> {
-        let Some((header, remaining)) = fixed_header(bytes) else {
+    /// Reads a PUBLISH: the one packet that there are many of, and that is read
+    /// here to spare the copies of a general codec. Of one that is too large
+    /// only the beginning is read, and the rest is thrown away as it comes.
+    fn decode_publish(
+        &mut self,
+        frame: &Frame,
+        bytes: &mut BytesMut,
+    ) -> Result<Option<Incoming>, DecodeError> {
+        let size = frame.size();
+        let is_whole = bytes.len() >= size;
+        let is_too_large = size > self.max_packet_size;
+        if !is_whole && !is_too_large {
+            return Ok(None);
+        }
+        let there = bytes.len().min(size);
+        let Some(head) = PublishHead::read(frame.first, &bytes[frame.header..there])? else {
+            return match is_whole {
+                true => Err(malformed("a PUBLISH that is shorter than its topic")),
+                false => Ok(None),
+            };
+        };
+        let (topic, delivery) = (Arc::from(head.topic), head.delivery);
+        let head_len = frame.header + head.len;
+        if is_too_large {
+            bytes.advance(there);
+            self.skip = size - there;
+            return Ok(Some(Incoming::TooLarge {
+                topic,
+                delivery,
+                size,
+            }));
+        }
+        let mut payload = bytes.split_to(size);
+        payload.advance(head_len);
+        Ok(Some(Incoming::Publish(Publish {
+            topic,
+            payload: Payload::new(payload.freeze()),
+            delivery,
+            retain: frame.first & RETAIN != 0,
+            duplicate: frame.first & DUP != 0,
+        })))
+    }
+}
+
+/// Bits of the first byte of a PUBLISH ([MQTT-3.3.1]).
+const RETAIN: u8 = 1;
+const DUP: u8 = 1 << 3;
+
+/// The fixed header of a packet ([MQTT-2.2]).
+struct Frame {
+    first: u8,
+    /// How many bytes it has itself.
+    header: usize,
+    /// How many come after it.
+    remaining: usize,
+}
+
+impl Frame {
+    /// None as long as it is not all there, and when it is malformed.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (&first, length) = bytes.split_first()?;
+        let mut remaining = 0;
+        for (index, byte) in length.iter().enumerate().take(4) {
+            remaining |= usize::from(byte & 0x7f) << (7 * index);
+            if byte & 0x80 == 0 {
+                return Some(Self {
+                    first,
+                    header: 2 + index,
+                    remaining,
+                });
+            }
+        }
+        None
+    }
+
+    fn is_publish(&self) -> bool {
+        self.first >> 4 == 3
+    }
+
+    fn size(&self) -> usize {
+        self.header + self.remaining
+    }
+}
+
+/// What a PUBLISH says before its payload ([MQTT-3.3.2]).
+struct PublishHead<'a> {
+    topic: &'a str,
+    delivery: Delivery,
+    /// How many bytes it has.
+    len: usize,
+}
+
+impl<'a> PublishHead<'a> {
+    /// None as long as it is not all there.
+    fn read(first: u8, body: &'a [u8]) -> Result<Option<Self>, DecodeError> {
+        let Some((topic_len, rest)) = body.split_first_chunk() else {
             return Ok(None);
         };
-        if bytes[0] >> 4 != 3 {
-            let size = header + remaining;
-            return Err(DecodeError::Malformed(format!(
-                "{size} bytes, and no PUBLISH"
-            )));
-        }
-        let body = &bytes[header..];
-        let Some(topic_len) = body
-            .first_chunk()
-            .map(|len| usize::from(u16::from_be_bytes(*len)))
+        let Some((topic, rest)) =
+            rest.split_at_checked(usize::from(u16::from_be_bytes(*topic_len)))
         else {
             return Ok(None);
         };
-        let qos = (bytes[0] >> 1) & 3;
-        let id_len = if qos == 0 { 0 } else { 2 };
-        let Some(rest) = body.get(2..2 + topic_len + id_len) else {
-            return Ok(None);
-        };
-        let (name, id) = rest.split_at(topic_len);
-        let name = std::str::from_utf8(name)
-            .map_err(|_| DecodeError::Malformed("a topic that is not UTF-8".into()))?;
-        let id = id.first_chunk().map(|id| u16::from_be_bytes(*id));
-        let delivery = match (qos, id) {
+        let id = rest.first_chunk().map(|id| u16::from_be_bytes(*id));
+        let delivery = match ((first >> 1) & 3, id) {
             (0, _) => Delivery::AtMostOnce,
             (1, Some(id)) => Delivery::AtLeastOnce(packet_id(id)?),
             (2, Some(id)) => Delivery::ExactlyOnce(packet_id(id)?),
-            _ => return Err(DecodeError::Malformed("QoS 3".into())),
+            (1 | 2, None) => return Ok(None),
+            (qos, _) => return Err(DecodeError::Malformed(format!("Invalid QoS level: {qos}"))),
         };
-        let (topic, size) = (name.into(), header + remaining);
-        self.skip = size - bytes.len().min(size);
-        bytes.advance(bytes.len().min(size));
-        Ok(Some(Incoming::TooLarge {
+        let id_len = match delivery {
+            Delivery::AtMostOnce => 0,
+            Delivery::AtLeastOnce(_) | Delivery::ExactlyOnce(_) => 2,
+        };
+        let len = topic_len.len() + topic.len() + id_len;
+        let topic =
+            std::str::from_utf8(topic).map_err(|_| malformed("a topic that is not UTF-8"))?;
+        topic::check_name(topic)
+            .map_err(|_| DecodeError::Violation("a topic name is valid [MQTT-3.3.2-2]"))?;
+        Ok(Some(Self {
             topic,
             delivery,
-            size,
+            len,
         }))
     }
 }
 
-/// The length of the fixed header and the remaining length, once they are
-/// there ([MQTT-2.2.3]).
-fn fixed_header(bytes: &[u8]) -> Option<(usize, usize)> {
-    let mut remaining = 0;
-    for (index, byte) in bytes.iter().enumerate().skip(1).take(4) {
-        remaining |= usize::from(byte & 0x7f) << (7 * (index - 1));
-        if byte & 0x80 == 0 {
-            return Some((index + 1, remaining));
-        }
-    }
-    None
+fn malformed(what: &str) -> DecodeError {
+    DecodeError::Malformed(what.to_owned())
 }
 
 fn to_incoming(packet: Packet) -> Result<Incoming, DecodeError> {
@@ -127,25 +208,6 @@ fn to_incoming(packet: Packet) -> Result<Incoming, DecodeError> {
             },
             code => return Err(DecodeError::Refused(code)),
         },
-        Packet::Publish(publish) => {
-            if topic::check_name(&publish.topic).is_err() {
-                return Err(DecodeError::Violation(
-                    "a topic name is valid [MQTT-3.3.2-2]",
-                ));
-            }
-            let delivery = match publish.qos {
-                QoS::AtMostOnce => Delivery::AtMostOnce,
-                QoS::AtLeastOnce => Delivery::AtLeastOnce(packet_id(publish.pkid)?),
-                QoS::ExactlyOnce => Delivery::ExactlyOnce(packet_id(publish.pkid)?),
-            };
-            Incoming::Publish(Publish {
-                topic: publish.topic.into(),
-                payload: Payload::new(publish.payload),
-                delivery,
-                retain: publish.retain,
-                duplicate: publish.dup,
-            })
-        }
         Packet::PubAck(ack) => Incoming::PubAck(packet_id(ack.pkid)?),
         Packet::PubRec(ack) => Incoming::PubRec(packet_id(ack.pkid)?),
         Packet::PubRel(ack) => Incoming::PubRel(packet_id(ack.pkid)?),
@@ -163,6 +225,8 @@ fn to_incoming(packet: Packet) -> Result<Incoming, DecodeError> {
         Packet::PingResp => Incoming::PingResp,
         Packet::UnsubAck(_)
         | Packet::Connect(_)
+        // Read above.
+        | Packet::Publish(_)
         | Packet::Subscribe(_)
         | Packet::Unsubscribe(_)
         | Packet::PingReq
@@ -228,21 +292,7 @@ fn to_will(will: &LastWill) -> v4::LastWill {
 /// Appends a packet. An error leaves `bytes` as they were.
 pub fn encode(packet: Outgoing, bytes: &mut BytesMut) -> Result<(), DecodeError> {
     let packet = match packet {
-        Outgoing::Publish(publish) => {
-            let (qos, pkid) = match publish.delivery {
-                Delivery::AtMostOnce => (QoS::AtMostOnce, 0),
-                Delivery::AtLeastOnce(id) => (QoS::AtLeastOnce, id.get()),
-                Delivery::ExactlyOnce(id) => (QoS::ExactlyOnce, id.get()),
-            };
-            Packet::Publish(v4::Publish {
-                dup: publish.duplicate,
-                qos,
-                retain: publish.retain,
-                topic: publish.topic.to_string(),
-                pkid,
-                payload: Bytes::from_owner(publish.payload),
-            })
-        }
+        Outgoing::Publish(publish) => return encode_publish(&publish, bytes),
         Outgoing::PubAck(id) => Packet::PubAck(v4::PubAck::new(id.get())),
         Outgoing::PubRec(id) => Packet::PubRec(v4::PubRec::new(id.get())),
         Outgoing::PubRel(id) => Packet::PubRel(v4::PubRel::new(id.get())),
@@ -261,6 +311,37 @@ pub fn encode(packet: Outgoing, bytes: &mut BytesMut) -> Result<(), DecodeError>
         Outgoing::Disconnect => Packet::Disconnect,
     };
     write(&packet, bytes)
+}
+
+/// Written here to spare the copies of a general codec ([MQTT-3.3]).
+fn encode_publish(publish: &Publish, bytes: &mut BytesMut) -> Result<(), DecodeError> {
+    let (topic, payload) = (publish.topic.as_bytes(), &publish.payload[..]);
+    let (qos, id) = match publish.delivery {
+        Delivery::AtMostOnce => (Qos::AtMostOnce, None),
+        Delivery::AtLeastOnce(id) => (Qos::AtLeastOnce, Some(id)),
+        Delivery::ExactlyOnce(id) => (Qos::ExactlyOnce, Some(id)),
+    };
+    let topic_len = u16::try_from(topic.len()).map_err(|_| malformed("a topic is too long"))?;
+    let remaining = 2 + topic.len() + id.map_or(0, |_| 2) + payload.len();
+    if remaining > MAX_REMAINING_LENGTH {
+        return Err(malformed("a payload is too long"));
+    }
+    bytes.reserve(5 + remaining);
+    let flags = u8::from(publish.retain) * RETAIN + u8::from(publish.duplicate) * DUP;
+    bytes.put_u8(3 << 4 | flags | (qos as u8) << 1);
+    let mut length = remaining;
+    while length > 0x7f {
+        bytes.put_u8(length as u8 | 0x80);
+        length >>= 7;
+    }
+    bytes.put_u8(length as u8);
+    bytes.put_u16(topic_len);
+    bytes.put_slice(topic);
+    if let Some(id) = id {
+        bytes.put_u16(id.get());
+    }
+    bytes.put_slice(payload);
+    Ok(())
 }
 
 fn write(packet: &Packet, bytes: &mut BytesMut) -> Result<(), DecodeError> {
@@ -318,6 +399,53 @@ mod tests {
                 decode(&bytes, size),
                 Ok(vec![Incoming::Publish(publish(payload))])
             );
+        }
+    }
+
+    fn any_publish() -> impl Strategy<Value = Publish> {
+        let delivery = prop_oneof![
+            Just(Delivery::AtMostOnce),
+            (1..=u16::MAX).prop_map(|number| Delivery::AtLeastOnce(id(number))),
+            (1..=u16::MAX).prop_map(|number| Delivery::ExactlyOnce(id(number))),
+        ];
+        let payload = prop::collection::vec(any::<u8>(), 0..200);
+        (
+            "[a-zß/]{1,20}",
+            payload,
+            delivery,
+            any::<bool>(),
+            any::<bool>(),
+        )
+            .prop_map(|(topic, payload, delivery, retain, duplicate)| Publish {
+                topic: topic.into(),
+                payload: Payload::new(payload),
+                delivery,
+                retain,
+                duplicate,
+            })
+    }
+
+    proptest! {
+        /// The one packet that is read and written here, beside the codec that
+        /// does it for all others.
+        #[test]
+        fn a_publish_is_to_the_codec_what_it_is_here(publish in any_publish()) {
+            let mut bytes = BytesMut::new();
+            encode(Outgoing::Publish(publish.clone()), &mut bytes).expect("it is valid");
+            prop_assert_eq!(decode(&bytes, 1_000), Ok(vec![Incoming::Publish(publish.clone())]));
+
+            let Ok(Packet::Publish(read)) = Packet::read(&mut bytes, 1_000) else {
+                panic!("the codec reads something else");
+            };
+            prop_assert_eq!(&read.topic[..], &publish.topic[..]);
+            prop_assert_eq!(&read.payload[..], &publish.payload[..]);
+            prop_assert_eq!((read.retain, read.dup), (publish.retain, publish.duplicate));
+            let (qos, id) = match publish.delivery {
+                Delivery::AtMostOnce => (QoS::AtMostOnce, 0),
+                Delivery::AtLeastOnce(id) => (QoS::AtLeastOnce, id.get()),
+                Delivery::ExactlyOnce(id) => (QoS::ExactlyOnce, id.get()),
+            };
+            prop_assert_eq!((read.qos, read.pkid), (qos, id));
         }
     }
 
