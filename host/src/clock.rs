@@ -56,30 +56,41 @@ impl Alarm {
         if moment <= now() {
             return Ok(());
         }
-        if self.set_to != Some(moment) {
-            self.set_to = Some(moment);
-            // Rounded up: an alarm that rings a moment early rings twice.
-            let at = Duration::from_millis(moment.as_millis()) + Duration::from_micros(1);
-            let at = Timespec::try_from(at).map_err(|_| io::ErrorKind::InvalidInput)?;
-            let once = Timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            };
-            let spec = Itimerspec {
-                it_interval: once,
-                it_value: at,
-            };
-            timerfd_settime(self.timer.get_ref(), TimerfdTimerFlags::ABSTIME, &spec)?;
-        }
         loop {
+            // Set to an earlier moment, it can stay as it is: the moment that
+            // is waited for moves on with each message, and setting the timer
+            // each time would cost more than one ring in vain.
+            if self.set_to.is_none_or(|set_to| moment < set_to) {
+                self.set(moment)?;
+            }
             let mut ready = self.timer.readable().await?;
-            if moment <= now() {
+            ready.clear_ready();
+            let now = now();
+            if self.set_to.is_some_and(|set_to| set_to <= now) {
                 // Left unread, the timer stays readable until it is set anew.
                 self.set_to = None;
+            }
+            if moment <= now {
                 return Ok(());
             }
-            ready.clear_ready();
         }
+    }
+
+    fn set(&mut self, moment: Time) -> io::Result<()> {
+        // Rounded up: an alarm that rings a moment early rings twice.
+        let at = Duration::from_millis(moment.as_millis()) + Duration::from_micros(1);
+        let at = Timespec::try_from(at).map_err(|_| io::ErrorKind::InvalidInput)?;
+        let once = Timespec {
+            tv_sec: 0,
+            tv_nsec: 0,
+        };
+        let spec = Itimerspec {
+            it_interval: once,
+            it_value: at,
+        };
+        timerfd_settime(self.timer.get_ref(), TimerfdTimerFlags::ABSTIME, &spec)?;
+        self.set_to = Some(moment);
+        Ok(())
     }
 }
 
