@@ -28,7 +28,7 @@ pub use observer::Observed;
 pub use residents::{Logger, Resident};
 
 use crate::clock::{self, Alarm};
-use crate::office::{Answer, Disconnection, GuestId, Office, Settings};
+use crate::office::{Answer, Disconnection, GuestId, Office, Settings, Time};
 use crate::wire::{Address, Handshake, Progress, stuck};
 use connection::{Connection, Event};
 use control::{Order, Orders};
@@ -37,11 +37,17 @@ use observer::Observer;
 use residents::Residents;
 
 /// How many packets or calls one turn takes at most before it looks at the
-/// network again.
-const TURN: usize = 128;
+/// network again: about what is read at once when messages are small.
+const TURN: usize = 256;
 
 /// How long the broker may take to close the connection after DISCONNECT.
 const GOODBYE: Duration = Duration::from_secs(1);
+
+/// Whether a turn has left something to the next one.
+struct More {
+    packets: bool,
+    calls: bool,
+}
 
 /// What a gateway is made of.
 #[derive(Debug)]
@@ -138,15 +144,16 @@ impl Gateway {
         let mut shutdown = pin!(shutdown);
         let mut is_stopping = false;
         loop {
-            let has_more = self.turn();
+            let More { packets, calls } = self.turn();
             let now = clock::now();
             if self.office.is_finished(now) {
                 break;
             }
-            if !has_more {
+            if !packets && !calls {
                 self.log.handle_waiting(now, &self.office);
             }
-            let reads = self.office.wants_read(now);
+            // What was read comes first, or it would pile up.
+            let reads = !packets && self.office.wants_read(now);
             let timeout = [self.office.next_timeout(), self.connection.next_timeout()];
             let timeout = timeout.into_iter().flatten().min();
             tokio::select! {
@@ -157,12 +164,12 @@ impl Gateway {
                 }
                 finished = self.residents.finished() => {
                     let (guest, answer) = finished.map_err(GatewayError::Panicked)?;
-                    self.handle_answer(guest, answer);
+                    self.handle_answer(clock::now(), guest, answer);
                     self.install(guest);
                 }
                 order = self.orders.next() => self.handle_order(order),
                 event = self.connection.wait(reads) => self.handle_event(event),
-                () = ready(()), if has_more => {}
+                () = ready(()), if packets || calls => {}
                 alarm = self.alarm.wait_until(timeout) => alarm.map_err(GatewayError::Clock)?,
             }
         }
@@ -175,15 +182,15 @@ impl Gateway {
         })
     }
 
-    /// Does all that can be done without waiting; true when there is more.
-    fn turn(&mut self) -> bool {
+    /// Does what can be done without waiting, so much of it at most.
+    fn turn(&mut self) -> More {
         let now = clock::now();
         self.office.handle_timeout(now);
         if self.connection.is_stuck(now) {
             self.lose(stuck());
         }
-        let has_more_packets = self.read();
-        let has_more_calls = self.call();
+        let packets = self.read(now);
+        let calls = self.call();
         self.write();
         self.close_if_due();
         let now = clock::now();
@@ -191,7 +198,7 @@ impl Gateway {
             self.connection = Connection::dial(self.address.clone(), connect);
         }
         self.log.drain(now, &mut self.office);
-        has_more_packets || has_more_calls
+        More { packets, calls }
     }
 
     fn handle_event(&mut self, event: Event) {
@@ -213,9 +220,9 @@ impl Gateway {
         }
     }
 
-    fn read(&mut self) -> bool {
+    /// Takes in what was read; whether there may be more of it.
+    fn read(&mut self, now: Time) -> bool {
         for _ in 0..TURN {
-            let now = clock::now();
             if !self.office.wants_read(now) {
                 return false;
             }
@@ -229,24 +236,28 @@ impl Gateway {
         true
     }
 
+    /// Has guests called; whether there may be more calls.
     fn call(&mut self) -> bool {
+        let mut now = clock::now();
         for _ in 0..TURN {
-            let now = clock::now();
             let Some(assignment) = self.office.poll_call(now) else {
                 return false;
             };
             let guest = assignment.guest;
             self.log.handle_call(now, &mut self.office, &assignment);
-            if let Some(answer) = self.residents.call(assignment) {
-                self.handle_answer(guest, answer);
+            let answer = self.residents.call(assignment);
+            // Each call takes its time, and the next begins when it is over.
+            now = clock::now();
+            if let Some(answer) = answer {
+                self.handle_answer(now, guest, answer);
             }
         }
         true
     }
 
-    fn handle_answer(&mut self, guest: GuestId, answer: Answer) {
+    fn handle_answer(&mut self, now: Time, guest: GuestId, answer: Answer) {
         self.log.handle_answer(guest, &answer);
-        self.office.handle_answer(clock::now(), guest, answer);
+        self.office.handle_answer(now, guest, answer);
     }
 
     fn handle_order(&mut self, order: Order) {
