@@ -10,7 +10,7 @@ use super::failure::OutOfTime;
 use super::limits::GuestOptions;
 use super::meter::Meter;
 use super::output::Output;
-use super::ticker::TICK;
+use super::ticker::{EPOCH, EPOCHS_A_TICK};
 use super::tray::Desk;
 use crate::office::Assignment;
 
@@ -21,8 +21,8 @@ const HANDLES: usize = 1_000;
 pub(super) struct State {
     pub(super) desk: Desk,
     pub(super) meter: Meter,
-    /// How often it may still go on after a tick.
-    ticks_left: u64,
+    /// How often it may still go on when it has to give the thread back.
+    epochs_left: u64,
     wasi: WasiCtx,
     table: ResourceTable,
 }
@@ -43,7 +43,7 @@ pub(super) fn store(engine: &Engine, options: &GuestOptions, output: &Output) ->
     let state = State {
         desk: Desk::new(engine.tickets(), options.max_packet_size),
         meter: Meter::new(options.limits.memory),
-        ticks_left: 0,
+        epochs_left: 0,
         wasi: wasi(options, output),
         table,
     };
@@ -55,7 +55,7 @@ pub(super) fn store(engine: &Engine, options: &GuestOptions, output: &Output) ->
     store.set_hostcall_fuel(options.limits.memory);
     store.epoch_deadline_callback(|mut store| {
         let state = store.data_mut();
-        state.ticks_left = state.ticks_left.checked_sub(1).ok_or(OutOfTime)?;
+        state.epochs_left = state.epochs_left.checked_sub(1).ok_or(OutOfTime)?;
         // Tokio's own yield lets the runtime look at sockets and timers before
         // it goes on with the guest; waking the task at once would not.
         let others_first = Box::pin(tokio::task::yield_now());
@@ -73,14 +73,14 @@ pub(super) fn begin(store: &mut Store<State>, assignment: &Assignment) {
 
 /// Lets the guest run for so long from now.
 ///
-/// This counts ticks, and so also ends a loop where the runtime's clock stands
-/// still. What a guest waits for has no ticks: that takes [`within`].
+/// This counts epochs, and so also ends a loop where the runtime's clock stands
+/// still. What a guest waits for has no epochs: that takes [`within`].
 ///
 /// [`within`]: super::patience::within
 pub(super) fn give_time(store: &mut Store<State>, time: Duration) {
-    let ticks = time.as_nanos().div_ceil(TICK.as_nanos());
-    store.data_mut().ticks_left = u64::try_from(ticks).unwrap_or(u64::MAX);
-    store.set_epoch_deadline(1);
+    let epochs = time.as_nanos().div_ceil(EPOCH.as_nanos());
+    store.data_mut().epochs_left = u64::try_from(epochs).unwrap_or(u64::MAX);
+    store.set_epoch_deadline(EPOCHS_A_TICK);
 }
 
 fn wasi(options: &GuestOptions, output: &Output) -> WasiCtx {

@@ -7,12 +7,20 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
 
-/// For how long a guest may hold a thread before it has to give it back.
+/// For how long a guest may hold a thread before it has to give it back, at
+/// most.
 pub const TICK: Duration = Duration::from_millis(5);
 
-/// So many ticks without a call, and the thread goes to sleep. Waking it costs
+/// How many epochs a tick has. With one, every change of the epoch would take
+/// the thread from the call that happens to run, however short it is.
+pub(super) const EPOCHS_A_TICK: u64 = 2;
+
+/// How often the epoch changes.
+pub(super) const EPOCH: Duration = Duration::from_micros(2_500);
+
+/// So many epochs without a call, and the thread goes to sleep. Waking it costs
 /// a system call, which a busy gateway shall not pay with every message.
-const IDLE_TICKS: u32 = 20;
+const IDLE_EPOCHS: u32 = 40;
 
 /// Runs the thread and stops it when dropped.
 pub(super) struct Ticker {
@@ -34,7 +42,7 @@ struct Shared {
 pub(super) struct Ticking<'a>(&'a Shared);
 
 impl Ticker {
-    /// Starts the thread; `tick` is called once a [`TICK`] while calls run.
+    /// Starts the thread; `tick` is called once an [`EPOCH`] while calls run.
     pub(super) fn start(tick: impl Fn() + Send + 'static) -> io::Result<Self> {
         let shared = Arc::new(Shared::default());
         let theirs = Arc::clone(&shared);
@@ -84,13 +92,13 @@ impl Shared {
             } else {
                 idle += 1;
             }
-            if idle > IDLE_TICKS {
+            if idle > IDLE_EPOCHS {
                 self.sleep();
                 idle = 0;
             } else {
                 // Not `thread::sleep`: `stop` is to end it early. A stray
                 // wake-up makes one tick shorter, which harms nobody.
-                thread::park_timeout(TICK);
+                thread::park_timeout(EPOCH);
                 tick();
             }
         }
