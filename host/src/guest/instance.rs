@@ -13,8 +13,8 @@ use super::patience::within;
 use super::state::{self, State};
 use crate::office::{Answer, Assignment, Call};
 
-/// An instance that can be called. After a failure it is dead: whoever calls
-/// it gets it back only when the call has succeeded.
+/// An instance that can be called. After a call that has not succeeded it is
+/// dead.
 pub(super) struct Instance {
     store: Store<State>,
     handler: handler::Guest,
@@ -49,21 +49,20 @@ impl Instance {
     }
 
     /// Readies an instance that has been called before for the next call.
-    pub(super) fn begin(mut self, assignment: &Assignment) -> Self {
+    pub(super) fn begin(&mut self, assignment: &Assignment) {
         state::begin(&mut self.store, assignment);
-        self
     }
 
     /// Makes the call.
     pub(super) async fn call(
-        mut self,
+        &mut self,
         options: &GuestOptions,
         call: &Call,
-    ) -> Result<(Answer, Self), Failure> {
+    ) -> Result<Answer, Failure> {
         let time = options.limits.call_time;
         state::give_time(&mut self.store, time);
         match within(time, self.dispatch(call)).await {
-            Some(Ok(answer)) => Ok((answer, self)),
+            Some(Ok(answer)) => Ok(answer),
             Some(Err(error)) => Err(failure(&error, &self.store, options)),
             None => Err(Failure::TooLong(time)),
         }

@@ -3,6 +3,7 @@
 use std::io;
 use std::mem;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll};
 
@@ -92,9 +93,11 @@ impl Output {
 
 impl Drop for OutputOfCall<'_> {
     fn drop(&mut self) {
-        for stream in [&self.0.stdout, &self.0.stderr] {
-            let Stream { guest, sink, lines } = stream;
-            locked(lines).finish(&mut |line| sink.take(guest, line));
+        for Stream { guest, sink, lines } in [&self.0.stdout, &self.0.stderr] {
+            // Most calls print nothing, and need not take a lock to say so.
+            if lines.is_used.swap(false, Ordering::Acquire) {
+                locked(&lines.of_call).finish(&mut |line| sink.take(guest, line));
+            }
         }
     }
 }
@@ -120,7 +123,15 @@ impl Sink {
 pub(super) struct Stream {
     guest: Arc<str>,
     sink: Sink,
-    lines: Arc<Mutex<Lines>>,
+    lines: Arc<SharedLines>,
+}
+
+/// The lines of a call, for the guest to write and the host to end.
+#[derive(Default)]
+struct SharedLines {
+    of_call: Mutex<Lines>,
+    /// Whether anything was written in this call.
+    is_used: AtomicBool,
 }
 
 impl Stream {
@@ -133,7 +144,9 @@ impl Stream {
     }
 
     fn take(&self, bytes: &[u8]) {
-        locked(&self.lines).write(bytes, &mut |line| self.sink.take(&self.guest, line));
+        let write = &mut |line: &str| self.sink.take(&self.guest, line);
+        locked(&self.lines.of_call).write(bytes, write);
+        self.lines.is_used.store(true, Ordering::Release);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::component::Component;
+use super::failure::Failure;
 use super::instance::Instance;
 use super::limits::GuestOptions;
 use super::output::Output;
@@ -13,7 +14,7 @@ pub struct Guest {
     component: Component,
     options: GuestOptions,
     output: Output,
-    /// None before the first call, during a call and after a failure.
+    /// None before the first call and after a failure.
     instance: Option<Instance>,
 }
 
@@ -58,22 +59,52 @@ impl Guest {
         } = self;
         let _ticking = component.engine().ticking();
         let _output = output.of_call();
-        // The future owns the instance until the call has succeeded: whatever
-        // ends the call earlier also ends the instance.
-        let called = match instance.take() {
-            Some(current) => Ok(current.begin(assignment)),
-            None => Instance::start(component, options, output, assignment).await,
+        let trial = Trial {
+            instance,
+            has_succeeded: false,
         };
-        let called = match called {
-            Ok(current) => current.call(options, &assignment.call).await,
-            Err(failure) => Err(failure),
-        };
-        match called {
-            Ok((answer, current)) => {
-                *instance = Some(current);
-                answer
-            }
+        match trial.call(component, options, output, assignment).await {
+            Ok(answer) => answer,
             Err(failure) => Answer::Failed(failure.to_string()),
+        }
+    }
+}
+
+/// A call. Whatever ends it before it has succeeded, a failure or that nobody
+/// waits for it any more, also ends the instance.
+struct Trial<'a> {
+    instance: &'a mut Option<Instance>,
+    has_succeeded: bool,
+}
+
+impl Trial<'_> {
+    async fn call(
+        mut self,
+        component: &Component,
+        options: &GuestOptions,
+        output: &Output,
+        assignment: &Assignment,
+    ) -> Result<Answer, Failure> {
+        let instance = match self.instance {
+            Some(instance) => {
+                instance.begin(assignment);
+                instance
+            }
+            None => {
+                let started = Instance::start(component, options, output, assignment).await?;
+                self.instance.insert(started)
+            }
+        };
+        let answer = instance.call(options, &assignment.call).await?;
+        self.has_succeeded = true;
+        Ok(answer)
+    }
+}
+
+impl Drop for Trial<'_> {
+    fn drop(&mut self) {
+        if !self.has_succeeded {
+            *self.instance = None;
         }
     }
 }
