@@ -3,6 +3,7 @@
 //! | message on | leads to |
 //! | --- | --- |
 //! | `echo/in/<x>` | the same payload, with the same quality of service, on `echo/out/<x>` |
+//! | `echo/drop` | nothing |
 //! | `echo/clock` | what its clocks show, on `echo/clock/shows`: seconds since 1970, milliseconds since the first time it was asked |
 //! | `echo/post` | letters as its payload asks for, see [`Order`] |
 //! | `echo/report` | the [`Tally`] on `echo/tally` and on standard output |
@@ -50,6 +51,7 @@ impl Guest for Echo {
 
     fn message(message: IncomingMessage) -> Result<(), Verdict> {
         match message.topic.as_str() {
+            "echo/drop" => Ok(()),
             "echo/clock" => clock(),
             "echo/post" => post(&message.payload),
             "echo/report" => report(),

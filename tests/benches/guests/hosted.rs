@@ -1,0 +1,91 @@
+//! The guest `echo`, called as the gateway calls it.
+
+use std::path::Path;
+use std::pin::pin;
+use std::task::{Context, Poll, Waker};
+
+use jackalope::guest::{Component, Engine, Guest, GuestOptions};
+use jackalope::office::{
+    Answer, Assignment, Call, GuestId, Message, Outcome, Payload, Qos, Room, Status,
+};
+use jackalope_tests::ECHO;
+use tokio::runtime::Runtime;
+
+/// The topic of messages that the guest publishes again.
+pub(crate) const ECHOED: &str = "echo/in/bench";
+
+/// A guest under all the limits of the host.
+pub(crate) struct Hosted(Guest);
+
+impl Hosted {
+    /// A guest with its instance made.
+    pub(crate) fn start() -> Self {
+        let engine = Engine::start().expect("the machine runs WebAssembly");
+        let component = Component::load(&engine, Path::new(ECHO)).expect("it was built");
+        let mut hosted = Self(Guest::new(&component, GuestOptions::new("echo")));
+        hosted.call(&connection());
+        hosted
+    }
+
+    /// One call, polled as the gateway does: until it is over where a tick of
+    /// the clock interrupts it. Within the context of a [`runtime`].
+    pub(crate) fn call(&mut self, assignment: &Assignment) -> Answer {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut call = pin!(self.0.call(assignment));
+        loop {
+            if let Poll::Ready(answer) = call.as_mut().poll(&mut cx) {
+                return answer;
+            }
+        }
+    }
+
+    /// A message that is published again, and the outcome of the letter.
+    pub(crate) fn echo(&mut self, message: &Assignment) {
+        let Answer::Done(tray) = self.call(message) else {
+            panic!("it fails");
+        };
+        for letter in tray.letters {
+            self.call(&assignment(Call::Outcome(
+                letter.ticket,
+                Outcome::Delivered,
+            )));
+        }
+    }
+}
+
+/// What a call that is interrupted takes its timer from.
+pub(crate) fn runtime() -> Runtime {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder
+        .enable_time()
+        .build()
+        .expect("the machine has timers")
+}
+
+/// The emptiest call there is.
+pub(crate) fn connection() -> Assignment {
+    assignment(Call::Connection(Status::Offline))
+}
+
+/// A message with so many bytes.
+pub(crate) fn message(topic: &str, payload: usize) -> Assignment {
+    assignment(Call::Message(Message {
+        topic: topic.into(),
+        payload: Payload::new(vec![b'x'; payload]),
+        qos: Qos::AtLeastOnce,
+        retained: false,
+        duplicate: false,
+    }))
+}
+
+fn assignment(call: Call) -> Assignment {
+    Assignment {
+        guest: GuestId(0),
+        call,
+        status: Status::Online,
+        room: Room {
+            accept: 100,
+            keep: 100,
+        },
+    }
+}

@@ -1,0 +1,124 @@
+//! How many instructions does the processor execute for a letter and for a call
+//! of a guest? And are they more than they were?
+//!
+//! Unlike time, that can be compared from one run to the next and from one
+//! machine to another: Valgrind counts them. Each path is run twice, with few
+//! rounds and with many, and the difference is what the rounds have cost
+//! without the way to them. The counts are compared with those in
+//! `instructions.toml`: more than a tenth above one of them is an error.
+//!
+//! `cargo bench -p jackalope-tests --bench instructions`, and with
+//! `-- --accept` what was counted becomes what later counts are compared with.
+//! It needs Valgrind (`sudo apt-get install valgrind`).
+
+// A benchmark that can not go on says so by panicking, and prints its results.
+#![allow(clippy::panic, clippy::print_stdout)]
+
+mod guests {
+    pub(crate) mod hosted;
+}
+
+use std::collections::BTreeMap;
+use std::process::{Command, ExitCode};
+
+use guests::hosted::{ECHOED, Hosted, message, runtime};
+
+/// What is counted for each path, by its name.
+const PATHS: [(&str, fn(u64)); 1] = [("guest-call", guest_call)];
+
+/// So many rounds warm everything up, and so many more are counted.
+const WARM_UP: u64 = 2_000;
+const ROUNDS: u64 = 20_000;
+
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.toml");
+
+/// By how much a count may be above the one in the file, in percent.
+const TOLERANCE: u64 = 10;
+
+/// A message of 64 bytes, which the guest publishes again, and the outcome.
+fn guest_call(rounds: u64) {
+    let runtime = runtime();
+    let _context = runtime.enter();
+    let (mut guest, message) = (Hosted::start(), message(ECHOED, 64));
+    for _ in 0..rounds {
+        guest.echo(&message);
+    }
+}
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [run, path, rounds] = &arguments[..]
+        && run == "--run"
+    {
+        let (_, run) = PATHS.iter().find(|(name, _)| name == path).expect("a path");
+        run(rounds.parse().expect("a number"));
+        return ExitCode::SUCCESS;
+    }
+    // Without `--bench` cargo only wants to see that it runs.
+    if !arguments.iter().any(|argument| argument == "--bench") {
+        PATHS.iter().for_each(|(_, run)| run(1));
+        return ExitCode::SUCCESS;
+    }
+    let counts: BTreeMap<&str, u64> = PATHS.iter().map(|(path, _)| (*path, count(path))).collect();
+    if arguments.iter().any(|argument| argument == "--accept") {
+        accept(&counts);
+        return ExitCode::SUCCESS;
+    }
+    compare(&counts)
+}
+
+/// Instructions for one round.
+fn count(path: &str) -> u64 {
+    let few = collected(path, WARM_UP);
+    let many = collected(path, WARM_UP + ROUNDS);
+    (many - few) / ROUNDS
+}
+
+/// Instructions of a whole process that runs so many rounds.
+fn collected(path: &str, rounds: u64) -> u64 {
+    let program = std::env::current_exe().expect("it runs");
+    let output = Command::new("valgrind")
+        .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
+        .arg(program)
+        .args(["--run", path, &rounds.to_string()])
+        .output()
+        .expect("valgrind is installed (`sudo apt-get install valgrind`)");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{path}: {said}");
+    let total = said.lines().find_map(|line| line.split_once("Collected :"));
+    let (_, total) = total.expect("callgrind ends with the number it has collected");
+    total.trim().parse().expect("a number")
+}
+
+fn accept(counts: &BTreeMap<&str, u64>) {
+    let mut text =
+        "# Instructions a round, as counted by `cargo bench -p jackalope-tests --bench\n\
+                    # instructions -- --accept`. More than a tenth above is an error.\n"
+            .to_owned();
+    for (path, count) in counts {
+        text += &format!("{path} = {count}\n");
+    }
+    std::fs::write(FILE, text).expect("it can be written");
+}
+
+fn compare(counts: &BTreeMap<&str, u64>) -> ExitCode {
+    let text = std::fs::read_to_string(FILE).expect("it is there");
+    let accepted: BTreeMap<String, u64> = toml::from_str(&text).expect("names and numbers");
+    let mut code = ExitCode::SUCCESS;
+    println!("| path | counted / accepted | instructions | accepted |");
+    println!("| --- | --- | --- | --- |");
+    for (path, count) in counts {
+        let accepted = accepted.get(*path).expect("each path has a number");
+        let ratio = *count as f64 / *accepted as f64;
+        println!("| {path} | {ratio:.2} | {count} | {accepted} |");
+        if count * 100 > accepted * (100 + TOLERANCE) {
+            println!(
+                "\n{path} takes {count} instructions, more than {TOLERANCE} % above the \
+                 {accepted} of {FILE}. If that is worth it, accept it: \
+                 cargo bench -p jackalope-tests --bench instructions -- --accept\n"
+            );
+            code = ExitCode::FAILURE;
+        }
+    }
+    code
+}
