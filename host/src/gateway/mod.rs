@@ -152,8 +152,7 @@ impl Gateway {
             if !packets && !calls {
                 self.log.handle_waiting(now, &self.office);
             }
-            // What was read comes first, or it would pile up.
-            let reads = !packets && self.office.wants_read(now);
+            let reads = self.office.wants_read(now);
             let timeout = [self.office.next_timeout(), self.connection.next_timeout()];
             let timeout = timeout.into_iter().flatten().min();
             tokio::select! {

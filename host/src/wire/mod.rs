@@ -86,6 +86,9 @@ pub struct Wire {
     stream: TcpStream,
     decoder: Decoder,
     input: BytesMut,
+    /// Whether a packet may be left in `input`: what is read beyond it would
+    /// pile up when packets are small and many.
+    has_input: bool,
     output: BytesMut,
     /// When the batch in `output` must have been taken by the network.
     write_by: Option<Time>,
@@ -109,6 +112,7 @@ impl Wire {
             guard: Guard::new(write_timeout * 3 / 2),
             decoder: Decoder::new(handshake.max_packet_size),
             input: BytesMut::new(),
+            has_input: false,
             output: v4::encode_connect(handshake, connect)?,
             write_by: Some(now + write_timeout),
             write_timeout,
@@ -153,11 +157,14 @@ impl Wire {
 
     /// The next packet of those that were read.
     pub fn next_packet(&mut self) -> Result<Option<Incoming>, DecodeError> {
-        self.decoder.decode(&mut self.input)
+        let packet = self.decoder.decode(&mut self.input)?;
+        self.has_input = packet.is_some();
+        Ok(packet)
     }
 
     /// Waits until the network has taken the batch or, if `reads`, given bytes.
-    /// It does both at once: a stuck write does not keep it from reading.
+    /// It does both at once: a stuck write does not keep it from reading. It
+    /// reads nothing before [`Wire::next_packet`] has said that there is none.
     ///
     /// `clock` is asked right before each write: the machine may have slept
     /// while the batch was waiting, and what is in it may have expired. Can be
@@ -183,14 +190,17 @@ impl Wire {
                 Poll::Pending => {}
             }
         }
-        if !reads {
+        if !reads || self.has_input {
             return Poll::Pending;
         }
         self.input.reserve(READ);
         let read = pin!(self.stream.read_buf(&mut self.input));
         Poll::Ready(match ready!(read.poll(cx)) {
             Ok(0) => Err(Disconnection::Closed),
-            Ok(_) => Ok(Progress::Read),
+            Ok(_) => {
+                self.has_input = true;
+                Ok(Progress::Read)
+            }
             Err(error) => Err(lost(&error)),
         })
     }
@@ -260,13 +270,14 @@ fn lost(error: &io::Error) -> Disconnection {
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU16;
+    use std::task::Waker;
 
     use tokio::net::TcpListener;
 
     use super::*;
 
-    #[tokio::test]
-    async fn a_batch_that_has_expired_while_it_waited_is_not_written() {
+    /// A wire whose CONNECT has gone out, and the other end, which has read it.
+    async fn connected() -> (Wire, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0")
             .await
             .expect("127.0.0.1 has free ports");
@@ -288,26 +299,25 @@ mod tests {
             clean_session: true,
             will: None,
         };
-        let now = Time::from_millis(0);
-        let mut wire = Wire::new(now, stream.expect("it connects"), &handshake, &connect)
+        let mut wire = Wire::new(NOW, stream.expect("it connects"), &handshake, &connect)
             .expect("it is valid");
-        assert_eq!(
-            wire.progress(true, || Time::from_millis(0)).await,
-            Ok(Progress::Written)
-        );
-        let mut before = vec![
-            0;
-            encode_connect(&handshake, &connect)
-                .expect("it is valid")
-                .len()
-        ];
+        assert_eq!(wire.progress(true, || NOW).await, Ok(Progress::Written));
+        let connect = encode_connect(&handshake, &connect).expect("it is valid");
+        let mut before = vec![0; connect.len()];
         peer.read_exact(&mut before).await.expect("CONNECT");
+        (wire, peer)
+    }
 
+    const NOW: Time = Time::from_millis(0);
+
+    #[tokio::test]
+    async fn a_batch_that_has_expired_while_it_waited_is_not_written() {
+        let (mut wire, mut peer) = connected().await;
         let packet = Outgoing::PubRel(NonZeroU16::MIN);
         let expires = Some(Time::from_millis(5_000));
-        wire.push(now, Dispatch { packet, expires })
+        wire.push(NOW, Dispatch { packet, expires })
             .expect("it is valid");
-        wire.seal(now).expect("it is a TCP stream");
+        wire.seal(NOW).expect("it is a TCP stream");
         assert_eq!(wire.next_timeout(), expires);
         // The machine sleeps for two hours, and the network is there at once.
         let late = wire.progress(true, || Time::from_millis(7_200_000)).await;
@@ -316,5 +326,24 @@ mod tests {
         let mut after = Vec::new();
         let _ = peer.read_to_end(&mut after).await;
         assert_eq!(after, [0; 0]);
+    }
+
+    #[tokio::test]
+    async fn what_was_read_is_taken_before_more_is_read() {
+        let (mut wire, mut peer) = connected().await;
+        let pings = b"\xd0\x00".repeat(3);
+        peer.write_all(&pings).await.expect("it is open");
+        assert_eq!(wire.progress(true, || NOW).await, Ok(Progress::Read));
+        let mut taken = 0;
+        while wire.next_packet().expect("it is valid").is_some() {
+            taken += 1;
+            peer.write_all(&pings).await.expect("it is open");
+            wire.stream.readable().await.expect("it is open");
+            let mut cx = Context::from_waker(Waker::noop());
+            let more = pin!(wire.progress(true, || NOW)).poll(&mut cx);
+            assert_eq!(more, Poll::Pending, "after {taken} packets");
+        }
+        assert!((1..=3).contains(&taken), "{taken} packets of one read");
+        assert_eq!(wire.progress(true, || NOW).await, Ok(Progress::Read));
     }
 }
