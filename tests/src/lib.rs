@@ -22,6 +22,9 @@ pub use mosquitto::{Mosquitto, Subscriber, mosquitto_pub};
 pub use process::Process;
 pub use proxy::Proxy;
 
+/// Publishes as fast as its letters are acknowledged.
+pub const BURST: &str = env!("TEST_GUEST_BURST");
+
 /// Obedient: sends back what it gets and counts what becomes of it.
 pub const ECHO: &str = env!("TEST_GUEST_ECHO");
 
