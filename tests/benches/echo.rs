@@ -2,7 +2,12 @@
 //! rumqttc's `AsyncClient` and no wasm, and beside
 //! `mosquitto_sub | mosquitto_pub -l`?
 //!
-//! `cargo bench -p jackalope-tests --bench echo`, some three minutes; with
+//! The plain echo runs on one thread, as rumqttc's examples do, and once more on
+//! as many as tokio likes, which costs it a hop between threads a message. The
+//! tools take part where they can: they read lines and have one quality of
+//! service each.
+//!
+//! `cargo bench -p jackalope-tests --bench echo`, some three and a half minutes; with
 //! `-- --test` only shows that it works.
 //!
 //! Each contender is a process with a peer of its own, which runs in the
@@ -55,8 +60,16 @@ const GUEST: Kind = Kind::Guest {
     component: ECHO,
     filter: "echo/in/+",
 };
-const PLAIN: Kind = Kind::Plain(env!("CARGO_BIN_EXE_plain-echo"));
+const PLAIN: Kind = plain(false);
+const PLAIN_ON_THREADS: Kind = plain(true);
 const TOOLS: [Kind; 2] = [tools(0), tools(1)];
+
+const fn plain(on_threads: bool) -> Kind {
+    Kind::Plain {
+        binary: env!("CARGO_BIN_EXE_plain-echo"),
+        on_threads,
+    }
+}
 
 const fn tools(qos: u8) -> Kind {
     Kind::Tools {
@@ -136,51 +149,51 @@ impl Echo {
     }
 }
 
-/// The contenders of one round; the tools only where there are any.
+/// How many contenders there are at most.
+const CONTENDERS: usize = 4;
+
+/// The contenders of one round: the guest, the plain echo on one thread and on
+/// many, and the tools for QoS 0 and for QoS 1 where there are any.
 struct Field {
-    guest: Echo,
-    plain: Echo,
+    programs: Vec<Echo>,
     tools: Vec<Echo>,
 }
 
 impl Field {
     async fn start(place: Place) -> Self {
-        let mut tools = Vec::new();
+        let (mut programs, mut tools) = (Vec::new(), Vec::new());
+        for kind in [GUEST, PLAIN, PLAIN_ON_THREADS] {
+            programs.push(Echo::start(place, &kind).await);
+        }
         if has_mosquitto() {
-            for kind in &TOOLS {
-                tools.push(Echo::start(place, kind).await);
+            for kind in TOOLS {
+                tools.push(Echo::start(place, &kind).await);
             }
         }
-        Self {
-            guest: Echo::start(place, &GUEST).await,
-            plain: Echo::start(place, &PLAIN).await,
-            tools,
-        }
+        Self { programs, tools }
     }
 
-    /// A run of each, in turns.
-    async fn run(&mut self, messages: Messages) -> [Option<Run>; 3] {
+    /// A run of each that can do it, in turns.
+    async fn run(&mut self, messages: Messages) -> Vec<Run> {
         let tools = self.tools.get_mut(usize::from(messages.qos));
-        let contenders = [Some(&mut self.guest), Some(&mut self.plain), tools];
-        let mut runs = [None; 3];
-        for (run, echo) in runs.iter_mut().zip(contenders) {
-            let Some(echo) = echo else { continue };
+        let mut runs = Vec::new();
+        for echo in self.programs.iter_mut().chain(tools) {
             let time = Duration::from_millis(if is_smoke() { 20 } else { 400 });
             // The first are not counted: buffers grow and caches fill.
             echo.throughput(messages, time / 8).await;
-            *run = Some(echo.throughput(messages, time).await);
+            runs.push(echo.throughput(messages, time).await);
         }
         runs
     }
 }
 
 async fn throughput(place: Place, rounds: usize) {
-    let mut runs = [(); 6].map(|()| [const { Vec::new() }; 3]);
+    let mut runs = [(); 6].map(|()| [const { Vec::new() }; CONTENDERS]);
     for _ in 0..rounds {
         let mut field = Field::start(place).await;
         for (messages, runs) in Messages::ALL.into_iter().zip(&mut runs) {
             for (run, runs) in field.run(messages).await.into_iter().zip(runs) {
-                runs.extend(run);
+                runs.push(run);
             }
         }
     }
@@ -191,19 +204,21 @@ async fn throughput(place: Place, rounds: usize) {
     table::head(&[
         echo,
         "guest / plain",
+        "guest / plain on threads",
         "guest / tools",
         "guest, messages/s",
-        "plain, messages/s",
-        "tools, messages/s",
+        "plain",
+        "on threads",
+        "tools",
         "guest, CPU µs",
-        "plain, CPU µs",
-        "tools, CPU µs",
+        "plain",
+        "on threads",
+        "tools",
         busy,
     ]);
-    for (messages, [guest, plain, tools]) in Messages::ALL.into_iter().zip(runs) {
-        let tools = (!tools.is_empty()).then_some(&tools[..]);
+    for (messages, [guest, others @ ..]) in Messages::ALL.into_iter().zip(runs) {
         let mut row = vec![messages.to_string()];
-        row.extend(run::cells(&guest, &[Some(&plain), tools]));
+        row.extend(run::cells(&guest, &others));
         table::row(&row);
     }
     println!();

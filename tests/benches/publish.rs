@@ -1,15 +1,15 @@
 //! How fast are letters, from the guest's `publish` to the outcome, beside
 //! rumqttc's `AsyncClient` and no wasm?
 //!
-//! `cargo bench -p jackalope-tests --bench publish`, one minute; with
+//! `cargo bench -p jackalope-tests --bench publish`, a minute and a half; with
 //! `-- --test` only shows that it works.
 //!
 //! One message asks for a burst. The guest publishes a window of 500 letters,
 //! and one more with each outcome, so that each letter goes from the guest to
 //! the work list, out to the broker, and as an outcome back to the guest. The
 //! plain program awaits `publish` in one task and counts acknowledgements in
-//! another; its windows are those of rumqttc, 100 in its queue and 100 in
-//! flight. A burst ends when its maker has heard of the last letter and says so.
+//! another, both on one thread, and once more on as many as tokio likes; its
+//! windows are those of rumqttc, 100 in its queue and 100 in flight. A burst ends when its maker has heard of the last letter and says so.
 //! QoS 0 is not acknowledged: what is heard of is that it was written.
 //!
 //! Sink and mosquitto are as in the benchmark `echo`. On the sink, each letter
@@ -48,7 +48,15 @@ const GUEST: Kind = Kind::Guest {
     component: BURST,
     filter: START,
 };
-const PLAIN: Kind = Kind::Plain(env!("CARGO_BIN_EXE_plain-publish"));
+const PLAIN: Kind = plain(false);
+const PLAIN_ON_THREADS: Kind = plain(true);
+
+const fn plain(on_threads: bool) -> Kind {
+    Kind::Plain {
+        binary: env!("CARGO_BIN_EXE_plain-publish"),
+        on_threads,
+    }
+}
 
 /// A contender and its peer.
 #[derive(Debug)]
@@ -104,34 +112,29 @@ fn order(count: u32, Messages { qos, payload }: Messages) -> String {
     format!("count={count} window={WINDOW} qos={qos} size={payload}")
 }
 
-/// A burst of each, in turns, of some 0.4 s.
-async fn turns(publishers: &mut [Publisher; 2], messages: Messages) -> [Run; 2] {
-    let [guest, plain] = publishers;
-    let mut runs = Vec::new();
-    for publisher in [guest, plain] {
-        // Shows how fast it is about, and is not counted.
-        let run = publisher.burst(1_000, messages).await;
-        let count = if is_smoke() {
-            1_000
-        } else {
-            (run.per_second * 0.4) as u32
-        };
-        runs.push(publisher.burst(count, messages).await);
-    }
-    [runs[0], runs[1]]
+/// A burst of some 0.4 s.
+async fn run(publisher: &mut Publisher, messages: Messages) -> Run {
+    // Shows how fast it is about, and is not counted.
+    let run = publisher.burst(1_000, messages).await;
+    let count = if is_smoke() {
+        1_000
+    } else {
+        (run.per_second * 0.4) as u32
+    };
+    publisher.burst(count, messages).await
 }
 
 async fn compare(place: Place, rounds: usize) {
-    let mut runs = [(); 6].map(|()| [const { Vec::new() }; 2]);
+    let mut runs = [(); 6].map(|()| [const { Vec::new() }; 3]);
     for _ in 0..rounds {
-        let mut publishers = [
-            Publisher::start(place, &GUEST).await,
-            Publisher::start(place, &PLAIN).await,
-        ];
+        let mut publishers = Vec::new();
+        for kind in [GUEST, PLAIN, PLAIN_ON_THREADS] {
+            publishers.push(Publisher::start(place, &kind).await);
+        }
         for (messages, runs) in Messages::ALL.into_iter().zip(&mut runs) {
-            let [guest, plain] = turns(&mut publishers, messages).await;
-            runs[0].push(guest);
-            runs[1].push(plain);
+            for (publisher, runs) in publishers.iter_mut().zip(runs) {
+                runs.push(run(publisher, messages).await);
+            }
         }
     }
     let (publish, busy) = match place {
@@ -144,15 +147,18 @@ async fn compare(place: Place, rounds: usize) {
     table::head(&[
         publish,
         "guest / plain",
+        "guest / plain on threads",
         "guest, letters/s",
-        "plain, letters/s",
+        "plain",
+        "on threads",
         "guest, CPU µs",
-        "plain, CPU µs",
+        "plain",
+        "on threads",
         busy,
     ]);
-    for (messages, [guest, plain]) in Messages::ALL.into_iter().zip(runs) {
+    for (messages, [guest, others @ ..]) in Messages::ALL.into_iter().zip(runs) {
         let mut row = vec![messages.to_string()];
-        row.extend(run::cells(&guest, &[Some(&plain)]));
+        row.extend(run::cells(&guest, &others));
         table::row(&row);
     }
     println!();

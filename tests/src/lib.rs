@@ -10,6 +10,7 @@
 mod gateway;
 mod lines;
 mod mosquitto;
+pub mod plain;
 mod process;
 mod proxy;
 

@@ -15,9 +15,12 @@ pub(crate) enum Kind {
         component: &'static str,
         filter: &'static str,
     },
-    /// A program with rumqttc's `AsyncClient`, by its path; it takes the port as
-    /// its argument.
-    Plain(&'static str),
+    /// A program with rumqttc's `AsyncClient`, by its path, on one thread or on
+    /// as many as tokio likes.
+    Plain {
+        binary: &'static str,
+        on_threads: bool,
+    },
     /// `mosquitto_sub | mosquitto_pub -l`, with this quality of service.
     Tools {
         filter: &'static str,
@@ -30,7 +33,7 @@ impl Kind {
     /// How many connections it makes.
     pub(crate) fn connections(&self) -> usize {
         match self {
-            Self::Guest { .. } | Self::Plain(_) => 1,
+            Self::Guest { .. } | Self::Plain { .. } => 1,
             Self::Tools { .. } => 2,
         }
     }
@@ -57,9 +60,10 @@ impl Contender {
                     children: Vec::new(),
                 }
             }
-            Kind::Plain(binary) => {
+            Kind::Plain { binary, on_threads } => {
                 let child = Command::new(binary)
                     .arg(port.to_string())
+                    .args(on_threads.then_some("threads"))
                     .stderr(Stdio::null())
                     .spawn();
                 Self {

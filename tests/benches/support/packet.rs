@@ -182,19 +182,16 @@ pub(crate) fn append_suback(id: u16, mut filters: &[u8], output: &mut Vec<u8>) {
     output.extend_from_slice(&codes);
 }
 
-/// The answer to a packet with an id: PUBACK, PUBREC, PUBREL or PUBCOMP.
-pub(crate) fn append_answer(head: Answer, id: u16, output: &mut Vec<u8>) {
-    let [high, low] = id.to_be_bytes();
-    output.extend_from_slice(&[head as u8, 2, high, low]);
-}
+/// The first bytes of packets that are nothing but an id.
+pub(crate) const PUBACK: u8 = 4 << 4;
+pub(crate) const PUBREC: u8 = 5 << 4;
+pub(crate) const PUBREL: u8 = 6 << 4 | 2;
+pub(crate) const PUBCOMP: u8 = 7 << 4;
 
-/// Packets that are nothing but an id, by their first byte.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Answer {
-    PubAck = 0x40,
-    PubRec = 0x50,
-    PubRel = 0x62,
-    PubComp = 0x70,
+/// One of these packets.
+pub(crate) fn append_answer(head: u8, id: u16, output: &mut Vec<u8>) {
+    let [high, low] = id.to_be_bytes();
+    output.extend_from_slice(&[head, 2, high, low]);
 }
 
 fn head(first: u8, mut length: usize) -> Vec<u8> {

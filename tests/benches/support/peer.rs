@@ -11,7 +11,7 @@ use tokio::net::{TcpListener, TcpStream};
 use super::contender::{Contender, Kind};
 use super::cpu::{self, Cpu};
 use super::link::Link;
-use super::packet::{self, Answer, CONNACK, PINGRESP, Packet, Publish};
+use super::packet::{self, CONNACK, PINGRESP, Packet, Publish};
 use super::within;
 
 /// Where contender and peer meet.
@@ -129,13 +129,13 @@ impl Peer {
                     Packet::Publish(publish) => {
                         match publish.qos {
                             0 => {}
-                            1 => packet::append_answer(Answer::PubAck, publish.id, output),
-                            _ => packet::append_answer(Answer::PubRec, publish.id, output),
+                            1 => packet::append_answer(packet::PUBACK, publish.id, output),
+                            _ => packet::append_answer(packet::PUBREC, publish.id, output),
                         }
                         handle(publish);
                     }
-                    Packet::PubRec(id) => packet::append_answer(Answer::PubRel, id, output),
-                    Packet::PubRel(id) => packet::append_answer(Answer::PubComp, id, output),
+                    Packet::PubRec(id) => packet::append_answer(packet::PUBREL, id, output),
+                    Packet::PubRel(id) => packet::append_answer(packet::PUBCOMP, id, output),
                     Packet::Connect => output.extend_from_slice(&CONNACK),
                     Packet::Subscribe(id, filters) => {
                         packet::append_suback(id, filters, output);

@@ -52,27 +52,21 @@ impl Stopwatch {
     }
 }
 
-/// The cells of a table that tell how fast: ratios first, then messages a
-/// second and processor time of each. `None` is a contender that does not take
-/// part.
-pub(crate) fn cells(ours: &[Run], others: &[Option<&[Run]>]) -> Vec<String> {
-    let none = || "–".to_string();
-    let all = || std::iter::once(Some(ours)).chain(others.iter().copied());
-    let each = |cell: &dyn Fn(&[Run]) -> String| -> Vec<_> {
-        all().map(|runs| runs.map_or_else(none, cell)).collect()
+/// The cells of a table that tell how fast we are beside others: ratios first,
+/// then messages a second and processor time of each. A contender without runs
+/// has not taken part.
+pub(crate) fn cells(ours: &[Run], others: &[Vec<Run>]) -> Vec<String> {
+    let cell = |runs: &[Run], text: &dyn Fn(&[Run]) -> String| match runs {
+        [] => "–".to_string(),
+        runs => text(runs),
     };
-    let speed = |run: &Run| run.per_second;
-    let mut cells: Vec<_> = others
-        .iter()
-        .map(|theirs| {
-            theirs.map_or_else(none, |theirs| {
-                format!("{:.2}", table::ratio(ours, theirs, speed))
-            })
-        })
-        .collect();
+    let all = || [ours].into_iter().chain(others.iter().map(Vec::as_slice));
     let of = |runs: &[Run], what: fn(&Run) -> f64| table::median(runs.iter().map(what));
-    cells.extend(each(&|runs| format!("{:.0}", of(runs, speed))));
-    cells.extend(each(&|runs| format!("{:.2}", of(runs, |run| run.cpu))));
+    let speed = |run: &Run| run.per_second;
+    let ratio = |theirs: &[Run]| format!("{:.2}", table::ratio(ours, theirs, speed));
+    let mut cells: Vec<_> = all().skip(1).map(|runs| cell(runs, &ratio)).collect();
+    cells.extend(all().map(|runs| cell(runs, &|runs| format!("{:.0}", of(runs, speed)))));
+    cells.extend(all().map(|runs| cell(runs, &|runs| format!("{:.2}", of(runs, |run| run.cpu)))));
     cells.push(format!(
         "{:.2} : {:.2}",
         of(ours, |run| run.contender_cores),

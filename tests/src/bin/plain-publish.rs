@@ -2,10 +2,11 @@
 //! rumqttc's `AsyncClient`, as its documentation shows it. Something to measure
 //! the gateway against. The window is that of rumqttc: 100 letters.
 //!
-//! `plain-publish PORT`
+//! `plain-publish PORT [threads]`
 
 use anyhow::Context;
-use rumqttc::{AsyncClient, Event, MqttOptions, NetworkOptions, Outgoing, Packet, QoS};
+use jackalope_tests::plain;
+use rumqttc::{AsyncClient, Event, EventLoop, Outgoing, Packet, QoS};
 
 /// A burst as it is asked for.
 #[derive(Clone, Copy)]
@@ -49,18 +50,11 @@ impl Burst {
     }
 }
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let port = std::env::args()
-        .nth(1)
-        .context("plain-publish PORT")?
-        .parse()?;
-    let mut options = MqttOptions::new("plain-publish", "127.0.0.1", port);
-    options.set_max_packet_size(1 << 20, 1 << 20);
-    let (client, mut events) = AsyncClient::new(options, 100);
-    let mut network = NetworkOptions::new();
-    network.set_tcp_nodelay(true);
-    events.set_network_options(network);
+fn main() -> anyhow::Result<()> {
+    plain::run(bursts)
+}
+
+async fn bursts(client: AsyncClient, mut events: EventLoop) -> anyhow::Result<()> {
     client.subscribe("burst/start", QoS::ExactlyOnce).await?;
     let mut burst = None;
     let mut delivered = 0;
