@@ -87,6 +87,11 @@ impl GatewayOptions {
 }
 
 impl Gateway {
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// The most memory it has had resident, in KiB (VmHWM).
     #[track_caller]
     pub fn peak_memory_kib(&self) -> u64 {

@@ -10,6 +10,7 @@
 mod gateway;
 mod lines;
 mod mosquitto;
+pub mod plain;
 mod process;
 mod proxy;
 
@@ -21,6 +22,9 @@ pub use lines::Lines;
 pub use mosquitto::{Mosquitto, Subscriber, mosquitto_pub};
 pub use process::Process;
 pub use proxy::Proxy;
+
+/// Publishes as fast as its letters are acknowledged.
+pub const BURST: &str = env!("TEST_GUEST_BURST");
 
 /// Obedient: sends back what it gets and counts what becomes of it.
 pub const ECHO: &str = env!("TEST_GUEST_ECHO");

@@ -1,23 +1,16 @@
 //! The same echo as the guest's, without a gateway: rumqttc's `AsyncClient`, as
 //! its documentation shows it. Something to measure the gateway against.
 //!
-//! `plain-echo PORT`
+//! `plain-echo PORT [threads]`
 
-use anyhow::Context;
-use rumqttc::{AsyncClient, Event, MqttOptions, NetworkOptions, Packet, QoS};
+use jackalope_tests::plain;
+use rumqttc::{AsyncClient, Event, EventLoop, Packet, QoS};
 
-#[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let port = std::env::args()
-        .nth(1)
-        .context("plain-echo PORT")?
-        .parse()?;
-    let mut options = MqttOptions::new("plain-echo", "127.0.0.1", port);
-    options.set_max_packet_size(1 << 20, 1 << 20);
-    let (client, mut events) = AsyncClient::new(options, 100);
-    let mut network = NetworkOptions::new();
-    network.set_tcp_nodelay(true);
-    events.set_network_options(network);
+fn main() -> anyhow::Result<()> {
+    plain::run(echo)
+}
+
+async fn echo(client: AsyncClient, mut events: EventLoop) -> anyhow::Result<()> {
     client.subscribe("echo/in/+", QoS::ExactlyOnce).await?;
     // Publishing from the loop that polls would wait for itself, and so would a
     // bounded channel between the two.

@@ -1,0 +1,129 @@
+//! Who is measured: the gateway with a guest, and what does the same without.
+
+use std::io::pipe;
+use std::process::{Child, Command, Stdio};
+
+use jackalope_tests::{Gateway, GatewayOptions};
+
+use super::cpu::{self, Cpu};
+
+/// What kind of contender.
+#[derive(Debug, Clone)]
+pub(crate) enum Kind {
+    /// The gateway, with this component and its subscription.
+    Guest {
+        component: &'static str,
+        filter: &'static str,
+    },
+    /// A program with rumqttc's `AsyncClient`, by its path, on one thread or on
+    /// as many as tokio likes.
+    Plain {
+        binary: &'static str,
+        on_threads: bool,
+    },
+    /// `mosquitto_sub | mosquitto_pub -l`, with this quality of service.
+    Tools {
+        filter: &'static str,
+        topic: &'static str,
+        qos: u8,
+    },
+}
+
+impl Kind {
+    /// How many connections it makes.
+    pub(crate) fn connections(&self) -> usize {
+        match self {
+            Self::Guest { .. } | Self::Plain { .. } => 1,
+            Self::Tools { .. } => 2,
+        }
+    }
+}
+
+/// A contender that runs. Killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Contender {
+    gateway: Option<Gateway>,
+    children: Vec<Child>,
+}
+
+impl Contender {
+    /// Starts one that connects to this port.
+    pub(crate) fn start(kind: &Kind, port: u16) -> Self {
+        match kind {
+            Kind::Guest { component, filter } => {
+                let binary = env!("CARGO_BIN_EXE_jackalope-under-test");
+                let gateway = GatewayOptions::new(binary, port)
+                    .config("work-list = { max = 100000 }")
+                    .guest("bench", component, &[filter], "");
+                Self {
+                    gateway: Some(gateway.start()),
+                    children: Vec::new(),
+                }
+            }
+            Kind::Plain { binary, on_threads } => {
+                let child = Command::new(binary)
+                    .arg(port.to_string())
+                    .args(on_threads.then_some("threads"))
+                    .stderr(Stdio::null())
+                    .spawn();
+                Self {
+                    gateway: None,
+                    children: vec![child.expect("it was built")],
+                }
+            }
+            Kind::Tools { filter, topic, qos } => Self {
+                gateway: None,
+                children: tools(port, filter, topic, *qos),
+            },
+        }
+    }
+
+    /// Processor time so far.
+    pub(crate) fn cpu(&self) -> Cpu {
+        let gateway = self.gateway.as_ref().map(Gateway::id);
+        cpu::of(
+            gateway
+                .into_iter()
+                .chain(self.children.iter().map(Child::id)),
+        )
+    }
+}
+
+impl Drop for Contender {
+    fn drop(&mut self) {
+        for child in &mut self.children {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn tools(port: u16, filter: &str, topic: &str, qos: u8) -> Vec<Child> {
+    let (reader, writer) = pipe().expect("the machine has pipes");
+    let (port, qos) = (port.to_string(), qos.to_string());
+    let common = ["-h", "127.0.0.1", "-p", &port, "-q", &qos];
+    let publisher = Command::new("mosquitto_pub")
+        .args(common)
+        .args(["--nodelay", "-l", "-t", topic])
+        .stdin(reader)
+        .spawn();
+    // Into a pipe it prints when its buffer is full, unless told otherwise.
+    let subscriber = Command::new("stdbuf")
+        .args(["-oL", "mosquitto_sub"])
+        .args(common)
+        .args(["--nodelay", "-t", filter])
+        .stdout(writer)
+        .spawn();
+    [publisher, subscriber]
+        .map(|child| child.expect("mosquitto-clients is installed"))
+        .into()
+}
+
+/// Whether mosquitto and its clients are installed.
+pub(crate) fn has_mosquitto() -> bool {
+    let path = std::env::var("PATH").unwrap_or_default() + ":/usr/sbin:/usr/local/sbin";
+    let has = |name| std::env::split_paths(&path).any(|directory| directory.join(name).is_file());
+    ["mosquitto", "mosquitto_pub", "mosquitto_sub", "stdbuf"]
+        .into_iter()
+        .all(has)
+}
