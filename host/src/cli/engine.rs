@@ -52,9 +52,9 @@ fn usual() -> Option<OwnDirectory> {
     match OwnDirectory::open(&path) {
         Ok(directory) => Some(directory),
         Err(error) => {
-            let unsafe_ = error.is_unsafe();
+            let is_unsafe = error.is_unsafe();
             let error = anyhow::Error::from(error);
-            if unsafe_ {
+            if is_unsafe {
                 warn!("no cache of compiled components: {error:#}");
             } else {
                 info!("no cache of compiled components: {error:#}");
