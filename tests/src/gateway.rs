@@ -2,11 +2,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::{Child, ExitStatus, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::{Lines, process};
+use crate::Lines;
+use crate::process::{self, command};
 
 /// A gateway to be started.
 #[derive(Debug)]
@@ -68,7 +69,7 @@ impl GatewayOptions {
         let directory = TempDir::new().expect("there is a place for temporary files");
         let config = directory.path().join("jackalope.toml");
         fs::write(&config, &self.config).expect("a temporary file can be written");
-        let mut child = Command::new(&self.binary)
+        let mut child = command(&self.binary)
             .arg("run")
             .arg("--config")
             .arg(&config)
@@ -131,7 +132,7 @@ pub fn run_to_end(
     arguments: &[&str],
     environment: &[(&str, &str)],
 ) -> Output {
-    Command::new(binary)
+    command(binary)
         .current_dir(directory)
         .args(arguments)
         .envs(environment.iter().copied())

@@ -20,7 +20,7 @@ use std::time::Duration;
 pub use gateway::{Gateway, GatewayOptions, run_to_end};
 pub use lines::Lines;
 pub use mosquitto::{Mosquitto, Subscriber, mosquitto_pub};
-pub use process::Process;
+pub use process::{Process, command};
 pub use proxy::Proxy;
 
 /// Publishes as fast as its letters are acknowledged.

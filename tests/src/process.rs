@@ -1,5 +1,6 @@
 //! The binary as a process that is talked to.
 
+use std::ffi::OsStr;
 use std::io::Write;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::thread;
@@ -22,7 +23,7 @@ pub struct Process {
 impl Process {
     /// Starts a binary with these arguments.
     pub fn start(binary: &str, arguments: &[&str]) -> Self {
-        let mut child = Command::new(binary)
+        let mut child = command(binary)
             .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -70,6 +71,16 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The binary, to be started by someone who has no home: it keeps nothing in
+/// that of whoever runs the tests.
+pub fn command(binary: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(binary);
+    for name in ["HOME", "XDG_CACHE_HOME", "CACHE_DIRECTORY"] {
+        command.env_remove(name);
+    }
+    command
 }
 
 #[track_caller]

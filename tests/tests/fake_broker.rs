@@ -3,7 +3,7 @@
 
 use std::process::{Command, Stdio};
 
-use jackalope_tests::{Process, Subscriber, mosquitto_pub};
+use jackalope_tests::{Process, Subscriber, command, mosquitto_pub};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
 
@@ -166,7 +166,7 @@ fn what_is_no_address_is_wrong_usage() {
 
 #[test]
 fn it_ends_quietly_when_nobody_reads_it() {
-    let mut child = Command::new(BINARY)
+    let mut child = command(BINARY)
         .args(["broker", "--listen", "127.0.0.1:0"])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -3,9 +3,9 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Output, Stdio};
 
-use jackalope_tests::{DOOR, ECHO, HOSTILE, WILL};
+use jackalope_tests::{DOOR, ECHO, HOSTILE, WILL, command};
 use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
@@ -55,7 +55,7 @@ impl Test {
     }
 
     fn run(self) -> Result {
-        let mut child = Command::new(BINARY)
+        let mut child = command(BINARY)
             .current_dir(self.directory.path())
             .args(&self.arguments)
             .stdin(Stdio::piped())
@@ -116,7 +116,7 @@ fn the_scenarios_of_the_example_pass() {
         .map(|entry| entry.expect("it can be read").path())
         .collect();
     files.sort();
-    let output = Command::new(BINARY)
+    let output = command(BINARY)
         .args(["test", "example:door"])
         .args(&files)
         .output()

@@ -6,12 +6,12 @@ use std::hash::{BuildHasher, Hasher};
 use anyhow::Context;
 use tokio::runtime::Handle;
 
-use super::Failure;
-use crate::config::{ComponentSource, Config, GuestConfig};
+use super::components::Components;
+use super::{Failure, engine};
+use crate::config::{Config, GuestConfig};
 use crate::gateway::{Logger, Options, Resident};
-use crate::guest::{Component, Engine, Grants, Guest, GuestOptions, Limits};
+use crate::guest::{Component, Grants, Guest, GuestOptions, Limits};
 use crate::office::{GuestSettings, Settings};
-use crate::testing;
 use crate::wire::{Handshake, Login};
 
 /// A guest with what the post office has to know about it.
@@ -21,7 +21,7 @@ pub(super) struct Loaded {
     pub(super) settings: GuestSettings,
 }
 
-/// Loads every guest; a component that several guests share, once.
+/// Loads every guest.
 pub(super) fn load_guests(config: &Config) -> Result<Vec<Loaded>, Failure> {
     if config.guests.is_empty() {
         let settings = GuestSettings {
@@ -36,34 +36,16 @@ pub(super) fn load_guests(config: &Config) -> Result<Vec<Loaded>, Failure> {
             settings,
         }]);
     }
-    let engine = Engine::start().map_err(Failure::other)?;
-    let mut components: Vec<(&ComponentSource, Component)> = Vec::new();
+    let mut components = Components::of(engine::start(&config.cache_directory)?);
     let mut loaded = Vec::new();
     for guest in &config.guests {
-        let known = components
-            .iter()
-            .find(|(source, _)| **source == guest.component);
-        let component = match known {
-            Some((_, component)) => component.clone(),
-            None => {
-                let component = load(&engine, &guest.component)
-                    .with_context(|| format!("guest \"{}\"", guest.name))
-                    .map_err(Failure::Config)?;
-                components.push((&guest.component, component.clone()));
-                component
-            }
-        };
+        let component = components
+            .get(&guest.component)
+            .with_context(|| format!("guest \"{}\"", guest.name))
+            .map_err(Failure::Config)?;
         loaded.push(settle(guest, &component, config.max_packet_size));
     }
     Ok(loaded)
-}
-
-/// Reads and compiles a component.
-pub(super) fn load(engine: &Engine, source: &ComponentSource) -> anyhow::Result<Component> {
-    match source {
-        ComponentSource::File(path) => Ok(Component::load(engine, path)?),
-        ComponentSource::Example(name) => Ok(testing::load(engine, &format!("example:{name}"))?),
-    }
 }
 
 /// A guest of this component, under its limits.

@@ -4,12 +4,12 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use super::Failure;
-use crate::guest::{Engine, Report};
+use super::{Failure, engine};
+use crate::guest::Report;
 
 /// Prints a report on each component; fails if one of them can not be run.
 pub(super) fn check(guests: &[PathBuf]) -> Result<ExitCode, Failure> {
-    let engine = Engine::start().map_err(Failure::other)?;
+    let engine = engine::start_unconfigured()?;
     let mut all_fit = true;
     let mut out = std::io::stdout().lock();
     for (index, guest) in guests.iter().enumerate() {

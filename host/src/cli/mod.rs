@@ -10,6 +10,8 @@ mod broker;
 mod check;
 
 mod assemble;
+mod components;
+mod engine;
 mod logging;
 mod signals;
 

@@ -6,8 +6,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, anyhow};
 
-use super::{Failure, logging};
-use crate::guest::{Component, Engine};
+use super::{Failure, engine, logging};
+use crate::guest::Component;
 use crate::scenario::{File, Lines, NoLines};
 use crate::testing;
 
@@ -29,7 +29,7 @@ pub(super) fn test(guest: &str, scenarios: &[PathBuf]) -> Result<ExitCode, Failu
     } else {
         None
     };
-    let engine = Engine::start().map_err(Failure::other)?;
+    let engine = engine::start_unconfigured()?;
     let guest = testing::load(&engine, guest).map_err(Failure::config)?;
     let all_well = match lines {
         Some(lines) => lines.run(&guest, &mut std::io::stdout().lock()),

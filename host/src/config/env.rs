@@ -16,7 +16,7 @@ fn is_of_others(name: &str) -> bool {
 type Slot = fn(&mut Written) -> &mut Option<Entry>;
 
 /// Every variable there is. Guests are configured in the file alone.
-const VARIABLES: [(&str, Slot); 17] = [
+const VARIABLES: [(&str, Slot); 18] = [
     ("JACKALOPE_CLIENT_ID", |w| &mut w.client_id),
     ("JACKALOPE_CLEAN_SESSION", |w| &mut w.clean_session),
     ("JACKALOPE_USER_NAME", |w| &mut w.user_name),
@@ -28,6 +28,7 @@ const VARIABLES: [(&str, Slot); 17] = [
         &mut w.first_connect_delay
     }),
     ("JACKALOPE_MAX_PACKET_SIZE", |w| &mut w.max_packet_size),
+    ("JACKALOPE_CACHE_DIRECTORY", |w| &mut w.cache_directory),
     ("JACKALOPE_BACKOFF_MIN", |w| &mut w.backoff.keys.min),
     ("JACKALOPE_BACKOFF_MAX", |w| &mut w.backoff.keys.max),
     ("JACKALOPE_LAST_WILL_TOPIC", |w| &mut last_will(w).topic),

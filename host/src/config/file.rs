@@ -26,6 +26,7 @@ pub(super) struct Written {
     pub(super) keep_alive: Option<Entry>,
     pub(super) first_connect_delay: Option<Entry>,
     pub(super) max_packet_size: Option<Entry>,
+    pub(super) cache_directory: Option<Entry>,
     pub(super) backoff: Table<Backoff>,
     pub(super) last_will: Option<Table<LastWill>>,
     pub(super) work_list: Table<WorkList>,

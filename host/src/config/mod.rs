@@ -15,6 +15,7 @@
 //! # Ok::<(), jackalope::config::ConfigError>(())
 //! ```
 
+mod cache;
 pub(crate) mod entry;
 mod env;
 mod error;
@@ -33,6 +34,7 @@ use std::time::Duration;
 use crate::office::{BackoffSettings, LastWill, Overflow, WorkListSettings};
 use crate::wire::Address;
 
+pub use cache::CacheDirectory;
 pub use error::{ConfigError, Place};
 pub use guest::{ComponentSource, GuestConfig, GuestLimits};
 pub use login::{Login, Secret};
@@ -54,6 +56,9 @@ pub struct Config {
     /// `max-packet-size`: the largest packet that is read or written, in bytes,
     /// from 128 bytes to 256 MiB. Default: 1 MiB.
     pub max_packet_size: usize,
+    /// `cache-directory`: where compiled components are kept; nowhere if it is
+    /// empty. Default: the usual place.
+    pub cache_directory: CacheDirectory,
     /// What the post office has to know.
     pub session: SessionConfig,
     /// The guests, in the order they are written; at most 65,536. Default: none.
@@ -89,6 +94,7 @@ impl Default for Config {
             server: server::default(),
             login: None,
             max_packet_size: 1024 * 1024,
+            cache_directory: CacheDirectory::Usual,
             session: SessionConfig::default(),
             guests: Vec::new(),
         }
@@ -119,8 +125,8 @@ impl Config {
     /// variables of `environment` over it and reads the password file that they
     /// name.
     ///
-    /// Relative paths in the file are relative to its directory; a relative
-    /// `JACKALOPE_PASSWORD_FILE` is relative to the working directory.
+    /// Relative paths in the file are relative to its directory; relative ones
+    /// in variables are relative to the working directory.
     ///
     /// # Errors
     /// The first thing that is wrong, with its place.

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::cache::cache_directory;
 use super::entry::{Entry, Origin, Refusal};
 use super::file::{self, Written};
 use super::table::Table;
@@ -47,6 +48,12 @@ pub(super) fn resolve(written: &Written, directory: &Path) -> Result<Config, Ref
         &written.max_packet_size,
         "max-packet-size",
         |entry| size(entry, Size(128)..=Size(256 << 20)),
+    )?;
+    set(
+        &mut config.cache_directory,
+        &written.cache_directory,
+        "cache-directory",
+        |entry| cache_directory(entry, directory),
     )?;
     set(
         &mut session.work_list.max,

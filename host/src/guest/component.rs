@@ -50,11 +50,16 @@ impl Component {
     /// This keeps a processor busy, for seconds if the component is large:
     /// within a Tokio runtime, call it in `spawn_blocking`.
     pub fn load(engine: &Engine, path: &Path) -> Result<Self, LoadError> {
-        let name = path.display().to_string();
-        match read(path) {
-            Ok(bytes) => Self::from_bytes(engine, &name, &bytes),
-            Err(problem) => Err(LoadError { name, problem }),
-        }
+        let bytes = Self::read(path)?;
+        Self::from_bytes(engine, &path.display().to_string(), &bytes)
+    }
+
+    /// Reads the file of a component, for [`from_bytes`](Self::from_bytes).
+    pub fn read(path: &Path) -> Result<Vec<u8>, LoadError> {
+        read(path).map_err(|problem| LoadError {
+            name: path.display().to_string(),
+            problem,
+        })
     }
 
     /// Compiles a component; `name` is what an error calls it.
@@ -156,7 +161,8 @@ pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Compiled, LoadPro
         [b'\0', b'a', b's', b'm', _, _, 0, 0, ..] => return Err(LoadProblem::CoreModule),
         _ => return Err(LoadProblem::NotWasm),
     }
-    let component = component::Component::from_binary(engine.wasmtime(), bytes)
+    let component = engine
+        .compile(bytes)
         .map_err(|error| LoadProblem::Malformed(error.into()))?;
     let ty = component.component_type();
     let names = Names {

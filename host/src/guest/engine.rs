@@ -6,21 +6,24 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use wasmtime::Config;
-use wasmtime::component::{HasSelf, Linker};
+use wasmtime::component::{Component, HasSelf, Linker};
 
 use super::bindings::jackalope::gateway::jackalope;
+use super::cache::Cache;
+use super::own_directory::{NotOwn, OwnDirectory};
 use super::state::State;
 use super::ticker::{Ticker, Ticking};
 use super::tray::Desk;
 
 /// Compiles and runs guests. One is enough for a host; clones are handles to
-/// the same engine, and the last one dropped stops its thread.
+/// the same engine, and the last one dropped stops its threads.
 #[derive(Clone)]
 pub struct Engine(Arc<Inner>);
 
 struct Inner {
     wasmtime: wasmtime::Engine,
     linker: Linker<State>,
+    cache: Option<Cache>,
     /// The next ticket of all guests together.
     tickets: Arc<AtomicU64>,
     ticker: Ticker,
@@ -36,14 +39,31 @@ pub enum EngineError {
     /// The operating system gives no thread.
     #[error("the thread that limits the guests' time can not be started")]
     NoThread(#[source] io::Error),
+    /// There is no place for compiled components.
+    #[error("compiled components can not be kept")]
+    NoCache(#[source] NotOwn),
 }
 
 impl Engine {
     /// Makes an engine and starts its one thread, which sleeps while no guest
     /// is called.
     pub fn start() -> Result<Self, EngineError> {
+        Self::start_with(None)
+    }
+
+    /// Makes an engine that keeps what it compiles in this directory, for
+    /// whoever compiles the same component again. It has one more thread, which
+    /// sleeps unless a component is loaded.
+    pub fn start_cached(directory: &OwnDirectory) -> Result<Self, EngineError> {
+        let cache = Cache::start(directory).map_err(EngineError::NoCache)?;
+        Self::start_with(Some(cache))
+    }
+
+    fn start_with(cache: Option<Cache>) -> Result<Self, EngineError> {
         let unsupported = |error: wasmtime::Error| EngineError::Unsupported(error.into());
-        let wasmtime = wasmtime::Engine::new(&config()).map_err(unsupported)?;
+        let mut config = config();
+        config.cache(cache.as_ref().map(Cache::wasmtime));
+        let wasmtime = wasmtime::Engine::new(&config).map_err(unsupported)?;
         let linker = linker(&wasmtime).map_err(unsupported)?;
         let ticked = wasmtime.clone();
         let ticker =
@@ -51,6 +71,7 @@ impl Engine {
         Ok(Self(Arc::new(Inner {
             wasmtime,
             linker,
+            cache,
             tickets: Arc::new(AtomicU64::new(1)),
             ticker,
         })))
@@ -58,6 +79,15 @@ impl Engine {
 
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
         &self.0.wasmtime
+    }
+
+    /// Compiles a component, unless it is in the cache.
+    pub(super) fn compile(&self, bytes: &[u8]) -> wasmtime::Result<Component> {
+        let compile = || Component::from_binary(&self.0.wasmtime, bytes);
+        match &self.0.cache {
+            Some(cache) => cache.compile(compile),
+            None => compile(),
+        }
     }
 
     pub(super) fn linker(&self) -> &Linker<State> {

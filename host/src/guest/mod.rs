@@ -28,6 +28,8 @@
 //! | traps | drops its instance and makes a new one at the next call |
 
 mod bindings;
+mod cache;
+mod checksums;
 mod clocks;
 mod component;
 mod convert;
@@ -39,6 +41,7 @@ mod instance;
 mod limits;
 mod meter;
 mod output;
+mod own_directory;
 mod patience;
 mod report;
 mod runner;
@@ -63,6 +66,7 @@ pub use engine::{Engine, EngineError};
 pub use error::{LoadError, LoadProblem};
 pub use limits::{Grants, GuestOptions, Limits};
 pub use output::{Printed, Prints};
+pub use own_directory::{NotOwn, OwnDirectory};
 pub use report::Report;
 pub use runner::Guest;
 pub use ticker::TICK;

@@ -25,10 +25,11 @@ pub enum NoGuest {
 pub fn load(engine: &Engine, name: &str) -> Result<Component, NoGuest> {
     match name.strip_prefix("example:") {
         None => Ok(Component::load(engine, Path::new(name))?),
-        Some(example) => {
-            let bytes = example::component(example)
-                .ok_or_else(|| NoGuest::NoExample(example.to_owned()))?;
-            Ok(Component::from_bytes(engine, name, bytes)?)
-        }
+        Some(example) => Ok(Component::from_bytes(engine, name, bytes_of(example)?)?),
     }
+}
+
+/// The component of an example.
+pub(crate) fn bytes_of(example: &str) -> Result<&'static [u8], NoGuest> {
+    example::component(example).ok_or_else(|| NoGuest::NoExample(example.to_owned()))
 }

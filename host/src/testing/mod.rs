@@ -53,6 +53,7 @@ mod world;
 mod tests;
 
 pub(crate) use happening::{Content, outcome_word};
+pub(crate) use load::bytes_of;
 pub(crate) use world::{World, WorldOptions};
 
 pub use happening::{Acks, Happened, Happening, Network, Published};

@@ -7,10 +7,10 @@ use std::time::Instant;
 use super::reload::{self, Reload};
 use super::screen::Screen;
 use super::words::Took;
-use crate::cli::Failure;
-use crate::cli::assemble::{Loaded, load, settle};
+use crate::cli::assemble::{Loaded, settle};
+use crate::cli::components::load;
+use crate::cli::{Failure, engine};
 use crate::config::{ComponentSource, Config, GuestConfig, GuestLimits};
-use crate::guest::Engine;
 use crate::office::Qos;
 
 /// What a file subscribes to when nobody says what.
@@ -56,7 +56,7 @@ pub(super) fn load_it(
     config: &Config,
     screen: &Screen,
 ) -> Result<(Loaded, Option<Reload>), Failure> {
-    let engine = Engine::start().map_err(Failure::other)?;
+    let engine = engine::start_unconfigured()?;
     let path = file_of(guest);
     // Before it is read, so that no change is missed.
     let stamp = path.and_then(reload::stamp);

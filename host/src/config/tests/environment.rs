@@ -61,6 +61,12 @@ fn each_variable_goes_before_the_file() {
             "max-packet-size = 200",
         ),
         (
+            "CACHE_DIRECTORY",
+            "/x",
+            "cache-directory = '/x'",
+            "cache-directory = ''",
+        ),
+        (
             "BACKOFF_MIN",
             "2s",
             "backoff.min = '2s'",
@@ -231,7 +237,8 @@ fn unknown_variables() {
     let all = "no such setting; there are JACKALOPE_CLIENT_ID, JACKALOPE_CLEAN_SESSION, \
                JACKALOPE_USER_NAME, JACKALOPE_PASSWORD_FILE, JACKALOPE_PASSWORD, \
                JACKALOPE_SERVER, JACKALOPE_KEEP_ALIVE, JACKALOPE_FIRST_CONNECT_DELAY, \
-               JACKALOPE_MAX_PACKET_SIZE, JACKALOPE_BACKOFF_MIN, JACKALOPE_BACKOFF_MAX, \
+               JACKALOPE_MAX_PACKET_SIZE, JACKALOPE_CACHE_DIRECTORY, \
+               JACKALOPE_BACKOFF_MIN, JACKALOPE_BACKOFF_MAX, \
                JACKALOPE_LAST_WILL_TOPIC, JACKALOPE_LAST_WILL_PAYLOAD, JACKALOPE_LAST_WILL_QOS, \
                JACKALOPE_LAST_WILL_RETAIN, JACKALOPE_WORK_LIST_MAX, JACKALOPE_WORK_LIST_OVERFLOW";
     for name in [

@@ -78,6 +78,16 @@ fn components_are_beside_the_file() {
 }
 
 #[test]
+fn the_cache_is_beside_whoever_names_it() {
+    let disk = Disk::new("cache-directory = 'cache'");
+    let expect = CacheDirectory::Named(disk.0.path().join("cache"));
+    assert_eq!(disk.load(&[]).unwrap().cache_directory, expect);
+    let variable = ("JACKALOPE_CACHE_DIRECTORY", "cache".to_owned());
+    let expect = CacheDirectory::Named("cache".into());
+    assert_eq!(disk.load(&[variable]).unwrap().cache_directory, expect);
+}
+
+#[test]
 fn one_line_break_is_no_part_of_the_password() {
     for (content, password) in [
         ("secret", "secret"),

@@ -91,6 +91,15 @@ fn each_key_is_read() {
     check("max-packet-size = '256MiB'", |c| {
         c.max_packet_size = 268_435_456;
     });
+    check("cache-directory = 'cache'", |c| {
+        c.cache_directory = CacheDirectory::Named("/etc/cache".into());
+    });
+    check("cache-directory = '/var/cache/jackalope'", |c| {
+        c.cache_directory = CacheDirectory::Named("/var/cache/jackalope".into());
+    });
+    check("cache-directory = ''", |c| {
+        c.cache_directory = CacheDirectory::None;
+    });
     check("[backoff]\nmin = '10ms'\nmax = '1h'", |c| {
         c.session.backoff = BackoffSettings {
             min: Duration::from_millis(10),

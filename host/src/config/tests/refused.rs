@@ -194,6 +194,20 @@ fn max_packet_size() {
 }
 
 #[test]
+fn cache_directory() {
+    check_values(
+        "",
+        "cache-directory",
+        &[("1", "1"), ("[]", "a list")],
+        "is not a text; put it in quotes",
+    );
+    check_refused(
+        "cache-directory = \"a\\u0000\"",
+        "1:19: cache-directory: \"a\\0\" is not a path",
+    );
+}
+
+#[test]
 fn backoff() {
     let range = r#"is out of range; write "10ms" to "1h""#;
     let values = [("'9ms'", "\"9ms\""), ("'61m'", "\"61m\"")];

@@ -1,0 +1,118 @@
+//! The engine, with its cache where there can be one.
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use tracing::{debug, info, warn};
+
+use super::Failure;
+use crate::config::{CacheDirectory, Config};
+use crate::guest::{Engine, EngineError, OwnDirectory};
+
+/// What to do about a named directory that can not be used.
+const REMEDY: &str =
+    "cache-directory: name one that only this user can write to, or \"\" to do without a cache";
+
+/// What the log says then.
+const NO_CACHE: &str = "no cache of compiled components";
+
+/// Starts an engine that keeps what it compiles in this directory.
+///
+/// One that was named and can not be used is a fault of the configuration. Where
+/// nobody has named one it is done without.
+pub(super) fn start(wanted: &CacheDirectory) -> Result<Engine, Failure> {
+    let without = || Engine::start().map_err(Failure::other);
+    match wanted {
+        CacheDirectory::None => without(),
+        CacheDirectory::Named(path) => start_in(path).map_err(|error| match error {
+            EngineError::NoCache(why) => Failure::Config(anyhow::Error::from(why).context(REMEDY)),
+            error => Failure::other(error),
+        }),
+        CacheDirectory::Usual => {
+            let Some(path) = usual_path(|name| env::var_os(name)) else {
+                debug!("{NO_CACHE}: there is neither CACHE_DIRECTORY nor HOME");
+                return without();
+            };
+            match start_in(&path) {
+                Err(EngineError::NoCache(why)) => {
+                    let is_unsafe = why.is_unsafe();
+                    let why = anyhow::Error::from(why);
+                    if is_unsafe {
+                        warn!("{NO_CACHE}: {why:#}");
+                    } else {
+                        info!("{NO_CACHE}: {why:#}");
+                    }
+                    without()
+                }
+                started => started.map_err(Failure::other),
+            }
+        }
+    }
+}
+
+fn start_in(path: &Path) -> Result<Engine, EngineError> {
+    let directory = OwnDirectory::open(path).map_err(EngineError::NoCache)?;
+    Engine::start_cached(&directory)
+}
+
+/// The same for a command that has no configuration: only the variable of this
+/// one key is for it.
+pub(super) fn start_unconfigured() -> Result<Engine, Failure> {
+    const VARIABLE: &str = "JACKALOPE_CACHE_DIRECTORY";
+    let variable = env::var(VARIABLE).map(|value| (VARIABLE.to_owned(), value));
+    let config = Config::load(None, variable.into_iter()).map_err(Failure::config)?;
+    start(&config.cache_directory)
+}
+
+/// Where systemd gives the service a directory, there; else where the user's
+/// caches are.
+fn usual_path(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    // Relative ones mean nothing: the working directory is anywhere.
+    let absolute = |path: PathBuf| path.is_absolute().then_some(path);
+    let of = |name| variable(name).map(PathBuf::from).and_then(absolute);
+    // Of a service that has several, it lists them all.
+    let systemd = variable("CACHE_DIRECTORY").and_then(|list| env::split_paths(&list).next());
+    systemd
+        .and_then(absolute)
+        .or_else(|| of("XDG_CACHE_HOME").map(|path| path.join("jackalope")))
+        .or_else(|| of("HOME").map(|path| path.join(".cache/jackalope")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(variables: &[(&str, &str)], expect: Option<&str>) {
+        let variable = |name: &str| {
+            let found = variables.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| OsString::from(value))
+        };
+        assert_eq!(usual_path(variable), expect.map(PathBuf::from));
+    }
+
+    #[test]
+    fn the_usual_place() {
+        let home = ("HOME", "/home/me");
+        let xdg = ("XDG_CACHE_HOME", "/caches");
+        let systemd = ("CACHE_DIRECTORY", "/var/cache/door:/var/cache/other");
+        check(&[home, xdg, systemd], Some("/var/cache/door"));
+        check(&[home, xdg], Some("/caches/jackalope"));
+        check(&[home], Some("/home/me/.cache/jackalope"));
+        check(&[], None);
+    }
+
+    #[test]
+    fn what_is_no_absolute_path_is_passed_over() {
+        let home = ("HOME", "/home/me");
+        for nothing in ["", "caches", "./caches"] {
+            let others = [("CACHE_DIRECTORY", nothing), ("XDG_CACHE_HOME", nothing)];
+            check(
+                &[home, others[0], others[1]],
+                Some("/home/me/.cache/jackalope"),
+            );
+            check(&[("HOME", nothing)], None);
+        }
+    }
+}

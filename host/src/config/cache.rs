@@ -1,0 +1,29 @@
+//! Where compiled components are kept.
+
+use std::path::{Path, PathBuf};
+
+use super::entry::{Entry, Origin};
+
+/// Where compiled components are kept from one start to the next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CacheDirectory {
+    /// Where such things are kept on this machine, if there is such a place.
+    Usual,
+    /// In this directory.
+    Named(PathBuf),
+    /// Nowhere.
+    None,
+}
+
+/// Reads a path that may be empty. One of the file is relative to `directory`.
+pub(super) fn cache_directory(entry: &Entry, directory: &Path) -> Result<CacheDirectory, String> {
+    let text = entry.text()?;
+    if text.is_empty() {
+        return Ok(CacheDirectory::None);
+    }
+    let path = super::resolve::path(entry)?;
+    Ok(CacheDirectory::Named(match entry.origin {
+        Origin::File(_) => directory.join(path),
+        Origin::Variable(_) => path.to_owned(),
+    }))
+}
