@@ -37,12 +37,12 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use jackalope_tests::ECHO;
+use jackalope_tests::{ECHO, is_smoke};
 use support::contender::{Contender, Kind, has_mosquitto};
 use support::packet::Template;
 use support::peer::{Peer, Place};
 use support::run::{self, Run, Stopwatch};
-use support::{Messages, is_smoke, table, within};
+use support::{Messages, table, within};
 
 /// How many messages are on their way at most.
 const WINDOW: u32 = 1_000;

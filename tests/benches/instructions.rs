@@ -21,6 +21,8 @@ mod guests {
 use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 
+use jackalope_tests::is_smoke;
+
 use guests::hosted::{ECHOED, Hosted, message, runtime};
 
 /// What is counted for each path, by its name.
@@ -54,8 +56,7 @@ fn main() -> ExitCode {
         run(rounds.parse().expect("a number"));
         return ExitCode::SUCCESS;
     }
-    // Without `--bench` cargo only wants to see that it runs.
-    if !arguments.iter().any(|argument| argument == "--bench") {
+    if is_smoke() {
         PATHS.iter().for_each(|(_, run)| run(1));
         return ExitCode::SUCCESS;
     }

@@ -25,12 +25,12 @@ mod support;
 
 use std::time::Duration;
 
-use jackalope_tests::BURST;
+use jackalope_tests::{BURST, is_smoke};
 use support::contender::{Contender, Kind, has_mosquitto};
 use support::packet;
 use support::peer::{Peer, Place};
 use support::run::{self, Run, Stopwatch};
-use support::{Messages, is_smoke, table, within};
+use support::{Messages, table, within};
 
 /// How many letters of the guest have no outcome, at most.
 const WINDOW: u32 = 500;

@@ -16,7 +16,7 @@ use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use jackalope_tests::command;
+use jackalope_tests::{command, is_smoke};
 use tempfile::TempDir;
 
 const GATEWAY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
@@ -145,8 +145,7 @@ fn milliseconds(runs: usize, start: impl Fn() -> Gateway) -> f64 {
 
 fn main() {
     // A smoke run shows that it still works.
-    let is_smoke = std::env::args().any(|argument| argument == "--test");
-    let runs = if is_smoke { 1 } else { 21 };
+    let runs = if is_smoke() { 1 } else { 21 };
 
     let warm = place();
     drop(Gateway::start(1, warm.path()));

@@ -47,3 +47,11 @@ pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("127.0.0.1 has free ports");
     listener.local_addr().expect("it is bound").port()
 }
+
+/// Whether a benchmark only has to show that it runs: it was not started by
+/// `cargo bench`, or was by `cargo bench -- --test`.
+pub fn is_smoke() -> bool {
+    let mut arguments: Vec<String> = std::env::args().collect();
+    arguments.retain(|argument| argument == "--bench" || argument == "--test");
+    arguments != ["--bench"]
+}

@@ -32,10 +32,10 @@ use guard::Guard;
 
 /// How many bytes are encoded before they are written: few, since what is
 /// encoded can not be taken back, and enough for the system call not to matter.
-const BATCH: usize = 16 << 10;
+const BATCH: usize = 64 << 10;
 
 /// How much is read at once.
-const READ: usize = 16 << 10;
+const READ: usize = 64 << 10;
 
 /// How long a batch may take without keep-alive to say so.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(60);

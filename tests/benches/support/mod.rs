@@ -24,12 +24,6 @@ use std::time::Duration;
 use jackalope_tests::PATIENCE;
 use packet::Publish;
 
-/// Whether this is a smoke run, `cargo bench ... -- --test`: as little as shows
-/// that the benchmark works, and no figures to rely on.
-pub(crate) fn is_smoke() -> bool {
-    std::env::args().any(|argument| argument == "--test")
-}
-
 /// Runs a benchmark on one thread, which is all that a peer needs.
 pub(crate) fn block_on(bench: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread()
