@@ -2,37 +2,58 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
 use tracing::{debug, info, warn};
 
 use super::Failure;
 use crate::config::{CacheDirectory, Config};
-use crate::guest::{Engine, OwnDirectory};
+use crate::guest::{Engine, EngineError, OwnDirectory};
 
-/// What is done about a named directory that can not be used.
+/// What to do about a named directory that can not be used.
 const REMEDY: &str =
     "cache-directory: name one that only this user can write to, or \"\" to do without a cache";
 
+/// What the log says then.
+const NO_CACHE: &str = "no cache of compiled components";
+
 /// Starts an engine that keeps what it compiles in this directory.
 ///
-/// One that was named and is not safe is a fault of the configuration. Where
+/// One that was named and can not be used is a fault of the configuration. Where
 /// nobody has named one it is done without.
 pub(super) fn start(wanted: &CacheDirectory) -> Result<Engine, Failure> {
-    let directory = match wanted {
-        CacheDirectory::None => None,
-        CacheDirectory::Named(path) => {
-            let directory = OwnDirectory::open(path).context(REMEDY);
-            Some(directory.map_err(Failure::Config)?)
+    let without = || Engine::start().map_err(Failure::other);
+    match wanted {
+        CacheDirectory::None => without(),
+        CacheDirectory::Named(path) => start_in(path).map_err(|error| match error {
+            EngineError::NoCache(why) => Failure::Config(anyhow::Error::from(why).context(REMEDY)),
+            error => Failure::other(error),
+        }),
+        CacheDirectory::Usual => {
+            let Some(path) = usual_path(|name| env::var_os(name)) else {
+                debug!("{NO_CACHE}: there is neither CACHE_DIRECTORY nor HOME");
+                return without();
+            };
+            match start_in(&path) {
+                Err(EngineError::NoCache(why)) => {
+                    let is_unsafe = why.is_unsafe();
+                    let why = anyhow::Error::from(why);
+                    if is_unsafe {
+                        warn!("{NO_CACHE}: {why:#}");
+                    } else {
+                        info!("{NO_CACHE}: {why:#}");
+                    }
+                    without()
+                }
+                started => started.map_err(Failure::other),
+            }
         }
-        CacheDirectory::Usual => usual(),
-    };
-    match directory {
-        Some(directory) => Engine::start_cached(&directory),
-        None => Engine::start(),
     }
-    .map_err(Failure::other)
+}
+
+fn start_in(path: &Path) -> Result<Engine, EngineError> {
+    let directory = OwnDirectory::open(path).map_err(EngineError::NoCache)?;
+    Engine::start_cached(&directory)
 }
 
 /// The same for a command that has no configuration: only the variable of this
@@ -42,26 +63,6 @@ pub(super) fn start_unconfigured() -> Result<Engine, Failure> {
     let variable = env::var(VARIABLE).map(|value| (VARIABLE.to_owned(), value));
     let config = Config::load(None, variable.into_iter()).map_err(Failure::config)?;
     start(&config.cache_directory)
-}
-
-fn usual() -> Option<OwnDirectory> {
-    let Some(path) = usual_path(|name| env::var_os(name)) else {
-        debug!("no cache of compiled components: there is neither CACHE_DIRECTORY nor HOME");
-        return None;
-    };
-    match OwnDirectory::open(&path) {
-        Ok(directory) => Some(directory),
-        Err(error) => {
-            let is_unsafe = error.is_unsafe();
-            let error = anyhow::Error::from(error);
-            if is_unsafe {
-                warn!("no cache of compiled components: {error:#}");
-            } else {
-                info!("no cache of compiled components: {error:#}");
-            }
-            None
-        }
-    }
 }
 
 /// Where systemd gives the service a directory, there; else where the user's

@@ -3,31 +3,39 @@
 //! This is wasmtime's own cache: a file for each component, named by a hash of
 //! its bytes, the version of the engine, its settings and the processor's
 //! features, so that whatever has changed is compiled anew. Files are replaced
-//! as a whole. One that is damaged is compiled again, but only as far as that
-//! shows: it has no checksum, and what is in it is executed. So it has to be in
-//! an [`OwnDirectory`].
+//! as a whole. They have no checksum, though, and what is in them is executed:
+//! one changed bit can crash every start. So there are [`Checksums`] beside
+//! them, against accidents; against malice they are in an [`OwnDirectory`].
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 
 use wasmtime::CacheConfig;
 
+use super::checksums::Checksums;
 use super::own_directory::{NotOwn, OwnDirectory};
 
 /// A directory of its own: wasmtime deletes from time to time what it does not
 /// know, and nobody else has to be able to look into it.
 const SUBDIRECTORY: &str = "components";
 
-/// How many bytes are kept, more or less; what was used last stays. One
-/// component of a guest takes some 100 KB.
-const SIZE: u64 = 64 << 20;
+/// The list of their checksums.
+const CHECKSUMS: &str = "components.checksums";
+
+/// How many bytes are kept, more or less; what was used last stays. A component
+/// takes some 200 KB, and each start reads them all.
+const SIZE: u64 = 16 << 20;
 
 /// As fast as the others to read, and the fastest to write.
 const COMPRESSION: i32 = 1;
 
 pub(super) struct Cache {
     wasmtime: wasmtime::Cache,
+    own: OwnDirectory,
+    /// Where wasmtime keeps it all, in `own`.
     directory: PathBuf,
+    checksums: Checksums,
 }
 
 /// What became of a component in the cache.
@@ -40,9 +48,16 @@ enum Kept {
 }
 
 impl Cache {
-    /// Starts a thread, which sleeps while nothing is compiled.
-    pub(super) fn start(directory: &OwnDirectory) -> Result<Self, NotOwn> {
-        let directory = directory.subdirectory(SUBDIRECTORY)?.path().to_owned();
+    /// Removes what is damaged, and starts a thread, which sleeps while nothing
+    /// is compiled.
+    pub(super) fn start(own: &OwnDirectory) -> Result<Self, NotOwn> {
+        let directory = own.subdirectory(SUBDIRECTORY)?.path().to_owned();
+        let unusable = |source: io::Error| NotOwn::Unusable {
+            path: directory.clone(),
+            source,
+        };
+        let list = own.path().join(CHECKSUMS);
+        let checksums = Checksums::check(&directory, &list).map_err(unusable)?;
         let mut config = CacheConfig::new();
         config
             .with_directory(&directory)
@@ -51,16 +66,14 @@ impl Cache {
             // By default, what is used often is compressed again, which takes
             // more memory than a gateway may have.
             .with_optimized_compression_level(COMPRESSION);
-        match wasmtime::Cache::new(config) {
-            Ok(wasmtime) => Ok(Self {
-                wasmtime,
-                directory,
-            }),
-            Err(error) => Err(NotOwn::Unusable {
-                path: directory,
-                source: std::io::Error::other(error),
-            }),
-        }
+        let wasmtime =
+            wasmtime::Cache::new(config).map_err(|error| unusable(io::Error::other(error)))?;
+        Ok(Self {
+            wasmtime,
+            own: own.clone(),
+            directory,
+            checksums,
+        })
     }
 
     pub(super) fn wasmtime(&self) -> wasmtime::Cache {
@@ -76,36 +89,37 @@ impl Cache {
         let kept = match count() {
             (now, _) if now > hits => Kept::Found,
             // It counts only what it has written.
-            (_, now) if now > misses => Kept::Added,
+            (_, now) if now > misses && self.checksums.add_new().is_ok() => Kept::Added,
             _ => Kept::Not,
         };
         match kept {
             Kept::Found => tracing::debug!("component found in the cache"),
             Kept::Added => tracing::debug!("component compiled and added to the cache"),
-            Kept::Not => clear(&self.directory),
+            Kept::Not => self.clear(),
         }
         Ok(compiled)
     }
-}
 
-/// Makes a new beginning. A file that was left half-written, by a process that
-/// was killed or on a disk that was full, would otherwise be in the way for
-/// ever.
-fn clear(directory: &Path) {
-    let cleared = match fs::remove_dir_all(directory) {
-        Ok(()) => "cleared",
-        Err(_) => "can not be cleared either",
-    };
-    tracing::warn!(
-        directory = %directory.display(),
-        "a compiled component could not be kept, so the next start compiles it again; \
-         the cache is {cleared}; is the disk full or read-only?"
-    );
+    /// Makes a new beginning. A file that was left half-written, by a process
+    /// that was killed or on a disk that was full, would otherwise be in the way
+    /// for ever.
+    fn clear(&self) {
+        let cleared = fs::remove_dir_all(&self.directory).is_ok()
+            // At once, for us alone: wasmtime would make it for everybody.
+            && self.own.subdirectory(SUBDIRECTORY).is_ok();
+        tracing::warn!(
+            directory = %self.directory.display(),
+            cleared,
+            "a compiled component could not be kept, and is compiled again at the next start; \
+             is the disk full or read-only?"
+        );
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
 
     use tempfile::TempDir;
     use wasmtime::{Config, Engine, Module};
@@ -181,8 +195,32 @@ mod tests {
             panic!("there is one");
         };
         let good = fs::read(entry).expect("it is there");
-        for damaged in [&b""[..], b"garbage", &good[..good.len() / 2], &good[1..]] {
+        let mut damages = vec![
+            Vec::new(),
+            b"garbage".to_vec(),
+            good[..good.len() / 2].to_vec(),
+            good[1..].to_vec(),
+        ];
+        for at in (0..good.len()).step_by(good.len() / 20) {
+            let mut damaged = good.clone();
+            damaged[at] ^= 1;
+            damages.push(damaged);
+        }
+        for damaged in damages {
             fs::write(entry, damaged).expect("it can be written");
+            let damaged = start(&place);
+            assert!(!entry.exists());
+            assert_eq!(compile(&damaged), (0, 1));
+        }
+        assert_eq!(compile(&start(&place)), (1, 0));
+    }
+
+    #[test]
+    fn without_its_checksum_it_is_compiled_again() {
+        let place = place();
+        for damaged in ["", "garbage", "0 garbage\n"] {
+            compile(&start(&place));
+            fs::write(place.path().join(CHECKSUMS), damaged).expect("it can be written");
             assert_eq!(compile(&start(&place)), (0, 1));
             assert_eq!(compile(&start(&place)), (1, 0));
         }

@@ -29,6 +29,7 @@
 
 mod bindings;
 mod cache;
+mod checksums;
 mod clocks;
 mod component;
 mod convert;
