@@ -123,7 +123,7 @@ fn memory() {
     let before = resident();
     let mut desk = Desk::online(1);
     let overhead = |letters: usize| {
-        (resident() - before) as f64 / letters as f64 - (TOPIC + PAYLOAD) as f64
+        (resident() - before) as f64 / letters as f64 - (TOPIC.len() + PAYLOAD) as f64
     };
     let (mut worst, mut worst_at) = (0.0, 0);
     for letters in 1..=1_000_000 {

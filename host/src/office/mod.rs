@@ -21,6 +21,7 @@
 
 mod backoff;
 mod call;
+mod chunks;
 mod deadlines;
 mod inbound;
 mod inbox;
