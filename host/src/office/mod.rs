@@ -32,6 +32,7 @@ mod notice;
 mod outbound;
 mod packet;
 mod packet_ids;
+mod payload;
 mod session;
 mod settings;
 mod subscriptions;
@@ -56,13 +57,14 @@ use subscriptions::Subscriptions;
 use work_list::WorkList;
 
 pub use call::{Answer, Assignment, Call, Message, Room, Status, Tray};
-pub use letter::{GuestId, Letter, Outcome, Payload, Qos, Ticket};
+pub use letter::{GuestId, Letter, Outcome, Qos, Ticket};
 pub use link::Disconnection;
 pub use notice::Notice;
 pub use outbound::{Dispatch, QOS1_WINDOW, QOS2_WINDOW};
 pub use packet::{
     Connect, Delivery, Incoming, LastWill, Outgoing, PacketId, Publish, publish_size,
 };
+pub use payload::Payload;
 pub use settings::{BackoffSettings, GuestSettings, Overflow, Settings, WorkListSettings};
 pub use time::Time;
 
