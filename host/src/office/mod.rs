@@ -20,6 +20,7 @@
 //! (acknowledged) -> [`Office::poll_call`] (its outcome).
 
 mod backoff;
+mod by_packet_id;
 mod call;
 mod chunks;
 mod deadlines;
