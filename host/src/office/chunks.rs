@@ -24,8 +24,7 @@ impl<T> Chunks<T> {
 
     /// Adds a chunk of new items at the end.
     pub(super) fn grow(&mut self, item: impl Fn() -> T) {
-        self.chunks
-            .push(Box::new(std::array::from_fn(|_| item())));
+        self.chunks.push(Box::new(std::array::from_fn(|_| item())));
     }
 
     pub(super) fn get(&self, index: usize) -> Option<&T> {
