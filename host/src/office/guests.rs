@@ -70,11 +70,14 @@ impl Guests {
 
     /// Whether every inbox has room for more messages.
     pub(super) fn have_room(&self) -> bool {
-        self.full.from(0).next().is_none()
+        self.full.is_empty()
     }
 
     /// When the next call is due.
     pub(super) fn next_timeout(&self, takes_messages: bool) -> Option<Time> {
+        if self.waiting.is_empty() {
+            return None;
+        }
         let waiting = self.waiting.from(0);
         waiting
             .filter_map(|index| self.all[index].inbox.next_timeout(takes_messages))
@@ -83,6 +86,9 @@ impl Guests {
 
     /// The next call that is due. Guests take turns.
     pub(super) fn poll(&mut self, now: Time, takes_messages: bool) -> Option<(GuestId, Call)> {
+        if self.waiting.is_empty() {
+            return None;
+        }
         let (all, turn) = (&mut self.all, self.turn);
         let before = self.waiting.from(0).take_while(|index| *index < turn);
         let (index, call) = self.waiting.from(turn).chain(before).find_map(|index| {
@@ -114,6 +120,10 @@ impl GuestSet {
     fn set(&mut self, index: usize, is_in: bool) {
         let (word, bit) = (&mut self.0[index / 64], index % 64);
         *word = *word & !(1 << bit) | u64::from(is_in) << bit;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
     }
 
     /// Those from `index` on, in their order.
@@ -156,6 +166,7 @@ mod tests {
                     model.remove(&index);
                 }
             }
+            prop_assert_eq!(set.is_empty(), model.is_empty());
             prop_assert!(set.from(from).eq(model.range(from..).copied()));
         }
     }
