@@ -21,16 +21,18 @@ mod guests {
 use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 
-use jackalope_tests::is_smoke;
+use jackalope::office::Qos;
+use jackalope_tests::{desk, is_smoke};
 
 use guests::hosted::{ECHOED, Hosted, message, runtime};
 
 /// What is counted for each path, by its name.
-const PATHS: [(&str, fn(u64)); 1] = [("guest-call", guest_call)];
+const PATHS: [(&str, fn(usize)); 2] =
+    [("guest-call", guest_call), ("post-send-ack", post_send_ack)];
 
 /// So many rounds warm everything up, and so many more are counted.
-const WARM_UP: u64 = 2_000;
-const ROUNDS: u64 = 20_000;
+const WARM_UP: usize = 2_000;
+const ROUNDS: usize = 20_000;
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.toml");
 
@@ -38,13 +40,19 @@ const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.to
 const TOLERANCE: u64 = 10;
 
 /// A message of 64 bytes, which the guest publishes again, and the outcome.
-fn guest_call(rounds: u64) {
+fn guest_call(rounds: usize) {
     let runtime = runtime();
     let _context = runtime.enter();
     let (mut guest, message) = (Hosted::start(), message(ECHOED, 64));
     for _ in 0..rounds {
         guest.echo(&message);
     }
+}
+
+/// A letter of QoS 1 with 64 bytes through the post office, while 1,000 others
+/// wait there.
+fn post_send_ack(rounds: usize) {
+    desk::post_send_ack(Qos::AtLeastOnce, rounds);
 }
 
 fn main() -> ExitCode {
@@ -72,11 +80,11 @@ fn main() -> ExitCode {
 fn count(path: &str) -> u64 {
     let few = collected(path, WARM_UP);
     let many = collected(path, WARM_UP + ROUNDS);
-    (many - few) / ROUNDS
+    (many - few) / ROUNDS as u64
 }
 
 /// Instructions of a whole process that runs so many rounds.
-fn collected(path: &str, rounds: u64) -> u64 {
+fn collected(path: &str, rounds: usize) -> u64 {
     let program = std::env::current_exe().expect("it runs");
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])

@@ -7,6 +7,7 @@
 // A test that can not go on says so by panicking.
 #![allow(clippy::panic)]
 
+pub mod desk;
 mod gateway;
 mod lines;
 mod mosquitto;

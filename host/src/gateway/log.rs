@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use tracing::{debug, error, info, warn};
+use tracing::{Level, debug, enabled, error, info, warn};
 
 use super::observer::{Observed, Observer};
 use crate::office::{
@@ -67,6 +67,7 @@ impl Log {
 
     /// Writes all that there is.
     pub(super) fn drain(&mut self, now: Time, office: &mut Office) {
+        office.set_detailed_notices(self.observer.is_some() || enabled!(Level::DEBUG));
         let mut losses = Losses::default();
         while let Some(notice) = office.poll_notice() {
             if let Some(observer) = &mut self.observer {

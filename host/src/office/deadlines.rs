@@ -1,51 +1,163 @@
-//! When letters expire: a heap that is asked for the next deadline.
+//! When letters expire: a table that is asked for the earliest deadline.
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
-
+use super::chunks::{CHUNK, Chunks};
 use super::{Ticket, Time};
 
-/// Deadlines of letters, earliest first.
-///
-/// A letter that leaves early leaves its entry behind; the owner says which
-/// entries are still alive. Stale entries are swept out when they outnumber
-/// the live ones, so that memory follows the number of letters.
-#[derive(Debug, Default)]
-pub(super) struct Deadlines {
-    heap: BinaryHeap<Reverse<Deadline>>,
-}
+/// How many deadlines are compared at once: two cache lines.
+const GROUP: usize = 8;
 
-/// When the letter in a slot expires, unless the slot holds another by then.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Deadline {
-    pub(super) at: Time,
-    pub(super) ticket: Ticket,
-    pub(super) slot: u32,
+/// A deadline as a number, so that comparing takes no branches: of those at the
+/// same moment, the older letter's is the earlier.
+type Rank = u128;
+
+/// Later than every letter's.
+const NEVER: Rank = Rank::MAX;
+
+/// The deadline of the letter in each slot of the work list, as a tournament:
+/// the first of every eight goes up a level, to the one that is first of all.
+///
+/// A letter that leaves takes its deadline with it, whereas a heap would keep
+/// the deadlines of letters that were acknowledged long ago until it is swept.
+/// Mostly nothing moves beyond the first level, and neighbouring slots lie in
+/// the same cache line, which counts when there are a million.
+#[derive(Debug)]
+pub(super) struct Deadlines {
+    /// The first level has a place for each slot, each next one a place for
+    /// each group of the one below. The last has one group.
+    levels: Vec<Chunks<Rank>>,
+    first: Rank,
 }
 
 impl Deadlines {
-    /// Below this many entries a sweep is not worth it.
-    const SMALL: usize = 64;
-
-    pub(super) fn push(&mut self, deadline: Deadline) {
-        self.heap.push(Reverse(deadline));
-    }
-
-    /// The earliest deadline that is alive; stale ones before it are dropped.
-    pub(super) fn peek(&mut self, is_alive: impl Fn(&Deadline) -> bool) -> Option<Deadline> {
-        while let Some(Reverse(deadline)) = self.heap.peek() {
-            if is_alive(deadline) {
-                return Some(*deadline);
-            }
-            self.heap.pop();
+    pub(super) fn new() -> Self {
+        Self {
+            levels: vec![Chunks::new()],
+            first: NEVER,
         }
-        None
     }
 
-    /// Sweeps stale entries out when there are more of them than `live`.
-    pub(super) fn tidy(&mut self, live: usize, is_alive: impl Fn(&Deadline) -> bool) {
-        if self.heap.len() > 2 * live + Self::SMALL {
-            self.heap.retain(|Reverse(deadline)| is_alive(deadline));
+    /// Makes room for one more chunk of slots.
+    pub(super) fn grow(&mut self) {
+        self.levels[0].grow(|| NEVER);
+        let mut places = self.levels[0].len();
+        let mut level = 0;
+        while places > GROUP {
+            places = places.div_ceil(GROUP);
+            level += 1;
+            if level == self.levels.len() {
+                self.levels.push(Chunks::new());
+            }
+            if self.levels[level].len() < places {
+                self.levels[level].grow(|| NEVER);
+                if self.levels[level].len() == CHUNK
+                    && let Some(place) = self.levels[level].get_mut(0)
+                {
+                    *place = self.first;
+                }
+            }
+        }
+    }
+
+    /// The letter in `slot` expires then.
+    pub(super) fn set(&mut self, slot: u32, at: Time, ticket: Ticket) {
+        self.replace(slot, rank(at, ticket));
+    }
+
+    /// There is no letter in `slot` any more.
+    pub(super) fn clear(&mut self, slot: u32) {
+        self.replace(slot, NEVER);
+    }
+
+    /// The earliest deadline.
+    pub(super) fn first(&self) -> Option<Time> {
+        (self.first != NEVER).then_some(Time::from_millis((self.first >> 64) as u64))
+    }
+
+    /// The slot of the letter with the earliest deadline.
+    pub(super) fn first_slot(&self) -> Option<u32> {
+        if self.first == NEVER {
+            return None;
+        }
+        let mut place = 0;
+        for level in self.levels.iter().rev() {
+            let group = group(level, place);
+            place = place * GROUP + group.iter().position(|rank| *rank == self.first)?;
+        }
+        u32::try_from(place).ok()
+    }
+
+    fn replace(&mut self, slot: u32, rank: Rank) {
+        let (mut place, mut new) = (slot as usize, rank);
+        let mut levels = self.levels.iter_mut().peekable();
+        while let Some(level) = levels.next() {
+            let Some(now) = level.get_mut(place) else {
+                return;
+            };
+            let old = std::mem::replace(now, new);
+            let of_group = match levels.peek() {
+                Some(above) => above.get(place / GROUP).copied(),
+                None => Some(self.first),
+            };
+            place /= GROUP;
+            new = match of_group {
+                Some(first) if new < first => new,
+                Some(first) if old == first => first_of(group(level, place)),
+                _ => return,
+            };
+        }
+        self.first = new;
+    }
+}
+
+fn rank(at: Time, ticket: Ticket) -> Rank {
+    Rank::from(at.as_millis()) << 64 | Rank::from(ticket.0)
+}
+
+fn group(level: &Chunks<Rank>, number: usize) -> &[Rank] {
+    let begin = number * GROUP;
+    &level.chunk(begin)[begin % CHUNK..][..GROUP]
+}
+
+fn first_of(group: &[Rank]) -> Rank {
+    group.iter().copied().fold(NEVER, Rank::min)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn the_first_is_the_least_of_all(
+            // Slots of up to four levels; few moments, so that many are the same.
+            steps in prop::collection::vec((0..2_000_u32, prop::option::of(0..20_u64)), 0..400),
+        ) {
+            let mut deadlines = Deadlines::new();
+            let mut model = BTreeMap::new();
+            let mut slots = 0;
+            for (ticket, (slot, at)) in (0..).zip(steps) {
+                while slots <= slot {
+                    deadlines.grow();
+                    slots += CHUNK as u32;
+                }
+                match at {
+                    Some(at) => {
+                        deadlines.set(slot, Time::from_millis(at), Ticket(ticket));
+                        model.insert(slot, (at, ticket));
+                    }
+                    None => {
+                        deadlines.clear(slot);
+                        model.remove(&slot);
+                    }
+                }
+                let first = model.iter().min_by_key(|(_, rank)| **rank);
+                prop_assert_eq!(deadlines.first(), first.map(|(_, (at, _))| Time::from_millis(*at)));
+                prop_assert_eq!(deadlines.first_slot(), first.map(|(slot, _)| *slot));
+            }
         }
     }
 }

@@ -1,13 +1,15 @@
 //! The receiving half of the session: which messages are being handled, which
 //! have been taken, and what the broker is still to be told about them.
 
-use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 
+use super::by_packet_id::ByPacketId;
 use super::{Delivery, Outgoing, PacketId};
 
-/// A message that guests are working on.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Receipt(u64);
+/// A message that guests are working on; none for one that nobody needs to be
+/// told about. Good for as many guests as it was given out for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Receipt(Option<NonZeroU32>);
 
 /// What is to be done with a message that came in.
 #[derive(Debug, PartialEq, Eq)]
@@ -20,6 +22,7 @@ pub(super) enum Arrival {
 
 #[derive(Debug)]
 struct Handling {
+    /// How many have not taken it; with none left, the place is free.
     guests: usize,
     /// The exchange it belongs to, unless that is gone with its session.
     exchange: Option<Delivery>,
@@ -37,9 +40,10 @@ enum Exchange {
 /// Messages between the broker's PUBLISH and our last word on them.
 #[derive(Debug, Default)]
 pub(super) struct Inbound {
-    handled: BTreeMap<Receipt, Handling>,
-    exchanges: BTreeMap<PacketId, Exchange>,
-    receipts: u64,
+    /// By receipt, which count from 1.
+    handled: Vec<Handling>,
+    free: Vec<Receipt>,
+    exchanges: ByPacketId<Exchange>,
 }
 
 impl Inbound {
@@ -53,17 +57,38 @@ impl Inbound {
         if let Some(answer) = self.known(delivery, duplicate) {
             return Arrival::Duplicate(answer);
         }
-        self.receipts += 1;
-        let receipt = Receipt(self.receipts);
-        let exchange = match delivery {
-            Delivery::AtMostOnce => None,
+        let receipt = match delivery {
+            Delivery::AtMostOnce => Receipt(None),
             Delivery::AtLeastOnce(id) | Delivery::ExactlyOnce(id) => {
+                let receipt = self.give_receipt(Handling {
+                    guests,
+                    exchange: Some(delivery),
+                });
                 self.exchanges.insert(id, Exchange::Handled(receipt));
-                Some(delivery)
+                receipt
             }
         };
-        self.handled.insert(receipt, Handling { guests, exchange });
         Arrival::New(receipt)
+    }
+
+    fn give_receipt(&mut self, handling: Handling) -> Receipt {
+        if let Some(receipt) = self.free.pop()
+            && let Some(place) = self.handling(receipt)
+        {
+            *place = handling;
+            return receipt;
+        }
+        self.handled.push(handling);
+        Receipt(
+            u32::try_from(self.handled.len())
+                .ok()
+                .and_then(NonZeroU32::new),
+        )
+    }
+
+    fn handling(&mut self, receipt: Receipt) -> Option<&mut Handling> {
+        let number = usize::try_from(receipt.0?.get()).ok()?;
+        self.handled.get_mut(number - 1)
     }
 
     /// What to answer at once to a message that nobody wants.
@@ -71,7 +96,7 @@ impl Inbound {
         match delivery {
             Delivery::AtMostOnce => None,
             Delivery::AtLeastOnce(id) => {
-                self.exchanges.remove(&id);
+                self.exchanges.remove(id);
                 Some(Outgoing::PubAck(id))
             }
             Delivery::ExactlyOnce(id) => {
@@ -87,10 +112,10 @@ impl Inbound {
     fn known(&mut self, delivery: Delivery, duplicate: bool) -> Option<Option<Outgoing>> {
         match delivery {
             Delivery::AtMostOnce => None,
-            Delivery::AtLeastOnce(id) => match self.exchanges.get(&id)? {
+            Delivery::AtLeastOnce(id) => match self.exchanges.get(id)? {
                 Exchange::Handled(_) if duplicate => Some(None),
                 Exchange::Taken if duplicate => {
-                    self.exchanges.remove(&id);
+                    self.exchanges.remove(id);
                     Some(Some(Outgoing::PubAck(id)))
                 }
                 Exchange::Handled(receipt) => {
@@ -100,7 +125,7 @@ impl Inbound {
                 }
                 Exchange::Taken => None,
             },
-            Delivery::ExactlyOnce(id) => match self.exchanges.get(&id)? {
+            Delivery::ExactlyOnce(id) => match self.exchanges.get(id)? {
                 Exchange::Handled(_) => Some(None),
                 Exchange::Taken => Some(Some(Outgoing::PubRec(id))),
             },
@@ -111,16 +136,17 @@ impl Inbound {
     /// broker, once all have; it is dropped when there is no connection, and
     /// given when the broker sends the message again.
     pub(super) fn handle_taken(&mut self, receipt: Receipt, is_online: bool) -> Option<Outgoing> {
-        let handling = self.handled.get_mut(&receipt)?;
-        handling.guests -= 1;
+        let handling = self.handling(receipt)?;
+        handling.guests = handling.guests.checked_sub(1)?;
         if handling.guests > 0 {
             return None;
         }
-        let exchange = self.handled.remove(&receipt)?.exchange?;
-        match exchange {
+        let exchange = handling.exchange.take();
+        self.free.push(receipt);
+        match exchange? {
             Delivery::AtMostOnce => None,
             Delivery::AtLeastOnce(id) if is_online => {
-                self.exchanges.remove(&id);
+                self.exchanges.remove(id);
                 Some(Outgoing::PubAck(id))
             }
             Delivery::AtLeastOnce(id) | Delivery::ExactlyOnce(id) => {
@@ -133,7 +159,7 @@ impl Inbound {
     /// The broker ends a QoS 2 exchange; the answer is the same whether we know
     /// it or not, since an earlier PUBCOMP may be lost.
     pub(super) fn handle_pubrel(&mut self, id: PacketId) -> Outgoing {
-        if let Some(Exchange::Handled(receipt)) = self.exchanges.remove(&id) {
+        if let Some(Exchange::Handled(receipt)) = self.exchanges.remove(id) {
             self.disown(receipt);
         }
         Outgoing::PubComp(id)
@@ -142,14 +168,14 @@ impl Inbound {
     /// The broker has forgotten the session: its packet ids mean nothing now.
     /// Messages that guests are at stay with them.
     pub(super) fn handle_session_lost(&mut self) {
-        self.exchanges.clear();
-        for handling in self.handled.values_mut() {
+        self.exchanges = ByPacketId::default();
+        for handling in &mut self.handled {
             handling.exchange = None;
         }
     }
 
     fn disown(&mut self, receipt: Receipt) {
-        if let Some(handling) = self.handled.get_mut(&receipt) {
+        if let Some(handling) = self.handling(receipt) {
             handling.exchange = None;
         }
     }

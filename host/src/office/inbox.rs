@@ -23,7 +23,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Something to tell a guest other than a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Event {
-    Link(Call),
+    /// Boxed: it is rare, and a million outcomes may be owed.
+    Link(Box<Call>),
     Outcome(Ticket, Outcome),
 }
 
@@ -159,16 +160,19 @@ impl Inbox {
         // What it is being told counts for as long as that call runs: if it
         // fails and is made no more, the guest has not heard it.
         let told = match self.events.front().map(|event| &event.item) {
-            Some(Event::Link(Call::Connection(told))) if is_running => Some(*told),
+            Some(Event::Link(call)) if is_running => match **call {
+                Call::Connection(told) => Some(told),
+                _ => self.status,
+            },
             _ => self.status,
         };
         if told != Some(status) {
-            self.push_event(Event::Link(Call::Connection(status)));
+            self.push_event(Event::Link(Box::new(Call::Connection(status))));
         }
     }
 
     pub(super) fn push_subscription(&mut self, call: Call) {
-        self.push_event(Event::Link(call));
+        self.push_event(Event::Link(Box::new(call)));
     }
 
     pub(super) fn push_outcome(&mut self, ticket: Ticket, outcome: Outcome) {
@@ -327,7 +331,7 @@ impl Inbox {
 impl Event {
     fn to_call(&self) -> Call {
         match self {
-            Self::Link(call) => call.clone(),
+            Self::Link(call) => (**call).clone(),
             Self::Outcome(ticket, outcome) => Call::Outcome(*ticket, *outcome),
         }
     }

@@ -1,9 +1,9 @@
 //! Letters and what becomes of them.
 
-use std::fmt;
-use std::ops::Deref;
 use std::sync::Arc;
 use std::time::Duration;
+
+use super::Payload;
 
 /// A quality of service, as in MQTT. Ordered: `ExactlyOnce` is the highest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -28,47 +28,6 @@ impl GuestId {
     /// Its place in a list of all guests.
     pub const fn index(self) -> usize {
         self.0 as usize
-    }
-}
-
-/// The content of a message: shared bytes, never copied on their way between
-/// socket, post office and guest. Prints as its length, so that no payload
-/// finds its way into a log.
-#[derive(Clone)]
-pub struct Payload(Arc<dyn AsRef<[u8]> + Send + Sync>);
-
-impl Payload {
-    /// Takes over whatever holds the bytes.
-    pub fn new(bytes: impl AsRef<[u8]> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(bytes))
-    }
-}
-
-impl AsRef<[u8]> for Payload {
-    fn as_ref(&self) -> &[u8] {
-        self.0.as_ref().as_ref()
-    }
-}
-
-impl Deref for Payload {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        self.as_ref()
-    }
-}
-
-impl PartialEq for Payload {
-    fn eq(&self, other: &Self) -> bool {
-        **self == **other
-    }
-}
-
-impl Eq for Payload {}
-
-impl fmt::Debug for Payload {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes", self.len())
     }
 }
 

@@ -7,12 +7,20 @@ use super::*;
 impl Office {
     pub(super) fn expire(&mut self, now: Time) {
         self.latest = now;
-        while let Some(key) = self.list.due(now) {
-            self.conclude(key, Outcome::Expired);
+        // Asked before everything else that happens, and mostly for nothing.
+        if self.list.next_deadline().is_some_and(|at| at <= now) {
+            self.expire_letters(now);
         }
         self.outbound.expire(now);
         if self.link.is_online() && self.outbound.is_clogged() {
             self.give_up(now, Disconnection::Clogged);
+        }
+    }
+
+    #[cold]
+    fn expire_letters(&mut self, now: Time) {
+        while let Some(key) = self.list.due(now) {
+            self.conclude(key, Outcome::Expired);
         }
     }
 
@@ -38,9 +46,8 @@ impl Office {
                 Next::TooLarge(key) => self.conclude(key, Outcome::Refused),
                 Next::Send(dispatch, sent) => {
                     if let Some(sent) = sent {
-                        self.notices.push_back(Notice::Sent {
-                            ticket: sent.ticket,
-                        });
+                        let ticket = sent.ticket;
+                        self.notices.push_detail(|| Notice::Sent { ticket });
                         if sent.is_final {
                             self.conclude(sent.key, Outcome::Delivered);
                         }
@@ -65,45 +72,26 @@ impl Office {
     }
 
     pub(super) fn report(&mut self, guest: GuestId, ticket: Ticket, outcome: Outcome) {
-        self.guests[guest.index()]
-            .inbox
-            .push_outcome(ticket, outcome);
-        self.notices.push_back(Notice::Outcome {
-            guest,
-            ticket,
-            outcome,
-        });
+        self.guests
+            .change(guest, |inbox| inbox.push_outcome(ticket, outcome));
+        self.notices.push_outcome(guest, ticket, outcome);
     }
 
     pub(super) fn handle_acked(&mut self, acked: Acked, packet: &'static str) {
         match acked {
             Acked::Delivered(key) => self.conclude(key, Outcome::Delivered),
             Acked::Nothing => {}
-            Acked::Unknown => self.notices.push_back(Notice::Unexpected { packet }),
-        }
-    }
-
-    pub(super) fn commit(&mut self, now: Time, guest: GuestId, tray: Tray) {
-        // A ttl counts from the beginning of the call: never too late.
-        let called = self.guests[guest.index()].called;
-        for ticket in tray.displaced {
-            self.report(guest, ticket, Outcome::Displaced);
-        }
-        for letter in tray.letters {
-            self.post_since(called, now, guest, letter);
-        }
-        if tray.reconnect {
-            self.handle_reconnect(now);
+            Acked::Unknown => self.notices.push(Notice::Unexpected { packet }),
         }
     }
 
     pub(super) fn post_since(&mut self, since: Time, now: Time, guest: GuestId, letter: Letter) {
         let deadline = since + letter.ttl;
-        let (ticket, topic) = (letter.ticket, letter.topic.clone());
-        self.notices.push_back(Notice::Accepted {
+        let ticket = letter.ticket;
+        self.notices.push_detail(|| Notice::Accepted {
             guest,
             ticket,
-            topic,
+            topic: letter.topic.clone(),
         });
         if deadline <= now {
             return self.report(guest, ticket, Outcome::Expired);
@@ -123,7 +111,7 @@ impl Office {
     pub(super) fn room(&self, guest: GuestId) -> Room {
         let WorkListSettings { max, overflow } = self.settings.work_list;
         let listed = self.list.len_of(guest);
-        let owed = listed + self.guests[guest.index()].inbox.outcomes();
+        let owed = listed + self.guests.inbox(guest).outcomes();
         let accept = (max + MAX_OWED_OUTCOMES).saturating_sub(owed);
         match overflow {
             Overflow::DropOldest => Room { accept, keep: max },

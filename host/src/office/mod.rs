@@ -19,18 +19,25 @@
 //! succeeded) -> work list -> [`Office::poll_packet`] -> [`Office::handle_packet`]
 //! (acknowledged) -> [`Office::poll_call`] (its outcome).
 
+mod answered;
 mod backoff;
+mod by_packet_id;
 mod call;
+mod chunks;
 mod deadlines;
+mod guests;
 mod inbound;
 mod inbox;
 mod letter;
 mod letters;
 mod link;
 mod notice;
+mod notices;
 mod outbound;
 mod packet;
 mod packet_ids;
+mod payload;
+mod routes;
 mod session;
 mod settings;
 mod subscriptions;
@@ -46,16 +53,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use backoff::Random;
+use guests::Guests;
 use inbound::Inbound;
-use inbox::{Ended, Inbox};
+use inbox::Inbox;
 use link::{Due, Link};
+use notices::Notices;
 use outbound::Outbound;
 use packet_ids::PacketIds;
 use subscriptions::Subscriptions;
 use work_list::WorkList;
 
 pub use call::{Answer, Assignment, Call, Message, Room, Status, Tray};
-pub use letter::{GuestId, Letter, Outcome, Payload, Qos, Ticket};
+pub use letter::{GuestId, Letter, Outcome, Qos, Ticket};
 pub use link::Disconnection;
 pub use notice::Notice;
 pub use outbound::{Dispatch, QOS1_WINDOW, QOS2_WINDOW};
@@ -63,6 +72,7 @@ pub use packet::{
     Connect, Delivery, Incoming, LastWill, MAX_REMAINING_LENGTH, Outgoing, PacketId, Publish,
     publish_size,
 };
+pub use payload::Payload;
 pub use settings::{BackoffSettings, GuestSettings, Overflow, Settings, WorkListSettings};
 pub use time::Time;
 
@@ -104,23 +114,16 @@ pub struct Office {
     outbound: Outbound,
     inbound: Inbound,
     subscriptions: Subscriptions,
-    guests: Vec<Guest>,
+    guests: Guests,
+    /// Room for those that a message goes to.
+    routed: Vec<GuestId>,
     /// Those that are asked for the last will.
     with_will: Vec<GuestId>,
-    /// Whose turn it is to be called.
-    turn: usize,
     /// Acknowledgements and pings that are still to be written.
     answers: VecDeque<Outgoing>,
     close: Option<Disconnection>,
-    notices: VecDeque<Notice>,
+    notices: Notices,
     shutdown: Option<Time>,
-}
-
-#[derive(Debug)]
-struct Guest {
-    inbox: Inbox,
-    /// When the call that it is at began.
-    called: Time,
 }
 
 impl Office {
@@ -134,10 +137,6 @@ impl Office {
             random.next() as u16
         };
         let first_connect = now + settings.first_connect_delay;
-        let guest = |guest: &GuestSettings| Guest {
-            inbox: Inbox::new(guest.retries),
-            called: now,
-        };
         Self {
             link: Link::new(settings.keep_alive, settings.backoff, first_connect),
             latest: now,
@@ -147,16 +146,16 @@ impl Office {
             outbound: Outbound::default(),
             inbound: Inbound::default(),
             subscriptions: Subscriptions::new(&settings.guests, settings.backoff),
-            guests: settings.guests.iter().map(guest).collect(),
+            guests: Guests::new(now, &settings.guests),
+            routed: Vec::new(),
             with_will: (0..)
                 .zip(&settings.guests)
                 .filter(|(_, guest)| guest.has_will)
                 .map(|(index, _)| GuestId(index))
                 .collect(),
-            turn: 0,
             answers: VecDeque::new(),
             close: None,
-            notices: VecDeque::new(),
+            notices: Notices::new(),
             shutdown: None,
             random,
             settings,
@@ -184,7 +183,7 @@ impl Office {
             letters: self.list.len(),
             ..Backlog::default()
         };
-        for Guest { inbox, .. } in &self.guests {
+        for inbox in self.guests.inboxes() {
             backlog.messages += inbox.messages();
             backlog.events += inbox.events();
             backlog.is_calling |= inbox.is_running()
@@ -198,8 +197,7 @@ impl Office {
     /// Whether more is to be read from the broker: not while a guest, or the
     /// network, is too far behind with what was read before.
     pub fn wants_read(&mut self, now: Time) -> bool {
-        let has_room = self.answers.len() < MAX_ANSWERS
-            && self.guests.iter().all(|guest| guest.inbox.has_room());
+        let has_room = self.answers.len() < MAX_ANSWERS && self.guests.have_room();
         self.link.set_deaf(now, !has_room);
         has_room
     }
@@ -208,10 +206,6 @@ impl Office {
     /// written and is due already waits for room, and no time helps it.
     pub fn next_timeout(&mut self) -> Option<Time> {
         let takes_messages = self.shutdown.is_none();
-        let calls = self
-            .guests
-            .iter()
-            .filter_map(|guest| guest.inbox.next_timeout(takes_messages));
         let subscriptions = if self.link.is_online() {
             self.subscriptions.next_timeout(self.latest)
         } else {
@@ -223,10 +217,10 @@ impl Office {
             self.outbound.next_deadline(),
             subscriptions,
             self.shutdown,
+            self.guests.next_timeout(takes_messages),
         ]
         .into_iter()
         .flatten()
-        .chain(calls)
         .min()
     }
 
@@ -236,11 +230,11 @@ impl Office {
         let Some(until) = self.shutdown else {
             return false;
         };
-        let is_idle = self.guests.iter().all(|guest| {
+        let is_idle = self.guests.inboxes().all(|inbox| {
             if self.link.is_online() {
-                guest.inbox.is_idle()
+                inbox.is_idle()
             } else {
-                !guest.inbox.is_running()
+                !inbox.is_running()
             }
         });
         let is_sent = self.list.len() == 0 && self.answers.is_empty();
@@ -255,7 +249,8 @@ impl Office {
         match self.link.poll(now, &self.with_will) {
             Some(Due::AskForWill) => {
                 for guest in &self.with_will {
-                    self.guests[guest.index()].inbox.set_wants_will(true);
+                    self.guests
+                        .change(*guest, |inbox| inbox.set_wants_will(true));
                 }
             }
             Some(Due::Ping) => self.answers.push_back(Outgoing::PingReq),
@@ -306,7 +301,7 @@ impl Office {
                 delivery,
                 size,
             } => {
-                self.notices.push_back(Notice::TooLarge { topic, size });
+                self.notices.push(Notice::TooLarge { topic, size });
                 self.answers.extend(self.inbound.handle_unwanted(delivery));
             }
             Incoming::PingResp | Incoming::ConnAck { .. } => {}
@@ -324,61 +319,7 @@ impl Office {
     /// A guest has finished the call it was [assigned](Self::poll_call).
     pub fn handle_answer(&mut self, now: Time, guest: GuestId, answer: Answer) {
         self.expire(now);
-        let inbox = &mut self.guests[guest.index()].inbox;
-        match answer {
-            Answer::Done(tray) => {
-                let ended = inbox.handle_done();
-                self.end_call(guest, ended);
-                self.commit(now, guest, tray);
-            }
-            Answer::Rejected(reason, tray) => {
-                let ended = inbox.handle_done();
-                if let Some(Ended::Message(message, _)) = &ended {
-                    let topic = message.topic.clone();
-                    self.notices.push_back(Notice::Rejected {
-                        guest,
-                        topic,
-                        reason,
-                    });
-                }
-                self.end_call(guest, ended);
-                self.commit(now, guest, tray);
-            }
-            Answer::Will(will) => {
-                inbox.handle_done();
-                let will = will.filter(|will| self.check_will(guest, will));
-                self.link.handle_will(guest, will);
-            }
-            Answer::Retry(reason) => match inbox.handle_retry(now) {
-                Some(Ended::TryAgain(Call::Message(message), next_try)) => {
-                    let topic = message.topic;
-                    self.notices.push_back(Notice::PutOff {
-                        guest,
-                        topic,
-                        reason,
-                        next_try,
-                    });
-                }
-                ended => self.end_call(guest, ended),
-            },
-            Answer::Failed(error) => match inbox.handle_failed(now) {
-                Some(Ok(Ended::TryAgain(call, next_try))) => {
-                    self.notices.push_back(Notice::Failed {
-                        guest,
-                        call,
-                        error,
-                        next_try,
-                    });
-                }
-                Some(Ok(ended) | Err(ended)) => {
-                    let call = ended.call();
-                    self.notices
-                        .push_back(Notice::GivenUp { guest, call, error });
-                    self.end_call(guest, Some(ended));
-                }
-                None => {}
-            },
-        }
+        self.end_call(now, guest, answer);
     }
 
     /// Puts a letter on the work list. Its ttl counts from `now`.
@@ -412,7 +353,7 @@ impl Office {
     /// A guest was replaced by another one, who has failed at nothing yet: what
     /// waits after a failure, or because it was put off, is due at once.
     pub fn handle_replaced(&mut self, guest: GuestId) {
-        self.guests[guest.index()].inbox.handle_replaced();
+        self.guests.change(guest, Inbox::handle_replaced);
     }
 
     /// The gateway is to stop: messages are no longer taken, and for
@@ -431,8 +372,9 @@ impl Office {
     /// A connection to make now.
     pub fn poll_connect(&mut self, now: Time) -> Option<Connect> {
         let will = self.link.take_ready(now)?;
-        for guest in &mut self.guests {
-            guest.inbox.set_wants_will(false);
+        for guest in &self.with_will {
+            self.guests
+                .change(*guest, |inbox| inbox.set_wants_will(false));
         }
         let clean_session = self.settings.clean_session || self.outbound.needs_new_session();
         self.asked_for_new_session = clean_session;
@@ -465,25 +407,25 @@ impl Office {
     pub fn poll_call(&mut self, now: Time) -> Option<Assignment> {
         self.expire(now);
         let takes_messages = self.shutdown.is_none();
-        for _ in 0..self.guests.len() {
-            let index = self.turn;
-            self.turn = (self.turn + 1) % self.guests.len();
-            if let Some(call) = self.guests[index].inbox.poll(now, takes_messages) {
-                self.guests[index].called = now;
-                let guest = GuestId(u16::try_from(index).unwrap_or(u16::MAX));
-                return Some(Assignment {
-                    guest,
-                    call,
-                    status: self.status(),
-                    room: self.room(guest),
-                });
-            }
-        }
-        None
+        let (guest, call) = self.guests.poll(now, takes_messages)?;
+        Some(Assignment {
+            guest,
+            call,
+            status: self.status(),
+            room: self.room(guest),
+        })
+    }
+
+    /// Whether there is to be notice of what goes as it should: of each message
+    /// [received](Notice::Received), of each letter [accepted](Notice::Accepted),
+    /// [sent](Notice::Sent) and [delivered](Outcome::Delivered). There is unless
+    /// this says otherwise, and it takes its time.
+    pub fn set_detailed_notices(&mut self, are_wanted: bool) {
+        self.notices.set_details(are_wanted);
     }
 
     /// The next line for the log.
     pub fn poll_notice(&mut self) -> Option<Notice> {
-        self.notices.pop_front()
+        self.notices.pop()
     }
 }

@@ -1,7 +1,8 @@
 //! The sending half of the session: letters in flight, QoS 1 and QoS 2.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
+use super::by_packet_id::ByPacketId;
 use super::packet_ids::PacketIds;
 use super::work_list::{Entry, Key, WorkList};
 use super::{Delivery, Outgoing, PacketId, Publish, Qos, Ticket, Time};
@@ -89,7 +90,7 @@ struct Window {
 /// The letters in flight.
 #[derive(Debug, Default)]
 pub(super) struct Outbound {
-    flights: BTreeMap<PacketId, Flight>,
+    flights: ByPacketId<Flight>,
     /// Flights whose letters gave their place up before their deadline, which
     /// the work list watches no more.
     unlisted: BTreeSet<(Time, PacketId)>,
@@ -157,7 +158,7 @@ impl Outbound {
 
     fn poll_release(&mut self, now: Time) -> Option<Dispatch> {
         while let Some(id) = self.releases.pop_front() {
-            let Some(flight) = self.flights.get_mut(&id) else {
+            let Some(flight) = self.flights.get_mut(id) else {
                 continue;
             };
             if flight.deadline <= now {
@@ -214,7 +215,7 @@ impl Outbound {
     /// A letter that is in flight on a session that the broker has kept: the
     /// exchange goes on where it was, under the same id ([MQTT-4.4.0-1]).
     fn resend(&mut self, id: PacketId, entry: &Entry) -> Option<Outgoing> {
-        let flight = self.flights.get_mut(&id)?;
+        let flight = self.flights.get_mut(id)?;
         match flight.stage {
             Stage::Published1 => Some(Outgoing::Publish(to_publish(
                 entry,
@@ -235,7 +236,7 @@ impl Outbound {
     }
 
     pub(super) fn handle_puback(&mut self, id: PacketId, ids: &mut PacketIds) -> Acked {
-        match self.flights.get(&id) {
+        match self.flights.get(id) {
             Some(Flight {
                 stage: Stage::Published1,
                 ..
@@ -245,7 +246,7 @@ impl Outbound {
     }
 
     pub(super) fn handle_pubrec(&mut self, id: PacketId) -> Acked {
-        let Some(flight) = self.flights.get_mut(&id) else {
+        let Some(flight) = self.flights.get_mut(id) else {
             return Acked::Unknown;
         };
         match flight.stage {
@@ -261,7 +262,7 @@ impl Outbound {
     }
 
     pub(super) fn handle_pubcomp(&mut self, id: PacketId, ids: &mut PacketIds) -> Acked {
-        match self.flights.get(&id) {
+        match self.flights.get(id) {
             Some(Flight {
                 stage: Stage::Released,
                 ..
@@ -272,7 +273,7 @@ impl Outbound {
 
     /// The exchange is over.
     fn land(&mut self, id: PacketId, ids: &mut PacketIds) -> Acked {
-        let Some(flight) = self.flights.remove(&id) else {
+        let Some(flight) = self.flights.remove(id) else {
             return Acked::Unknown;
         };
         ids.release(id);
@@ -288,7 +289,7 @@ impl Outbound {
 
     /// A letter has given its place up while its exchange goes on.
     pub(super) fn forget_letter(&mut self, id: PacketId) {
-        if let Some(flight) = self.flights.get_mut(&id) {
+        if let Some(flight) = self.flights.get_mut(id) {
             flight.letter = None;
             self.unlisted.insert((flight.deadline, id));
         }
@@ -313,7 +314,7 @@ impl Outbound {
     /// A letter has expired before its exchange is over. A QoS 2 exchange ends
     /// where it is unless the broker was told to deliver while there was time.
     pub(super) fn handle_expired(&mut self, id: PacketId) {
-        let Some(flight) = self.flights.get_mut(&id) else {
+        let Some(flight) = self.flights.get_mut(id) else {
             return;
         };
         flight.letter = None;
@@ -332,14 +333,14 @@ impl Outbound {
     pub(super) fn handle_session_kept(&mut self, now: Time, ids: &mut PacketIds) {
         self.releases.clear();
         let mut landed = Vec::new();
-        for (id, flight) in &mut self.flights {
+        for (id, flight) in self.flights.iter_mut() {
             if flight.letter.is_some() {
                 continue;
             }
             match flight.stage {
-                Stage::Published1 => landed.push(*id),
+                Stage::Published1 => landed.push(id),
                 Stage::Received | Stage::Released if now < flight.deadline => {
-                    self.releases.push_back(*id);
+                    self.releases.push_back(id);
                 }
                 Stage::Abandoned => {}
                 Stage::Published2 | Stage::Received | Stage::Released => {
@@ -354,7 +355,7 @@ impl Outbound {
 
     /// The broker knows nothing of us: every id is free, every letter unsent.
     pub(super) fn handle_session_lost(&mut self, list: &mut WorkList, ids: &mut PacketIds) {
-        for (id, flight) in std::mem::take(self).flights {
+        for (id, flight) in std::mem::take(self).flights.iter_mut() {
             ids.release(id);
             if let Some(entry) = flight.letter.and_then(|key| list.get_mut(key)) {
                 entry.packet_id = None;

@@ -1,8 +1,7 @@
 //! How the session goes: connections begin and end, messages and answers to
-//! subscriptions come in, guests take them.
+//! subscriptions come in.
 
-use super::inbound::{Arrival, Receipt};
-use super::inbox::Ended;
+use super::inbound::Arrival;
 use super::subscriptions::WrongCount;
 use super::*;
 
@@ -31,8 +30,8 @@ impl Office {
         }
         self.list.rewind();
         self.subscriptions.handle_connected(now, &mut self.ids);
-        self.notices.push_back(Notice::Online { session_present });
-        self.tell_status(Status::Online);
+        self.notices.push(Notice::Online { session_present });
+        self.guests.tell_status(Status::Online);
     }
 
     pub(super) fn handle_publish(&mut self, publish: Publish) {
@@ -46,12 +45,14 @@ impl Office {
             retain,
             duplicate,
         } = publish;
-        let guests = self.subscriptions.route(&topic);
-        if guests.is_empty() {
-            self.notices.push_back(Notice::Unrouted { topic });
+        self.routed.clear();
+        self.subscriptions.route(&topic, &mut self.routed);
+        let guests = &self.routed;
+        let Some((last, others)) = guests.split_last() else {
+            self.notices.push(Notice::Unrouted { topic });
             self.answers.extend(self.inbound.handle_unwanted(delivery));
             return;
-        }
+        };
         match self
             .inbound
             .handle_publish(delivery, duplicate, guests.len())
@@ -66,12 +67,17 @@ impl Office {
                     retained: retain,
                     duplicate,
                 };
-                for guest in &guests {
-                    self.guests[guest.index()]
-                        .inbox
-                        .push_message(message.clone(), receipt);
+                self.notices.push_detail(|| Notice::Received {
+                    message: message.clone(),
+                    guests: guests.clone(),
+                });
+                for guest in others {
+                    let message = message.clone();
+                    self.guests
+                        .change(*guest, |inbox| inbox.push_message(message, receipt));
                 }
-                self.notices.push_back(Notice::Received { message, guests });
+                self.guests
+                    .change(*last, |inbox| inbox.push_message(message, receipt));
             }
         }
     }
@@ -90,8 +96,7 @@ impl Office {
                 }
             };
         if verdicts.is_empty() {
-            self.notices
-                .push_back(Notice::Unexpected { packet: "SUBACK" });
+            self.notices.push(Notice::Unexpected { packet: "SUBACK" });
         }
         for verdict in verdicts {
             let filter = verdict.filter;
@@ -101,47 +106,13 @@ impl Office {
                     filter: filter.clone(),
                     granted,
                 };
-                self.guests[guest.index()].inbox.push_subscription(call);
+                self.guests
+                    .change(guest, |inbox| inbox.push_subscription(call));
             }
-            self.notices.push_back(match verdict.result {
+            self.notices.push(match verdict.result {
                 Ok(qos) => Notice::Subscribed { filter, qos },
                 Err(next_try) => Notice::SubscriptionRefused { filter, next_try },
             });
-        }
-    }
-
-    pub(super) fn end_call(&mut self, guest: GuestId, ended: Option<Ended>) {
-        match ended {
-            Some(Ended::Message(_, receipt)) => self.take(receipt),
-            Some(Ended::LastWill) => self.link.handle_will(guest, None),
-            Some(Ended::Event(_) | Ended::TryAgain(..)) | None => {}
-        }
-    }
-
-    pub(super) fn take(&mut self, receipt: Receipt) {
-        let is_online = self.link.is_online();
-        self.answers
-            .extend(self.inbound.handle_taken(receipt, is_online));
-    }
-
-    pub(super) fn check_will(&mut self, guest: GuestId, will: &LastWill) -> bool {
-        let error = match topic::check_name(&will.topic) {
-            Err(error) => format!("its topic {error}"),
-            Ok(()) if will.payload.len() > usize::from(u16::MAX) => {
-                format!(
-                    "its payload has {} bytes; 65,535 is the most",
-                    will.payload.len()
-                )
-            }
-            Ok(()) => return true,
-        };
-        self.notices.push_back(Notice::InvalidWill { guest, error });
-        false
-    }
-
-    pub(super) fn tell_status(&mut self, status: Status) {
-        for guest in &mut self.guests {
-            guest.inbox.push_status(status);
         }
     }
 
@@ -162,9 +133,9 @@ impl Office {
         if is_wanted {
             next_try = self.link.hurry(now);
         }
-        self.notices.push_back(Notice::Offline { reason, next_try });
+        self.notices.push(Notice::Offline { reason, next_try });
         if was_online {
-            self.tell_status(Status::Offline);
+            self.guests.tell_status(Status::Offline);
         }
     }
 }

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::backoff::{Backoff, Random};
 use super::packet_ids::PacketIds;
-use super::{BackoffSettings, GuestId, GuestSettings, Outgoing, PacketId, Qos, Time, topic};
+use super::routes::Routes;
+use super::{BackoffSettings, GuestId, GuestSettings, Outgoing, PacketId, Qos, Time};
 
 /// How many filters go into one SUBSCRIBE.
 const FILTERS_A_PACKET: usize = 32;
@@ -48,6 +49,9 @@ pub(super) struct WrongCount;
 #[derive(Debug)]
 pub(super) struct Subscriptions {
     all: Vec<Subscription>,
+    routes: Routes,
+    /// When the next is to be sent, so that nobody looks for it before.
+    wanted: Option<Time>,
 }
 
 impl Subscriptions {
@@ -55,6 +59,7 @@ impl Subscriptions {
     /// highest quality of service that one of them wants.
     pub(super) fn new(guests: &[GuestSettings], backoff: BackoffSettings) -> Self {
         let mut all: Vec<Subscription> = Vec::new();
+        let mut routes = Routes::new();
         for (index, guest) in (0..).zip(guests) {
             for (filter, qos) in &guest.subscriptions {
                 let position = all.iter().position(|known| known.filter == *filter);
@@ -72,24 +77,22 @@ impl Subscriptions {
                 let subscription = &mut all[position];
                 subscription.qos = subscription.qos.max(*qos);
                 subscription.guests.push(GuestId(index));
+                routes.add(filter, GuestId(index));
             }
         }
-        Self { all }
+        let mut subscriptions = Self {
+            all,
+            routes,
+            wanted: None,
+        };
+        subscriptions.wanted = subscriptions.next_wanted(None);
+        subscriptions
     }
 
-    /// Every guest with a filter that matches, each once.
-    pub(super) fn route(&self, name: &str) -> Vec<GuestId> {
-        let mut guests = Vec::new();
-        for subscription in &self.all {
-            if topic::matches(&subscription.filter, name) {
-                for guest in &subscription.guests {
-                    if !guests.contains(guest) {
-                        guests.push(*guest);
-                    }
-                }
-            }
-        }
-        guests
+    /// Adds every guest with a filter that matches to `guests`, which is empty;
+    /// each once.
+    pub(super) fn route(&mut self, name: &str, guests: &mut Vec<GuestId>) {
+        self.routes.find(name, guests);
     }
 
     /// A new connection: everything is to be subscribed to again.
@@ -102,10 +105,14 @@ impl Subscriptions {
             subscription.told = None;
             subscription.backoff.reset();
         }
+        self.wanted = self.next_wanted(None);
     }
 
     /// The next SUBSCRIBE that is due.
     pub(super) fn poll(&mut self, now: Time, ids: &mut PacketIds) -> Option<Outgoing> {
+        if self.wanted? > now {
+            return None;
+        }
         let is_due = |subscription: &&mut Subscription| matches!(subscription.state, State::Wanted(at) if at <= now);
         let mut due = self
             .all
@@ -121,17 +128,28 @@ impl Subscriptions {
                 (subscription.filter.clone(), subscription.qos)
             })
             .collect();
+        self.wanted = self.next_wanted(None);
         Some(Outgoing::Subscribe { id, filters })
     }
 
     /// When the next refused filter is to be tried again that is not due at
     /// `latest`.
     pub(super) fn next_timeout(&self, latest: Time) -> Option<Time> {
+        let wanted = self.wanted?;
+        if latest < wanted {
+            return Some(wanted);
+        }
+        self.next_wanted(Some(latest))
+    }
+
+    /// When the next is to be sent, of those that are to be sent later than
+    /// `after`.
+    fn next_wanted(&self, after: Option<Time>) -> Option<Time> {
         let wanted = self
             .all
             .iter()
             .filter_map(|subscription| match subscription.state {
-                State::Wanted(at) if latest < at => Some(at),
+                State::Wanted(at) if after.is_none_or(|after| after < at) => Some(at),
                 _ => None,
             });
         wanted.min()
@@ -184,6 +202,8 @@ impl Subscriptions {
                     tell,
                 }
             });
-        Ok(verdicts.collect())
+        let verdicts = verdicts.collect();
+        self.wanted = self.next_wanted(None);
+        Ok(verdicts)
     }
 }

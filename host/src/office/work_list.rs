@@ -8,7 +8,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::deadlines::{Deadline, Deadlines};
+use super::chunks::Chunks;
+use super::deadlines::Deadlines;
 use super::{GuestId, Letter, PacketId, Payload, Qos, Ticket, Time};
 
 /// Where a letter lies. Valid until the letter is removed.
@@ -17,6 +18,9 @@ pub(super) struct Key(u32);
 
 /// "No key", in a quarter of the space of an `Option<Key>` pair.
 const NONE: u32 = u32::MAX;
+
+/// A list that has become empty gives memory back if it had more slots.
+const SLOTS_KEPT: usize = 1_024;
 
 /// A letter in the work list.
 #[derive(Debug)]
@@ -54,7 +58,10 @@ struct List {
 /// All letters without an outcome.
 #[derive(Debug)]
 pub(super) struct WorkList {
-    slots: Vec<Slot>,
+    slots: Chunks<Slot>,
+    /// How many slots were ever taken; those from there on are in no list.
+    used: u32,
+    /// The free slot that was left last: it is the likeliest to be in a cache.
     free: u32,
     len: usize,
     lists: Vec<List>,
@@ -74,12 +81,13 @@ impl WorkList {
             has_turn: false,
         };
         Self {
-            slots: Vec::new(),
+            slots: Chunks::new(),
+            used: 0,
             free: NONE,
             len: 0,
             lists: std::iter::repeat_with(list).take(guests).collect(),
             turns: VecDeque::with_capacity(guests),
-            deadlines: Deadlines::default(),
+            deadlines: Deadlines::new(),
         }
     }
 
@@ -114,6 +122,7 @@ impl WorkList {
 
     /// Puts a letter behind all others of its guest.
     pub(super) fn push(&mut self, guest: GuestId, letter: Letter, deadline: Time) {
+        let slot = self.take_slot();
         let list = &mut self.lists[guest.index()];
         let entry = Entry {
             ticket: letter.ticket,
@@ -127,19 +136,9 @@ impl WorkList {
             previous: list.last,
             next: NONE,
         };
-        let slot = if self.free == NONE {
-            let slot = u32::try_from(self.slots.len()).expect("lists are bounded far below 2^32");
-            self.slots.push(Slot::Taken(entry));
-            slot
-        } else {
-            let slot = self.free;
-            let place = &mut self.slots[slot as usize];
-            if let Slot::Free { next } = place {
-                self.free = *next;
-            }
+        if let Some(place) = self.slots.get_mut(slot as usize) {
             *place = Slot::Taken(entry);
-            slot
-        };
+        }
         let previous = std::mem::replace(&mut list.last, slot);
         if list.first == NONE {
             list.first = slot;
@@ -153,22 +152,35 @@ impl WorkList {
             previous.next = slot;
         }
         self.give_turn(guest);
-        self.deadlines.push(Deadline {
-            at: deadline,
-            ticket: letter.ticket,
-            slot,
-        });
+        self.deadlines.set(slot, deadline, letter.ticket);
+    }
+
+    /// A slot that is free, and is no longer in the list of free ones.
+    fn take_slot(&mut self) -> u32 {
+        if let Some(Slot::Free { next }) = self.slots.get(self.free as usize) {
+            return std::mem::replace(&mut self.free, *next);
+        }
+        if self.used as usize == self.slots.len() {
+            self.slots.grow(|| Slot::Free { next: NONE });
+            self.deadlines.grow();
+        }
+        let slot = self.used;
+        self.used = slot
+            .checked_add(1)
+            .expect("lists are bounded far below 2^32");
+        slot
     }
 
     /// Takes a letter out, wherever it is in its list.
     pub(super) fn remove(&mut self, key: Key) -> Option<Entry> {
         self.get(key)?;
-        let free = Slot::Free { next: self.free };
-        let Slot::Taken(entry) = std::mem::replace(&mut self.slots[key.0 as usize], free) else {
+        let place = self.slots.get_mut(key.0 as usize)?;
+        let Slot::Taken(entry) = std::mem::replace(place, Slot::Free { next: self.free }) else {
             return None;
         };
         self.free = key.0;
         self.len -= 1;
+        self.deadlines.clear(key.0);
         let list = &mut self.lists[entry.guest.index()];
         list.len -= 1;
         if list.first == key.0 {
@@ -186,9 +198,10 @@ impl WorkList {
         if let Some(next) = some_key(entry.next).and_then(|key| self.get_mut(key)) {
             next.previous = entry.previous;
         }
-        let slots = &self.slots;
-        self.deadlines
-            .tidy(self.len, |deadline| is_alive(slots, deadline));
+        if self.len == 0 && self.slots.len() > SLOTS_KEPT {
+            (self.slots, self.deadlines) = (Chunks::new(), Deadlines::new());
+            (self.used, self.free) = (0, NONE);
+        }
         Some(entry)
     }
 
@@ -223,18 +236,17 @@ impl WorkList {
         }
     }
 
-    /// A letter whose deadline is not after `now`.
-    pub(super) fn due(&mut self, now: Time) -> Option<Key> {
-        let slots = &self.slots;
-        let deadline = self.deadlines.peek(|deadline| is_alive(slots, deadline))?;
-        (deadline.at <= now).then_some(Key(deadline.slot))
+    /// A letter whose deadline is not after `now`: the one with the earliest.
+    pub(super) fn due(&self, now: Time) -> Option<Key> {
+        if self.deadlines.first()? > now {
+            return None;
+        }
+        self.deadlines.first_slot().map(Key)
     }
 
     /// When the next letter expires.
-    pub(super) fn next_deadline(&mut self) -> Option<Time> {
-        let slots = &self.slots;
-        let deadline = self.deadlines.peek(|deadline| is_alive(slots, deadline))?;
-        Some(deadline.at)
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        self.deadlines.first()
     }
 
     fn give_turn(&mut self, guest: GuestId) {
@@ -246,10 +258,6 @@ impl WorkList {
 
 fn some_key(slot: u32) -> Option<Key> {
     (slot != NONE).then_some(Key(slot))
-}
-
-fn is_alive(slots: &[Slot], deadline: &Deadline) -> bool {
-    matches!(slots.get(deadline.slot as usize), Some(Slot::Taken(entry)) if entry.ticket == deadline.ticket)
 }
 
 #[cfg(test)]

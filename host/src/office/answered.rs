@@ -1,0 +1,110 @@
+//! What becomes of a call when its guest has answered.
+
+use super::inbound::Receipt;
+use super::inbox::Ended;
+use super::*;
+
+impl Office {
+    pub(super) fn end_call(&mut self, now: Time, guest: GuestId, answer: Answer) {
+        match answer {
+            Answer::Done(tray) => {
+                let ended = self.guests.change(guest, Inbox::handle_done);
+                self.end(guest, ended);
+                self.commit(now, guest, tray);
+            }
+            Answer::Rejected(reason, tray) => {
+                let ended = self.guests.change(guest, Inbox::handle_done);
+                if let Some(Ended::Message(message, _)) = &ended {
+                    let topic = message.topic.clone();
+                    self.notices.push(Notice::Rejected {
+                        guest,
+                        topic,
+                        reason,
+                    });
+                }
+                self.end(guest, ended);
+                self.commit(now, guest, tray);
+            }
+            Answer::Will(will) => {
+                self.guests.change(guest, Inbox::handle_done);
+                let will = will.filter(|will| self.check_will(guest, will));
+                self.link.handle_will(guest, will);
+            }
+            Answer::Retry(reason) => {
+                match self.guests.change(guest, |inbox| inbox.handle_retry(now)) {
+                    Some(Ended::TryAgain(Call::Message(message), next_try)) => {
+                        let topic = message.topic;
+                        self.notices.push(Notice::PutOff {
+                            guest,
+                            topic,
+                            reason,
+                            next_try,
+                        });
+                    }
+                    ended => self.end(guest, ended),
+                }
+            }
+            Answer::Failed(error) => {
+                match self.guests.change(guest, |inbox| inbox.handle_failed(now)) {
+                    Some(Ok(Ended::TryAgain(call, next_try))) => {
+                        self.notices.push(Notice::Failed {
+                            guest,
+                            call,
+                            error,
+                            next_try,
+                        });
+                    }
+                    Some(Ok(ended) | Err(ended)) => {
+                        let call = ended.call();
+                        self.notices.push(Notice::GivenUp { guest, call, error });
+                        self.end(guest, Some(ended));
+                    }
+                    None => {}
+                }
+            }
+        }
+    }
+
+    fn commit(&mut self, now: Time, guest: GuestId, tray: Tray) {
+        // A ttl counts from the beginning of the call: never too late.
+        let called = self.guests.called(guest);
+        for ticket in tray.displaced {
+            self.report(guest, ticket, Outcome::Displaced);
+        }
+        for letter in tray.letters {
+            self.post_since(called, now, guest, letter);
+        }
+        if tray.reconnect {
+            self.handle_reconnect(now);
+        }
+    }
+
+    fn end(&mut self, guest: GuestId, ended: Option<Ended>) {
+        match ended {
+            Some(Ended::Message(_, receipt)) => self.take(receipt),
+            Some(Ended::LastWill) => self.link.handle_will(guest, None),
+            Some(Ended::Event(_) | Ended::TryAgain(..)) | None => {}
+        }
+    }
+
+    fn take(&mut self, receipt: Receipt) {
+        let is_online = self.link.is_online();
+        self.answers
+            .extend(self.inbound.handle_taken(receipt, is_online));
+    }
+
+    fn check_will(&mut self, guest: GuestId, will: &LastWill) -> bool {
+        let error = match topic::check_name(&will.topic) {
+            Err(error) => format!("its topic {error}"),
+            Ok(()) if will.payload.len() > usize::from(u16::MAX) => {
+                format!(
+                    "its payload has {} bytes; 65,535 is the most",
+                    will.payload.len()
+                )
+            }
+            Ok(()) => return true,
+        };
+        self.notices.push(Notice::InvalidWill { guest, error });
+        false
+    }
+}

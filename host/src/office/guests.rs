@@ -1,0 +1,173 @@
+//! The guests, and whose turn it is to be called.
+
+use super::inbox::Inbox;
+use super::{Call, GuestId, GuestSettings, Status, Time};
+
+/// All guests. The questions that are asked on every turn cost nothing for
+/// guests that have nothing to do.
+#[derive(Debug)]
+pub(super) struct Guests {
+    all: Vec<Guest>,
+    /// Whose turn it is to be called.
+    turn: usize,
+    /// Those who are at no call and have something to be told, now or later.
+    waiting: GuestSet,
+    /// Those whose inboxes have no room.
+    full: GuestSet,
+}
+
+#[derive(Debug)]
+struct Guest {
+    inbox: Inbox,
+    /// When the call that it is at began.
+    called: Time,
+}
+
+impl Guests {
+    pub(super) fn new(now: Time, settings: &[GuestSettings]) -> Self {
+        let guest = |guest: &GuestSettings| Guest {
+            inbox: Inbox::new(guest.retries),
+            called: now,
+        };
+        let mut guests = Self {
+            all: settings.iter().map(guest).collect(),
+            turn: 0,
+            waiting: GuestSet::new(settings.len()),
+            full: GuestSet::new(settings.len()),
+        };
+        for index in 0..guests.all.len() {
+            guests.update(index);
+        }
+        guests
+    }
+
+    pub(super) fn inboxes(&self) -> impl Iterator<Item = &Inbox> {
+        self.all.iter().map(|guest| &guest.inbox)
+    }
+
+    pub(super) fn inbox(&self, guest: GuestId) -> &Inbox {
+        &self.all[guest.index()].inbox
+    }
+
+    /// Changes the inbox of a guest.
+    pub(super) fn change<T>(&mut self, guest: GuestId, change: impl FnOnce(&mut Inbox) -> T) -> T {
+        let changed = change(&mut self.all[guest.index()].inbox);
+        self.update(guest.index());
+        changed
+    }
+
+    /// When the call that the guest is at, or its last one, began.
+    pub(super) fn called(&self, guest: GuestId) -> Time {
+        self.all[guest.index()].called
+    }
+
+    pub(super) fn tell_status(&mut self, status: Status) {
+        for index in 0..self.all.len() {
+            self.all[index].inbox.push_status(status);
+            self.update(index);
+        }
+    }
+
+    /// Whether every inbox has room for more messages.
+    pub(super) fn have_room(&self) -> bool {
+        self.full.is_empty()
+    }
+
+    /// When the next call is due.
+    pub(super) fn next_timeout(&self, takes_messages: bool) -> Option<Time> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        let waiting = self.waiting.from(0);
+        waiting
+            .filter_map(|index| self.all[index].inbox.next_timeout(takes_messages))
+            .min()
+    }
+
+    /// The next call that is due. Guests take turns.
+    pub(super) fn poll(&mut self, now: Time, takes_messages: bool) -> Option<(GuestId, Call)> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        let (all, turn) = (&mut self.all, self.turn);
+        let before = self.waiting.from(0).take_while(|index| *index < turn);
+        let (index, call) = self.waiting.from(turn).chain(before).find_map(|index| {
+            let call = all[index].inbox.poll(now, takes_messages)?;
+            Some((index, call))
+        })?;
+        self.all[index].called = now;
+        self.turn = (index + 1) % self.all.len();
+        self.update(index);
+        Some((GuestId(u16::try_from(index).unwrap_or(u16::MAX)), call))
+    }
+
+    fn update(&mut self, index: usize) {
+        let inbox = &self.all[index].inbox;
+        self.waiting.set(index, inbox.next_timeout(true).is_some());
+        self.full.set(index, !inbox.has_room());
+    }
+}
+
+/// A set of guests, a bit each.
+#[derive(Debug)]
+struct GuestSet(Vec<u64>);
+
+impl GuestSet {
+    fn new(guests: usize) -> Self {
+        Self(vec![0; guests.div_ceil(64)])
+    }
+
+    fn set(&mut self, index: usize, is_in: bool) {
+        let (word, bit) = (&mut self.0[index / 64], index % 64);
+        *word = *word & !(1 << bit) | u64::from(is_in) << bit;
+    }
+
+    fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
+    }
+
+    /// Those from `index` on, in their order.
+    fn from(&self, index: usize) -> impl Iterator<Item = usize> {
+        let (first, bit) = (index / 64, index % 64);
+        let mut number = first;
+        let mut rest = self.0.get(first).map_or(0, |word| word & (!0 << bit));
+        std::iter::from_fn(move || {
+            while rest == 0 {
+                number += 1;
+                rest = *self.0.get(number)?;
+            }
+            let found = rest.trailing_zeros() as usize;
+            rest &= rest - 1;
+            Some(number * 64 + found)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn is_a_set(
+            steps in prop::collection::vec((0..200_usize, any::<bool>()), 0..200),
+            from in 0..=256_usize,
+        ) {
+            let (mut set, mut model) = (GuestSet::new(200), BTreeSet::new());
+            for (index, is_in) in steps {
+                set.set(index, is_in);
+                if is_in {
+                    model.insert(index);
+                } else {
+                    model.remove(&index);
+                }
+            }
+            prop_assert_eq!(set.is_empty(), model.is_empty());
+            prop_assert!(set.from(from).eq(model.range(from..).copied()));
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The notices that wait for whoever writes the log.
+
+use std::collections::VecDeque;
+
+use super::{GuestId, Notice, Outcome, Ticket};
+
+/// More room than this is given back when nothing waits.
+const ROOM_KEPT: usize = 1_024;
+
+/// Notices, in the order in which they came.
+#[derive(Debug)]
+pub(super) struct Notices {
+    queue: VecDeque<Queued>,
+    /// Whether there is notice of what goes as it should.
+    has_details: bool,
+}
+
+/// A million letters can expire at once, so their outcomes are kept small.
+#[derive(Debug)]
+enum Queued {
+    Outcome(GuestId, Ticket, Outcome),
+    Other(Box<Notice>),
+}
+
+impl Notices {
+    pub(super) fn new() -> Self {
+        Self {
+            queue: VecDeque::new(),
+            has_details: true,
+        }
+    }
+
+    pub(super) fn set_details(&mut self, has_details: bool) {
+        self.has_details = has_details;
+    }
+
+    pub(super) fn push(&mut self, notice: Notice) {
+        self.queue.push_back(Queued::Other(Box::new(notice)));
+    }
+
+    /// A notice that nobody may want, and that is then not made.
+    pub(super) fn push_detail(&mut self, notice: impl FnOnce() -> Notice) {
+        if self.has_details {
+            self.push(notice());
+        }
+    }
+
+    pub(super) fn push_outcome(&mut self, guest: GuestId, ticket: Ticket, outcome: Outcome) {
+        if self.has_details || outcome != Outcome::Delivered {
+            self.queue
+                .push_back(Queued::Outcome(guest, ticket, outcome));
+        }
+    }
+
+    pub(super) fn pop(&mut self) -> Option<Notice> {
+        let queued = self.queue.pop_front()?;
+        if self.queue.is_empty() && self.queue.capacity() > ROOM_KEPT {
+            self.queue = VecDeque::new();
+        }
+        Some(match queued {
+            Queued::Other(notice) => *notice,
+            Queued::Outcome(guest, ticket, outcome) => Notice::Outcome {
+                guest,
+                ticket,
+                outcome,
+            },
+        })
+    }
+}
