@@ -38,7 +38,7 @@ use residents::Residents;
 
 /// How many packets or calls one turn takes at most before it looks at the
 /// network again: about what is read at once when messages are small.
-const TURN: usize = 256;
+const TURN: usize = 512;
 
 /// How long the broker may take to close the connection after DISCONNECT.
 const GOODBYE: Duration = Duration::from_secs(1);

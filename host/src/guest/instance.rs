@@ -1,5 +1,7 @@
 //! A live instance of a guest, and the calls of its exports.
 
+use std::pin::pin;
+
 use wasmtime::Store;
 
 use super::bindings::exports::jackalope::gateway::handler::{self, Verdict};
@@ -34,7 +36,8 @@ impl Instance {
         let mut store = state::store(component.engine(), options, output);
         state::begin(&mut store, assignment);
         state::give_time(&mut store, time);
-        let failure = match within(time, bind(component, &mut store)).await {
+        let bound = within(time, pin!(bind(component, &mut store))).await;
+        let failure = match bound {
             Some(Ok((handler, will))) => {
                 return Ok(Self {
                     store,
@@ -61,7 +64,8 @@ impl Instance {
     ) -> Result<Answer, Failure> {
         let time = options.limits.call_time;
         state::give_time(&mut self.store, time);
-        match within(time, self.dispatch(call)).await {
+        let answered = within(time, pin!(self.dispatch(call))).await;
+        match answered {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(error)) => Err(failure(&error, &self.store, options)),
             None => Err(Failure::TooLong(time)),

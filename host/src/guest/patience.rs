@@ -1,6 +1,6 @@
 //! A limit on the clock that costs nothing until something has to wait.
 
-use std::pin::pin;
+use std::pin::Pin;
 use std::task::Poll;
 use std::time::Duration;
 
@@ -8,9 +8,12 @@ use std::time::Duration;
 /// to wait. None says that the time is over.
 ///
 /// Most calls of a guest never wait. So the timer is made when the future is
-/// pending for the first time; `tokio::time::timeout` would make it always.
-pub(super) async fn within<T>(limit: Duration, future: impl Future<Output = T>) -> Option<T> {
-    let mut future = pin!(future);
+/// pending for the first time; `tokio::time::timeout` would make it always. The
+/// future is borrowed, as one that is taken is kept twice.
+pub(super) async fn within<T>(
+    limit: Duration,
+    mut future: Pin<&mut impl Future<Output = T>>,
+) -> Option<T> {
     let mut timer = None;
     std::future::poll_fn(|cx| {
         if let Poll::Ready(output) = future.as_mut().poll(cx) {
@@ -24,16 +27,18 @@ pub(super) async fn within<T>(limit: Duration, future: impl Future<Output = T>) 
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
     use super::*;
 
     #[tokio::test]
     async fn what_is_done_is_done_whatever_the_limit() {
-        assert_eq!(within(Duration::ZERO, async { 1 }).await, Some(1));
+        assert_eq!(within(Duration::ZERO, pin!(async { 1 })).await, Some(1));
     }
 
     #[tokio::test]
     async fn what_never_ends_is_ended() {
         let never = std::future::pending::<()>();
-        assert_eq!(within(Duration::ZERO, never).await, None);
+        assert_eq!(within(Duration::ZERO, pin!(never)).await, None);
     }
 }

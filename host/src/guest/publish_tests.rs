@@ -21,6 +21,15 @@ fn payloads(tray: &Tray) -> Vec<&[u8]> {
     tray.letters.iter().map(|letter| &*letter.payload).collect()
 }
 
+/// The gateway keeps each call on the heap, which is slow for what is large.
+#[test]
+fn a_call_is_small() {
+    let mut guest = GuestText::default().guest();
+    let call = connection();
+    let size = size_of_val(&guest.call(&call));
+    assert!(size <= 768, "{size} bytes");
+}
+
 #[tokio::test]
 async fn letters_come_with_the_defaults_and_growing_tickets() {
     let mut guest = GuestText {

@@ -91,8 +91,9 @@ impl Trial<'_> {
                 instance
             }
             None => {
-                let started = Instance::start(component, options, output, assignment).await?;
-                self.instance.insert(started)
+                // Seldom, and large: in a box it does not make every call large.
+                let started = Instance::start(component, options, output, assignment);
+                self.instance.insert(Box::pin(started).await?)
             }
         };
         let answer = instance.call(options, &assignment.call).await?;
