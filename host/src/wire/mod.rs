@@ -30,9 +30,13 @@ pub use v4::{DecodeError, Decoder, encode, encode_connect};
 use crate::office::{Connect, Disconnection, Dispatch, Incoming, Outgoing, Time};
 use guard::Guard;
 
-/// How many bytes are encoded before they are written: few, since what is
-/// encoded can not be taken back, and enough for the system call not to matter.
+/// How many bytes are encoded before they are written, while the network takes
+/// all of them at once: enough for the system call not to matter.
 const BATCH: usize = 64 << 10;
+
+/// The same once it does not: few, since what is encoded can not be taken back,
+/// and the connection with it ends when the network does not take it in time.
+const SLOW_BATCH: usize = 16 << 10;
 
 /// How much is read at once.
 const READ: usize = 64 << 10;
@@ -90,6 +94,8 @@ pub struct Wire {
     /// pile up when packets are small and many.
     has_input: bool,
     output: BytesMut,
+    /// How many bytes the batch at hand may have, or one packet more.
+    batch: usize,
     /// When the batch in `output` must have been taken by the network.
     write_by: Option<Time>,
     write_timeout: Duration,
@@ -114,6 +120,7 @@ impl Wire {
             input: BytesMut::new(),
             has_input: false,
             output: v4::encode_connect(handshake, connect)?,
+            batch: SLOW_BATCH,
             write_by: Some(now + write_timeout),
             write_timeout,
             stream,
@@ -123,7 +130,7 @@ impl Wire {
     /// Whether a packet can be pushed: the last batch is gone, and the one at
     /// hand is not full.
     pub fn has_room(&self) -> bool {
-        self.write_by.is_none() && self.output.len() < BATCH
+        self.write_by.is_none() && self.output.len() < self.batch
     }
 
     /// Adds a packet to the batch at hand.
@@ -140,6 +147,7 @@ impl Wire {
             let by = now + self.write_timeout;
             self.write_by = Some(self.guard.earliest().map_or(by, |expires| by.min(expires)));
             self.guard.apply(now, &self.stream)?;
+            self.batch = BATCH;
         }
         Ok(())
     }
@@ -215,8 +223,11 @@ impl Wire {
                 return Poll::Ready(Err(stuck()));
             }
             let write = Pin::new(&mut self.stream).poll_write(cx, &self.output);
-            let written = ready!(write).map_err(|error| lost(&error))?;
-            self.output.advance(written);
+            let Poll::Ready(written) = write else {
+                self.batch = SLOW_BATCH;
+                return Poll::Pending;
+            };
+            self.output.advance(written.map_err(|error| lost(&error))?);
         }
         self.write_by = None;
         self.guard.handle_written();
@@ -275,6 +286,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::office::{Delivery, Payload, Publish};
 
     /// A wire whose CONNECT has gone out, and the other end, which has read it.
     async fn connected() -> (Wire, TcpStream) {
@@ -326,6 +338,51 @@ mod tests {
         let mut after = Vec::new();
         let _ = peer.read_to_end(&mut after).await;
         assert_eq!(after, [0; 0]);
+    }
+
+    /// How many bytes are encoded before they are written.
+    fn fill(wire: &mut Wire) -> usize {
+        let before = wire.output.len();
+        while wire.has_room() {
+            push(wire, 1_000);
+        }
+        wire.seal(NOW).expect("it is a TCP stream");
+        wire.output.len() - before
+    }
+
+    fn push(wire: &mut Wire, payload: usize) {
+        let packet = Outgoing::Publish(Publish {
+            topic: "t".into(),
+            payload: Payload::new(vec![0; payload]),
+            delivery: Delivery::AtMostOnce,
+            retain: false,
+            duplicate: false,
+        });
+        let expires = None;
+        wire.push(NOW, Dispatch { packet, expires })
+            .expect("it is valid");
+    }
+
+    #[tokio::test]
+    async fn a_network_that_does_not_take_all_at_once_is_given_less() {
+        let (mut wire, mut peer) = connected().await;
+        fill(&mut wire);
+        assert_eq!(wire.progress(false, || NOW).await, Ok(Progress::Written));
+        assert!((BATCH..BATCH + 2_000).contains(&fill(&mut wire)));
+        assert_eq!(wire.progress(false, || NOW).await, Ok(Progress::Written));
+
+        // More than any buffer of the kernel holds.
+        push(&mut wire, 64 << 20);
+        wire.seal(NOW).expect("it is a TCP stream");
+        let mut rest = vec![0; 1 << 20];
+        loop {
+            tokio::select! {
+                biased;
+                written = wire.progress(false, || NOW) => break assert_eq!(written, Ok(Progress::Written)),
+                read = peer.read(&mut rest) => assert_ne!(read.expect("it is open"), 0),
+            }
+        }
+        assert!((SLOW_BATCH..SLOW_BATCH + 2_000).contains(&fill(&mut wire)));
     }
 
     #[tokio::test]
