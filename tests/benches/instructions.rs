@@ -26,9 +26,11 @@ use jackalope_tests::{desk, is_smoke};
 
 use guests::hosted::{ECHOED, Hosted, message, runtime};
 
-/// What is counted for each path, by its name.
-const PATHS: [(&str, fn(usize)); 2] =
-    [("guest-call", guest_call), ("post-send-ack", post_send_ack)];
+/// A name, and what runs so many rounds of it.
+type Path = (&'static str, fn(usize));
+
+/// What is counted.
+const PATHS: [Path; 2] = [("guest-call", guest_call), ("post-send-ack", post_send_ack)];
 
 /// So many rounds warm everything up, and so many more are counted.
 const WARM_UP: usize = 2_000;
