@@ -43,12 +43,6 @@ const TURN: usize = 512;
 /// How long the broker may take to close the connection after DISCONNECT.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// Whether a turn has left something to the next one.
-struct More {
-    packets: bool,
-    calls: bool,
-}
-
 /// What a gateway is made of.
 #[derive(Debug)]
 pub struct Options {
@@ -144,12 +138,12 @@ impl Gateway {
         let mut shutdown = pin!(shutdown);
         let mut is_stopping = false;
         loop {
-            let More { packets, calls } = self.turn();
+            let has_more = self.turn();
             let now = clock::now();
             if self.office.is_finished(now) {
                 break;
             }
-            if !packets && !calls {
+            if !has_more {
                 self.log.handle_waiting(now, &self.office);
             }
             let reads = self.office.wants_read(now);
@@ -168,7 +162,7 @@ impl Gateway {
                 }
                 order = self.orders.next() => self.handle_order(order),
                 event = self.connection.wait(reads) => self.handle_event(event),
-                () = ready(()), if packets || calls => {}
+                () = ready(()), if has_more => {}
                 alarm = self.alarm.wait_until(timeout) => alarm.map_err(GatewayError::Clock)?,
             }
         }
@@ -181,23 +175,27 @@ impl Gateway {
         })
     }
 
-    /// Does what can be done without waiting, so much of it at most.
-    fn turn(&mut self) -> More {
+    /// Does what can be done without waiting, so much of it at most; whether
+    /// there may be more.
+    fn turn(&mut self) -> bool {
         let now = clock::now();
         self.office.handle_timeout(now);
         if self.connection.is_stuck(now) {
             self.lose(stuck());
         }
         let packets = self.read(now);
-        let calls = self.call();
+        // An acknowledgement lets the next letter go, which is on its way while
+        // guests are called.
         self.write();
+        let calls = self.call();
+        let writes = self.write();
         self.close_if_due();
         let now = clock::now();
         if let Some(connect) = self.office.poll_connect(now) {
             self.connection = Connection::dial(self.address.clone(), connect);
         }
         self.log.drain(now, &mut self.office);
-        More { packets, calls }
+        packets || calls || writes
     }
 
     fn handle_event(&mut self, event: Event) {
@@ -282,24 +280,36 @@ impl Gateway {
         }
     }
 
-    fn write(&mut self) {
+    /// Writes a batch of what is to be written; whether there may be more that
+    /// the network takes at once.
+    fn write(&mut self) -> bool {
         let now = clock::now();
         let Connection::Open(wire) = &mut self.connection else {
-            return;
+            return false;
         };
-        while wire.has_room() {
-            let Some(dispatch) = self.office.poll_packet(now) else {
-                break;
-            };
-            if let Err(error) = wire.push(now, dispatch) {
-                return self.lose(Disconnection::Failed(error.to_string()));
+        let mut is_all = false;
+        while wire.has_room() && !is_all {
+            match self.office.poll_packet(now) {
+                None => is_all = true,
+                Some(dispatch) => {
+                    if let Err(error) = wire.push(now, dispatch) {
+                        self.lose(Disconnection::Failed(error.to_string()));
+                        return false;
+                    }
+                }
             }
         }
         if let Err(error) = wire.seal(now) {
             self.lose(Disconnection::Failed(format!(
                 "the connection was lost: {error}"
             )));
+            return false;
         }
+        if let Err(reason) = wire.flush(clock::now) {
+            self.lose(reason);
+            return false;
+        }
+        !is_all && wire.has_room()
     }
 
     /// The connection is of no more use.

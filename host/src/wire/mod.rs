@@ -17,7 +17,7 @@ mod v4;
 use std::future::poll_fn;
 use std::io;
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
@@ -141,7 +141,8 @@ impl Wire {
         v4::encode(dispatch.packet, &mut self.output)
     }
 
-    /// Closes the batch at hand: it is written with the next [`Wire::progress`].
+    /// Closes the batch at hand: it is written with the next [`Wire::flush`] or
+    /// [`Wire::progress`].
     pub fn seal(&mut self, now: Time) -> io::Result<()> {
         if self.write_by.is_none() && !self.output.is_empty() {
             let by = now + self.write_timeout;
@@ -150,6 +151,19 @@ impl Wire {
             self.batch = BATCH;
         }
         Ok(())
+    }
+
+    /// Writes of a closed batch what the network takes at once; the rest is
+    /// written with [`Wire::progress`]. `clock` is asked as there.
+    pub fn flush(&mut self, clock: fn() -> Time) -> Result<(), Disconnection> {
+        if self.write_by.is_none() {
+            return Ok(());
+        }
+        let mut cx = Context::from_waker(Waker::noop());
+        match self.poll_write(&mut cx, clock) {
+            Poll::Ready(written) => written,
+            Poll::Pending => Ok(()),
+        }
     }
 
     /// When [`Wire::is_stuck`] is to be asked again.
@@ -281,7 +295,6 @@ fn lost(error: &io::Error) -> Disconnection {
 #[cfg(test)]
 mod tests {
     use std::num::NonZeroU16;
-    use std::task::Waker;
 
     use tokio::net::TcpListener;
 
@@ -367,7 +380,9 @@ mod tests {
     async fn a_network_that_does_not_take_all_at_once_is_given_less() {
         let (mut wire, mut peer) = connected().await;
         fill(&mut wire);
-        assert_eq!(wire.progress(false, || NOW).await, Ok(Progress::Written));
+        assert!(!wire.has_room());
+        assert_eq!(wire.flush(|| NOW), Ok(()));
+        assert!(wire.has_room());
         assert!((BATCH..BATCH + 2_000).contains(&fill(&mut wire)));
         assert_eq!(wire.progress(false, || NOW).await, Ok(Progress::Written));
 
