@@ -131,10 +131,7 @@ impl Desk {
     /// It must be there.
     pub fn publish(&mut self) -> Option<PacketId> {
         match self.send() {
-            Some(Outgoing::Publish(publish)) => match publish.delivery {
-                Delivery::AtMostOnce => None,
-                Delivery::AtLeastOnce(id) | Delivery::ExactlyOnce(id) => Some(id),
-            },
+            Some(Outgoing::Publish(publish)) => publish.delivery.packet_id(),
             other => unreachable!("not a PUBLISH: {other:?}"),
         }
     }

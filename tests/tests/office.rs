@@ -195,10 +195,7 @@ fn id(id: u16) -> PacketId {
 }
 
 fn id_of(delivery: Delivery) -> PacketId {
-    match delivery {
-        Delivery::AtLeastOnce(id) | Delivery::ExactlyOnce(id) => id,
-        Delivery::AtMostOnce => panic!("QoS 0 has no packet id"),
-    }
+    delivery.packet_id().expect("QoS 0 has no packet id")
 }
 
 #[test]

@@ -65,6 +65,14 @@ impl Delivery {
             Self::ExactlyOnce(_) => Qos::ExactlyOnce,
         }
     }
+
+    /// The packet id, which QoS 0 has none of.
+    pub const fn packet_id(self) -> Option<PacketId> {
+        match self {
+            Self::AtMostOnce => None,
+            Self::AtLeastOnce(id) | Self::ExactlyOnce(id) => Some(id),
+        }
+    }
 }
 
 /// What the post office has the wire write, after CONNECT.

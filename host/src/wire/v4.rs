@@ -179,10 +179,7 @@ impl<'a> PublishHead<'a> {
             (1 | 2, None) => return Ok(None),
             (qos, _) => return Err(DecodeError::Malformed(format!("Invalid QoS level: {qos}"))),
         };
-        let id_len = match delivery {
-            Delivery::AtMostOnce => 0,
-            Delivery::AtLeastOnce(_) | Delivery::ExactlyOnce(_) => 2,
-        };
+        let id_len = delivery.packet_id().map_or(0, |_| 2);
         let len = topic_len.len() + topic.len() + id_len;
         let topic =
             std::str::from_utf8(topic).map_err(|_| malformed("a topic that is not UTF-8"))?;
@@ -316,11 +313,7 @@ pub fn encode(packet: Outgoing, bytes: &mut BytesMut) -> Result<(), DecodeError>
 /// Written here to spare the copies of a general codec ([MQTT-3.3]).
 fn encode_publish(publish: &Publish, bytes: &mut BytesMut) -> Result<(), DecodeError> {
     let (topic, payload) = (publish.topic.as_bytes(), &publish.payload[..]);
-    let (qos, id) = match publish.delivery {
-        Delivery::AtMostOnce => (Qos::AtMostOnce, None),
-        Delivery::AtLeastOnce(id) => (Qos::AtLeastOnce, Some(id)),
-        Delivery::ExactlyOnce(id) => (Qos::ExactlyOnce, Some(id)),
-    };
+    let (qos, id) = (publish.delivery.qos(), publish.delivery.packet_id());
     let topic_len = u16::try_from(topic.len()).map_err(|_| malformed("a topic is too long"))?;
     let remaining = 2 + topic.len() + id.map_or(0, |_| 2) + payload.len();
     if remaining > MAX_REMAINING_LENGTH {
@@ -440,12 +433,8 @@ mod tests {
             prop_assert_eq!(&read.topic[..], &publish.topic[..]);
             prop_assert_eq!(&read.payload[..], &publish.payload[..]);
             prop_assert_eq!((read.retain, read.dup), (publish.retain, publish.duplicate));
-            let (qos, id) = match publish.delivery {
-                Delivery::AtMostOnce => (QoS::AtMostOnce, 0),
-                Delivery::AtLeastOnce(id) => (QoS::AtLeastOnce, id.get()),
-                Delivery::ExactlyOnce(id) => (QoS::ExactlyOnce, id.get()),
-            };
-            prop_assert_eq!((read.qos, read.pkid), (qos, id));
+            let id = publish.delivery.packet_id().map_or(0, PacketId::get);
+            prop_assert_eq!((read.qos, read.pkid), (to_qos(publish.delivery.qos()), id));
         }
     }
 

@@ -138,7 +138,7 @@ impl Messages {
             return Err("a strange payload has arrived".into());
         };
         let kind = (key, publish.delivery.qos());
-        if let Some(id) = id_of(publish.delivery) {
+        if let Some(id) = publish.delivery.packet_id() {
             let index = self.latest(id, kind)?;
             self.seen.insert(id, index);
         }
@@ -151,7 +151,7 @@ impl Messages {
     /// The gateway has read the beginning of a message that is too large: the
     /// broker's latest with that id.
     pub(crate) fn handle_too_large(&mut self, delivery: Delivery) {
-        if let Some(id) = id_of(delivery)
+        if let Some(id) = delivery.packet_id()
             && let Some(index) = self
                 .instances
                 .iter()
@@ -253,13 +253,6 @@ impl Messages {
 fn kind(message: &Message) -> Result<Kind, String> {
     let key = Key::of(&message.payload).ok_or("a guest is called with a strange payload")?;
     Ok((key, message.qos))
-}
-
-fn id_of(delivery: Delivery) -> Option<PacketId> {
-    match delivery {
-        Delivery::AtMostOnce => None,
-        Delivery::AtLeastOnce(id) | Delivery::ExactlyOnce(id) => Some(id),
-    }
 }
 
 pub(crate) fn from_qos(qos: QoS) -> Qos {
