@@ -19,30 +19,16 @@
 //! succeeded) -> work list -> [`Office::poll_packet`] -> [`Office::handle_packet`]
 //! (acknowledged) -> [`Office::poll_call`] (its outcome).
 
-mod answered;
-mod backoff;
-mod by_packet_id;
-mod call;
-mod chunks;
-mod deadlines;
+mod carry_letters;
+mod end_calls;
 mod guests;
-mod inbound;
-mod inbox;
-mod letter;
-mod letters;
-mod link;
-mod notice;
+mod keep_session;
 mod notices;
-mod outbound;
-mod packet;
-mod packet_ids;
 mod payload;
-mod routes;
+mod routing;
 mod session;
 mod settings;
-mod subscriptions;
 mod time;
-pub mod topic;
 mod work_list;
 
 #[cfg(test)]
@@ -52,29 +38,23 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use backoff::Random;
-use guests::Guests;
-use inbound::Inbound;
-use inbox::Inbox;
-use link::{Due, Link};
+use guests::{Guests, Inbox};
 use notices::Notices;
-use outbound::Outbound;
-use packet_ids::PacketIds;
-use subscriptions::Subscriptions;
+use routing::Subscriptions;
+use session::{Due, Inbound, Link, Outbound, PacketIds, Random};
 use work_list::WorkList;
 
-pub use call::{Answer, Assignment, Call, Message, Room, Status, Tray};
-pub use letter::{GuestId, Letter, Outcome, Qos, Ticket};
-pub use link::Disconnection;
-pub use notice::Notice;
-pub use outbound::{Dispatch, QOS1_WINDOW, QOS2_WINDOW};
-pub use packet::{
-    Connect, Delivery, Incoming, LastWill, MAX_REMAINING_LENGTH, Outgoing, PacketId, Publish,
-    publish_size,
-};
+pub use guests::{Answer, Assignment, Call, Message, Room, Status, Tray};
+pub use notices::Notice;
 pub use payload::Payload;
+pub use routing::topic;
+pub use session::{
+    Connect, Delivery, Disconnection, Dispatch, Incoming, LastWill, MAX_REMAINING_LENGTH, Outgoing,
+    PacketId, Publish, QOS1_WINDOW, QOS2_WINDOW, publish_size,
+};
 pub use settings::{BackoffSettings, GuestSettings, Overflow, Settings, WorkListSettings};
 pub use time::Time;
+pub use work_list::{GuestId, Letter, Outcome, Qos, Ticket};
 
 /// How many outcomes a guest can be owed beyond the letters on its work list.
 pub const MAX_OWED_OUTCOMES: usize = 10_000;

@@ -4,8 +4,9 @@ use std::collections::{BTreeSet, VecDeque};
 
 use super::by_packet_id::ByPacketId;
 use super::packet_ids::PacketIds;
-use super::work_list::{Entry, Key, WorkList};
-use super::{Delivery, Outgoing, PacketId, Publish, Qos, Ticket, Time};
+use super::{Delivery, Outgoing, PacketId, Publish, publish_size};
+use crate::office::work_list::{Entry, Key, WorkList};
+use crate::office::{Qos, Ticket, Time};
 
 /// How many QoS 1 letters may be in flight.
 pub const QOS1_WINDOW: usize = 100;
@@ -43,7 +44,7 @@ enum Stage {
 
 /// What an acknowledgement led to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Acked {
+pub(in crate::office) enum Acked {
     /// The letter is delivered.
     Delivered(Key),
     /// Nothing to report: a first half, a duplicate, or a letter that had its
@@ -64,7 +65,7 @@ pub struct Dispatch {
 
 /// What comes next on the way out.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(in crate::office) enum Next {
     /// A packet; a PUBLISH with the letter it carries.
     Send(Dispatch, Option<Sent>),
     /// The letter at this place is larger than the broker takes.
@@ -73,11 +74,11 @@ pub(super) enum Next {
 
 /// A letter as it goes out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Sent {
-    pub(super) key: Key,
-    pub(super) ticket: Ticket,
+pub(in crate::office) struct Sent {
+    pub(in crate::office) key: Key,
+    pub(in crate::office) ticket: Ticket,
     /// Whether it leaves the work list with this.
-    pub(super) is_final: bool,
+    pub(in crate::office) is_final: bool,
 }
 
 /// How many exchanges of one quality of service are open.
@@ -89,7 +90,7 @@ struct Window {
 
 /// The letters in flight.
 #[derive(Debug, Default)]
-pub(super) struct Outbound {
+pub(in crate::office) struct Outbound {
     flights: ByPacketId<Flight>,
     /// Flights whose letters gave their place up before their deadline, which
     /// the work list watches no more.
@@ -103,18 +104,18 @@ pub(super) struct Outbound {
 impl Outbound {
     /// Whether exchanges of expired letters fill a window, so that nothing more
     /// can be sent: only a new connection helps.
-    pub(super) fn is_clogged(&self) -> bool {
+    pub(in crate::office) fn is_clogged(&self) -> bool {
         self.qos1.overdue >= QOS1_WINDOW || self.needs_new_session()
     }
 
     /// Whether a new connection must also be a new session.
-    pub(super) fn needs_new_session(&self) -> bool {
+    pub(in crate::office) fn needs_new_session(&self) -> bool {
         self.qos2.overdue >= QOS2_WINDOW
     }
 
     /// The next packet, with nothing expired in it. `now` must be the moment of
     /// writing, and the work list free of expired letters.
-    pub(super) fn poll(
+    pub(in crate::office) fn poll(
         &mut self,
         now: Time,
         list: &mut WorkList,
@@ -133,9 +134,7 @@ impl Outbound {
             Qos::ExactlyOnce => qos2_is_open,
         })?;
         let entry = list.get_mut(key)?;
-        if super::packet::publish_size(&entry.topic, entry.payload.len(), entry.qos)
-            > max_packet_size
-        {
+        if publish_size(&entry.topic, entry.payload.len(), entry.qos) > max_packet_size {
             return Some(Next::TooLarge(key));
         }
         let packet = match entry.packet_id {
@@ -235,7 +234,7 @@ impl Outbound {
         }
     }
 
-    pub(super) fn handle_puback(&mut self, id: PacketId, ids: &mut PacketIds) -> Acked {
+    pub(in crate::office) fn handle_puback(&mut self, id: PacketId, ids: &mut PacketIds) -> Acked {
         match self.flights.get(id) {
             Some(Flight {
                 stage: Stage::Published1,
@@ -245,7 +244,7 @@ impl Outbound {
         }
     }
 
-    pub(super) fn handle_pubrec(&mut self, id: PacketId) -> Acked {
+    pub(in crate::office) fn handle_pubrec(&mut self, id: PacketId) -> Acked {
         let Some(flight) = self.flights.get_mut(id) else {
             return Acked::Unknown;
         };
@@ -261,7 +260,7 @@ impl Outbound {
         }
     }
 
-    pub(super) fn handle_pubcomp(&mut self, id: PacketId, ids: &mut PacketIds) -> Acked {
+    pub(in crate::office) fn handle_pubcomp(&mut self, id: PacketId, ids: &mut PacketIds) -> Acked {
         match self.flights.get(id) {
             Some(Flight {
                 stage: Stage::Released,
@@ -288,7 +287,7 @@ impl Outbound {
     }
 
     /// A letter has given its place up while its exchange goes on.
-    pub(super) fn forget_letter(&mut self, id: PacketId) {
+    pub(in crate::office) fn forget_letter(&mut self, id: PacketId) {
         if let Some(flight) = self.flights.get_mut(id) {
             flight.letter = None;
             self.unlisted.insert((flight.deadline, id));
@@ -297,7 +296,7 @@ impl Outbound {
 
     /// Exchanges of letters that gave their place up are overdue, too, when
     /// their deadline has passed.
-    pub(super) fn expire(&mut self, now: Time) {
+    pub(in crate::office) fn expire(&mut self, now: Time) {
         while let Some(&(deadline, id)) = self.unlisted.first()
             && deadline <= now
         {
@@ -307,13 +306,13 @@ impl Outbound {
     }
 
     /// When [`expire`](Self::expire) is to be called next.
-    pub(super) fn next_deadline(&self) -> Option<Time> {
+    pub(in crate::office) fn next_deadline(&self) -> Option<Time> {
         self.unlisted.first().map(|(deadline, _)| *deadline)
     }
 
     /// A letter has expired before its exchange is over. A QoS 2 exchange ends
     /// where it is unless the broker was told to deliver while there was time.
-    pub(super) fn handle_expired(&mut self, id: PacketId) {
+    pub(in crate::office) fn handle_expired(&mut self, id: PacketId) {
         let Some(flight) = self.flights.get_mut(id) else {
             return;
         };
@@ -330,7 +329,7 @@ impl Outbound {
     /// The broker has kept the session: exchanges go on under their ids. Of
     /// those without a letter, QoS 1 needs no more and its id is free; QoS 2 is
     /// abandoned unless PUBREL can be sent again in time.
-    pub(super) fn handle_session_kept(&mut self, now: Time, ids: &mut PacketIds) {
+    pub(in crate::office) fn handle_session_kept(&mut self, now: Time, ids: &mut PacketIds) {
         self.releases.clear();
         let mut landed = Vec::new();
         for (id, flight) in self.flights.iter_mut() {
@@ -354,7 +353,11 @@ impl Outbound {
     }
 
     /// The broker knows nothing of us: every id is free, every letter unsent.
-    pub(super) fn handle_session_lost(&mut self, list: &mut WorkList, ids: &mut PacketIds) {
+    pub(in crate::office) fn handle_session_lost(
+        &mut self,
+        list: &mut WorkList,
+        ids: &mut PacketIds,
+    ) {
         for (id, flight) in std::mem::take(self).flights.iter_mut() {
             ids.release(id);
             if let Some(entry) = flight.letter.and_then(|key| list.get_mut(key)) {

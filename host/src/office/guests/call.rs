@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{GuestId, LastWill, Letter, Outcome, Payload, Qos, Ticket};
+use crate::office::{GuestId, LastWill, Letter, Outcome, Payload, Qos, Ticket};
 
 /// Whether there is a session with the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,8 +1,11 @@
 //! How letters go through the office: posted, sent, acknowledged, concluded.
 
-use super::outbound::{Acked, Next};
+use super::session::{Acked, Next};
 use super::work_list::Key;
-use super::*;
+use super::{
+    Disconnection, Dispatch, GuestId, Letter, MAX_OWED_OUTCOMES, Notice, Office, Outcome, Overflow,
+    Room, Ticket, Time, WorkListSettings,
+};
 
 impl Office {
     pub(super) fn expire(&mut self, now: Time) {

@@ -1,8 +1,8 @@
 //! What becomes of a call when its guest has answered.
 
-use super::inbound::Receipt;
-use super::inbox::Ended;
-use super::*;
+use super::guests::{Ended, Inbox};
+use super::session::Receipt;
+use super::{Answer, Call, GuestId, LastWill, Notice, Office, Outcome, Time, Tray, topic};
 
 impl Office {
     pub(super) fn end_call(&mut self, now: Time, guest: GuestId, answer: Answer) {

@@ -1,9 +1,9 @@
 //! How the session goes: connections begin and end, messages and answers to
 //! subscriptions come in.
 
-use super::inbound::Arrival;
-use super::subscriptions::WrongCount;
-use super::*;
+use super::routing::WrongCount;
+use super::session::Arrival;
+use super::{Call, Disconnection, Message, Notice, Office, PacketId, Publish, Qos, Status, Time};
 
 impl Office {
     pub(super) fn handle_connack(&mut self, now: Time, session_present: bool) {

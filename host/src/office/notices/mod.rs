@@ -2,9 +2,13 @@
 //!
 //! A payload in here prints as its length.
 
+mod queue;
+
 use std::sync::Arc;
 
 use super::{Call, Disconnection, GuestId, Message, Outcome, Qos, Ticket, Time};
+
+pub(super) use queue::Notices;
 
 /// Something worth a line in a log.
 #[derive(Debug, Clone, PartialEq, Eq)]

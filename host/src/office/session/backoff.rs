@@ -2,19 +2,19 @@
 
 use std::time::Duration;
 
-use super::BackoffSettings;
+use crate::office::BackoffSettings;
 
 /// A small generator of random numbers (SplitMix64): what it yields depends on
 /// its seed alone.
 #[derive(Debug)]
-pub(super) struct Random(u64);
+pub(in crate::office) struct Random(u64);
 
 impl Random {
-    pub(super) fn from_seed(seed: u64) -> Self {
+    pub(in crate::office) fn from_seed(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(super) fn next(&mut self) -> u64 {
+    pub(in crate::office) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -25,13 +25,13 @@ impl Random {
 
 /// Counts failures in a row and says how long to wait after the latest.
 #[derive(Debug)]
-pub(super) struct Backoff {
+pub(in crate::office) struct Backoff {
     settings: BackoffSettings,
     failures: u32,
 }
 
 impl Backoff {
-    pub(super) fn new(settings: BackoffSettings) -> Self {
+    pub(in crate::office) fn new(settings: BackoffSettings) -> Self {
         Self {
             settings,
             failures: 0,
@@ -41,7 +41,7 @@ impl Backoff {
     /// The pause after one more failure: `min` doubled for each earlier one, up
     /// to `max`, less up to half of it, so that a fleet does not come back in
     /// step; never below `min`.
-    pub(super) fn next(&mut self, random: &mut Random) -> Duration {
+    pub(in crate::office) fn next(&mut self, random: &mut Random) -> Duration {
         let full = doubled(self.settings.min, self.failures, self.settings.max);
         self.failures = self.failures.saturating_add(1);
         let half = u64::try_from(full.as_millis() / 2).unwrap_or(u64::MAX);
@@ -49,13 +49,13 @@ impl Backoff {
         (full - jitter).max(self.settings.min)
     }
 
-    pub(super) fn reset(&mut self) {
+    pub(in crate::office) fn reset(&mut self) {
         self.failures = 0;
     }
 }
 
 /// `first`, doubled `times` times, at most `max`.
-pub(super) fn doubled(first: Duration, times: u32, max: Duration) -> Duration {
+pub(in crate::office) fn doubled(first: Duration, times: u32, max: Duration) -> Duration {
     first.saturating_mul(2_u32.saturating_pow(times)).min(max)
 }
 

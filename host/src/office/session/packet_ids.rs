@@ -6,7 +6,7 @@ const WORDS: usize = 1 << (16 - 6);
 
 /// Hands packet ids out and never hands a live one out again.
 #[derive(Debug)]
-pub(super) struct PacketIds {
+pub(in crate::office) struct PacketIds {
     live: Box<[u64; WORDS]>,
     /// Where the search for a free id goes on: an id rests for as long as
     /// possible before it is used again.
@@ -17,7 +17,7 @@ impl PacketIds {
     /// Starts at `first`. A gateway that resumes a session of an earlier life
     /// starts at random, so that its ids are unlikely to meet those that the
     /// broker may still remember.
-    pub(super) fn starting_at(first: u16) -> Self {
+    pub(in crate::office) fn starting_at(first: u16) -> Self {
         Self {
             live: Box::new([0; WORDS]),
             next: first,
@@ -25,7 +25,7 @@ impl PacketIds {
     }
 
     /// A free id, or none while all 65,535 are live.
-    pub(super) fn allocate(&mut self) -> Option<PacketId> {
+    pub(in crate::office) fn allocate(&mut self) -> Option<PacketId> {
         for _ in 0..=u16::MAX {
             let candidate = self.next;
             self.next = self.next.wrapping_add(1);
@@ -41,7 +41,7 @@ impl PacketIds {
     }
 
     /// Makes an id free again.
-    pub(super) fn release(&mut self, id: PacketId) {
+    pub(in crate::office) fn release(&mut self, id: PacketId) {
         let (word, bit) = place(id);
         self.live[word] &= !bit;
     }

@@ -2,14 +2,15 @@
 
 use std::collections::VecDeque;
 
-use super::{GuestId, Notice, Outcome, Ticket};
+use super::Notice;
+use crate::office::{GuestId, Outcome, Ticket};
 
 /// More room than this is given back when nothing waits.
 const ROOM_KEPT: usize = 1_024;
 
 /// Notices, in the order in which they came.
 #[derive(Debug)]
-pub(super) struct Notices {
+pub(in crate::office) struct Notices {
     queue: VecDeque<Queued>,
     /// Whether there is notice of what goes as it should.
     has_details: bool,
@@ -23,36 +24,41 @@ enum Queued {
 }
 
 impl Notices {
-    pub(super) fn new() -> Self {
+    pub(in crate::office) fn new() -> Self {
         Self {
             queue: VecDeque::new(),
             has_details: true,
         }
     }
 
-    pub(super) fn set_details(&mut self, has_details: bool) {
+    pub(in crate::office) fn set_details(&mut self, has_details: bool) {
         self.has_details = has_details;
     }
 
-    pub(super) fn push(&mut self, notice: Notice) {
+    pub(in crate::office) fn push(&mut self, notice: Notice) {
         self.queue.push_back(Queued::Other(Box::new(notice)));
     }
 
     /// A notice that nobody may want, and that is then not made.
-    pub(super) fn push_detail(&mut self, notice: impl FnOnce() -> Notice) {
+    pub(in crate::office) fn push_detail(&mut self, notice: impl FnOnce() -> Notice) {
         if self.has_details {
             self.push(notice());
         }
     }
 
-    pub(super) fn push_outcome(&mut self, guest: GuestId, ticket: Ticket, outcome: Outcome) {
+    pub(in crate::office) fn push_outcome(
+        &mut self,
+        guest: GuestId,
+        ticket: Ticket,
+        outcome: Outcome,
+    ) {
         if self.has_details || outcome != Outcome::Delivered {
             self.queue
                 .push_back(Queued::Outcome(guest, ticket, outcome));
         }
     }
 
-    pub(super) fn pop(&mut self) -> Option<Notice> {
+    pub(in crate::office) fn pop(&mut self) -> Option<Notice> {
         let queued = self.queue.pop_front()?;
         if self.queue.is_empty() && self.queue.capacity() > ROOM_KEPT {
             self.queue = VecDeque::new();

@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
-use super::backoff::{Backoff, Random};
-use super::packet_ids::PacketIds;
 use super::routes::Routes;
-use super::{BackoffSettings, GuestId, GuestSettings, Outgoing, PacketId, Qos, Time};
+use crate::office::session::{Backoff, PacketIds, Random};
+use crate::office::{BackoffSettings, GuestId, GuestSettings, Outgoing, PacketId, Qos, Time};
 
 /// How many filters go into one SUBSCRIBE.
 const FILTERS_A_PACKET: usize = 32;
@@ -33,21 +32,21 @@ struct Subscription {
 
 /// What the broker made of one filter.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Verdict {
-    pub(super) filter: Arc<str>,
+pub(in crate::office) struct Verdict {
+    pub(in crate::office) filter: Arc<str>,
     /// The quality of service granted, or when the next try is due.
-    pub(super) result: Result<Qos, Time>,
+    pub(in crate::office) result: Result<Qos, Time>,
     /// Who is to be told, if it is news.
-    pub(super) tell: Vec<GuestId>,
+    pub(in crate::office) tell: Vec<GuestId>,
 }
 
 /// A SUBACK without one return code for each filter ([MQTT-3.8.4-5]).
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct WrongCount;
+pub(in crate::office) struct WrongCount;
 
 /// All filters of all guests.
 #[derive(Debug)]
-pub(super) struct Subscriptions {
+pub(in crate::office) struct Subscriptions {
     all: Vec<Subscription>,
     routes: Routes,
     /// When the next is to be sent, so that nobody looks for it before.
@@ -57,7 +56,7 @@ pub(super) struct Subscriptions {
 impl Subscriptions {
     /// Guests that want the same filter share a subscription, made with the
     /// highest quality of service that one of them wants.
-    pub(super) fn new(guests: &[GuestSettings], backoff: BackoffSettings) -> Self {
+    pub(in crate::office) fn new(guests: &[GuestSettings], backoff: BackoffSettings) -> Self {
         let mut all: Vec<Subscription> = Vec::new();
         let mut routes = Routes::new();
         for (index, guest) in (0..).zip(guests) {
@@ -91,12 +90,12 @@ impl Subscriptions {
 
     /// Adds every guest with a filter that matches to `guests`, which is empty;
     /// each once.
-    pub(super) fn route(&mut self, name: &str, guests: &mut Vec<GuestId>) {
+    pub(in crate::office) fn route(&mut self, name: &str, guests: &mut Vec<GuestId>) {
         self.routes.find(name, guests);
     }
 
     /// A new connection: everything is to be subscribed to again.
-    pub(super) fn handle_connected(&mut self, now: Time, ids: &mut PacketIds) {
+    pub(in crate::office) fn handle_connected(&mut self, now: Time, ids: &mut PacketIds) {
         for subscription in &mut self.all {
             if let State::Sent(id) = subscription.state {
                 ids.release(id);
@@ -109,7 +108,7 @@ impl Subscriptions {
     }
 
     /// The next SUBSCRIBE that is due.
-    pub(super) fn poll(&mut self, now: Time, ids: &mut PacketIds) -> Option<Outgoing> {
+    pub(in crate::office) fn poll(&mut self, now: Time, ids: &mut PacketIds) -> Option<Outgoing> {
         if self.wanted? > now {
             return None;
         }
@@ -134,7 +133,7 @@ impl Subscriptions {
 
     /// When the next refused filter is to be tried again that is not due at
     /// `latest`.
-    pub(super) fn next_timeout(&self, latest: Time) -> Option<Time> {
+    pub(in crate::office) fn next_timeout(&self, latest: Time) -> Option<Time> {
         let wanted = self.wanted?;
         if latest < wanted {
             return Some(wanted);
@@ -157,7 +156,7 @@ impl Subscriptions {
 
     /// What the broker made of each filter; none at all when nothing was asked
     /// under this id, an error when there are not as many answers as questions.
-    pub(super) fn handle_suback(
+    pub(in crate::office) fn handle_suback(
         &mut self,
         now: Time,
         id: PacketId,

@@ -5,12 +5,18 @@
 //! front part of it; a cursor marks the first that has not. Going back to the
 //! beginning after a reconnect is setting the cursor to the front.
 
+mod chunks;
+mod deadlines;
+mod letter;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::chunks::Chunks;
-use super::deadlines::Deadlines;
-use super::{GuestId, Letter, PacketId, Payload, Qos, Ticket, Time};
+use super::{PacketId, Payload, Time};
+use chunks::Chunks;
+use deadlines::Deadlines;
+
+pub use letter::{GuestId, Letter, Outcome, Qos, Ticket};
 
 /// Where a letter lies. Valid until the letter is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Payload;
+use crate::office::Payload;
 
 /// A quality of service, as in MQTT. Ordered: `ExactlyOnce` is the highest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,7 +1,12 @@
 //! The guests, and whose turn it is to be called.
 
-use super::inbox::Inbox;
-use super::{Call, GuestId, GuestSettings, Status, Time};
+mod call;
+mod inbox;
+
+use super::{GuestId, GuestSettings, Time};
+
+pub use call::{Answer, Assignment, Call, Message, Room, Status, Tray};
+pub(super) use inbox::{Ended, Inbox};
 
 /// All guests. The questions that are asked on every turn cost nothing for
 /// guests that have nothing to do.

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Payload, Qos};
+use crate::office::{Payload, Qos};
 
 /// The id of an exchange with the broker. Never zero ([MQTT-2.3.1-1]).
 pub type PacketId = std::num::NonZeroU16;

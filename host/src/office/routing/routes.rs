@@ -1,6 +1,6 @@
 //! Whom a message goes to.
 
-use super::GuestId;
+use crate::office::GuestId;
 
 /// The filters of all guests as a tree of their levels, so that finding those
 /// that match takes as many steps as the topic name has levels, however many
@@ -139,8 +139,8 @@ impl Routes {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::topic;
     use super::*;
+    use crate::office::topic;
 
     /// Few different levels, so that filters match and begin alike.
     fn levels(texts: &'static [&'static str]) -> impl Strategy<Value = String> {

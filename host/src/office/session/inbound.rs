@@ -9,11 +9,11 @@ use super::{Delivery, Outgoing, PacketId};
 /// A message that guests are working on; none for one that nobody needs to be
 /// told about. Good for as many guests as it was given out for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Receipt(Option<NonZeroU32>);
+pub(in crate::office) struct Receipt(Option<NonZeroU32>);
 
 /// What is to be done with a message that came in.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Arrival {
+pub(in crate::office) enum Arrival {
     /// New: hand it to its guests, and say with this when they have taken it.
     New(Receipt),
     /// Its guests are at it already, or have taken it; answer with this.
@@ -39,7 +39,7 @@ enum Exchange {
 
 /// Messages between the broker's PUBLISH and our last word on them.
 #[derive(Debug, Default)]
-pub(super) struct Inbound {
+pub(in crate::office) struct Inbound {
     /// By receipt, which count from 1.
     handled: Vec<Handling>,
     free: Vec<Receipt>,
@@ -48,7 +48,7 @@ pub(super) struct Inbound {
 
 impl Inbound {
     /// A message has come in that this many guests want (at least one).
-    pub(super) fn handle_publish(
+    pub(in crate::office) fn handle_publish(
         &mut self,
         delivery: Delivery,
         duplicate: bool,
@@ -92,7 +92,7 @@ impl Inbound {
     }
 
     /// What to answer at once to a message that nobody wants.
-    pub(super) fn handle_unwanted(&mut self, delivery: Delivery) -> Option<Outgoing> {
+    pub(in crate::office) fn handle_unwanted(&mut self, delivery: Delivery) -> Option<Outgoing> {
         match delivery {
             Delivery::AtMostOnce => None,
             Delivery::AtLeastOnce(id) => {
@@ -135,7 +135,11 @@ impl Inbound {
     /// One guest has taken a message (or it was given up). The answer to the
     /// broker, once all have; it is dropped when there is no connection, and
     /// given when the broker sends the message again.
-    pub(super) fn handle_taken(&mut self, receipt: Receipt, is_online: bool) -> Option<Outgoing> {
+    pub(in crate::office) fn handle_taken(
+        &mut self,
+        receipt: Receipt,
+        is_online: bool,
+    ) -> Option<Outgoing> {
         let handling = self.handling(receipt)?;
         handling.guests = handling.guests.checked_sub(1)?;
         if handling.guests > 0 {
@@ -158,7 +162,7 @@ impl Inbound {
 
     /// The broker ends a QoS 2 exchange; the answer is the same whether we know
     /// it or not, since an earlier PUBCOMP may be lost.
-    pub(super) fn handle_pubrel(&mut self, id: PacketId) -> Outgoing {
+    pub(in crate::office) fn handle_pubrel(&mut self, id: PacketId) -> Outgoing {
         if let Some(Exchange::Handled(receipt)) = self.exchanges.remove(id) {
             self.disown(receipt);
         }
@@ -167,7 +171,7 @@ impl Inbound {
 
     /// The broker has forgotten the session: its packet ids mean nothing now.
     /// Messages that guests are at stay with them.
-    pub(super) fn handle_session_lost(&mut self) {
+    pub(in crate::office) fn handle_session_lost(&mut self) {
         self.exchanges = ByPacketId::default();
         for handling in &mut self.handled {
             handling.exchange = None;

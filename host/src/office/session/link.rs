@@ -4,7 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::backoff::{Backoff, Random};
-use super::{BackoffSettings, GuestId, LastWill, Time};
+use crate::office::{BackoffSettings, GuestId, LastWill, Time};
 
 /// How long dialling and CONNACK may take together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -112,7 +112,7 @@ struct Traffic {
 
 /// What the link wants done.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Due {
+pub(in crate::office) enum Due {
     /// Ask these guests for the last will.
     AskForWill,
     /// Send PINGREQ.
@@ -123,7 +123,7 @@ pub(super) enum Due {
 
 /// The state of the connection.
 #[derive(Debug)]
-pub(super) struct Link {
+pub(in crate::office) struct Link {
     keep_alive: Duration,
     min_pause: Duration,
     backoff: Backoff,
@@ -136,7 +136,11 @@ pub(super) struct Link {
 }
 
 impl Link {
-    pub(super) fn new(keep_alive: Duration, backoff: BackoffSettings, first_connect: Time) -> Self {
+    pub(in crate::office) fn new(
+        keep_alive: Duration,
+        backoff: BackoffSettings,
+        first_connect: Time,
+    ) -> Self {
         Self {
             keep_alive,
             min_pause: backoff.min,
@@ -149,20 +153,20 @@ impl Link {
         }
     }
 
-    pub(super) fn is_online(&self) -> bool {
+    pub(in crate::office) fn is_online(&self) -> bool {
         matches!(self.state, State::Online(_))
     }
 
     /// Whether there is a connection, or one being made.
-    pub(super) fn is_up(&self) -> bool {
+    pub(in crate::office) fn is_up(&self) -> bool {
         matches!(self.state, State::Online(_) | State::Connecting { .. })
     }
 
-    pub(super) fn is_connecting(&self) -> bool {
+    pub(in crate::office) fn is_connecting(&self) -> bool {
         matches!(self.state, State::Connecting { .. })
     }
 
-    pub(super) fn next_timeout(&self) -> Option<Time> {
+    pub(in crate::office) fn next_timeout(&self) -> Option<Time> {
         match &self.state {
             State::Asking { open, .. } if open.is_empty() => Some(Time::default()),
             State::Waiting { until } | State::Asking { until, .. } => Some(*until),
@@ -197,7 +201,11 @@ impl Link {
     }
 
     /// What is due at this moment. The caller does it and asks again.
-    pub(super) fn poll(&mut self, now: Time, guests_with_will: &[GuestId]) -> Option<Due> {
+    pub(in crate::office) fn poll(
+        &mut self,
+        now: Time,
+        guests_with_will: &[GuestId],
+    ) -> Option<Due> {
         match &mut self.state {
             State::Waiting { until } if *until <= now => {
                 if guests_with_will.is_empty() {
@@ -246,7 +254,7 @@ impl Link {
     }
 
     /// A guest has named the last will, or has none to name.
-    pub(super) fn handle_will(&mut self, guest: GuestId, will: Option<LastWill>) {
+    pub(in crate::office) fn handle_will(&mut self, guest: GuestId, will: Option<LastWill>) {
         if let State::Asking { open, wills, .. } = &mut self.state
             && let Some(position) = open.iter().position(|asked| *asked == guest)
         {
@@ -256,7 +264,7 @@ impl Link {
     }
 
     /// The time to dial has come: the guests' last will, if one was named.
-    pub(super) fn take_ready(&mut self, now: Time) -> Option<Option<LastWill>> {
+    pub(in crate::office) fn take_ready(&mut self, now: Time) -> Option<Option<LastWill>> {
         let State::Ready { will } = &mut self.state else {
             return None;
         };
@@ -268,7 +276,7 @@ impl Link {
         Some(will)
     }
 
-    pub(super) fn handle_connected(&mut self, now: Time) {
+    pub(in crate::office) fn handle_connected(&mut self, now: Time) {
         self.backoff.reset();
         self.is_deaf = false;
         self.state = State::Online(Traffic {
@@ -278,13 +286,13 @@ impl Link {
         });
     }
 
-    pub(super) fn handle_sent(&mut self, now: Time) {
+    pub(in crate::office) fn handle_sent(&mut self, now: Time) {
         if let State::Online(traffic) = &mut self.state {
             traffic.sent = now;
         }
     }
 
-    pub(super) fn handle_received(&mut self, now: Time) {
+    pub(in crate::office) fn handle_received(&mut self, now: Time) {
         if let State::Online(traffic) = &mut self.state {
             traffic.received = now;
             traffic.pinged = false;
@@ -292,14 +300,18 @@ impl Link {
     }
 
     /// The host stops reading, or reads again.
-    pub(super) fn set_deaf(&mut self, now: Time, is_deaf: bool) {
+    pub(in crate::office) fn set_deaf(&mut self, now: Time, is_deaf: bool) {
         if std::mem::replace(&mut self.is_deaf, is_deaf) && !is_deaf {
             self.handle_received(now);
         }
     }
 
     /// The connection is gone; says when the next is due.
-    pub(super) fn handle_disconnected(&mut self, now: Time, random: &mut Random) -> Option<Time> {
+    pub(in crate::office) fn handle_disconnected(
+        &mut self,
+        now: Time,
+        random: &mut Random,
+    ) -> Option<Time> {
         if matches!(self.state, State::Stopped) {
             return None;
         }
@@ -310,7 +322,7 @@ impl Link {
 
     /// Makes the next connection due at once, though not within the shortest
     /// pause after the last one was begun.
-    pub(super) fn hurry(&mut self, now: Time) -> Option<Time> {
+    pub(in crate::office) fn hurry(&mut self, now: Time) -> Option<Time> {
         let State::Waiting { until } = &mut self.state else {
             return None;
         };
@@ -321,7 +333,7 @@ impl Link {
         Some(*until)
     }
 
-    pub(super) fn stop(&mut self) {
+    pub(in crate::office) fn stop(&mut self) {
         self.state = State::Stopped;
     }
 }

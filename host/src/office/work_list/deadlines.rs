@@ -1,7 +1,7 @@
 //! When letters expire: a table that is asked for the earliest deadline.
 
 use super::chunks::{CHUNK, Chunks};
-use super::{Ticket, Time};
+use crate::office::{Ticket, Time};
 
 /// How many deadlines are compared at once: two cache lines.
 const GROUP: usize = 8;

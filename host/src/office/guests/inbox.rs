@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::backoff::doubled;
-use super::inbound::Receipt;
-use super::{Call, Message, Outcome, Status, Ticket, Time};
+use super::{Call, Message, Status};
+use crate::office::session::{Receipt, doubled};
+use crate::office::{Outcome, Ticket, Time};
 
 /// From so many messages on, the host reads no more from the broker.
 const MAX_MESSAGES: usize = 1_000;
@@ -46,7 +46,7 @@ enum Running {
 
 /// What an answer has ended.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(in crate::office) enum Ended {
     /// The question for the last will.
     LastWill,
     /// An event.
@@ -59,7 +59,7 @@ pub(super) enum Ended {
 
 impl Ended {
     /// The call that has ended.
-    pub(super) fn call(&self) -> Call {
+    pub(in crate::office) fn call(&self) -> Call {
         match self {
             Self::LastWill => Call::LastWill,
             Self::Event(call) | Self::TryAgain(call, _) => call.clone(),
@@ -74,7 +74,7 @@ impl Ended {
 /// guest has put a message off, events go ahead of it, since what it waits for
 /// may be among them.
 #[derive(Debug)]
-pub(super) struct Inbox {
+pub(in crate::office) struct Inbox {
     retries: u32,
     numbers: u64,
     events: VecDeque<Numbered<Event>>,
@@ -98,7 +98,7 @@ pub(super) struct Inbox {
 
 impl Inbox {
     /// Empty but for the news that there is no connection.
-    pub(super) fn new(retries: u32) -> Self {
+    pub(in crate::office) fn new(retries: u32) -> Self {
         let mut inbox = Self {
             retries,
             numbers: 0,
@@ -119,37 +119,37 @@ impl Inbox {
     }
 
     /// Whether there is room for more messages.
-    pub(super) fn has_room(&self) -> bool {
+    pub(in crate::office) fn has_room(&self) -> bool {
         self.messages.len() < MAX_MESSAGES && self.bytes < MAX_BYTES
     }
 
-    pub(super) fn is_running(&self) -> bool {
+    pub(in crate::office) fn is_running(&self) -> bool {
         self.running.is_some()
     }
 
     /// How many outcomes the guest has not been told.
-    pub(super) fn outcomes(&self) -> usize {
+    pub(in crate::office) fn outcomes(&self) -> usize {
         self.outcomes
     }
 
     /// How many messages the guest has not taken.
-    pub(super) fn messages(&self) -> usize {
+    pub(in crate::office) fn messages(&self) -> usize {
         self.messages.len()
     }
 
     /// How many other things it has not been told.
-    pub(super) fn events(&self) -> usize {
+    pub(in crate::office) fn events(&self) -> usize {
         self.events.len() + usize::from(self.wants_will)
     }
 
     /// Whether there is nothing to tell but messages.
-    pub(super) fn is_idle(&self) -> bool {
+    pub(in crate::office) fn is_idle(&self) -> bool {
         self.running.is_none() && self.events.is_empty()
     }
 
     /// The connection has begun or ended. Older news of it that the guest has
     /// not heard is out of date and goes.
-    pub(super) fn push_status(&mut self, status: Status) {
+    pub(in crate::office) fn push_status(&mut self, status: Status) {
         let is_running = self.running == Some(Running::Event);
         let mut position = 0;
         self.events.retain(|event| {
@@ -171,16 +171,16 @@ impl Inbox {
         }
     }
 
-    pub(super) fn push_subscription(&mut self, call: Call) {
+    pub(in crate::office) fn push_subscription(&mut self, call: Call) {
         self.push_event(Event::Link(Box::new(call)));
     }
 
-    pub(super) fn push_outcome(&mut self, ticket: Ticket, outcome: Outcome) {
+    pub(in crate::office) fn push_outcome(&mut self, ticket: Ticket, outcome: Outcome) {
         self.outcomes += 1;
         self.push_event(Event::Outcome(ticket, outcome));
     }
 
-    pub(super) fn push_message(&mut self, message: Message, receipt: Receipt) {
+    pub(in crate::office) fn push_message(&mut self, message: Message, receipt: Receipt) {
         self.bytes += message.payload.len();
         let number = self.number();
         self.messages.push_back(Numbered {
@@ -191,7 +191,7 @@ impl Inbox {
     }
 
     /// The guest is to be asked for the last will, or need not be any more.
-    pub(super) fn set_wants_will(&mut self, wants_will: bool) {
+    pub(in crate::office) fn set_wants_will(&mut self, wants_will: bool) {
         self.wants_will = wants_will;
     }
 
@@ -211,7 +211,7 @@ impl Inbox {
 
     /// The next call, if it is time for one. The guest is at it until
     /// `handle_*` says otherwise.
-    pub(super) fn poll(&mut self, now: Time, takes_messages: bool) -> Option<Call> {
+    pub(in crate::office) fn poll(&mut self, now: Time, takes_messages: bool) -> Option<Call> {
         if self.running.is_some() || now < self.paused_until {
             return None;
         }
@@ -237,7 +237,7 @@ impl Inbox {
     }
 
     /// When a call is due that is not due yet.
-    pub(super) fn next_timeout(&self, takes_messages: bool) -> Option<Time> {
+    pub(in crate::office) fn next_timeout(&self, takes_messages: bool) -> Option<Time> {
         if self.running.is_some() {
             return None;
         }
@@ -249,7 +249,7 @@ impl Inbox {
     }
 
     /// The guest is another one: no failures, no reason to wait.
-    pub(super) fn handle_replaced(&mut self) {
+    pub(in crate::office) fn handle_replaced(&mut self) {
         self.failures = 0;
         self.paused_until = Time::default();
         self.put_off = 0;
@@ -257,13 +257,13 @@ impl Inbox {
     }
 
     /// The call has succeeded; for a message: it was taken or rejected.
-    pub(super) fn handle_done(&mut self) -> Option<Ended> {
+    pub(in crate::office) fn handle_done(&mut self) -> Option<Ended> {
         self.failures = 0;
         self.end()
     }
 
     /// The guest has put the message off.
-    pub(super) fn handle_retry(&mut self, now: Time) -> Option<Ended> {
+    pub(in crate::office) fn handle_retry(&mut self, now: Time) -> Option<Ended> {
         self.failures = 0;
         if self.running != Some(Running::Message) {
             return self.end();
@@ -279,7 +279,7 @@ impl Inbox {
 
     /// The call has failed. It is tried again, at once the first time and after
     /// growing pauses from then on, or given up: `Err` holds what was.
-    pub(super) fn handle_failed(&mut self, now: Time) -> Option<Result<Ended, Ended>> {
+    pub(in crate::office) fn handle_failed(&mut self, now: Time) -> Option<Result<Ended, Ended>> {
         self.failures = self.failures.saturating_add(1);
         if self.failures > 1 {
             self.paused_until = now + doubled(FIRST_PAUSE, self.failures - 2, LONGEST_PAUSE);

@@ -1,0 +1,22 @@
+//! The session with the broker: the connection, the exchanges in both
+//! directions, and their packets.
+
+mod backoff;
+mod by_packet_id;
+mod inbound;
+mod link;
+mod outbound;
+mod packet;
+mod packet_ids;
+
+pub(super) use backoff::{Backoff, Random, doubled};
+pub(super) use inbound::{Arrival, Inbound, Receipt};
+pub use link::Disconnection;
+pub(super) use link::{Due, Link};
+pub(super) use outbound::{Acked, Next, Outbound};
+pub use outbound::{Dispatch, QOS1_WINDOW, QOS2_WINDOW};
+pub use packet::{
+    Connect, Delivery, Incoming, LastWill, MAX_REMAINING_LENGTH, Outgoing, PacketId, Publish,
+    publish_size,
+};
+pub(super) use packet_ids::PacketIds;
