@@ -2,7 +2,7 @@
 //! the same component cost?
 //!
 //! `host` is what the gateway does for a call: limits on time and memory, a
-//! stack of its own, the tray that takes letters, a fresh look at what was
+//! stack of its own, the effects that take letters, a fresh look at what was
 //! printed. `bare` is the same component with nothing around it. `echo` is a
 //! message that the guest publishes again and the call with the letter's
 //! outcome, which follows in the end.

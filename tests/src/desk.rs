@@ -7,9 +7,9 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use jackalope::office::{
-    Answer, BackoffSettings, Call, Delivery, GuestId, GuestSettings, Incoming, Letter, Office,
-    Outgoing, Overflow, PacketId, Payload, Publish, QOS1_WINDOW, QOS2_WINDOW, Qos, Settings,
-    Ticket, Time, Tray, WorkListSettings,
+    Answer, BackoffSettings, Call, Delivery, Effects, GuestId, GuestSettings, Incoming, Letter,
+    Office, Outgoing, Overflow, PacketId, Payload, Publish, QOS1_WINDOW, QOS2_WINDOW, Qos,
+    Settings, Ticket, Time, WorkListSettings,
 };
 
 /// The size of every payload here.
@@ -163,7 +163,7 @@ impl Desk {
     pub fn take_outcome(&mut self) {
         let assignment = self.office.poll_call(self.now).expect("a call is due");
         debug_assert!(matches!(assignment.call, Call::Outcome(..)));
-        let answer = Answer::Done(Tray::default());
+        let answer = Answer::Done(Effects::default());
         self.office
             .handle_answer(self.now, assignment.guest, answer);
     }
@@ -205,7 +205,7 @@ impl Desk {
     pub fn echo(&mut self, message: Publish, letter: Letter) {
         let received = message.delivery;
         self.turn(Incoming::Publish(message));
-        let mut answer = Tray::default();
+        let mut answer = Effects::default();
         answer.letters.push_back(letter);
         self.call(answer);
         let mut published = None;
@@ -227,7 +227,7 @@ impl Desk {
         if let Delivery::ExactlyOnce(id) = received {
             self.receive(Incoming::PubRel(id));
         }
-        self.call(Tray::default());
+        self.call(Effects::default());
         while self.send().is_some() {}
         self.end_turn();
     }
@@ -247,9 +247,9 @@ impl Desk {
     }
 
     /// Calls the guest that is to be called, and looks for another one.
-    fn call(&mut self, tray: Tray) {
+    fn call(&mut self, effects: Effects) {
         let assignment = self.office.poll_call(self.now).expect("a call is due");
-        let answer = Answer::Done(tray);
+        let answer = Answer::Done(effects);
         self.office
             .handle_answer(self.now, assignment.guest, answer);
         assert!(self.office.poll_call(self.now).is_none());
@@ -266,7 +266,7 @@ impl Desk {
 
     fn take_calls(&mut self) {
         while let Some(assignment) = self.office.poll_call(self.now) {
-            let answer = Answer::Done(Tray::default());
+            let answer = Answer::Done(Effects::default());
             self.office
                 .handle_answer(self.now, assignment.guest, answer);
         }

@@ -8,10 +8,10 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use jackalope::office::{
-    Answer, Assignment, Backlog, BackoffSettings, Call, Delivery, Disconnection, GuestId,
+    Answer, Assignment, Backlog, BackoffSettings, Call, Delivery, Disconnection, Effects, GuestId,
     GuestSettings, Incoming, LastWill, Letter, Notice, Office, Outcome, Outgoing, Overflow,
     PacketId, Payload, Publish, QOS2_WINDOW, Qos, SHUTDOWN_TIME, Settings, Status, Ticket, Time,
-    Tray, WorkListSettings,
+    WorkListSettings,
 };
 
 const A: GuestId = GuestId(0);
@@ -159,7 +159,7 @@ impl Desk {
     fn serve_all(&mut self) -> Vec<(GuestId, Call)> {
         let mut calls = Vec::new();
         while let Some(assignment) = self.call() {
-            self.answer(assignment.guest, Answer::Done(Tray::default()));
+            self.answer(assignment.guest, Answer::Done(Effects::default()));
             calls.push((assignment.guest, assignment.call));
         }
         calls
@@ -431,13 +431,13 @@ fn a_window_full_of_expired_exchanges_is_cleared_by_a_new_session() {
 #[test]
 fn what_one_call_publishes_is_committed_when_it_has_succeeded() {
     let mut desk = Desk::online(settings());
-    let tray = |desk: &mut Desk| {
+    let effects = |desk: &mut Desk| {
         let letters = (0..2)
             .map(|_| desk.letter(Qos::AtLeastOnce, TWO_HOURS))
             .collect();
-        Tray {
+        Effects {
             letters,
-            ..Tray::default()
+            ..Effects::default()
         }
     };
     desk.deliver("a/x", Delivery::AtMostOnce, false);
@@ -445,7 +445,7 @@ fn what_one_call_publishes_is_committed_when_it_has_succeeded() {
         Answer::Failed("a trap".into()),
         Answer::Retry("not now".into()),
     ] {
-        tray(&mut desk);
+        effects(&mut desk);
         assert!(matches!(
             desk.call().map(|it| it.call),
             Some(Call::Message(_))
@@ -458,7 +458,7 @@ fn what_one_call_publishes_is_committed_when_it_has_succeeded() {
         panic!("again")
     };
     assert!(message.duplicate);
-    let kept = tray(&mut desk);
+    let kept = effects(&mut desk);
     desk.answer(A, Answer::Rejected("never".into(), kept));
     assert_eq!(desk.publishes().len(), 2, "a rejected call may say why");
 }
@@ -473,9 +473,9 @@ fn a_ttl_counts_from_the_beginning_of_the_call() {
     desk.now = desk.now + SECOND;
     desk.answer(
         A,
-        Answer::Done(Tray {
+        Answer::Done(Effects {
             letters: [letter].into(),
-            ..Tray::default()
+            ..Effects::default()
         }),
     );
     assert_eq!(desk.packets(), []);
@@ -491,9 +491,12 @@ fn a_message_is_acknowledged_when_all_its_guests_have_taken_it() {
     let second = desk.call().expect("a message for the other");
     assert_ne!(first.guest, second.guest);
     assert_eq!(desk.call(), None, "one call at a time");
-    desk.answer(first.guest, Answer::Done(Tray::default()));
+    desk.answer(first.guest, Answer::Done(Effects::default()));
     assert_eq!(desk.packets(), []);
-    desk.answer(second.guest, Answer::Rejected("no".into(), Tray::default()));
+    desk.answer(
+        second.guest,
+        Answer::Rejected("no".into(), Effects::default()),
+    );
     assert_eq!(desk.packets(), [Outgoing::PubAck(id(7))]);
 }
 
@@ -574,7 +577,7 @@ fn one_failing_guest_does_not_hold_back_another() {
     assert_eq!(desk.call().map(|it| it.guest), Some(A));
     desk.deliver("b/x", Delivery::AtLeastOnce(id(9)), false);
     assert_eq!(desk.call().map(|it| it.guest), Some(B));
-    desk.answer(B, Answer::Done(Tray::default()));
+    desk.answer(B, Answer::Done(Effects::default()));
     assert_eq!(desk.packets(), [Outgoing::PubAck(id(9))]);
 }
 

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinSet};
 
 use crate::guest::{Guest, TICK};
-use crate::office::{Answer, Assignment, Call, GuestId, Tray};
+use crate::office::{Answer, Assignment, Call, Effects, GuestId};
 
 /// Something that can be called as a guest is.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Logger {
             }
             Call::LastWill => return Answer::Will(None),
         }
-        Answer::Done(Tray::default())
+        Answer::Done(Effects::default())
     }
 }
 

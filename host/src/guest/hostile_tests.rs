@@ -23,7 +23,7 @@ fn quick(options: &mut GuestOptions) {
 #[track_caller]
 fn posted(answer: Answer) -> Vec<u8> {
     match answer {
-        Answer::Done(tray) => tray
+        Answer::Done(effects) => effects
             .letters
             .iter()
             .map(|letter| letter.payload[0])

@@ -47,7 +47,7 @@ impl Guest {
     ///
     /// A guest that does not export `will` answers [`Call::LastWill`] with
     /// none. During that call `publish` answers `work-list-full` and
-    /// `reconnect` does nothing, since the answer has no tray.
+    /// `reconnect` does nothing, since the answer carries no effects.
     ///
     /// [`Call::LastWill`]: crate::office::Call::LastWill
     pub async fn call(&mut self, assignment: &Assignment) -> Answer {

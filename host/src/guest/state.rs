@@ -64,7 +64,7 @@ pub(super) fn store(engine: &Engine, options: &GuestOptions, output: &Output) ->
     store
 }
 
-/// Readies a store for a call, with an empty tray.
+/// Readies a store for a call, without effects so far.
 pub(super) fn begin(store: &mut Store<State>, assignment: &Assignment) {
     let state = store.data_mut();
     state.desk.begin(assignment);

@@ -1,4 +1,4 @@
-//! What a guest asks of its host during a call, and the tray it ends up in.
+//! What a guest asks of its host during a call: the effects of the call.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -7,7 +7,8 @@ use std::time::Duration;
 use super::bindings::jackalope::gateway::jackalope::{Host, PublishError, PublishOptions};
 use super::bindings::jackalope::gateway::types;
 use crate::office::{
-    Assignment, Call, Letter, MAX_REMAINING_LENGTH, Payload, Qos, Room, Status, Ticket, Tray, topic,
+    Assignment, Call, Effects, Letter, MAX_REMAINING_LENGTH, Payload, Qos, Room, Status, Ticket,
+    topic,
 };
 
 /// The ttl of a letter that names none.
@@ -22,7 +23,7 @@ pub(super) struct Desk {
     max_packet_size: usize,
     status: Status,
     room: Room,
-    tray: Tray,
+    effects: Effects,
 }
 
 impl Desk {
@@ -33,24 +34,24 @@ impl Desk {
             max_packet_size,
             status: Status::Offline,
             room: Room { accept: 0, keep: 1 },
-            tray: Tray::default(),
+            effects: Effects::default(),
         }
     }
 
-    /// A call begins, with an empty tray.
+    /// A call begins, without effects so far.
     pub(super) fn begin(&mut self, assignment: &Assignment) {
         self.status = assignment.status;
         self.room = assignment.room;
         if assignment.call == Call::LastWill {
-            // Its answer has no tray, and what can not be kept is not accepted.
+            // Its answer carries no effects, and what can not be kept is not accepted.
             self.room.accept = 0;
         }
-        self.tray = Tray::default();
+        self.effects = Effects::default();
     }
 
     /// A call has succeeded: hands out what it asked for.
-    pub(super) fn take_tray(&mut self) -> Tray {
-        std::mem::take(&mut self.tray)
+    pub(super) fn take_effects(&mut self) -> Effects {
+        std::mem::take(&mut self.effects)
     }
 
     fn post(
@@ -72,14 +73,14 @@ impl Desk {
                 return Err(PublishError::PayloadTooLarge(max));
             }
         }
-        let accepted = self.tray.displaced.len() + self.tray.letters.len();
+        let accepted = self.effects.displaced.len() + self.effects.letters.len();
         if accepted >= self.room.accept {
             return Err(PublishError::WorkListFull);
         }
 
         // Relaxed: the counter guards nothing, its values only have to differ.
         let ticket = Ticket(self.tickets.fetch_add(1, Ordering::Relaxed));
-        self.tray.letters.push_back(Letter {
+        self.effects.letters.push_back(Letter {
             ticket,
             topic: topic.into(),
             payload: Payload::new(payload),
@@ -87,10 +88,10 @@ impl Desk {
             retain: options.retain,
             ttl: Duration::from_millis(options.ttl_ms),
         });
-        if self.tray.letters.len() > self.room.keep
-            && let Some(oldest) = self.tray.letters.pop_front()
+        if self.effects.letters.len() > self.room.keep
+            && let Some(oldest) = self.effects.letters.pop_front()
         {
-            self.tray.displaced.push(oldest.ticket);
+            self.effects.displaced.push(oldest.ticket);
         }
         Ok(ticket)
     }
@@ -118,7 +119,7 @@ impl Host for Desk {
     }
 
     fn reconnect(&mut self) -> wasmtime::Result<()> {
-        self.tray.reconnect = true;
+        self.effects.reconnect = true;
         Ok(())
     }
 }

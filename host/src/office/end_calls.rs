@@ -2,17 +2,17 @@
 
 use super::guests::{Ended, Inbox};
 use super::session::Receipt;
-use super::{Answer, Call, GuestId, LastWill, Notice, Office, Outcome, Time, Tray, topic};
+use super::{Answer, Call, Effects, GuestId, LastWill, Notice, Office, Outcome, Time, topic};
 
 impl Office {
     pub(super) fn end_call(&mut self, now: Time, guest: GuestId, answer: Answer) {
         match answer {
-            Answer::Done(tray) => {
+            Answer::Done(effects) => {
                 let ended = self.guests.change(guest, Inbox::handle_done);
                 self.end(guest, ended);
-                self.commit(now, guest, tray);
+                self.commit(now, guest, effects);
             }
-            Answer::Rejected(reason, tray) => {
+            Answer::Rejected(reason, effects) => {
                 let ended = self.guests.change(guest, Inbox::handle_done);
                 if let Some(Ended::Message(message, _)) = &ended {
                     let topic = message.topic.clone();
@@ -23,7 +23,7 @@ impl Office {
                     });
                 }
                 self.end(guest, ended);
-                self.commit(now, guest, tray);
+                self.commit(now, guest, effects);
             }
             Answer::Will(will) => {
                 self.guests.change(guest, Inbox::handle_done);
@@ -65,16 +65,16 @@ impl Office {
         }
     }
 
-    fn commit(&mut self, now: Time, guest: GuestId, tray: Tray) {
+    fn commit(&mut self, now: Time, guest: GuestId, effects: Effects) {
         // A ttl counts from the beginning of the call: never too late.
         let called = self.guests.called(guest);
-        for ticket in tray.displaced {
+        for ticket in effects.displaced {
             self.report(guest, ticket, Outcome::Displaced);
         }
-        for letter in tray.letters {
+        for letter in effects.letters {
             self.post_since(called, now, guest, letter);
         }
-        if tray.reconnect {
+        if effects.reconnect {
             self.handle_reconnect(now);
         }
     }

@@ -44,7 +44,7 @@ use routing::Subscriptions;
 use session::{Due, Inbound, Link, Outbound, PacketIds, Random};
 use work_list::WorkList;
 
-pub use guests::{Answer, Assignment, Call, Message, Room, Status, Tray};
+pub use guests::{Answer, Assignment, Call, Effects, Message, Room, Status};
 pub use notices::Notice;
 pub use payload::Payload;
 pub use routing::topic;
@@ -74,7 +74,7 @@ pub struct Backlog {
     pub messages: usize,
     /// Other things that a guest has not been told.
     pub events: usize,
-    /// Whether a guest is at a call, or a call is due. When not, what is left
+    /// Whether a guest is at a call, or a call is due. If neither, what is left
     /// waits for its time.
     pub is_calling: bool,
 }
@@ -107,8 +107,8 @@ pub struct Office {
 }
 
 impl Office {
-    /// Opens with an empty work list and no connection; the first is due
-    /// `first_connect_delay` after `now`.
+    /// Opens with an empty work list and no connection. The first connection is
+    /// due `first_connect_delay` after `now`.
     pub fn new(now: Time, settings: Settings) -> Self {
         let mut random = Random::from_seed(settings.seed);
         let first_id = if settings.clean_session {
@@ -142,7 +142,7 @@ impl Office {
         }
     }
 
-    /// Whether there is a session with the broker.
+    /// Returns whether there is a session with the broker.
     pub fn status(&self) -> Status {
         if self.link.is_online() {
             Status::Online
@@ -151,12 +151,12 @@ impl Office {
         }
     }
 
-    /// How many letters have no outcome yet.
+    /// Returns how many letters have no outcome yet.
     pub fn open_letters(&self) -> usize {
         self.list.len()
     }
 
-    /// What is not over yet.
+    /// Returns what is not over yet.
     pub fn backlog(&self, now: Time) -> Backlog {
         let takes_messages = self.shutdown.is_none();
         let mut backlog = Backlog {
@@ -174,16 +174,16 @@ impl Office {
         backlog
     }
 
-    /// Whether more is to be read from the broker: not while a guest, or the
-    /// network, is too far behind with what was read before.
+    /// Returns whether more is to be read from the broker. It is not while a
+    /// guest, or the network, is too far behind with what was read before.
     pub fn wants_read(&mut self, now: Time) -> bool {
         let has_room = self.answers.len() < MAX_ANSWERS && self.guests.have_room();
         self.link.set_deaf(now, !has_room);
         has_room
     }
 
-    /// When something is due next, if nothing happens before. What is to be
-    /// written and is due already waits for room, and no time helps it.
+    /// Returns when something is due next, if nothing happens before. What is due
+    /// to be written already is not counted: it waits for room, not for time.
     pub fn next_timeout(&mut self) -> Option<Time> {
         let takes_messages = self.shutdown.is_none();
         let subscriptions = if self.link.is_online() {
@@ -204,8 +204,8 @@ impl Office {
         .min()
     }
 
-    /// Whether all is done after [`handle_shutdown`](Self::handle_shutdown), or
-    /// there is no time left for it.
+    /// Returns whether all is done after [`handle_shutdown`](Self::handle_shutdown),
+    /// or its time is over.
     pub fn is_finished(&self, now: Time) -> bool {
         let Some(until) = self.shutdown else {
             return false;
@@ -330,8 +330,8 @@ impl Office {
         });
     }
 
-    /// A guest was replaced by another one, who has failed at nothing yet: what
-    /// waits after a failure, or because it was put off, is due at once.
+    /// A guest was replaced by another one, who has failed at nothing yet. So
+    /// what waits after a failure, or because it was put off, is due at once.
     pub fn handle_replaced(&mut self, guest: GuestId) {
         self.guests.change(guest, Inbox::handle_replaced);
     }
@@ -364,9 +364,9 @@ impl Office {
         })
     }
 
-    /// A connection to drop now, with what was written to it; when the reason
-    /// is [`Reconnect`](Disconnection::Reconnect), with a DISCONNECT if it can
-    /// be written without waiting.
+    /// A connection to drop now, with what was written to it. If the reason is
+    /// [`Reconnect`](Disconnection::Reconnect), a DISCONNECT goes before, provided
+    /// that it can be written at once.
     pub fn poll_close(&mut self) -> Option<Disconnection> {
         self.close.take()
     }
@@ -396,10 +396,10 @@ impl Office {
         })
     }
 
-    /// Whether there is to be notice of what goes as it should: of each message
+    /// Sets whether there is notice of what goes as it should: of each message
     /// [received](Notice::Received), of each letter [accepted](Notice::Accepted),
-    /// [sent](Notice::Sent) and [delivered](Outcome::Delivered). There is unless
-    /// this says otherwise, and it takes its time.
+    /// [sent](Notice::Sent) and [delivered](Outcome::Delivered). At first there
+    /// is, which costs time.
     pub fn set_detailed_notices(&mut self, are_wanted: bool) {
         self.notices.set_details(are_wanted);
     }

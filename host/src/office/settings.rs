@@ -11,7 +11,7 @@ pub struct Settings {
     /// Whether each connection starts a new session at the broker. When not,
     /// the broker keeps subscriptions and messages while the gateway is away.
     pub clean_session: bool,
-    /// The longest silence towards the broker; zero turns keep-alive off
+    /// The longest silence towards the broker. Zero turns keep-alive off
     /// ([MQTT-3.1.2-24]).
     pub keep_alive: Duration,
     /// How long to wait between tries to connect, and to subscribe again after

@@ -92,7 +92,7 @@ impl Test {
         Some(dispatch.packet)
     }
 
-    /// The next packet, a PUBLISH; its packet id.
+    /// Polls the next packet, a PUBLISH, and returns its packet id.
     #[track_caller]
     fn published(&mut self) -> PacketId {
         match self.packet() {
@@ -112,12 +112,12 @@ impl Test {
         self.office.handle_answer(self.time(), GuestId(0), answer);
     }
 
-    /// Takes every call that is due; the last one.
+    /// Takes every call that is due and returns the last one.
     fn take_calls(&mut self) -> Option<Call> {
         let mut last = None;
         while let Some(call) = self.call() {
             last = Some(call);
-            self.answer(Answer::Done(Tray::default()));
+            self.answer(Answer::Done(Effects::default()));
         }
         last
     }

@@ -19,7 +19,7 @@ impl Time {
         self.0
     }
 
-    /// How long it is from `earlier` to this moment; zero when it is not
+    /// Returns how long it is from `earlier` to this moment, zero if it is not
     /// earlier.
     pub const fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(self.0.saturating_sub(earlier.0))

@@ -41,10 +41,10 @@ impl Hosted {
 
     /// A message that is published again, and the outcome of the letter.
     pub(crate) fn echo(&mut self, message: &Assignment) {
-        let Answer::Done(tray) = self.call(message) else {
+        let Answer::Done(effects) = self.call(message) else {
             panic!("it fails");
         };
-        for letter in tray.letters {
+        for letter in effects.letters {
             self.call(&assignment(Call::Outcome(
                 letter.ticket,
                 Outcome::Delivered,

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 use jackalope::office::{
-    Answer, Assignment, Call, LastWill, Letter, Payload, Qos, Ticket, Time, Tray,
+    Answer, Assignment, Call, Effects, LastWill, Letter, Payload, Qos, Ticket, Time,
 };
 
 use crate::schedule::{CallPlan, LetterPlan, Verdict};
@@ -105,26 +105,27 @@ impl Guest {
                 published: Vec::new(),
             });
         }
-        let mut tray = Tray {
+        let mut effects = Effects {
             reconnect: plan.reconnect,
-            ..Tray::default()
+            ..Effects::default()
         };
         let mut published = Vec::new();
         for letter in plan.letters.iter().take(assignment.room.accept) {
             let ticket = next_ticket(tickets);
             published.push((ticket, *letter));
-            tray.letters.push_back(to_letter(ticket, letter));
-            if tray.letters.len() > assignment.room.keep {
-                tray.displaced
-                    .extend(tray.letters.pop_front().map(|letter| letter.ticket));
+            effects.letters.push_back(to_letter(ticket, letter));
+            if effects.letters.len() > assignment.room.keep {
+                effects
+                    .displaced
+                    .extend(effects.letters.pop_front().map(|letter| letter.ticket));
             }
         }
         let is_message = matches!(assignment.call, Call::Message(_));
         let answer = match plan.verdict {
             Verdict::Trap => Answer::Failed("trap".into()),
             Verdict::Retry if is_message => Answer::Retry("later".into()),
-            Verdict::Reject if is_message => Answer::Rejected("never".into(), tray),
-            _ => Answer::Done(tray),
+            Verdict::Reject if is_message => Answer::Rejected("never".into(), effects),
+            _ => Answer::Done(effects),
         };
         Some(Finished {
             assignment,

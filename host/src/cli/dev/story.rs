@@ -11,8 +11,8 @@ use super::words::{Counted, Shown, Span, Took};
 use crate::clock;
 use crate::gateway::Observed;
 use crate::office::{
-    Answer, Call, Disconnection, LastWill, Letter, Message, Notice, Outcome, Qos, Status, Ticket,
-    Time, Tray,
+    Answer, Call, Disconnection, Effects, LastWill, Letter, Message, Notice, Outcome, Qos, Status,
+    Ticket, Time,
 };
 
 /// Tells what happens, and keeps the [`State`] up to date.
@@ -204,16 +204,16 @@ impl Story {
     fn called(&mut self, call: &Call, took: Duration, answer: &Answer) {
         self.took = took;
         match answer {
-            Answer::Done(tray) => {
+            Answer::Done(effects) => {
                 let is_message = matches!(call, Call::Message(_));
-                if is_message || tray.reconnect || !tray.letters.is_empty() {
+                if is_message || effects.reconnect || !effects.letters.is_empty() {
                     let (call, took) = (about(call), Took(took));
-                    let tray = led_to(tray);
-                    self.line("guest", format_args!("{call} handled in {took}{tray}"));
+                    let effects = led_to(effects);
+                    self.line("guest", format_args!("{call} handled in {took}{effects}"));
                 }
-                self.remember(tray);
+                self.remember(effects);
             }
-            Answer::Rejected(_, tray) => self.remember(tray),
+            Answer::Rejected(_, effects) => self.remember(effects),
             Answer::Will(Some(will)) => {
                 let (took, will) = (Took(took), described(will));
                 self.line(
@@ -225,15 +225,15 @@ impl Story {
         }
     }
 
-    fn remember(&mut self, tray: &Tray) {
-        let displaced = tray.displaced.len();
+    fn remember(&mut self, effects: &Effects) {
+        let displaced = effects.displaced.len();
         self.now.totals.count_displaced(displaced);
         let open = |letter: &Letter| Open {
             letter: letter.clone(),
             sent: 0,
             is_sent: false,
         };
-        let letters = tray
+        let letters = effects
             .letters
             .iter()
             .map(|letter| (letter.ticket, open(letter)));
@@ -302,16 +302,16 @@ fn about(call: &Call) -> String {
 }
 
 /// What a call has led to.
-fn led_to(tray: &Tray) -> String {
+fn led_to(effects: &Effects) -> String {
     let mut text = format!(
         ", {}",
-        Counted(tray.letters.len() + tray.displaced.len(), "letter")
+        Counted(effects.letters.len() + effects.displaced.len(), "letter")
     );
-    if !tray.displaced.is_empty() {
-        let displaced = tray.displaced.len();
+    if !effects.displaced.is_empty() {
+        let displaced = effects.displaced.len();
         text += &format!(", {displaced} of them displaced by the others: the work list is full");
     }
-    if tray.reconnect {
+    if effects.reconnect {
         text += ", asks for a new connection";
     }
     text

@@ -65,10 +65,10 @@ pub struct Assignment {
 /// How many letters one call may publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
-    /// So many are accepted; for more the answer is `work-list-full`.
+    /// At most so many are accepted; `publish` answers `work-list-full` to more.
     pub accept: usize,
-    /// So many of the accepted are kept, the youngest; older ones are
-    /// displaced while they are still in the tray. At least 1.
+    /// At most so many of the accepted are kept, namely the youngest. The others
+    /// are displaced before they are committed. At least 1.
     pub keep: usize,
 }
 
@@ -76,10 +76,10 @@ pub struct Room {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
     /// It succeeded, and this is to be committed.
-    Done(Tray),
-    /// `reject`: never again, for this reason; what it published is kept.
-    Rejected(String, Tray),
-    /// `retry`: later, for this reason; nothing it published is kept.
+    Done(Effects),
+    /// `reject`: never again, for this reason. What it published is kept.
+    Rejected(String, Effects),
+    /// `retry`: later, for this reason. Nothing it published is kept.
     Retry(String),
     /// `will.last-will` succeeded.
     Will(Option<LastWill>),
@@ -87,9 +87,9 @@ pub enum Answer {
     Failed(String),
 }
 
-/// The out-tray of one call: what it asked for, not yet committed.
+/// What one call asked for, not yet committed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Tray {
+pub struct Effects {
     /// Letters that were accepted and gave their place to younger ones of the
     /// same call.
     pub displaced: Vec<Ticket>,

@@ -16,7 +16,7 @@ const MAX_BYTES: usize = 4 << 20;
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
 
-/// The pause after the second failure in a row; there is none after the first.
+/// The pause after the second failure in a row. After the first there is none.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
@@ -118,7 +118,7 @@ impl Inbox {
         inbox
     }
 
-    /// Whether there is room for more messages.
+    /// Returns whether there is room for more messages.
     pub(in crate::office) fn has_room(&self) -> bool {
         self.messages.len() < MAX_MESSAGES && self.bytes < MAX_BYTES
     }
@@ -142,7 +142,7 @@ impl Inbox {
         self.events.len() + usize::from(self.wants_will)
     }
 
-    /// Whether there is nothing to tell but messages.
+    /// Returns whether there is nothing to tell but messages.
     pub(in crate::office) fn is_idle(&self) -> bool {
         self.running.is_none() && self.events.is_empty()
     }
@@ -256,7 +256,7 @@ impl Inbox {
         self.retry_at = None;
     }
 
-    /// The call has succeeded; for a message: it was taken or rejected.
+    /// The call has succeeded. A message was taken or rejected.
     pub(in crate::office) fn handle_done(&mut self) -> Option<Ended> {
         self.failures = 0;
         self.end()

@@ -5,7 +5,7 @@ mod inbox;
 
 use super::{GuestId, GuestSettings, Time};
 
-pub use call::{Answer, Assignment, Call, Message, Room, Status, Tray};
+pub use call::{Answer, Assignment, Call, Effects, Message, Room, Status};
 pub(super) use inbox::{Ended, Inbox};
 
 /// All guests. The questions that are asked on every turn cost nothing for
@@ -73,7 +73,7 @@ impl Guests {
         }
     }
 
-    /// Whether every inbox has room for more messages.
+    /// Returns whether every inbox has room for more messages.
     pub(super) fn have_room(&self) -> bool {
         self.full.is_empty()
     }

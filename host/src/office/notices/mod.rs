@@ -22,7 +22,7 @@ pub enum Notice {
     Offline {
         /// Why.
         reason: Disconnection,
-        /// When the next try is due; none when there will be none.
+        /// When the next try is due. None: there will be none.
         next_try: Option<Time>,
     },
     /// The broker has granted a subscription.

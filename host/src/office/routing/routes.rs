@@ -89,9 +89,8 @@ impl Routes {
         self.levels.len() - 1
     }
 
-    /// Adds every guest with a filter that matches a valid name to `guests`,
-    /// which is empty; each once, in the order in which their filters were
-    /// added. A filter that begins with a wildcard does not match a name that
+    /// Adds every guest with a filter that matches a valid name to the empty list
+    /// `guests`, each once, in the order in which their filters were added. A filter that begins with a wildcard does not match a name that
     /// begins with `$` ([MQTT-4.7.2-1]).
     pub(super) fn find(&mut self, name: &str, guests: &mut Vec<GuestId>) {
         let is_special = name.starts_with('$');

@@ -13,7 +13,7 @@ const FILTERS_A_PACKET: usize = 32;
 enum State {
     /// To be sent, at this moment or later.
     Wanted(Time),
-    /// Sent under this id; SUBACK awaited.
+    /// Sent under this id. SUBACK is awaited.
     Sent(PacketId),
     Granted,
 }
@@ -88,7 +88,7 @@ impl Subscriptions {
         subscriptions
     }
 
-    /// Adds every guest with a filter that matches to `guests`, which is empty;
+    /// Adds every guest with a filter that matches to the empty list `guests`,
     /// each once.
     pub(in crate::office) fn route(&mut self, name: &str, guests: &mut Vec<GuestId>) {
         self.routes.find(name, guests);
@@ -131,8 +131,8 @@ impl Subscriptions {
         Some(Outgoing::Subscribe { id, filters })
     }
 
-    /// When the next refused filter is to be tried again that is not due at
-    /// `latest`.
+    /// Returns when the next filter is to be subscribed to, of those that are not
+    /// due at `latest`.
     pub(in crate::office) fn next_timeout(&self, latest: Time) -> Option<Time> {
         let wanted = self.wanted?;
         if latest < wanted {
@@ -141,7 +141,7 @@ impl Subscriptions {
         self.next_wanted(Some(latest))
     }
 
-    /// When the next is to be sent, of those that are to be sent later than
+    /// Returns when the next is to be sent, of those that are due later than
     /// `after`.
     fn next_wanted(&self, after: Option<Time>) -> Option<Time> {
         let wanted = self
@@ -154,8 +154,8 @@ impl Subscriptions {
         wanted.min()
     }
 
-    /// What the broker made of each filter; none at all when nothing was asked
-    /// under this id, an error when there are not as many answers as questions.
+    /// Returns what the broker made of each filter. Empty: nothing was asked under
+    /// this id. An error: there are not as many answers as questions.
     pub(in crate::office) fn handle_suback(
         &mut self,
         now: Time,

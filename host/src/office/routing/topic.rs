@@ -72,7 +72,7 @@ pub fn check_filter(filter: &str) -> Result<(), TopicError> {
     Ok(())
 }
 
-/// Whether a valid filter matches a valid name. A filter that begins with a
+/// Returns whether a valid filter matches a valid name. A filter that begins with a
 /// wildcard does not match a name that begins with `$` ([MQTT-4.7.2-1]).
 pub fn matches(filter: &str, name: &str) -> bool {
     if name.starts_with('$') && filter.starts_with(['+', '#']) {

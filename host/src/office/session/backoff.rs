@@ -38,9 +38,9 @@ impl Backoff {
         }
     }
 
-    /// The pause after one more failure: `min` doubled for each earlier one, up
-    /// to `max`, less up to half of it, so that a fleet does not come back in
-    /// step; never below `min`.
+    /// The pause after one more failure: `min` doubled for each earlier one, at
+    /// most `max`. Up to half of it is taken off, so that a fleet does not come
+    /// back in step, but it is never below `min`.
     pub(in crate::office) fn next(&mut self, random: &mut Random) -> Duration {
         let full = doubled(self.settings.min, self.failures, self.settings.max);
         self.failures = self.failures.saturating_add(1);

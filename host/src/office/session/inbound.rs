@@ -6,8 +6,8 @@ use std::num::NonZeroU32;
 use super::by_packet_id::ByPacketId;
 use super::{Delivery, Outgoing, PacketId};
 
-/// A message that guests are working on; none for one that nobody needs to be
-/// told about. Good for as many guests as it was given out for.
+/// Names a message that guests are working on. None: the broker need not be told
+/// when it is taken. Good for as many guests as it was given out for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::office) struct Receipt(Option<NonZeroU32>);
 
@@ -16,13 +16,13 @@ pub(in crate::office) struct Receipt(Option<NonZeroU32>);
 pub(in crate::office) enum Arrival {
     /// New: hand it to its guests, and say with this when they have taken it.
     New(Receipt),
-    /// Its guests are at it already, or have taken it; answer with this.
+    /// Its guests are at it already, or have taken it: answer with this.
     Duplicate(Option<Outgoing>),
 }
 
 #[derive(Debug)]
 struct Handling {
-    /// How many have not taken it; with none left, the place is free.
+    /// How many have not taken it. At 0 the place is free.
     guests: usize,
     /// The exchange it belongs to, unless that is gone with its session.
     exchange: Option<Delivery>,
@@ -132,9 +132,9 @@ impl Inbound {
         }
     }
 
-    /// One guest has taken a message (or it was given up). The answer to the
-    /// broker, once all have; it is dropped when there is no connection, and
-    /// given when the broker sends the message again.
+    /// One guest has taken a message (or it was given up). Once all guests have,
+    /// returns the answer to the broker. Without a connection there is none, and
+    /// it is given when the broker sends the message again.
     pub(in crate::office) fn handle_taken(
         &mut self,
         receipt: Receipt,
@@ -160,8 +160,8 @@ impl Inbound {
         }
     }
 
-    /// The broker ends a QoS 2 exchange; the answer is the same whether we know
-    /// it or not, since an earlier PUBCOMP may be lost.
+    /// The broker ends a QoS 2 exchange. An unknown one is answered like a known
+    /// one, since an earlier PUBCOMP may be lost.
     pub(in crate::office) fn handle_pubrel(&mut self, id: PacketId) -> Outgoing {
         if let Some(Exchange::Handled(receipt)) = self.exchanges.remove(id) {
             self.disown(receipt);

@@ -78,7 +78,7 @@ impl fmt::Display for Disconnection {
 
 #[derive(Debug)]
 enum State {
-    /// No connection; the next try is due then.
+    /// No connection. The next try is due then.
     Waiting {
         until: Time,
     },
@@ -157,7 +157,7 @@ impl Link {
         matches!(self.state, State::Online(_))
     }
 
-    /// Whether there is a connection, or one being made.
+    /// Returns whether there is a connection, or one being made.
     pub(in crate::office) fn is_up(&self) -> bool {
         matches!(self.state, State::Online(_) | State::Connecting { .. })
     }
@@ -180,8 +180,8 @@ impl Link {
         }
     }
 
-    /// Keep-alive counts from what we sent; that the broker lives is only known
-    /// from what it sends.
+    /// Keep-alive counts from what we sent, but only what the broker sends shows
+    /// that it lives.
     fn ping_at(&self, traffic: &Traffic) -> Option<Time> {
         if self.keep_alive.is_zero() {
             return None;
@@ -306,7 +306,7 @@ impl Link {
         }
     }
 
-    /// The connection is gone; says when the next is due.
+    /// The connection is gone. Returns when the next is due.
     pub(in crate::office) fn handle_disconnected(
         &mut self,
         now: Time,

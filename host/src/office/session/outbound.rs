@@ -17,7 +17,7 @@ pub const QOS2_WINDOW: usize = 20;
 /// One exchange with the broker. It can outlive its letter: an id is free only
 /// when the broker has said so.
 #[derive(Debug)]
-struct Flight {
+struct Exchange {
     /// Its letter, until that has its outcome.
     letter: Option<Key>,
     /// Nothing that makes the broker deliver is sent from this moment on.
@@ -33,7 +33,7 @@ enum Stage {
     Published1,
     /// QoS 2: PUBLISH sent, PUBREC awaited.
     Published2,
-    /// QoS 2: PUBREC received; the broker delivers when it gets PUBREL.
+    /// QoS 2: PUBREC received, PUBREL to be sent, at which the broker delivers.
     Received,
     /// QoS 2: PUBREL sent, PUBCOMP awaited.
     Released,
@@ -59,14 +59,14 @@ pub(in crate::office) enum Acked {
 pub struct Dispatch {
     /// The packet.
     pub packet: Outgoing,
-    /// When what it carries expires; none for what never does.
+    /// When what it carries expires. None: never.
     pub expires: Option<Time>,
 }
 
 /// What comes next on the way out.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::office) enum Next {
-    /// A packet; a PUBLISH with the letter it carries.
+    /// A packet, and if it carries a letter, which one.
     Send(Dispatch, Option<Sent>),
     /// The letter at this place is larger than the broker takes.
     TooLarge(Key),
@@ -91,8 +91,8 @@ struct Window {
 /// The letters in flight.
 #[derive(Debug, Default)]
 pub(in crate::office) struct Outbound {
-    flights: ByPacketId<Flight>,
-    /// Flights whose letters gave their place up before their deadline, which
+    exchanges: ByPacketId<Exchange>,
+    /// Exchanges whose letters gave their place up before their deadline, which
     /// the work list watches no more.
     unlisted: BTreeSet<(Time, PacketId)>,
     qos1: Window,
@@ -102,13 +102,13 @@ pub(in crate::office) struct Outbound {
 }
 
 impl Outbound {
-    /// Whether exchanges of expired letters fill a window, so that nothing more
-    /// can be sent: only a new connection helps.
+    /// Returns whether exchanges of expired letters fill a window, so that nothing
+    /// more can be sent: only a new connection helps.
     pub(in crate::office) fn is_clogged(&self) -> bool {
         self.qos1.overdue >= QOS1_WINDOW || self.needs_new_session()
     }
 
-    /// Whether a new connection must also be a new session.
+    /// Returns whether a new connection must also be a new session.
     pub(in crate::office) fn needs_new_session(&self) -> bool {
         self.qos2.overdue >= QOS2_WINDOW
     }
@@ -157,14 +157,14 @@ impl Outbound {
 
     fn poll_release(&mut self, now: Time) -> Option<Dispatch> {
         while let Some(id) = self.releases.pop_front() {
-            let Some(flight) = self.flights.get_mut(id) else {
+            let Some(exchange) = self.exchanges.get_mut(id) else {
                 continue;
             };
-            if flight.deadline <= now {
-                flight.abandon(&mut self.qos2);
+            if exchange.deadline <= now {
+                exchange.abandon(&mut self.qos2);
             } else {
-                flight.stage = Stage::Released;
-                let expires = Some(flight.deadline);
+                exchange.stage = Stage::Released;
+                let expires = Some(exchange.deadline);
                 return Some(Dispatch {
                     packet: Outgoing::PubRel(id),
                     expires,
@@ -180,17 +180,17 @@ impl Outbound {
             Qos::AtMostOnce => Delivery::AtMostOnce,
             Qos::AtLeastOnce => {
                 self.qos1.open += 1;
-                Delivery::AtLeastOnce(self.take_off(key, entry, ids, Stage::Published1)?)
+                Delivery::AtLeastOnce(self.begin(key, entry, ids, Stage::Published1)?)
             }
             Qos::ExactlyOnce => {
                 self.qos2.open += 1;
-                Delivery::ExactlyOnce(self.take_off(key, entry, ids, Stage::Published2)?)
+                Delivery::ExactlyOnce(self.begin(key, entry, ids, Stage::Published2)?)
             }
         };
         Some(to_publish(entry, delivery, false))
     }
 
-    fn take_off(
+    fn begin(
         &mut self,
         key: Key,
         entry: &mut Entry,
@@ -199,9 +199,9 @@ impl Outbound {
     ) -> Option<PacketId> {
         let id = ids.allocate()?;
         entry.packet_id = Some(id);
-        self.flights.insert(
+        self.exchanges.insert(
             id,
-            Flight {
+            Exchange {
                 letter: Some(key),
                 deadline: entry.deadline,
                 stage,
@@ -214,8 +214,8 @@ impl Outbound {
     /// A letter that is in flight on a session that the broker has kept: the
     /// exchange goes on where it was, under the same id ([MQTT-4.4.0-1]).
     fn resend(&mut self, id: PacketId, entry: &Entry) -> Option<Outgoing> {
-        let flight = self.flights.get_mut(id)?;
-        match flight.stage {
+        let exchange = self.exchanges.get_mut(id)?;
+        match exchange.stage {
             Stage::Published1 => Some(Outgoing::Publish(to_publish(
                 entry,
                 Delivery::AtLeastOnce(id),
@@ -227,7 +227,7 @@ impl Outbound {
                 true,
             ))),
             Stage::Received | Stage::Released => {
-                flight.stage = Stage::Released;
+                exchange.stage = Stage::Released;
                 Some(Outgoing::PubRel(id))
             }
             Stage::Abandoned => None,
@@ -235,22 +235,22 @@ impl Outbound {
     }
 
     pub(in crate::office) fn handle_puback(&mut self, id: PacketId, ids: &mut PacketIds) -> Acked {
-        match self.flights.get(id) {
-            Some(Flight {
+        match self.exchanges.get(id) {
+            Some(Exchange {
                 stage: Stage::Published1,
                 ..
-            }) => self.land(id, ids),
+            }) => self.complete(id, ids),
             _ => Acked::Unknown,
         }
     }
 
     pub(in crate::office) fn handle_pubrec(&mut self, id: PacketId) -> Acked {
-        let Some(flight) = self.flights.get_mut(id) else {
+        let Some(exchange) = self.exchanges.get_mut(id) else {
             return Acked::Unknown;
         };
-        match flight.stage {
+        match exchange.stage {
             Stage::Published2 => {
-                flight.stage = Stage::Received;
+                exchange.stage = Stage::Received;
                 self.releases.push_back(id);
                 Acked::Nothing
             }
@@ -261,36 +261,36 @@ impl Outbound {
     }
 
     pub(in crate::office) fn handle_pubcomp(&mut self, id: PacketId, ids: &mut PacketIds) -> Acked {
-        match self.flights.get(id) {
-            Some(Flight {
+        match self.exchanges.get(id) {
+            Some(Exchange {
                 stage: Stage::Released,
                 ..
-            }) => self.land(id, ids),
+            }) => self.complete(id, ids),
             _ => Acked::Unknown,
         }
     }
 
     /// The exchange is over.
-    fn land(&mut self, id: PacketId, ids: &mut PacketIds) -> Acked {
-        let Some(flight) = self.flights.remove(id) else {
+    fn complete(&mut self, id: PacketId, ids: &mut PacketIds) -> Acked {
+        let Some(exchange) = self.exchanges.remove(id) else {
             return Acked::Unknown;
         };
         ids.release(id);
-        self.unlisted.remove(&(flight.deadline, id));
-        let window = match flight.stage {
+        self.unlisted.remove(&(exchange.deadline, id));
+        let window = match exchange.stage {
             Stage::Published1 => &mut self.qos1,
             _ => &mut self.qos2,
         };
         window.open -= 1;
-        window.overdue -= usize::from(flight.is_overdue);
-        flight.letter.map_or(Acked::Nothing, Acked::Delivered)
+        window.overdue -= usize::from(exchange.is_overdue);
+        exchange.letter.map_or(Acked::Nothing, Acked::Delivered)
     }
 
     /// A letter has given its place up while its exchange goes on.
     pub(in crate::office) fn forget_letter(&mut self, id: PacketId) {
-        if let Some(flight) = self.flights.get_mut(id) {
-            flight.letter = None;
-            self.unlisted.insert((flight.deadline, id));
+        if let Some(exchange) = self.exchanges.get_mut(id) {
+            exchange.letter = None;
+            self.unlisted.insert((exchange.deadline, id));
         }
     }
 
@@ -313,42 +313,42 @@ impl Outbound {
     /// A letter has expired before its exchange is over. A QoS 2 exchange ends
     /// where it is unless the broker was told to deliver while there was time.
     pub(in crate::office) fn handle_expired(&mut self, id: PacketId) {
-        let Some(flight) = self.flights.get_mut(id) else {
+        let Some(exchange) = self.exchanges.get_mut(id) else {
             return;
         };
-        flight.letter = None;
-        match flight.stage {
-            Stage::Published1 => flight.mark_overdue(&mut self.qos1),
-            Stage::Released => flight.mark_overdue(&mut self.qos2),
+        exchange.letter = None;
+        match exchange.stage {
+            Stage::Published1 => exchange.mark_overdue(&mut self.qos1),
+            Stage::Released => exchange.mark_overdue(&mut self.qos2),
             Stage::Published2 | Stage::Received | Stage::Abandoned => {
-                flight.abandon(&mut self.qos2);
+                exchange.abandon(&mut self.qos2);
             }
         }
     }
 
-    /// The broker has kept the session: exchanges go on under their ids. Of
-    /// those without a letter, QoS 1 needs no more and its id is free; QoS 2 is
-    /// abandoned unless PUBREL can be sent again in time.
+    /// The broker has kept the session: exchanges go on under their ids. Those
+    /// without a letter are over if they are QoS 1, and their ids free. Those of
+    /// QoS 2 are abandoned unless PUBREL can be sent again in time.
     pub(in crate::office) fn handle_session_kept(&mut self, now: Time, ids: &mut PacketIds) {
         self.releases.clear();
-        let mut landed = Vec::new();
-        for (id, flight) in self.flights.iter_mut() {
-            if flight.letter.is_some() {
+        let mut completed = Vec::new();
+        for (id, exchange) in self.exchanges.iter_mut() {
+            if exchange.letter.is_some() {
                 continue;
             }
-            match flight.stage {
-                Stage::Published1 => landed.push(id),
-                Stage::Received | Stage::Released if now < flight.deadline => {
+            match exchange.stage {
+                Stage::Published1 => completed.push(id),
+                Stage::Received | Stage::Released if now < exchange.deadline => {
                     self.releases.push_back(id);
                 }
                 Stage::Abandoned => {}
                 Stage::Published2 | Stage::Received | Stage::Released => {
-                    flight.abandon(&mut self.qos2);
+                    exchange.abandon(&mut self.qos2);
                 }
             }
         }
-        for id in landed {
-            self.land(id, ids);
+        for id in completed {
+            self.complete(id, ids);
         }
     }
 
@@ -358,16 +358,16 @@ impl Outbound {
         list: &mut WorkList,
         ids: &mut PacketIds,
     ) {
-        for (id, flight) in std::mem::take(self).flights.iter_mut() {
+        for (id, exchange) in std::mem::take(self).exchanges.iter_mut() {
             ids.release(id);
-            if let Some(entry) = flight.letter.and_then(|key| list.get_mut(key)) {
+            if let Some(entry) = exchange.letter.and_then(|key| list.get_mut(key)) {
                 entry.packet_id = None;
             }
         }
     }
 }
 
-impl Flight {
+impl Exchange {
     fn mark_overdue(&mut self, window: &mut Window) {
         if !std::mem::replace(&mut self.is_overdue, true) {
             window.overdue += 1;

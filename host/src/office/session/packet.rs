@@ -13,7 +13,7 @@ pub type PacketId = std::num::NonZeroU16;
 pub struct Connect {
     /// Whether the broker is to forget what it knows of this client.
     pub clean_session: bool,
-    /// What the broker publishes if the connection ends without DISCONNECT.
+    /// What the broker publishes if no DISCONNECT ends the connection.
     pub will: Option<LastWill>,
 }
 
@@ -66,7 +66,7 @@ impl Delivery {
         }
     }
 
-    /// The packet id, which QoS 0 has none of.
+    /// The packet id. None for QoS 0.
     pub const fn packet_id(self) -> Option<PacketId> {
         match self {
             Self::AtMostOnce => None,

@@ -24,7 +24,7 @@ impl PacketIds {
         }
     }
 
-    /// A free id, or none while all 65,535 are live.
+    /// Returns a free id. None: all 65,535 are live.
     pub(in crate::office) fn allocate(&mut self) -> Option<PacketId> {
         for _ in 0..=u16::MAX {
             let candidate = self.next;

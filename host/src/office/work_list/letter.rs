@@ -51,7 +51,7 @@ pub struct Letter {
 /// What became of a letter. Each letter that was posted has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
-    /// Acknowledged by the broker; for QoS 0, handed to the connection.
+    /// Acknowledged by the broker or, for QoS 0, handed to the connection.
     Delivered,
     /// Its ttl was over before it was acknowledged.
     Expired,

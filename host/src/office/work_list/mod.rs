@@ -2,7 +2,7 @@
 //!
 //! Letters stay in their list, in the order they came, from being posted to
 //! their outcome. Those that have been sent on the current connection are the
-//! front part of it; a cursor marks the first that has not. Going back to the
+//! front part of it, and a cursor marks the first that has not. Going back to the
 //! beginning after a reconnect is setting the cursor to the front.
 
 mod chunks;
@@ -65,7 +65,7 @@ struct List {
 #[derive(Debug)]
 pub(super) struct WorkList {
     slots: Chunks<Slot>,
-    /// How many slots were ever taken; those from there on are in no list.
+    /// How many slots were ever taken. Those from there on are in no list.
     used: u32,
     /// The free slot that was left last: it is the likeliest to be in a cache.
     free: u32,
@@ -211,8 +211,8 @@ impl WorkList {
         Some(entry)
     }
 
-    /// The letter to send next that `may_go`, and moves past it. Guests take
-    /// turns; a letter that may not go holds back those behind it in its list.
+    /// Returns the letter to send next that `may_go`, and moves past it. Guests
+    /// take turns. A letter that may not go holds back those behind it in its list.
     pub(super) fn next_unsent(&mut self, may_go: impl Fn(&Entry) -> bool) -> Option<Key> {
         for _ in 0..self.turns.len() {
             let guest = self.turns.pop_front()?;
@@ -242,7 +242,7 @@ impl WorkList {
         }
     }
 
-    /// A letter whose deadline is not after `now`: the one with the earliest.
+    /// Returns the letter with the earliest deadline, if that is at most `now`.
     pub(super) fn due(&self, now: Time) -> Option<Key> {
         if self.deadlines.first()? > now {
             return None;

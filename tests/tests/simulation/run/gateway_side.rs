@@ -130,8 +130,8 @@ impl Run {
         let id = assignment.guest;
         let fails = matches!(answer, Answer::Failed(_));
         let is_put_off = matches!(answer, Answer::Retry(_));
-        if let Answer::Done(tray) | Answer::Rejected(_, tray) = &answer {
-            let displaced = tray.displaced.len();
+        if let Answer::Done(effects) | Answer::Rejected(_, effects) = &answer {
+            let displaced = effects.displaced.len();
             for (place, (ticket, plan)) in published.iter().enumerate() {
                 let letter = to_letter(*ticket, plan);
                 if place < displaced {
