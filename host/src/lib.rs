@@ -11,7 +11,8 @@
 //!   session. Time and events come in, actions go out.
 //! - [`wire`] carries: one network connection, as packets.
 //! - [`guest`] calls: components, under their limits.
-//! - [`gateway`] joins the three in one loop.
+//! - [`engine`] joins the three: the order in which things are done.
+//! - [`gateway`] drives the engine on a real machine.
 //! - [`config`] reads what an operator wrote into values that cannot be wrong.
 //! - [`cli`] is what the binary runs.
 //! - [`broker`] is the fake broker, for development and tests.
@@ -25,6 +26,8 @@ pub mod office;
 pub mod wire;
 
 pub mod guest;
+
+pub mod engine;
 
 pub mod gateway;
 

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 use super::components::Components;
 use super::{Failure, engine};
 use crate::config::{Config, GuestConfig};
-use crate::gateway::{Logger, Options, Resident};
+use crate::gateway::{Handler, Logger, Options};
 use crate::guest::{Component, Grants, Guest, GuestOptions, Limits};
 use crate::office::{GuestSettings, Settings};
 use crate::wire::{Handshake, Login};
@@ -17,7 +17,7 @@ use crate::wire::{Handshake, Login};
 /// A guest with what the post office has to know about it.
 pub(super) struct Loaded {
     pub(super) name: String,
-    pub(super) resident: Resident,
+    pub(super) handler: Handler,
     pub(super) settings: GuestSettings,
 }
 
@@ -29,10 +29,10 @@ pub(super) fn load_guests(config: &Config) -> Result<Vec<Loaded>, Failure> {
             retries: 0,
             has_will: false,
         };
-        let resident = Resident::Logger(Logger);
+        let handler = Handler::Logger(Logger);
         return Ok(vec![Loaded {
             name: "logger".into(),
-            resident,
+            handler,
             settings,
         }]);
     }
@@ -64,7 +64,7 @@ pub(super) fn settle(guest: &GuestConfig, component: &Component, max_packet_size
     };
     Loaded {
         name: guest.name.clone(),
-        resident: Resident::Component(Box::new(Guest::new(component, options))),
+        handler: Handler::Component(Box::new(Guest::new(component, options))),
         settings: GuestSettings {
             subscriptions: guest.subscriptions.clone(),
             retries: guest.retries,
@@ -86,7 +86,7 @@ pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -
     let mut guests = Vec::new();
     let mut settings = Vec::new();
     for guest in loaded {
-        guests.push((guest.name, guest.resident));
+        guests.push((guest.name, guest.handler));
         settings.push(guest.settings);
     }
     Options {

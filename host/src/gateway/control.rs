@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::Resident;
+use super::Handler;
 use crate::office::{GuestId, Payload};
 
 /// Gives orders to a gateway, from any thread. They are carried out in their
@@ -16,7 +16,7 @@ pub struct Control(UnboundedSender<Order>);
 
 #[derive(Debug)]
 pub(super) enum Order {
-    Replace(GuestId, Box<Resident>),
+    Replace(GuestId, Box<Handler>),
     Reconnect,
     Deliver(Arc<str>, Payload),
 }
@@ -26,8 +26,8 @@ impl Control {
     /// it is at is over. Subscriptions, the work list and what waits for the
     /// guest stay; what the old one kept in its memory goes with it, and the
     /// new one is not told again what the old one was told.
-    pub fn replace(&self, guest: GuestId, resident: Resident) {
-        self.give(Order::Replace(guest, Box::new(resident)));
+    pub fn replace(&self, guest: GuestId, handler: Handler) {
+        self.give(Order::Replace(guest, Box::new(handler)));
     }
 
     /// Drops the connection and makes a new one, as a guest's `reconnect` does:

@@ -1,47 +1,41 @@
-//! The gateway: the one loop that joins post office, wire and guests.
+//! The gateway: drives the [engine](crate::engine) on this machine.
 //!
-//! Each turn of the loop takes in what was read, has guests called, writes what
-//! the post office wants written, and then waits for whatever comes first: the
-//! network, a guest, the clock, or the end. All decisions are the post
-//! office's.
+//! Its loop runs a turn of the engine and then waits for whatever comes first:
+//! the network, a guest, the clock, an order, or the end. All decisions are the
+//! post office's, and the order in which things are done is the engine's.
 //!
 //! Guests are called in the loop itself, which costs no hop between threads. A
 //! call that is not over within one tick of the guests' clock goes on elsewhere,
 //! so that a slow guest holds up the loop for a moment and no more; a guest that
 //! was slow is called elsewhere from the start.
 
-mod connection;
 mod control;
+mod guests;
+mod here;
 mod log;
 mod observer;
-mod residents;
+mod socket;
 
 use std::future::{Future, ready};
 use std::io;
 use std::pin::pin;
-use std::time::Duration;
 
 use tokio::runtime::Handle;
 
 pub use control::Control;
+pub use guests::{Handler, Logger};
 pub use observer::Observed;
-pub use residents::{Logger, Resident};
 
 use crate::clock::{self, Alarm};
-use crate::office::{Answer, Disconnection, GuestId, Office, Settings, Time};
-use crate::wire::{Address, Handshake, Progress, stuck};
-use connection::{Connection, Event};
+use crate::engine::Engine;
+use crate::office::{GuestId, Office, Settings};
+use crate::wire::{Address, Handshake};
 use control::{Order, Orders};
+use guests::Guests;
+use here::Here;
 use log::Log;
 use observer::Observer;
-use residents::Residents;
-
-/// How many packets or calls one turn takes at most before it looks at the
-/// network again: about what is read at once when messages are small.
-const TURN: usize = 512;
-
-/// How long the broker may take to close the connection after DISCONNECT.
-const GOODBYE: Duration = Duration::from_secs(1);
+use socket::{Event, Socket};
 
 /// What a gateway is made of.
 #[derive(Debug)]
@@ -54,7 +48,7 @@ pub struct Options {
     /// `guests`.
     pub settings: Settings,
     /// The guests, with their names.
-    pub guests: Vec<(String, Resident)>,
+    pub guests: Vec<(String, Handler)>,
     /// The runtime on which slow calls go on. Not the one that the gateway runs
     /// on, unless that has threads to spare.
     pub slow_calls: Handle,
@@ -82,14 +76,11 @@ pub enum GatewayError {
 /// A gateway that is ready to [run](Gateway::run).
 #[derive(Debug)]
 pub struct Gateway {
-    office: Office,
-    address: Address,
+    engine: Engine,
+    here: Here,
     handshake: Handshake,
-    connection: Connection,
-    residents: Residents,
     orders: Orders,
     alarm: Alarm,
-    log: Log,
 }
 
 impl Gateway {
@@ -105,14 +96,16 @@ impl Gateway {
         } = options;
         let (names, guests) = guests.into_iter().unzip();
         Ok(Self {
-            office: Office::new(clock::now(), settings),
-            connection: Connection::None,
-            residents: Residents::new(guests, slow_calls),
+            engine: Engine::new(Office::new(clock::now(), settings)),
+            here: Here {
+                address,
+                socket: Socket::None,
+                guests: Guests::new(guests, slow_calls),
+                log: Log::new(names),
+            },
+            handshake,
             orders: Orders::default(),
             alarm: Alarm::new().map_err(GatewayError::Clock)?,
-            log: Log::new(names),
-            address,
-            handshake,
         })
     }
 
@@ -120,7 +113,9 @@ impl Gateway {
     /// in the loop, which waits for it.
     #[must_use]
     pub fn observed_by(mut self, observer: impl FnMut(&Observed<'_>) + Send + 'static) -> Self {
-        self.log.set_observer(Observer::new(Box::new(observer)));
+        self.here
+            .log
+            .set_observer(Observer::new(Box::new(observer)));
         self
     }
 
@@ -138,192 +133,72 @@ impl Gateway {
         let mut shutdown = pin!(shutdown);
         let mut is_stopping = false;
         loop {
-            let has_more = self.turn();
+            let has_more = self.engine.turn(&mut self.here);
             let now = clock::now();
-            if self.office.is_finished(now) {
-                break;
+            self.here.log.drain(now, self.engine.office_mut());
+            if self.engine.office().is_finished(now) {
+                self.engine.finish(&mut self.here);
+                if self.engine.is_closed() {
+                    break;
+                }
             }
             if !has_more {
-                self.log.handle_waiting(now, &self.office);
+                self.here.log.handle_waiting(now, self.engine.office());
             }
-            let reads = self.office.wants_read(now);
-            let timeout = [self.office.next_timeout(), self.connection.next_timeout()];
-            let timeout = timeout.into_iter().flatten().min();
+            let timeout = self.engine.next_timeout();
+            let (reads, writes) = (self.engine.wants_read(), self.engine.wants_write());
             tokio::select! {
                 biased;
                 () = &mut shutdown, if !is_stopping => {
                     is_stopping = true;
-                    self.office.handle_shutdown(clock::now());
+                    self.engine.office_mut().handle_shutdown(clock::now());
                 }
-                finished = self.residents.finished() => {
+                finished = self.here.guests.finished() => {
                     let (guest, answer) = finished.map_err(GatewayError::Panicked)?;
-                    self.handle_answer(clock::now(), guest, answer);
+                    self.engine.handle_answer(&mut self.here, guest, answer);
                     self.install(guest);
                 }
                 order = self.orders.next() => self.handle_order(order),
-                event = self.connection.wait(reads) => self.handle_event(event),
+                event = self.here.socket.wait(reads, writes) => self.handle_event(event),
                 () = ready(()), if has_more => {}
                 alarm = self.alarm.wait_until(timeout) => alarm.map_err(GatewayError::Clock)?,
             }
         }
-        if let Connection::Open(wire) = self.connection {
-            // Nothing depends on the answer; the broker may be gone.
-            let _ = tokio::time::timeout(GOODBYE, wire.finish()).await;
-        }
         Ok(Summary {
-            letters_lost: self.office.open_letters(),
+            letters_lost: self.engine.office().open_letters(),
         })
     }
 
-    /// Does what can be done without waiting, so much of it at most; whether
-    /// there may be more.
-    fn turn(&mut self) -> bool {
-        let now = clock::now();
-        self.office.handle_timeout(now);
-        if self.connection.is_stuck(now) {
-            self.lose(stuck());
-        }
-        let packets = self.read(now);
-        // An acknowledgement lets the next letter go, which is on its way while
-        // guests are called.
-        self.write();
-        let calls = self.call();
-        let writes = self.write();
-        self.close_if_due();
-        let now = clock::now();
-        if let Some(connect) = self.office.poll_connect(now) {
-            self.connection = Connection::dial(self.address.clone(), connect);
-        }
-        self.log.drain(now, &mut self.office);
-        packets || calls || writes
-    }
-
     fn handle_event(&mut self, event: Event) {
-        let now = clock::now();
-        match event {
-            Event::Dialed(Ok(stream), connect) => {
-                match self.connection.open(now, stream, &self.handshake, &connect) {
-                    Ok(()) => {}
-                    Err(error) => self.lose(Disconnection::Failed(error.to_string())),
-                }
+        let dialed = match event {
+            Event::Ready => return,
+            Event::Dialed(Ok(())) => Ok(&self.handshake),
+            Event::Dialed(Err(error)) => {
+                Err(format!("cannot connect to {}: {error}", self.here.address))
             }
-            Event::Dialed(Err(error), _) => {
-                let error = format!("cannot connect to {}: {error}", self.address);
-                self.lose(Disconnection::Failed(error));
-            }
-            Event::Progress(Ok(Progress::Read)) => self.office.handle_traffic(now),
-            Event::Progress(Ok(Progress::Written)) => {}
-            Event::Progress(Err(reason)) => self.lose(reason),
-        }
-    }
-
-    /// Takes in what was read; whether there may be more of it.
-    fn read(&mut self, now: Time) -> bool {
-        for _ in 0..TURN {
-            if !self.office.wants_read(now) {
-                return false;
-            }
-            match self.connection.next_packet() {
-                Ok(Some(packet)) => self.office.handle_packet(now, packet),
-                Ok(None) => return false,
-                Err(reason) => self.lose(reason),
-            }
-            self.close_if_due();
-        }
-        true
-    }
-
-    /// Has guests called; whether there may be more calls.
-    fn call(&mut self) -> bool {
-        let mut now = clock::now();
-        for _ in 0..TURN {
-            let Some(assignment) = self.office.poll_call(now) else {
-                return false;
-            };
-            let guest = assignment.guest;
-            self.log.handle_call(now, &mut self.office, &assignment);
-            let answer = self.residents.call(assignment);
-            // Each call takes its time, and the next begins when it is over.
-            now = clock::now();
-            if let Some(answer) = answer {
-                self.handle_answer(now, guest, answer);
-            }
-        }
-        true
-    }
-
-    fn handle_answer(&mut self, now: Time, guest: GuestId, answer: Answer) {
-        self.log.handle_answer(guest, &answer);
-        self.office.handle_answer(now, guest, answer);
+        };
+        self.engine.handle_dialed(&mut self.here, dialed);
     }
 
     fn handle_order(&mut self, order: Order) {
         let now = clock::now();
+        let office = self.engine.office_mut();
         match order {
-            Order::Replace(guest, resident) => {
-                self.residents.replace(guest, *resident);
+            Order::Replace(guest, handler) => {
+                self.here.guests.replace(guest, *handler);
                 self.install(guest);
             }
-            Order::Reconnect => self.office.handle_reconnect(now),
-            Order::Deliver(topic, payload) => {
-                self.office.handle_local_message(now, topic, payload);
-            }
+            Order::Reconnect => office.handle_reconnect(now),
+            Order::Deliver(topic, payload) => office.handle_local_message(now, topic, payload),
         }
     }
 
     /// Lets the successor of a guest take its place, if there is one and the
     /// guest is at no call.
     fn install(&mut self, guest: GuestId) {
-        if self.residents.install(guest) {
-            self.office.handle_replaced(guest);
-            self.log.handle_replaced(guest);
-        }
-    }
-
-    /// Writes a batch of what is to be written; whether there may be more that
-    /// the network takes at once.
-    fn write(&mut self) -> bool {
-        let now = clock::now();
-        let Connection::Open(wire) = &mut self.connection else {
-            return false;
-        };
-        let mut is_all = false;
-        while wire.has_room() && !is_all {
-            match self.office.poll_packet(now) {
-                None => is_all = true,
-                Some(dispatch) => {
-                    if let Err(error) = wire.push(now, dispatch) {
-                        self.lose(Disconnection::Failed(error.to_string()));
-                        return false;
-                    }
-                }
-            }
-        }
-        if let Err(error) = wire.seal(now) {
-            self.lose(Disconnection::Failed(format!(
-                "the connection was lost: {error}"
-            )));
-            return false;
-        }
-        if let Err(reason) = wire.flush(clock::now) {
-            self.lose(reason);
-            return false;
-        }
-        !is_all && wire.has_room()
-    }
-
-    /// The connection is of no more use.
-    fn lose(&mut self, reason: Disconnection) {
-        self.connection.abort();
-        self.office.handle_disconnected(clock::now(), reason);
-    }
-
-    /// The post office has no more use for the connection.
-    fn close_if_due(&mut self) {
-        match self.office.poll_close() {
-            Some(Disconnection::Reconnect) => self.connection.close(),
-            Some(_) => self.connection.abort(),
-            None => {}
+        if self.here.guests.install(guest) {
+            self.engine.office_mut().handle_replaced(guest);
+            self.here.log.handle_replaced(guest);
         }
     }
 }

@@ -3,8 +3,8 @@
 use super::session::{Acked, Next};
 use super::work_list::Key;
 use super::{
-    Disconnection, Dispatch, GuestId, Letter, MAX_OWED_OUTCOMES, Notice, Office, Outcome, Overflow,
-    Room, Ticket, Time, WorkListSettings,
+    Carried, Disconnection, Dispatch, GuestId, Letter, MAX_OWED_OUTCOMES, Notice, Office, Outcome,
+    Outlook, Overflow, Room, Ticket, Time, WorkListSettings,
 };
 
 impl Office {
@@ -15,7 +15,7 @@ impl Office {
             self.expire_letters(now);
         }
         self.outbound.expire(now);
-        if self.link.is_online() && self.outbound.is_clogged() {
+        if self.link.is_online() && self.outbound.clogged_at().is_some_and(|at| at <= now) {
             self.give_up(now, Disconnection::Clogged);
         }
     }
@@ -27,33 +27,23 @@ impl Office {
         }
     }
 
-    pub(super) fn next_packet(&mut self, now: Time) -> Option<Dispatch> {
-        if let Some(packet) = self.answers.pop_front() {
+    pub(super) fn next_packet(&mut self, now: Time, outlook: Outlook) -> Option<Dispatch> {
+        let answer = self.answers.pop_front();
+        if let Some(packet) = answer.or_else(|| self.subscriptions.poll(now, &mut self.ids)) {
             return Some(Dispatch {
                 packet,
                 expires: None,
-            });
-        }
-        if let Some(packet) = self.subscriptions.poll(now, &mut self.ids) {
-            return Some(Dispatch {
-                packet,
-                expires: None,
+                carried: Carried::Nothing,
             });
         }
         let max = self.settings.max_packet_size;
         loop {
-            match self
-                .outbound
-                .poll(now, &mut self.list, &mut self.ids, max)?
-            {
+            let (list, ids) = (&mut self.list, &mut self.ids);
+            match self.outbound.poll(now, list, ids, max, outlook)? {
                 Next::TooLarge(key) => self.conclude(key, Outcome::Refused),
                 Next::Send(dispatch, sent) => {
-                    if let Some(sent) = sent {
-                        let ticket = sent.ticket;
+                    if let Some(ticket) = sent {
                         self.notices.push_detail(|| Notice::Sent { ticket });
-                        if sent.is_final {
-                            self.conclude(sent.key, Outcome::Delivered);
-                        }
                     }
                     return Some(dispatch);
                 }

@@ -20,7 +20,8 @@ impl Office {
             let rule = "a clean session begins without session present [MQTT-3.2.2-1]";
             return self.give_up(now, Disconnection::Violation(rule));
         }
-        self.link.handle_connected(now);
+        let round_trip = self.link.handle_connected(now);
+        self.outbound.handle_connected(now, round_trip);
         if session_present {
             self.outbound.handle_session_kept(now, &mut self.ids);
         } else {
@@ -126,6 +127,7 @@ impl Office {
         let was_online = self.link.is_online();
         let is_wanted = reason == Disconnection::Reconnect;
         self.answers.clear();
+        self.outbound.handle_disconnected();
         if self.shutdown.is_some() {
             self.link.stop();
         }

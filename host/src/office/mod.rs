@@ -49,8 +49,8 @@ pub use notices::Notice;
 pub use payload::Payload;
 pub use routing::topic;
 pub use session::{
-    Connect, Delivery, Disconnection, Dispatch, Incoming, LastWill, MAX_REMAINING_LENGTH, Outgoing,
-    PacketId, Publish, QOS1_WINDOW, QOS2_WINDOW, publish_size,
+    Carried, Connect, Delivery, Disconnection, Dispatch, Incoming, LastWill, MAX_REMAINING_LENGTH,
+    Outgoing, Outlook, PacketId, Publish, QOS1_WINDOW, QOS2_WINDOW, publish_size,
 };
 pub use settings::{BackoffSettings, GuestSettings, Overflow, Settings, WorkListSettings};
 pub use time::Time;
@@ -123,7 +123,7 @@ impl Office {
             asked_for_new_session: true,
             ids: PacketIds::starting_at(first_id),
             list: WorkList::new(settings.guests.len()),
-            outbound: Outbound::default(),
+            outbound: Outbound::new(settings.guests.len()),
             inbound: Inbound::default(),
             subscriptions: Subscriptions::new(&settings.guests, settings.backoff),
             guests: Guests::new(now, &settings.guests),
@@ -174,12 +174,16 @@ impl Office {
         backlog
     }
 
-    /// Returns whether more is to be read from the broker. It is not while a
-    /// guest, or the network, is too far behind with what was read before.
-    pub fn wants_read(&mut self, now: Time) -> bool {
-        let has_room = self.answers.len() < MAX_ANSWERS && self.guests.have_room();
-        self.link.set_deaf(now, !has_room);
-        has_room
+    /// Returns whether more is to be read from the broker. It is not while the
+    /// network takes no answers to what was read before.
+    pub fn wants_read(&self) -> bool {
+        self.answers.len() < MAX_ANSWERS
+    }
+
+    /// Returns whether a letter waits that would come too late if it was sent at
+    /// once, and that may be in time when what is ahead of it has arrived.
+    pub fn holds_back(&self) -> bool {
+        self.outbound.holds_back()
     }
 
     /// Returns when something is due next, if nothing happens before. What is due
@@ -195,6 +199,7 @@ impl Office {
             self.link.next_timeout(),
             self.list.next_deadline(),
             self.outbound.next_deadline(),
+            self.outbound.clogged_at().filter(|_| self.link.is_online()),
             subscriptions,
             self.shutdown,
             self.guests.next_timeout(takes_messages),
@@ -260,11 +265,11 @@ impl Office {
         match packet {
             Incoming::Publish(publish) => self.handle_publish(publish),
             Incoming::PubAck(id) => {
-                let acked = self.outbound.handle_puback(id, &mut self.ids);
+                let acked = self.outbound.handle_puback(now, id, &mut self.ids);
                 self.handle_acked(acked, "PUBACK");
             }
             Incoming::PubRec(id) => {
-                let acked = self.outbound.handle_pubrec(id);
+                let acked = self.outbound.handle_pubrec(now, id);
                 self.handle_acked(acked, "PUBREC");
             }
             Incoming::PubRel(id) => {
@@ -272,7 +277,7 @@ impl Office {
                 self.answers.push_back(answer);
             }
             Incoming::PubComp(id) => {
-                let acked = self.outbound.handle_pubcomp(id, &mut self.ids);
+                let acked = self.outbound.handle_pubcomp(now, id, &mut self.ids);
                 self.handle_acked(acked, "PUBCOMP");
             }
             Incoming::SubAck { id, granted } => self.handle_suback(now, id, &granted),
@@ -286,6 +291,28 @@ impl Office {
             }
             Incoming::PingResp | Incoming::ConnAck { .. } => {}
         }
+    }
+
+    /// The network has taken the last byte of a packet.
+    pub fn handle_written(&mut self, now: Time, carried: Carried) {
+        self.expire(now);
+        if let Carried::Letter(ticket) = carried
+            && let Some(key) = self.outbound.handle_written(ticket, &self.list)
+        {
+            self.conclude(key, Outcome::Delivered);
+        }
+    }
+
+    /// A packet had expired by this moment, and nothing of it was or will be
+    /// written.
+    pub fn handle_recalled(&mut self, now: Time, carried: Carried) {
+        self.expire(now);
+        self.outbound.handle_recalled(carried, &mut self.ids);
+    }
+
+    /// A call has kept everyone waiting for so long.
+    pub fn handle_time_taken(&mut self, guest: GuestId, time: Duration) {
+        self.guests.handle_time_taken(guest, time);
     }
 
     /// The connection is gone, or could not be made.
@@ -371,13 +398,14 @@ impl Office {
         self.close.take()
     }
 
-    /// The next packet to write. `now` must be the moment of writing.
-    pub fn poll_packet(&mut self, now: Time) -> Option<Dispatch> {
+    /// The next packet to write. `now` must be the moment of writing, and
+    /// `outlook` what is known of the network then.
+    pub fn poll_packet(&mut self, now: Time, outlook: Outlook) -> Option<Dispatch> {
         self.expire(now);
         if !self.link.is_online() {
             return None;
         }
-        let dispatch = self.next_packet(now)?;
+        let dispatch = self.next_packet(now, outlook)?;
         self.link.handle_sent(now);
         Some(dispatch)
     }

@@ -43,8 +43,8 @@
 //! Scenario files do the same without Rust: see [`scenario`](crate::scenario).
 
 mod happening;
+mod in_memory;
 mod journal;
-mod line;
 mod load;
 mod site;
 mod world;

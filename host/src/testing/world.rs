@@ -1,33 +1,26 @@
 //! A gateway, its broker and the network between them, in one thread and in a
 //! time of its own.
 //!
-//! Post office, guest and broker are the real ones. Only three things are not:
-//! packets travel in memory and at once, nobody waits for the clock, and when
-//! the network comes back the gateway does not pause before it connects.
+//! Engine, post office, guest and broker are the real ones. Only three things
+//! are not: packets travel in memory and at once, nobody waits for the clock, and
+//! when the network comes back the gateway does not pause before it connects.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
+use tokio::runtime::Builder;
 
-use super::happening::{Acks, Happened, Happening, Network, Published};
-use super::happening::{call_name, to_broker};
-use super::journal::Journal;
-use super::line::{Line, Read};
+use super::happening::{Acks, Happened, Happening, Network, Published, to_broker};
+use super::in_memory::{InMemory, MOMENT};
 use crate::broker::{Ack, Core, CoreOptions, Fault, PublishError};
 use crate::config::{Config, SessionConfig};
+use crate::engine::{Engine, Machine};
 use crate::guest::{Clocks, Component, Grants, Guest, GuestOptions, Printed, Prints, VirtualClock};
-use crate::office::{
-    BackoffSettings, Disconnection, GuestSettings, Office, Qos, Settings, Status, Time,
-};
+use crate::office::{BackoffSettings, GuestSettings, Office, Qos, Settings, Status, Time};
 use crate::wire::Handshake;
 
 const CLIENT: &str = "jackalope";
-
-/// A guest that is called more often than this without any time passing is
-/// taken to answer itself.
-const CALLS_AT_ONCE: usize = 10_000;
 
 /// The first pause between tries to connect: as good as none.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -42,17 +35,9 @@ pub(crate) struct WorldOptions {
 /// A gateway with one guest, its broker, and the network.
 #[derive(Debug)]
 pub(crate) struct World {
-    now: Time,
-    clock: VirtualClock,
-    printed: Printed,
-    runtime: Runtime,
-    guest: Guest,
-    office: Office,
-    broker: Core,
-    line: Line,
-    /// How many calls were made since time has passed.
-    calls: usize,
-    journal: Journal,
+    engine: Engine,
+    machine: InMemory,
+    handshake: Handshake,
 }
 
 impl World {
@@ -91,32 +76,28 @@ impl World {
             messages_kept: usize::MAX,
             ..CoreOptions::default()
         };
+        // Not for waiting: it yields where a guest computes for long.
+        let runtime = Builder::new_current_thread().enable_time().build()?;
+        let guest = Guest::new(component, guest_options);
+        let broker = Core::new(broker);
         let mut world = Self {
-            now: Time::default(),
-            clock,
-            printed,
-            // Not for waiting: it yields where a guest computes for long.
-            runtime: Builder::new_current_thread().enable_time().build()?,
-            guest: Guest::new(component, guest_options),
-            office: Office::new(Time::default(), settings),
-            broker: Core::new(broker),
-            line: Line::new(network, handshake),
-            calls: 0,
-            journal: Journal::default(),
+            engine: Engine::new(Office::new(Time::default(), settings)),
+            machine: InMemory::new(network, broker, guest, clock, printed, runtime),
+            handshake,
         };
-        world.settle();
+        world.do_all();
         Ok(world)
     }
 
     /// Takes what has happened since the last time, the oldest first.
     pub(crate) fn take_happened(&mut self) -> Vec<Happened> {
-        self.journal.take()
+        self.machine.journal.take()
     }
 
     /// What the gateway did that a client of MQTT must not do: a fault of the
     /// host, never of a guest.
     pub(crate) fn violations(&self) -> Vec<String> {
-        let violations = self.broker.violations().iter();
+        let violations = self.machine.broker.violations().iter();
         violations.map(ToString::to_string).collect()
     }
 
@@ -125,7 +106,7 @@ impl World {
     /// Somebody publishes a message.
     pub(crate) fn publish(&mut self, message: Published) -> Result<(), PublishError> {
         self.give_to_broker(message)?;
-        self.settle();
+        self.do_all();
         Ok(())
     }
 
@@ -133,171 +114,96 @@ impl World {
     /// the network is down before the guest is called with it.
     pub(crate) fn publish_and_cut(&mut self, message: Published) -> Result<(), PublishError> {
         self.give_to_broker(message)?;
-        self.read();
+        self.machine.carry();
         self.set_network(Network::Down);
         Ok(())
     }
 
     pub(crate) fn set_network(&mut self, network: Network) {
-        if self.line.network == network {
+        if self.machine.network == network {
             return;
         }
-        self.line.network = network;
-        self.happen(Happening::Network(network));
-        match network {
-            Network::Up => self.office.handle_reconnect(self.now),
-            Network::Down => self.hang_up("the network is down"),
+        self.machine.network = network;
+        self.machine.happen(Happening::Network(network));
+        if network == Network::Up {
+            let now = self.machine.now();
+            self.engine.office_mut().handle_reconnect(now);
         }
-        self.settle();
+        self.do_all();
     }
 
     pub(crate) fn set_acks(&mut self, acks: Acks) {
-        self.happen(Happening::Acks(acks));
+        self.machine.happen(Happening::Acks(acks));
+        let (now, broker) = (self.machine.now(), &mut self.machine.broker);
         match acks {
-            Acks::Sent => self.broker.clear_faults(self.now),
+            Acks::Sent => broker.clear_faults(now),
             Acks::Withheld => {
                 let acks = vec![Ack::PubAck, Ack::PubRec, Ack::PubComp];
-                self.broker.inject(self.now, Fault::WithholdAcks(acks));
+                broker.inject(now, Fault::WithholdAcks(acks));
             }
         }
     }
 
     /// Lets time pass.
     pub(crate) fn advance(&mut self, duration: Duration) {
-        let until = self.now + duration;
+        let until = self.machine.now() + duration;
         while self.step_towards(until) {
-            self.settle();
+            self.do_all();
         }
     }
 
     // ---- how it goes on ----
 
-    /// To the next moment at which something is due, but not beyond `until`;
-    /// false when that is reached.
+    /// To the next moment at which something is due, but not beyond `until`.
+    /// Returns whether that was not reached before.
     fn step_towards(&mut self, until: Time) -> bool {
-        if until <= self.now {
+        let now = self.machine.now();
+        if until <= now {
             return false;
         }
-        let next = [self.office.next_timeout(), self.broker.next_timeout()];
+        let next = [
+            self.engine.next_timeout(),
+            self.machine.broker.next_timeout(),
+        ];
         let next = next.into_iter().flatten().min().unwrap_or(until);
         // What is still due now was left undone for a reason.
-        self.now = next.max(self.now + Duration::from_millis(1)).min(until);
-        self.clock.set(self.now);
-        self.calls = 0;
+        self.machine.set_time(next.max(now + MOMENT).min(until));
         true
     }
 
     /// Does all that there is to do now, and connects if it can.
-    fn settle(&mut self) {
+    fn do_all(&mut self) {
         // More than one pause can only follow from a guest that reconnects.
-        let give_up = self.now + Duration::from_secs(1);
+        let give_up = self.machine.now() + Duration::from_secs(1);
         loop {
             while self.turn() {}
-            let waits = self.line.network == Network::Up && self.office.status() == Status::Offline;
+            let is_offline = self.engine.office().status() == Status::Offline;
+            let waits = is_offline && self.machine.network == Network::Up;
             if !waits || !self.step_towards(give_up) {
                 return;
             }
         }
     }
 
-    /// One turn of the gateway and the broker; whether anything was done.
+    /// One turn of the gateway and the broker. Returns whether there may be more
+    /// to do at this moment.
     fn turn(&mut self) -> bool {
-        self.office.handle_timeout(self.now);
-        self.broker.handle_timeout(self.now);
-        // First, as on a gateway: guests hear that there is no connection before
-        // there is one.
-        let called = self.call();
-        let connected = self.connect();
-        let read = self.read();
-        let wrote = self.write();
-        let closed = self.close();
-        self.note();
-        connected || read || called || wrote || closed
-    }
-
-    fn connect(&mut self) -> bool {
-        let Some(connect) = self.office.poll_connect(self.now) else {
-            return false;
-        };
-        if let Err(reason) = self.line.dial(self.now, &connect, &mut self.broker) {
-            self.office.handle_disconnected(self.now, reason);
+        let now = self.machine.now();
+        self.machine.broker.handle_timeout(now);
+        let has_more = self.engine.turn(&mut self.machine);
+        self.machine.note(self.engine.office_mut());
+        let dialed = self.machine.poll_dialed();
+        let has_dialed = dialed.is_some();
+        if let Some(dialed) = dialed {
+            let dialed = dialed.map(|()| &self.handshake);
+            self.engine.handle_dialed(&mut self.machine, dialed);
         }
-        true
-    }
-
-    fn read(&mut self) -> bool {
-        let mut did = false;
-        while self.office.wants_read(self.now) {
-            match self.line.read(&mut self.broker) {
-                Read::Nothing => break,
-                Read::Packet(packet) => self.office.handle_packet(self.now, packet),
-                Read::End(reason) => {
-                    self.line.hang_up(self.now, &mut self.broker);
-                    self.office.handle_disconnected(self.now, reason);
-                }
-            }
-            self.close();
-            did = true;
-        }
-        did
-    }
-
-    fn call(&mut self) -> bool {
-        let mut did = false;
-        while self.calls < CALLS_AT_ONCE
-            && let Some(assignment) = self.office.poll_call(self.now)
-        {
-            self.calls += 1;
-            if self.calls == CALLS_AT_ONCE {
-                self.happen(Happening::Failed {
-                    call: call_name(&assignment.call),
-                    error: format!("called {CALLS_AT_ONCE} times at once; does it answer itself?"),
-                    again: true,
-                });
-            }
-            let answer = self.runtime.block_on(self.guest.call(&assignment));
-            for line in self.printed.take() {
-                self.happen(Happening::Printed(line));
-            }
-            self.office
-                .handle_answer(self.now, assignment.guest, answer);
-            self.note();
-            did = true;
-        }
-        did
-    }
-
-    fn write(&mut self) -> bool {
-        let mut did = false;
-        while self.line.is_open()
-            && let Some(dispatch) = self.office.poll_packet(self.now)
-        {
-            if let Err(reason) = self.line.write(self.now, dispatch.packet, &mut self.broker) {
-                self.line.hang_up(self.now, &mut self.broker);
-                self.office.handle_disconnected(self.now, reason);
-            }
-            did = true;
-        }
-        did
-    }
-
-    /// Ends the connection if the post office wants that.
-    fn close(&mut self) -> bool {
-        let Some(reason) = self.office.poll_close() else {
-            return false;
-        };
-        if reason == Disconnection::Reconnect {
-            self.line.say_goodbye(self.now, &mut self.broker);
-        }
-        self.line.hang_up(self.now, &mut self.broker);
-        true
-    }
-
-    fn hang_up(&mut self, reason: &str) {
-        if self.line.hang_up(self.now, &mut self.broker) {
-            let reason = Disconnection::Failed(reason.to_owned());
-            self.office.handle_disconnected(self.now, reason);
-        }
+        let is_due = |at: Option<Time>| at.is_some_and(|at| at <= now);
+        !self.machine.has_called_enough()
+            && (has_more
+                || has_dialed
+                || self.machine.has_input()
+                || is_due(self.engine.next_timeout()))
     }
 
     fn give_to_broker(&mut self, message: Published) -> Result<(), PublishError> {
@@ -307,24 +213,10 @@ impl World {
             qos,
             retain,
         } = message.clone();
-        self.broker
-            .publish(self.now, &topic, payload, to_broker(qos), retain)?;
-        self.happen(Happening::Message(message));
+        let (now, broker) = (self.machine.now(), &mut self.machine.broker);
+        broker.publish(now, &topic, payload, to_broker(qos), retain)?;
+        self.machine.happen(Happening::Message(message));
         Ok(())
-    }
-
-    /// Writes down what broker and post office have to say.
-    fn note(&mut self) {
-        // The trace of packets is not what a test of a guest is about.
-        while self.broker.poll_event().is_some() {}
-        self.journal.look_at(self.now, self.broker.messages());
-        while let Some(notice) = self.office.poll_notice() {
-            self.journal.handle_notice(self.now, notice);
-        }
-    }
-
-    fn happen(&mut self, what: Happening) {
-        self.journal.happen(self.now, what);
     }
 }
 

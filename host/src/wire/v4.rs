@@ -27,6 +27,11 @@ pub enum DecodeError {
     Violation(&'static str),
 }
 
+/// Why a packet of this gateway cannot be sent, whoever has made it.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a packet cannot be encoded: {0}")]
+pub struct EncodeError(String);
+
 /// Bytes into packets. It reads no socket: whoever has the bytes brings them.
 #[derive(Debug)]
 pub struct Decoder {
@@ -100,11 +105,13 @@ impl Decoder {
                 size,
             }));
         }
-        let mut payload = bytes.split_to(size);
-        payload.advance(head_len);
+        // A copy: one message that waits for its guest must not keep all that was
+        // read with it.
+        let payload = Payload::new(&bytes[head_len..size]);
+        bytes.advance(size);
         Ok(Some(Incoming::Publish(Publish {
             topic,
-            payload: Payload::new(payload.freeze()),
+            payload,
             delivery,
             retain: frame.first & RETAIN != 0,
             duplicate: frame.first & DUP != 0,
@@ -257,8 +264,12 @@ const fn to_qos(qos: Qos) -> QoS {
     }
 }
 
-/// CONNECT as bytes.
-pub fn encode_connect(handshake: &Handshake, connect: &Connect) -> Result<BytesMut, DecodeError> {
+/// Appends CONNECT. An error leaves `bytes` as they were.
+pub fn encode_connect(
+    handshake: &Handshake,
+    connect: &Connect,
+    bytes: &mut BytesMut,
+) -> Result<(), EncodeError> {
     let keep_alive = u16::try_from(handshake.keep_alive.as_secs()).unwrap_or(u16::MAX);
     let login = handshake.login.as_ref().map(|login| v4::Login {
         username: login.user_name.clone(),
@@ -272,9 +283,7 @@ pub fn encode_connect(handshake: &Handshake, connect: &Connect) -> Result<BytesM
         last_will: connect.will.as_ref().map(to_will),
         login,
     });
-    let mut bytes = BytesMut::new();
-    write(&packet, &mut bytes)?;
-    Ok(bytes)
+    write(&packet, bytes)
 }
 
 fn to_will(will: &LastWill) -> v4::LastWill {
@@ -287,7 +296,7 @@ fn to_will(will: &LastWill) -> v4::LastWill {
 }
 
 /// Appends a packet. An error leaves `bytes` as they were.
-pub fn encode(packet: Outgoing, bytes: &mut BytesMut) -> Result<(), DecodeError> {
+pub fn encode(packet: Outgoing, bytes: &mut BytesMut) -> Result<(), EncodeError> {
     let packet = match packet {
         Outgoing::Publish(publish) => return encode_publish(&publish, bytes),
         Outgoing::PubAck(id) => Packet::PubAck(v4::PubAck::new(id.get())),
@@ -311,13 +320,14 @@ pub fn encode(packet: Outgoing, bytes: &mut BytesMut) -> Result<(), DecodeError>
 }
 
 /// Written here to spare the copies of a general codec ([MQTT-3.3]).
-fn encode_publish(publish: &Publish, bytes: &mut BytesMut) -> Result<(), DecodeError> {
+fn encode_publish(publish: &Publish, bytes: &mut BytesMut) -> Result<(), EncodeError> {
     let (topic, payload) = (publish.topic.as_bytes(), &publish.payload[..]);
     let (qos, id) = (publish.delivery.qos(), publish.delivery.packet_id());
-    let topic_len = u16::try_from(topic.len()).map_err(|_| malformed("a topic is too long"))?;
+    let topic_len =
+        u16::try_from(topic.len()).map_err(|_| EncodeError("its topic is too long".into()))?;
     let remaining = 2 + topic.len() + id.map_or(0, |_| 2) + payload.len();
     if remaining > MAX_REMAINING_LENGTH {
-        return Err(malformed("a payload is too long"));
+        return Err(EncodeError("its payload is too long".into()));
     }
     bytes.reserve(5 + remaining);
     let flags = u8::from(publish.retain) * RETAIN + u8::from(publish.duplicate) * DUP;
@@ -337,14 +347,14 @@ fn encode_publish(publish: &Publish, bytes: &mut BytesMut) -> Result<(), DecodeE
     Ok(())
 }
 
-fn write(packet: &Packet, bytes: &mut BytesMut) -> Result<(), DecodeError> {
+fn write(packet: &Packet, bytes: &mut BytesMut) -> Result<(), EncodeError> {
     let before = bytes.len();
     // The size was checked where the packet was made.
     match packet.write(bytes, usize::MAX) {
         Ok(_) => Ok(()),
         Err(error) => {
             bytes.truncate(before);
-            Err(DecodeError::Malformed(error.to_string()))
+            Err(EncodeError(error.to_string()))
         }
     }
 }

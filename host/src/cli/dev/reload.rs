@@ -63,9 +63,8 @@ impl Reload {
                     "guest",
                     format_args!("its file has changed, loaded in {took}"),
                 );
-                let Loaded { resident, .. } =
-                    settle(&self.config, &component, self.max_packet_size);
-                control.replace(GuestId(0), resident);
+                let Loaded { handler, .. } = settle(&self.config, &component, self.max_packet_size);
+                control.replace(GuestId(0), handler);
             }
             Ok(Err(error)) => {
                 let error = anyhow::Error::from(error);

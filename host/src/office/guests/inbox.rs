@@ -236,6 +236,12 @@ impl Inbox {
         Some(Call::Message(message))
     }
 
+    /// Returns whether it is time for a call.
+    pub(in crate::office) fn is_due(&self, now: Time, takes_messages: bool) -> bool {
+        self.next_timeout(takes_messages)
+            .is_some_and(|at| at <= now)
+    }
+
     /// When a call is due that is not due yet.
     pub(in crate::office) fn next_timeout(&self, takes_messages: bool) -> Option<Time> {
         if self.running.is_some() {

@@ -3,6 +3,8 @@
 mod call;
 mod inbox;
 
+use std::time::Duration;
+
 use super::{GuestId, GuestSettings, Time};
 
 pub use call::{Answer, Assignment, Call, Effects, Message, Room, Status};
@@ -17,8 +19,6 @@ pub(super) struct Guests {
     turn: usize,
     /// Those who are at no call and have something to be told, now or later.
     waiting: GuestSet,
-    /// Those whose inboxes have no room.
-    full: GuestSet,
 }
 
 #[derive(Debug)]
@@ -26,6 +26,9 @@ struct Guest {
     inbox: Inbox,
     /// When the call that it is at began.
     called: Time,
+    /// How much more time its calls have kept everyone waiting than those of the
+    /// guest that comes next.
+    lead: Duration,
 }
 
 impl Guests {
@@ -33,12 +36,12 @@ impl Guests {
         let guest = |guest: &GuestSettings| Guest {
             inbox: Inbox::new(guest.retries),
             called: now,
+            lead: Duration::ZERO,
         };
         let mut guests = Self {
             all: settings.iter().map(guest).collect(),
             turn: 0,
             waiting: GuestSet::new(settings.len()),
-            full: GuestSet::new(settings.len()),
         };
         for index in 0..guests.all.len() {
             guests.update(index);
@@ -73,11 +76,6 @@ impl Guests {
         }
     }
 
-    /// Returns whether every inbox has room for more messages.
-    pub(super) fn have_room(&self) -> bool {
-        self.full.is_empty()
-    }
-
     /// When the next call is due.
     pub(super) fn next_timeout(&self, takes_messages: bool) -> Option<Time> {
         if self.waiting.is_empty() {
@@ -89,27 +87,52 @@ impl Guests {
             .min()
     }
 
-    /// The next call that is due. Guests take turns.
+    /// A call of this guest has kept everyone waiting for so long.
+    pub(super) fn handle_time_taken(&mut self, guest: GuestId, time: Duration) {
+        self.all[guest.index()].lead += time;
+    }
+
+    /// The next call that is due. Guests take turns: in calls as long as these
+    /// take no time, and else in time.
     pub(super) fn poll(&mut self, now: Time, takes_messages: bool) -> Option<(GuestId, Call)> {
         if self.waiting.is_empty() {
             return None;
         }
-        let (all, turn) = (&mut self.all, self.turn);
-        let before = self.waiting.from(0).take_while(|index| *index < turn);
-        let (index, call) = self.waiting.from(turn).chain(before).find_map(|index| {
-            let call = all[index].inbox.poll(now, takes_messages)?;
-            Some((index, call))
-        })?;
+        let index = self.next(now, takes_messages)?;
+        let lead = self.all[index].lead;
+        if !lead.is_zero() {
+            for guest in &mut self.all {
+                guest.lead = guest.lead.saturating_sub(lead);
+            }
+        }
+        let call = self.all[index].inbox.poll(now, takes_messages)?;
         self.all[index].called = now;
         self.turn = (index + 1) % self.all.len();
         self.update(index);
         Some((GuestId(u16::try_from(index).unwrap_or(u16::MAX)), call))
     }
 
+    /// The first of those that are due and have the least lead.
+    fn next(&self, now: Time, takes_messages: bool) -> Option<usize> {
+        let (all, turn) = (&self.all, self.turn);
+        let before = self.waiting.from(0).take_while(|index| *index < turn);
+        let in_turn = self.waiting.from(turn).chain(before);
+        let mut due = in_turn.filter(|index| all[*index].inbox.is_due(now, takes_messages));
+        let first = due.next()?;
+        if all[first].lead.is_zero() {
+            return Some(first);
+        }
+        Some(due.fold(first, |least, other| {
+            match all[other].lead < all[least].lead {
+                true => other,
+                false => least,
+            }
+        }))
+    }
+
     fn update(&mut self, index: usize) {
         let inbox = &self.all[index].inbox;
         self.waiting.set(index, inbox.next_timeout(true).is_some());
-        self.full.set(index, !inbox.has_room());
     }
 }
 

@@ -130,9 +130,6 @@ pub(in crate::office) struct Link {
     state: State,
     /// When the last connection was begun.
     begun: Option<Time>,
-    /// Whether the host does not read at the moment, so that silence says
-    /// nothing about the broker.
-    is_deaf: bool,
 }
 
 impl Link {
@@ -149,7 +146,6 @@ impl Link {
                 until: first_connect,
             },
             begun: None,
-            is_deaf: false,
         }
     }
 
@@ -194,7 +190,7 @@ impl Link {
     }
 
     fn give_up_at(&self, traffic: &Traffic) -> Option<Time> {
-        if self.keep_alive.is_zero() || self.is_deaf {
+        if self.keep_alive.is_zero() {
             return None;
         }
         Some(traffic.received + self.keep_alive * 3 / 2)
@@ -276,14 +272,16 @@ impl Link {
         Some(will)
     }
 
-    pub(in crate::office) fn handle_connected(&mut self, now: Time) {
+    /// The broker has accepted. Returns how long that took, from the beginning of
+    /// the connection.
+    pub(in crate::office) fn handle_connected(&mut self, now: Time) -> Duration {
         self.backoff.reset();
-        self.is_deaf = false;
         self.state = State::Online(Traffic {
             sent: now,
             received: now,
             pinged: false,
         });
+        self.begun.map_or(Duration::ZERO, |begun| now.since(begun))
     }
 
     pub(in crate::office) fn handle_sent(&mut self, now: Time) {
@@ -299,14 +297,6 @@ impl Link {
         }
     }
 
-    /// The host stops reading, or reads again.
-    pub(in crate::office) fn set_deaf(&mut self, now: Time, is_deaf: bool) {
-        if std::mem::replace(&mut self.is_deaf, is_deaf) && !is_deaf {
-            self.handle_received(now);
-        }
-    }
-
-    /// The connection is gone. Returns when the next is due.
     pub(in crate::office) fn handle_disconnected(
         &mut self,
         now: Time,

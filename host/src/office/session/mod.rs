@@ -8,15 +8,17 @@ mod link;
 mod outbound;
 mod packet;
 mod packet_ids;
+mod round_trip;
+mod window;
 
 pub(super) use backoff::{Backoff, Random, doubled};
 pub(super) use inbound::{Arrival, Inbound, Receipt};
 pub use link::Disconnection;
 pub(super) use link::{Due, Link};
 pub(super) use outbound::{Acked, Next, Outbound};
-pub use outbound::{Dispatch, QOS1_WINDOW, QOS2_WINDOW};
+pub use outbound::{QOS1_WINDOW, QOS2_WINDOW};
 pub use packet::{
-    Connect, Delivery, Incoming, LastWill, MAX_REMAINING_LENGTH, Outgoing, PacketId, Publish,
-    publish_size,
+    Carried, Connect, Delivery, Dispatch, Incoming, LastWill, MAX_REMAINING_LENGTH, Outgoing,
+    Outlook, PacketId, Publish, publish_size,
 };
 pub(super) use packet_ids::PacketIds;

@@ -1,12 +1,17 @@
-//! The sending half of the session: letters in flight, QoS 1 and QoS 2.
+//! The sending half of the session: letters on their way, and the exchanges of
+//! QoS 1 and QoS 2.
 
+use std::cell::Cell;
 use std::collections::{BTreeSet, VecDeque};
+use std::time::Duration;
 
 use super::by_packet_id::ByPacketId;
 use super::packet_ids::PacketIds;
-use super::{Delivery, Outgoing, PacketId, Publish, publish_size};
+use super::round_trip::RoundTrip;
+use super::window::Window;
+use super::{Carried, Delivery, Dispatch, Outgoing, Outlook, PacketId, Publish};
 use crate::office::work_list::{Entry, Key, WorkList};
-use crate::office::{Qos, Ticket, Time};
+use crate::office::{GuestId, Qos, Ticket, Time};
 
 /// How many QoS 1 letters may be in flight.
 pub const QOS1_WINDOW: usize = 100;
@@ -14,12 +19,22 @@ pub const QOS1_WINDOW: usize = 100;
 /// 21st open exchange.
 pub const QOS2_WINDOW: usize = 20;
 
+/// A broker that answers nothing for so long, while expired letters take up a
+/// whole window, is given up.
+const UNANSWERED: Duration = Duration::from_secs(10);
+
+/// What a QoS 2 letter needs beside a round trip: the clock counts milliseconds.
+const MARGIN: Duration = Duration::from_millis(2);
+
 /// One exchange with the broker. It can outlive its letter: an id is free only
 /// when the broker has said so.
 #[derive(Debug)]
 struct Exchange {
+    guest: GuestId,
     /// Its letter, until that has its outcome.
     letter: Option<Key>,
+    /// When its PUBLISH was first handed out.
+    begun: Time,
     /// Nothing that makes the broker deliver is sent from this moment on.
     deadline: Time,
     stage: Stage,
@@ -54,42 +69,17 @@ pub(in crate::office) enum Acked {
     Unknown,
 }
 
-/// A packet to write, with the moment after which it must not be on its way.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Dispatch {
-    /// The packet.
-    pub packet: Outgoing,
-    /// When what it carries expires. None: never.
-    pub expires: Option<Time>,
-}
-
 /// What comes next on the way out.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::office) enum Next {
     /// A packet, and if it carries a letter, which one.
-    Send(Dispatch, Option<Sent>),
+    Send(Dispatch, Option<Ticket>),
     /// The letter at this place is larger than the broker takes.
     TooLarge(Key),
 }
 
-/// A letter as it goes out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::office) struct Sent {
-    pub(in crate::office) key: Key,
-    pub(in crate::office) ticket: Ticket,
-    /// Whether it leaves the work list with this.
-    pub(in crate::office) is_final: bool,
-}
-
-/// How many exchanges of one quality of service are open.
-#[derive(Debug, Default)]
-struct Window {
-    open: usize,
-    overdue: usize,
-}
-
-/// The letters in flight.
-#[derive(Debug, Default)]
+/// The letters on their way.
+#[derive(Debug)]
 pub(in crate::office) struct Outbound {
     exchanges: ByPacketId<Exchange>,
     /// Exchanges whose letters gave their place up before their deadline, which
@@ -99,60 +89,99 @@ pub(in crate::office) struct Outbound {
     qos2: Window,
     /// PUBRELs to send, in the order of their PUBRECs ([MQTT-4.6.0-4]).
     releases: VecDeque<PacketId>,
+    /// Letters of QoS 0 that were handed out, in their order. They leave the work
+    /// list when they are written.
+    unwritten: VecDeque<(Ticket, Key)>,
+    round_trip: RoundTrip,
+    /// When the connection began.
+    connected: Time,
+    /// When the broker last answered, or the connection began.
+    answered: Time,
+    /// Whether the letter of a guest waits because it would come too late.
+    holds_back: bool,
 }
 
 impl Outbound {
-    /// Returns whether exchanges of expired letters fill a window, so that nothing
-    /// more can be sent: only a new connection helps.
-    pub(in crate::office) fn is_clogged(&self) -> bool {
-        self.qos1.overdue >= QOS1_WINDOW || self.needs_new_session()
+    pub(in crate::office) fn new(guests: usize) -> Self {
+        Self {
+            exchanges: ByPacketId::default(),
+            unlisted: BTreeSet::new(),
+            qos1: Window::new(QOS1_WINDOW, guests),
+            qos2: Window::new(QOS2_WINDOW, guests),
+            releases: VecDeque::new(),
+            unwritten: VecDeque::new(),
+            round_trip: RoundTrip::default(),
+            connected: Time::default(),
+            answered: Time::default(),
+            holds_back: false,
+        }
+    }
+
+    /// When a new connection is the only thing that helps: exchanges of expired
+    /// letters fill a window, and the broker ends none of them.
+    pub(in crate::office) fn clogged_at(&self) -> Option<Time> {
+        let is_full = self.qos1.is_overdue() || self.qos2.is_overdue();
+        is_full.then(|| self.answered + UNANSWERED)
     }
 
     /// Returns whether a new connection must also be a new session.
     pub(in crate::office) fn needs_new_session(&self) -> bool {
-        self.qos2.overdue >= QOS2_WINDOW
+        self.qos2.is_overdue()
+    }
+
+    /// Returns whether a letter waits that would come too late if it was sent at
+    /// once, and that may be in time when what is ahead of it has arrived.
+    pub(in crate::office) fn holds_back(&self) -> bool {
+        self.holds_back
     }
 
     /// The next packet, with nothing expired in it. `now` must be the moment of
     /// writing, and the work list free of expired letters.
+    ///
+    /// What cannot be in time is not begun: a letter that would arrive after its
+    /// deadline at the pace of the network, and one of QoS 2 that has no time left
+    /// for PUBREC to come and PUBREL to go.
     pub(in crate::office) fn poll(
         &mut self,
         now: Time,
         list: &mut WorkList,
         ids: &mut PacketIds,
         max_packet_size: usize,
+        outlook: Outlook,
     ) -> Option<Next> {
         if let Some(release) = self.poll_release(now) {
             return Some(Next::Send(release, None));
         }
-        let (qos1_is_open, qos2_is_open) =
-            (self.qos1.open < QOS1_WINDOW, self.qos2.open < QOS2_WINDOW);
-        let key = list.next_unsent(|entry| match entry.qos {
-            _ if entry.packet_id.is_some() => true,
-            Qos::AtMostOnce => true,
-            Qos::AtLeastOnce => qos1_is_open,
-            Qos::ExactlyOnce => qos2_is_open,
-        })?;
+        let round_trip = now + self.round_trip.estimate() + MARGIN;
+        let (qos1, qos2) = (&self.qos1, &self.qos2);
+        let holds_back = Cell::new(false);
+        let key = list.next_unsent(|entry| {
+            let may_go = match entry.qos {
+                _ if entry.packet_id.is_some() => true,
+                Qos::AtMostOnce => true,
+                Qos::AtLeastOnce => qos1.has_room(entry.guest),
+                Qos::ExactlyOnce => round_trip < entry.deadline && qos2.has_room(entry.guest),
+            };
+            let is_late = may_go && outlook.arrival(now, entry.size()) > entry.deadline;
+            holds_back.set(holds_back.get() || is_late);
+            may_go && !is_late
+        });
+        self.holds_back = holds_back.get();
+        let key = key?;
         let entry = list.get_mut(key)?;
-        if publish_size(&entry.topic, entry.payload.len(), entry.qos) > max_packet_size {
+        if entry.size() > max_packet_size {
             return Some(Next::TooLarge(key));
         }
-        let packet = match entry.packet_id {
+        let (packet, carried) = match entry.packet_id {
             Some(id) => self.resend(id, entry)?,
-            None => Outgoing::Publish(self.publish(key, entry, ids)?),
+            None => self.publish(now, key, entry, ids)?,
         };
-        let sent = Sent {
-            key,
-            ticket: entry.ticket,
-            is_final: entry.qos == Qos::AtMostOnce,
+        let dispatch = Dispatch {
+            packet,
+            expires: Some(entry.deadline),
+            carried,
         };
-        Some(Next::Send(
-            Dispatch {
-                packet,
-                expires: Some(entry.deadline),
-            },
-            Some(sent),
-        ))
+        Some(Next::Send(dispatch, Some(entry.ticket)))
     }
 
     fn poll_release(&mut self, now: Time) -> Option<Dispatch> {
@@ -164,10 +193,10 @@ impl Outbound {
                 exchange.abandon(&mut self.qos2);
             } else {
                 exchange.stage = Stage::Released;
-                let expires = Some(exchange.deadline);
                 return Some(Dispatch {
                     packet: Outgoing::PubRel(id),
-                    expires,
+                    expires: Some(exchange.deadline),
+                    carried: Carried::PubRel(id),
                 });
             }
         }
@@ -175,66 +204,120 @@ impl Outbound {
     }
 
     /// The first PUBLISH of a letter on this session.
-    fn publish(&mut self, key: Key, entry: &mut Entry, ids: &mut PacketIds) -> Option<Publish> {
-        let delivery = match entry.qos {
-            Qos::AtMostOnce => Delivery::AtMostOnce,
-            Qos::AtLeastOnce => {
-                self.qos1.open += 1;
-                Delivery::AtLeastOnce(self.begin(key, entry, ids, Stage::Published1)?)
-            }
-            Qos::ExactlyOnce => {
-                self.qos2.open += 1;
-                Delivery::ExactlyOnce(self.begin(key, entry, ids, Stage::Published2)?)
-            }
-        };
-        Some(to_publish(entry, delivery, false))
-    }
-
-    fn begin(
+    fn publish(
         &mut self,
+        now: Time,
         key: Key,
         entry: &mut Entry,
         ids: &mut PacketIds,
-        stage: Stage,
-    ) -> Option<PacketId> {
+    ) -> Option<(Outgoing, Carried)> {
+        let (stage, window) = match entry.qos {
+            Qos::AtMostOnce => {
+                self.unwritten.push_back((entry.ticket, key));
+                let publish = to_publish(entry, Delivery::AtMostOnce, false);
+                return Some((publish, Carried::Letter(entry.ticket)));
+            }
+            Qos::AtLeastOnce => (Stage::Published1, &mut self.qos1),
+            Qos::ExactlyOnce => (Stage::Published2, &mut self.qos2),
+        };
         let id = ids.allocate()?;
+        window.handle_begun(entry.guest);
         entry.packet_id = Some(id);
         self.exchanges.insert(
             id,
             Exchange {
+                guest: entry.guest,
                 letter: Some(key),
+                begun: now,
                 deadline: entry.deadline,
                 stage,
                 is_overdue: false,
             },
         );
-        Some(id)
+        let delivery = match entry.qos {
+            Qos::ExactlyOnce => Delivery::ExactlyOnce(id),
+            _ => Delivery::AtLeastOnce(id),
+        };
+        let duplicate = false;
+        Some((
+            to_publish(entry, delivery, duplicate),
+            Carried::Publish { id, duplicate },
+        ))
     }
 
     /// A letter that is in flight on a session that the broker has kept: the
     /// exchange goes on where it was, under the same id ([MQTT-4.4.0-1]).
-    fn resend(&mut self, id: PacketId, entry: &Entry) -> Option<Outgoing> {
+    fn resend(&mut self, id: PacketId, entry: &Entry) -> Option<(Outgoing, Carried)> {
         let exchange = self.exchanges.get_mut(id)?;
-        match exchange.stage {
-            Stage::Published1 => Some(Outgoing::Publish(to_publish(
-                entry,
-                Delivery::AtLeastOnce(id),
-                true,
-            ))),
-            Stage::Published2 => Some(Outgoing::Publish(to_publish(
-                entry,
-                Delivery::ExactlyOnce(id),
-                true,
-            ))),
+        let delivery = match exchange.stage {
+            Stage::Published1 => Delivery::AtLeastOnce(id),
+            Stage::Published2 => Delivery::ExactlyOnce(id),
             Stage::Received | Stage::Released => {
                 exchange.stage = Stage::Released;
-                Some(Outgoing::PubRel(id))
+                return Some((Outgoing::PubRel(id), Carried::PubRel(id)));
             }
-            Stage::Abandoned => None,
+            Stage::Abandoned => return None,
+        };
+        let duplicate = true;
+        Some((
+            to_publish(entry, delivery, duplicate),
+            Carried::Publish { id, duplicate },
+        ))
+    }
+
+    /// A letter of QoS 0 was written. Returns its place, unless it had its outcome
+    /// before.
+    pub(in crate::office) fn handle_written(
+        &mut self,
+        ticket: Ticket,
+        list: &WorkList,
+    ) -> Option<Key> {
+        loop {
+            let (unwritten, key) = self.unwritten.pop_front()?;
+            if unwritten == ticket {
+                let entry = list.get(key)?;
+                return (entry.ticket == ticket).then_some(key);
+            }
         }
     }
 
-    pub(in crate::office) fn handle_puback(&mut self, id: PacketId, ids: &mut PacketIds) -> Acked {
+    /// A packet that had expired was not begun: the broker knows nothing of it.
+    pub(in crate::office) fn handle_recalled(&mut self, carried: Carried, ids: &mut PacketIds) {
+        match carried {
+            Carried::Publish {
+                id,
+                duplicate: false,
+            } => {
+                self.complete(id, ids);
+            }
+            Carried::PubRel(id) => {
+                if let Some(exchange) = self.exchanges.get_mut(id) {
+                    exchange.abandon(&mut self.qos2);
+                }
+            }
+            Carried::Publish { .. } | Carried::Letter(_) | Carried::Nothing => {}
+        }
+    }
+
+    /// The connection is gone, and with it what was not written.
+    pub(in crate::office) fn handle_disconnected(&mut self) {
+        self.unwritten.clear();
+        self.holds_back = false;
+    }
+
+    /// A connection begins; the broker took so long to answer CONNECT.
+    pub(in crate::office) fn handle_connected(&mut self, now: Time, round_trip: Duration) {
+        (self.connected, self.answered) = (now, now);
+        self.round_trip.begin(round_trip);
+    }
+
+    pub(in crate::office) fn handle_puback(
+        &mut self,
+        now: Time,
+        id: PacketId,
+        ids: &mut PacketIds,
+    ) -> Acked {
+        self.answered = now;
         match self.exchanges.get(id) {
             Some(Exchange {
                 stage: Stage::Published1,
@@ -244,13 +327,17 @@ impl Outbound {
         }
     }
 
-    pub(in crate::office) fn handle_pubrec(&mut self, id: PacketId) -> Acked {
+    pub(in crate::office) fn handle_pubrec(&mut self, now: Time, id: PacketId) -> Acked {
+        self.answered = now;
         let Some(exchange) = self.exchanges.get_mut(id) else {
             return Acked::Unknown;
         };
         match exchange.stage {
             Stage::Published2 => {
                 exchange.stage = Stage::Received;
+                if self.connected <= exchange.begun {
+                    self.round_trip.handle_sample(now.since(exchange.begun));
+                }
                 self.releases.push_back(id);
                 Acked::Nothing
             }
@@ -260,7 +347,13 @@ impl Outbound {
         }
     }
 
-    pub(in crate::office) fn handle_pubcomp(&mut self, id: PacketId, ids: &mut PacketIds) -> Acked {
+    pub(in crate::office) fn handle_pubcomp(
+        &mut self,
+        now: Time,
+        id: PacketId,
+        ids: &mut PacketIds,
+    ) -> Acked {
+        self.answered = now;
         match self.exchanges.get(id) {
             Some(Exchange {
                 stage: Stage::Released,
@@ -281,8 +374,7 @@ impl Outbound {
             Stage::Published1 => &mut self.qos1,
             _ => &mut self.qos2,
         };
-        window.open -= 1;
-        window.overdue -= usize::from(exchange.is_overdue);
+        window.handle_completed(exchange.guest, exchange.is_overdue);
         exchange.letter.map_or(Acked::Nothing, Acked::Delivered)
     }
 
@@ -358,7 +450,11 @@ impl Outbound {
         list: &mut WorkList,
         ids: &mut PacketIds,
     ) {
-        for (id, exchange) in std::mem::take(self).exchanges.iter_mut() {
+        self.unlisted.clear();
+        self.releases.clear();
+        self.qos1.clear();
+        self.qos2.clear();
+        for (id, exchange) in std::mem::take(&mut self.exchanges).iter_mut() {
             ids.release(id);
             if let Some(entry) = exchange.letter.and_then(|key| list.get_mut(key)) {
                 entry.packet_id = None;
@@ -370,7 +466,7 @@ impl Outbound {
 impl Exchange {
     fn mark_overdue(&mut self, window: &mut Window) {
         if !std::mem::replace(&mut self.is_overdue, true) {
-            window.overdue += 1;
+            window.handle_overdue();
         }
     }
 
@@ -380,12 +476,12 @@ impl Exchange {
     }
 }
 
-fn to_publish(entry: &Entry, delivery: Delivery, duplicate: bool) -> Publish {
-    Publish {
+fn to_publish(entry: &Entry, delivery: Delivery, duplicate: bool) -> Outgoing {
+    Outgoing::Publish(Publish {
         topic: entry.topic.clone(),
         payload: entry.payload.clone(),
         delivery,
         retain: entry.retain,
         duplicate,
-    }
+    })
 }

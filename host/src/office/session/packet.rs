@@ -2,8 +2,9 @@
 //! version of MQTT. The wire translates them.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::office::{Payload, Qos};
+use crate::office::{Payload, Qos, Ticket, Time};
 
 /// The id of an exchange with the broker. Never zero ([MQTT-2.3.1-1]).
 pub type PacketId = std::num::NonZeroU16;
@@ -99,6 +100,65 @@ pub enum Outgoing {
     PingReq,
     /// Ends the session in good order.
     Disconnect,
+}
+
+/// A packet to write, with the moment after which it must not be on its way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Dispatch {
+    /// The packet.
+    pub packet: Outgoing,
+    /// When what it carries expires. None: never.
+    pub expires: Option<Time>,
+    /// What the post office wants to hear of again.
+    pub carried: Carried,
+}
+
+/// What a packet carries: what the wire calls it by when it says what has become
+/// of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carried {
+    /// Nothing that the post office has to hear of.
+    Nothing,
+    /// A letter of QoS 0, which is delivered when it is written.
+    Letter(Ticket),
+    /// PUBLISH of a letter of QoS 1 or 2.
+    Publish {
+        /// Its packet id.
+        id: PacketId,
+        /// Whether the broker may have it from an earlier connection.
+        duplicate: bool,
+    },
+    /// PUBREL of a letter.
+    PubRel(PacketId),
+}
+
+impl Carried {
+    /// Whether the post office is to be told when it is written.
+    pub const fn is_told_when_written(self) -> bool {
+        matches!(self, Self::Letter(_))
+    }
+}
+
+/// What is known of how fast the network carries what is written now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Outlook {
+    /// How many bytes are on their way before it.
+    pub ahead: u64,
+    /// Bytes a second. None: as fast as anybody could tell.
+    pub pace: Option<u64>,
+}
+
+impl Outlook {
+    /// When a packet of so many bytes would arrive.
+    pub fn arrival(self, now: Time, size: usize) -> Time {
+        match self.pace {
+            None => now,
+            Some(pace) => {
+                let bytes = self.ahead + size as u64;
+                now + Duration::from_millis(bytes.saturating_mul(1_000) / pace.max(1))
+            }
+        }
+    }
 }
 
 /// What the wire has read.

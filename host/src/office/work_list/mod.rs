@@ -12,7 +12,7 @@ mod letter;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{PacketId, Payload, Time};
+use super::{PacketId, Payload, Time, publish_size};
 use chunks::Chunks;
 use deadlines::Deadlines;
 
@@ -42,6 +42,13 @@ pub(super) struct Entry {
     pub(super) packet_id: Option<PacketId>,
     previous: u32,
     next: u32,
+}
+
+impl Entry {
+    /// How many bytes its PUBLISH takes.
+    pub(in crate::office) fn size(&self) -> usize {
+        publish_size(&self.topic, self.payload.len(), self.qos)
+    }
 }
 
 #[derive(Debug)]

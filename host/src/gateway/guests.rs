@@ -13,14 +13,14 @@ use crate::office::{Answer, Assignment, Call, Effects, GuestId};
 
 /// Something that can be called as a guest is.
 #[derive(Debug)]
-pub enum Resident {
+pub enum Handler {
     /// A component.
     Component(Box<Guest>),
     /// The handler that is built in.
     Logger(Logger),
 }
 
-impl Resident {
+impl Handler {
     async fn call(&mut self, assignment: &Assignment) -> Answer {
         match self {
             Self::Component(guest) => guest.call(assignment).await,
@@ -54,98 +54,98 @@ impl Logger {
 }
 
 #[derive(Debug)]
-struct Place {
+struct Slot {
     /// The guest, unless it is at a call elsewhere.
-    resident: Option<Resident>,
+    handler: Option<Handler>,
     /// Whether its last call took longer than a tick.
     is_slow: bool,
     /// Who is to take its place.
-    successor: Option<Resident>,
+    successor: Option<Handler>,
 }
 
 /// A call that was finished elsewhere.
 struct Finished {
     guest: GuestId,
-    resident: Resident,
+    handler: Handler,
     answer: Answer,
     was_slow: bool,
 }
 
-type Running = Pin<Box<dyn Future<Output = (Resident, Answer)> + Send>>;
+type Running = Pin<Box<dyn Future<Output = (Handler, Answer)> + Send>>;
 
 /// The guests of one gateway.
 #[derive(Debug)]
-pub(super) struct Residents {
-    places: Vec<Place>,
+pub(super) struct Guests {
+    slots: Vec<Slot>,
     elsewhere: JoinSet<Finished>,
     slow_calls: Handle,
 }
 
-impl Residents {
-    pub(super) fn new(residents: Vec<Resident>, slow_calls: Handle) -> Self {
-        let place = |resident| Place {
-            resident: Some(resident),
+impl Guests {
+    pub(super) fn new(guests: Vec<Handler>, slow_calls: Handle) -> Self {
+        let slot = |handler| Slot {
+            handler: Some(handler),
             is_slow: false,
             successor: None,
         };
         Self {
-            places: residents.into_iter().map(place).collect(),
+            slots: guests.into_iter().map(slot).collect(),
             elsewhere: JoinSet::new(),
             slow_calls,
         }
     }
 
     /// Names the successor of a guest, if there is such a guest.
-    pub(super) fn replace(&mut self, guest: GuestId, resident: Resident) {
-        if let Some(place) = self.places.get_mut(guest.index()) {
-            place.successor = Some(resident);
+    pub(super) fn replace(&mut self, guest: GuestId, handler: Handler) {
+        if let Some(slot) = self.slots.get_mut(guest.index()) {
+            slot.successor = Some(handler);
         }
     }
 
-    /// Lets the successor take the place, unless the guest is at a call
-    /// elsewhere; whether it has.
+    /// Lets the successor take the place of a guest, unless that is at a call
+    /// elsewhere. Returns whether it has.
     pub(super) fn install(&mut self, guest: GuestId) -> bool {
-        let Some(place) = self.places.get_mut(guest.index()) else {
+        let Some(slot) = self.slots.get_mut(guest.index()) else {
             return false;
         };
-        if place.resident.is_none() || place.successor.is_none() {
+        if slot.handler.is_none() || slot.successor.is_none() {
             return false;
         }
-        place.resident = place.successor.take();
-        place.is_slow = false;
+        slot.handler = slot.successor.take();
+        slot.is_slow = false;
         true
     }
 
-    /// Calls a guest. The answer, unless it takes longer; then it comes with
-    /// [`finished`](Self::finished).
+    /// Calls a guest. Returns its answer, unless the call takes longer than a tick;
+    /// then the answer comes with [`finished`](Self::finished).
     pub(super) fn call(&mut self, assignment: Assignment) -> Option<Answer> {
         let guest = assignment.guest;
-        let place = &mut self.places[guest.index()];
-        let Some(mut resident) = place.resident.take() else {
+        let slot = &mut self.slots[guest.index()];
+        let Some(mut handler) = slot.handler.take() else {
             return Some(Answer::Failed("it is at another call".into()));
         };
         let mut running: Running = Box::pin(async move {
-            let answer = resident.call(&assignment).await;
-            (resident, answer)
+            let answer = handler.call(&assignment).await;
+            (handler, answer)
         });
-        if !place.is_slow {
+        if !slot.is_slow {
             let mut cx = Context::from_waker(Waker::noop());
-            if let Poll::Ready((resident, answer)) = running.as_mut().poll(&mut cx) {
-                place.resident = Some(resident);
+            if let Poll::Ready((handler, answer)) = running.as_mut().poll(&mut cx) {
+                slot.handler = Some(handler);
                 return Some(answer);
             }
         }
         let finish = async move {
             let begun = Instant::now();
-            let (resident, answer) = running.await;
+            let (handler, answer) = running.await;
             Finished {
                 guest,
-                resident,
+                handler,
                 answer,
                 was_slow: begun.elapsed() > TICK,
             }
         };
-        place.is_slow = true;
+        slot.is_slow = true;
         self.elsewhere.spawn_on(finish, &self.slow_calls);
         None
     }
@@ -157,13 +157,13 @@ impl Residents {
         };
         let Finished {
             guest,
-            resident,
+            handler,
             answer,
             was_slow,
         } = finished?;
-        let place = &mut self.places[guest.index()];
-        place.resident = Some(resident);
-        place.is_slow = was_slow;
+        let slot = &mut self.slots[guest.index()];
+        slot.handler = Some(handler);
+        slot.is_slow = was_slow;
         Ok((guest, answer))
     }
 }

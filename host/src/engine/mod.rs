@@ -1,0 +1,449 @@
+//! The engine: the order in which things are done, over the post office, one
+//! connection and the calls of guests.
+//!
+//! It has no clock, no socket and no guest: those are the [`Machine`]'s. The
+//! gateway drives it on a real one, [`testing`](crate::testing) and the
+//! simulation on machines of their own, so that what they test is what runs.
+//!
+//! A [turn](Engine::turn) does what can be done without waiting, and a bounded
+//! part of it: looks at what has become of the bytes that were sent, reads,
+//! writes, has guests called, writes what they want written, ends a connection
+//! that is of no more use and begins the next. The clock is asked again before
+//! each thing that must not be late.
+
+mod connection;
+mod machine;
+
+use std::time::Duration;
+
+pub use machine::{Machine, Step};
+
+use crate::office::{Answer, Disconnection, GuestId, Office, Time};
+use crate::wire::{DecodeError, Handshake, Pace, Stuck, Transport};
+use connection::{Closing, Connection};
+
+/// How many packets, and how many calls, a turn takes at most: about what is
+/// read at once when messages are small.
+const TURN: usize = 512;
+
+/// After so much time in calls, a turn looks at the network again.
+const CALL_TIME: Duration = Duration::from_millis(5);
+
+/// How long the end of a connection in good order may take.
+const GOODBYE: Duration = Duration::from_secs(1);
+
+/// How soon to look again whether the network has room for a letter that would
+/// come too late at the moment.
+const LOOK_AGAIN: Duration = Duration::from_millis(50);
+
+/// Drives a post office, its connection and its guests.
+#[derive(Debug)]
+pub struct Engine {
+    office: Office,
+    connection: Connection,
+    pace: Pace,
+    /// Whether no more connections are made.
+    is_finishing: bool,
+    /// When the network was last offered to the post office.
+    offered: Time,
+}
+
+impl Engine {
+    /// Without a connection.
+    pub fn new(office: Office) -> Self {
+        Self {
+            office,
+            connection: Connection::None,
+            pace: Pace::default(),
+            is_finishing: false,
+            offered: Time::default(),
+        }
+    }
+
+    /// The post office.
+    pub fn office(&self) -> &Office {
+        &self.office
+    }
+
+    /// The post office, for inputs that come neither from the network nor from
+    /// guests.
+    pub fn office_mut(&mut self) -> &mut Office {
+        &mut self.office
+    }
+
+    /// Whether there is no connection and none is being made.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.connection, Connection::None)
+    }
+
+    /// Returns whether something is to be read, if there is something.
+    pub fn wants_read(&self) -> bool {
+        match self.connection {
+            Connection::Open(_) => self.office.wants_read(),
+            Connection::Closing(..) => true,
+            Connection::None | Connection::Dialing(_) => false,
+        }
+    }
+
+    /// Returns whether a turn is due when the network takes bytes again.
+    pub fn wants_write(&self) -> bool {
+        let transport = self.connection.transport();
+        transport.is_some_and(|transport| transport.output().is_blocked())
+    }
+
+    /// The bytes that wait for the network to take them.
+    pub fn unwritten(&self) -> usize {
+        let transport = self.connection.transport();
+        transport.map_or(0, |transport| transport.output().bytes().len())
+    }
+
+    /// When the next turn is due, if nothing happens before.
+    pub fn next_timeout(&mut self) -> Option<Time> {
+        let office = match self.is_finishing {
+            true => None,
+            false => self.office.next_timeout(),
+        };
+        let is_awaiting = |transport: &Transport| transport.output().is_awaiting();
+        let held_back =
+            self.office.holds_back() && self.connection.transport().is_some_and(is_awaiting);
+        let look_again = held_back.then(|| self.offered + LOOK_AGAIN);
+        [office, self.connection.next_timeout(), look_again]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Does what can be done without waiting, so much of it at most. Returns
+    /// whether there may be more.
+    pub fn turn<M: Machine>(&mut self, machine: &mut M) -> bool {
+        let now = machine.now();
+        machine.observe(now, &mut self.office, Step::Time);
+        self.office.handle_timeout(now);
+        self.look(machine);
+        let reads = self.read(machine);
+        // An acknowledgement lets the next letter go, which is on its way while
+        // guests are called.
+        self.write(machine);
+        let calls = self.call(machine);
+        let writes = self.write(machine);
+        self.close_if_due(machine);
+        self.connect(machine);
+        reads || calls || writes
+    }
+
+    /// A connection is there, on which CONNECT is to say this; or there will be
+    /// none, for this reason.
+    pub fn handle_dialed<M: Machine>(
+        &mut self,
+        machine: &mut M,
+        dialed: Result<&Handshake, String>,
+    ) {
+        let Connection::Dialing(connect) = &self.connection else {
+            return machine.reset();
+        };
+        let now = machine.now();
+        let transport = dialed.and_then(|handshake| {
+            Transport::new(now, handshake, connect, self.pace).map_err(|error| error.to_string())
+        });
+        match transport {
+            Ok(transport) => self.connection = Connection::Open(Box::new(transport)),
+            Err(error) => self.lose(machine, Disconnection::Failed(error)),
+        }
+    }
+
+    /// A guest has finished a call that [took longer](Machine::call).
+    pub fn handle_answer<M: Machine>(&mut self, machine: &mut M, guest: GuestId, answer: Answer) {
+        let now = machine.now();
+        self.answer(machine, now, guest, answer);
+    }
+
+    /// Ends the connection in good order, and makes no other: turns go on until
+    /// the engine [is closed](Self::is_closed), which takes a second at most.
+    pub fn finish<M: Machine>(&mut self, machine: &mut M) {
+        self.is_finishing = true;
+        match &self.connection {
+            Connection::Open(_) => self.begin_close(machine),
+            Connection::Dialing(_) => {
+                self.connection = Connection::None;
+                machine.reset();
+            }
+            Connection::None | Connection::Closing(..) => {}
+        }
+    }
+
+    /// Looks at what has become of the bytes that were sent.
+    fn look<M: Machine>(&mut self, machine: &mut M) {
+        let Some(transport) = self.connection.transport_mut() else {
+            return;
+        };
+        if transport.output().is_awaiting() {
+            let count = machine.unacknowledged();
+            let now = machine.now();
+            transport.output_mut().handle_unacknowledged(now, count);
+        }
+        if let Err(stuck) = transport.check(machine.now()) {
+            self.lose(machine, reason(stuck));
+        }
+    }
+
+    /// Takes in what there is to read. Returns whether there may be more of it.
+    fn read<M: Machine>(&mut self, machine: &mut M) -> bool {
+        for _ in 0..TURN {
+            let Connection::Open(transport) = &mut self.connection else {
+                return self.read_to_end(machine);
+            };
+            if !self.office.wants_read() {
+                return false;
+            }
+            match transport.poll_packet() {
+                Ok(Some(packet)) => {
+                    let now = machine.now();
+                    machine.observe(now, &mut self.office, Step::Packet(&packet));
+                    self.office.handle_packet(now, packet);
+                    self.close_if_due(machine);
+                    continue;
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    self.lose(machine, failed(error));
+                    continue;
+                }
+            }
+            let Some(room) = transport.room_for_input() else {
+                return false;
+            };
+            match machine.read(room) {
+                Ok(0) => self.lose(machine, Disconnection::Closed),
+                Ok(_) => {
+                    transport.handle_read();
+                    let now = machine.now();
+                    machine.observe(now, &mut self.office, Step::Traffic);
+                    self.office.handle_traffic(now);
+                }
+                Err(error) if is_for_later(&error) => return false,
+                Err(error) => self.lose(machine, lost(&error)),
+            }
+        }
+        true
+    }
+
+    /// Throws away what still comes on a connection that is being closed: closing
+    /// it with bytes unread would reset it.
+    fn read_to_end<M: Machine>(&mut self, machine: &mut M) -> bool {
+        let Connection::Closing(transport, _) = &mut self.connection else {
+            return false;
+        };
+        let mut thrown_away = bytes::BytesMut::with_capacity(4 << 10);
+        match machine.read(&mut thrown_away) {
+            Ok(0) => {
+                let is_done = transport.output().is_done();
+                self.connection = Connection::None;
+                if is_done {
+                    machine.close();
+                } else {
+                    machine.reset();
+                }
+                false
+            }
+            Ok(_) => true,
+            Err(error) if is_for_later(&error) => false,
+            Err(_) => {
+                self.connection = Connection::None;
+                machine.reset();
+                false
+            }
+        }
+    }
+
+    /// Writes a batch of what is to be written. Returns whether there may be more
+    /// that the network takes at once.
+    fn write<M: Machine>(&mut self, machine: &mut M) -> bool {
+        let mut is_all = true;
+        if let Connection::Open(transport) = &mut self.connection {
+            let now = machine.now();
+            self.offered = now;
+            is_all = false;
+            while transport.output().has_room() && !is_all {
+                machine.observe(now, &mut self.office, Step::Time);
+                let Some(dispatch) = self.office.poll_packet(now, transport.outlook()) else {
+                    is_all = true;
+                    continue;
+                };
+                machine.observe(now, &mut self.office, Step::Packed(&dispatch));
+                if let Err(error) = transport.push(now, dispatch) {
+                    self.lose(machine, Disconnection::Failed(error.to_string()));
+                    return false;
+                }
+            }
+        }
+        self.flush(machine);
+        !is_all && matches!(&self.connection, Connection::Open(open) if open.output().has_room())
+    }
+
+    /// Gives the network what it takes at once, and nothing that has expired.
+    fn flush<M: Machine>(&mut self, machine: &mut M) {
+        loop {
+            let Some(transport) = self.connection.transport_mut() else {
+                return;
+            };
+            let output = transport.output_mut();
+            // The machine may have slept while the batch was waiting.
+            let now = machine.now();
+            while let Some(carried) = output.poll_recalled(now) {
+                machine.observe(now, &mut self.office, Step::Recalled(carried));
+                self.office.handle_recalled(now, carried);
+            }
+            if output.bytes().is_empty() {
+                break;
+            }
+            if let Err(stuck) = output.check(now) {
+                return self.lose(machine, reason(stuck));
+            }
+            match machine.write(output.bytes()) {
+                Ok(count) => output.handle_taken(now, count),
+                Err(error) if is_for_later(&error) => output.handle_blocked(),
+                Err(error) => return self.lose(machine, lost(&error)),
+            }
+            while let Some(carried) = output.poll_written() {
+                machine.observe(now, &mut self.office, Step::Written(carried));
+                self.office.handle_written(now, carried);
+            }
+            if output.is_blocked() {
+                break;
+            }
+        }
+        self.end_close(machine);
+    }
+
+    /// Has guests called. Returns whether there may be more calls.
+    fn call<M: Machine>(&mut self, machine: &mut M) -> bool {
+        let mut now = machine.now();
+        let until = now + CALL_TIME;
+        for _ in 0..TURN {
+            if until <= now {
+                return true;
+            }
+            machine.observe(now, &mut self.office, Step::Time);
+            let Some(assignment) = self.office.poll_call(now) else {
+                return false;
+            };
+            let guest = assignment.guest;
+            machine.observe(now, &mut self.office, Step::Call(&assignment));
+            let answer = machine.call(assignment);
+            // Each call takes its time, and the next begins when it is over.
+            let begun = std::mem::replace(&mut now, machine.now());
+            self.office.handle_time_taken(guest, now.since(begun));
+            if let Some(answer) = answer {
+                self.answer(machine, now, guest, answer);
+            }
+        }
+        true
+    }
+
+    fn answer<M: Machine>(&mut self, machine: &mut M, now: Time, guest: GuestId, answer: Answer) {
+        machine.observe(now, &mut self.office, Step::Answer(guest, &answer));
+        self.office.handle_answer(now, guest, answer);
+    }
+
+    fn connect<M: Machine>(&mut self, machine: &mut M) {
+        if self.is_finishing || !self.is_closed() {
+            return;
+        }
+        let now = machine.now();
+        machine.observe(now, &mut self.office, Step::Time);
+        if let Some(connect) = self.office.poll_connect(now) {
+            machine.observe(now, &mut self.office, Step::Connect(&connect));
+            self.connection = Connection::Dialing(connect);
+            machine.dial();
+        }
+    }
+
+    /// The post office has no more use for the connection.
+    fn close_if_due<M: Machine>(&mut self, machine: &mut M) {
+        match self.office.poll_close() {
+            Some(Disconnection::Reconnect) => self.begin_close(machine),
+            Some(_) => self.abort(machine),
+            None => {}
+        }
+    }
+
+    fn begin_close<M: Machine>(&mut self, machine: &mut M) {
+        match std::mem::replace(&mut self.connection, Connection::None) {
+            Connection::Open(mut transport) => {
+                let now = machine.now();
+                self.pace = transport.output().pace();
+                transport.finish(now);
+                self.connection = Connection::Closing(transport, Closing::until(now + GOODBYE));
+                self.flush(machine);
+            }
+            Connection::None => {}
+            Connection::Dialing(_) | Connection::Closing(..) => machine.reset(),
+        }
+    }
+
+    /// Goes on with the end of a connection in good order.
+    fn end_close<M: Machine>(&mut self, machine: &mut M) {
+        let Connection::Closing(transport, closing) = &mut self.connection else {
+            return;
+        };
+        if closing.until <= machine.now() {
+            if transport.output().is_done() {
+                self.connection = Connection::None;
+                return machine.close();
+            }
+            return self.abort(machine);
+        }
+        if transport.output().bytes().is_empty() && !closing.is_shut {
+            closing.is_shut = true;
+            machine.shutdown();
+        }
+    }
+
+    /// The connection is of no more use.
+    fn lose<M: Machine>(&mut self, machine: &mut M, reason: Disconnection) {
+        let is_known = matches!(self.connection, Connection::Closing(..));
+        self.abort(machine);
+        if !is_known {
+            let now = machine.now();
+            machine.observe(now, &mut self.office, Step::Disconnected(&reason));
+            self.office.handle_disconnected(now, reason);
+        }
+    }
+
+    /// Lets go of the connection and of all that the network has not carried.
+    fn abort<M: Machine>(&mut self, machine: &mut M) {
+        if let Some(transport) = self.connection.transport() {
+            self.pace = transport.output().pace();
+        }
+        if !self.is_closed() {
+            self.connection = Connection::None;
+            machine.reset();
+        }
+    }
+}
+
+fn reason(stuck: Stuck) -> Disconnection {
+    Disconnection::Failed(match stuck {
+        Stuck::Overdue => "the network did not carry a letter in time".into(),
+        Stuck::Silent => "the network carries nothing".into(),
+    })
+}
+
+fn failed(error: DecodeError) -> Disconnection {
+    match error {
+        DecodeError::Refused(code) => Disconnection::Refused(code),
+        DecodeError::Violation(rule) => Disconnection::Violation(rule),
+        error => Disconnection::Failed(error.to_string()),
+    }
+}
+
+fn lost(error: &std::io::Error) -> Disconnection {
+    Disconnection::Failed(format!("the connection was lost: {error}"))
+}
+
+fn is_for_later(error: &std::io::Error) -> bool {
+    matches!(
+        error.kind(),
+        std::io::ErrorKind::WouldBlock | std::io::ErrorKind::Interrupted
+    )
+}

@@ -1,0 +1,73 @@
+//! The machine that the gateway runs on: its clock, its network and its guests.
+
+use std::io;
+
+use bytes::BytesMut;
+
+use super::guests::Guests;
+use super::log::Log;
+use super::socket::Socket;
+use crate::clock;
+use crate::engine::{Machine, Step};
+use crate::office::{Answer, Assignment, Office, Time};
+use crate::wire::Address;
+
+/// The machine that the gateway runs on.
+#[derive(Debug)]
+pub(super) struct Here {
+    pub(super) address: Address,
+    pub(super) socket: Socket,
+    pub(super) guests: Guests,
+    pub(super) log: Log,
+}
+
+impl Machine for Here {
+    fn now(&mut self) -> Time {
+        clock::now()
+    }
+
+    fn dial(&mut self) {
+        self.socket = Socket::dial(self.address.clone());
+    }
+
+    fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
+        self.socket.tcp()?.read(buffer)
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.socket.tcp()?.write(bytes)
+    }
+
+    fn unacknowledged(&mut self) -> usize {
+        // Where it cannot be told, the connection is gone, and reading will tell.
+        let count = self.socket.tcp().and_then(|tcp| tcp.unacknowledged());
+        count.unwrap_or(usize::MAX)
+    }
+
+    fn shutdown(&mut self) {
+        // What fails here fails because there is no connection any more.
+        let _ = self.socket.tcp().and_then(|tcp| tcp.shutdown());
+    }
+
+    fn close(&mut self) {
+        self.socket = Socket::None;
+    }
+
+    fn reset(&mut self) {
+        if let Socket::Open(tcp) = std::mem::replace(&mut self.socket, Socket::None) {
+            tcp.reset();
+        }
+    }
+
+    fn call(&mut self, assignment: Assignment) -> Option<Answer> {
+        self.guests.call(assignment)
+    }
+
+    fn observe(&mut self, now: Time, office: &mut Office, step: Step<'_>) {
+        match step {
+            Step::Call(assignment) => self.log.handle_call(now, office, assignment),
+            Step::Answer(guest, answer) => self.log.handle_answer(guest, answer),
+            _ => {}
+        }
+    }
+}

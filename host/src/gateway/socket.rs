@@ -1,0 +1,75 @@
+//! The socket in its states: none, being connected, open.
+
+use std::future::{Future, pending};
+use std::io;
+use std::pin::Pin;
+
+use crate::wire::{Address, Tcp};
+
+/// The socket of the connection to the broker.
+pub(super) enum Socket {
+    /// There is none.
+    None,
+    /// It is being connected.
+    Dialing(Pin<Box<dyn Future<Output = io::Result<Tcp>> + Send>>),
+    /// It is connected.
+    Open(Tcp),
+}
+
+/// What has come of waiting for it.
+pub(super) enum Event {
+    /// It is connected now, or will not be.
+    Dialed(io::Result<()>),
+    /// It may have something to read, or room to write.
+    Ready,
+}
+
+impl Socket {
+    pub(super) fn dial(address: Address) -> Self {
+        Self::Dialing(Box::pin(async move { Tcp::dial(&address).await }))
+    }
+
+    /// The connected socket.
+    pub(super) fn tcp(&mut self) -> io::Result<&mut Tcp> {
+        match self {
+            Self::Open(tcp) => Ok(tcp),
+            Self::None | Self::Dialing(_) => Err(io::ErrorKind::NotConnected.into()),
+        }
+    }
+
+    /// Waits until it is connected, has something to read if `reads`, or room to
+    /// write if `writes`. Can be dropped and called again.
+    pub(super) async fn wait(&mut self, reads: bool, writes: bool) -> Event {
+        match self {
+            Self::Dialing(dialing) => {
+                let dialed = dialing.await;
+                Event::Dialed(match dialed {
+                    Ok(tcp) => {
+                        *self = Self::Open(tcp);
+                        Ok(())
+                    }
+                    Err(error) => {
+                        *self = Self::None;
+                        Err(error)
+                    }
+                })
+            }
+            Self::Open(tcp) if reads || writes => {
+                // An error is for whoever reads or writes next.
+                let _ = tcp.ready(reads, writes).await;
+                Event::Ready
+            }
+            Self::None | Self::Open(_) => pending().await,
+        }
+    }
+}
+
+impl std::fmt::Debug for Socket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::None => "None",
+            Self::Dialing(_) => "Dialing",
+            Self::Open(_) => "Open",
+        })
+    }
+}

@@ -1,0 +1,132 @@
+//! One connection to a broker, from its CONNECT to its end, as packets on one
+//! side and bytes on the other.
+//!
+//! No socket and no clock are in here: whoever has them brings what was read,
+//! takes what is to be written, and says how much of it the kernel has taken and
+//! the peer acknowledged. So production, scenarios and the simulation all send
+//! the very same bytes, by the very same rules about what is too late; those
+//! are in [`Output`].
+
+use std::time::Duration;
+
+use bytes::BytesMut;
+
+use super::Handshake;
+use super::output::{Output, Stuck};
+use super::pace::Pace;
+use super::v4::{self, DecodeError, Decoder, EncodeError};
+use crate::office::{Carried, Connect, Dispatch, Incoming, Outgoing, Outlook, Time};
+
+/// How much is read at once.
+const READ: usize = 64 << 10;
+
+/// How long the network may do nothing without keep-alive to say so.
+const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+
+/// One connection to a broker.
+#[derive(Debug)]
+pub struct Transport {
+    decoder: Decoder,
+    input: BytesMut,
+    /// Whether a packet may be left in `input`: what is read beyond it would
+    /// pile up when packets are small and many.
+    has_input: bool,
+    output: Output,
+}
+
+impl Transport {
+    /// Begins a session over a fresh connection: CONNECT is the first that goes
+    /// out. `pace` is what the connection before has learnt.
+    pub fn new(
+        now: Time,
+        handshake: &Handshake,
+        connect: &Connect,
+        pace: Pace,
+    ) -> Result<Self, EncodeError> {
+        let longest_silence = match handshake.keep_alive {
+            Duration::ZERO => LONGEST_SILENCE,
+            keep_alive => keep_alive * 3 / 2,
+        };
+        let mut output = Output::new(now, longest_silence, pace.renewed());
+        output.push(now, None, Carried::Nothing, |bytes| {
+            v4::encode_connect(handshake, connect, bytes)
+        })?;
+        Ok(Self {
+            decoder: Decoder::new(handshake.max_packet_size),
+            input: BytesMut::new(),
+            has_input: false,
+            output,
+        })
+    }
+
+    /// The sending half.
+    pub fn output(&self) -> &Output {
+        &self.output
+    }
+
+    /// The sending half, to be told what has become of its bytes.
+    pub fn output_mut(&mut self) -> &mut Output {
+        &mut self.output
+    }
+
+    /// When [`check`](Self::check) is to be asked again.
+    pub fn next_timeout(&self) -> Option<Time> {
+        self.output.next_timeout()
+    }
+
+    /// Whether the connection can go on; see [`Output::check`].
+    pub fn check(&self, now: Time) -> Result<(), Stuck> {
+        self.output.check(now)
+    }
+
+    /// When a packet would arrive that is pushed now.
+    pub fn outlook(&self) -> Outlook {
+        self.output.outlook()
+    }
+
+    /// Adds a packet to what goes out.
+    pub fn push(&mut self, now: Time, dispatch: Dispatch) -> Result<(), EncodeError> {
+        let Dispatch {
+            packet,
+            expires,
+            carried,
+        } = dispatch;
+        self.output
+            .push(now, expires, carried, |bytes| v4::encode(packet, bytes))
+    }
+
+    /// Ends the session in good order: what is not begun is left out, and
+    /// DISCONNECT is the last that goes out.
+    pub fn finish(&mut self, now: Time) {
+        self.output.clear();
+        let encode = |bytes: &mut BytesMut| v4::encode(Outgoing::Disconnect, bytes);
+        // There is nothing in it that could not be encoded.
+        let _ = self.output.push(now, None, Carried::Nothing, encode);
+    }
+
+    /// Where to put what is read, at the end; none while packets may be left
+    /// that were read before.
+    pub fn room_for_input(&mut self) -> Option<&mut BytesMut> {
+        if self.has_input {
+            return None;
+        }
+        if self.input.is_empty() && self.input.capacity() > 2 * READ {
+            // Grown for a large packet.
+            self.input = BytesMut::new();
+        }
+        self.input.reserve(READ);
+        Some(&mut self.input)
+    }
+
+    /// Something was read into the [room](Self::room_for_input).
+    pub fn handle_read(&mut self) {
+        self.has_input = true;
+    }
+
+    /// The next packet of those that were read.
+    pub fn poll_packet(&mut self) -> Result<Option<Incoming>, DecodeError> {
+        let packet = self.decoder.decode(&mut self.input)?;
+        self.has_input = packet.is_some();
+        Ok(packet)
+    }
+}
