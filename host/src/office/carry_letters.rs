@@ -47,13 +47,12 @@ impl Office {
                 .poll(now, &mut self.list, &mut self.ids, max)?
             {
                 Next::TooLarge(key) => self.conclude(key, Outcome::Refused),
-                Next::Send(dispatch, sent) => {
-                    if let Some(sent) = sent {
-                        let ticket = sent.ticket;
-                        self.notices.push_detail(|| Notice::Sent { ticket });
-                        if sent.is_final {
-                            self.conclude(sent.key, Outcome::Delivered);
-                        }
+                Next::Release(dispatch) => return Some(dispatch),
+                Next::Letter(dispatch, sent) => {
+                    let ticket = sent.ticket;
+                    self.notices.push_detail(|| Notice::Sent { ticket });
+                    if sent.is_final {
+                        self.conclude(sent.key, Outcome::Delivered);
                     }
                     return Some(dispatch);
                 }

@@ -41,7 +41,7 @@ use std::time::Duration;
 use guests::{Guests, Inbox};
 use notices::Notices;
 use routing::Subscriptions;
-use session::{Due, Inbound, Link, Outbound, PacketIds, Random};
+use session::{Dial, Due, Inbound, Link, Outbound, PacketIds, Random};
 use work_list::WorkList;
 
 pub use guests::{Answer, Assignment, Call, Effects, Message, Room, Status};
@@ -351,7 +351,9 @@ impl Office {
 
     /// A connection to make now.
     pub fn poll_connect(&mut self, now: Time) -> Option<Connect> {
-        let will = self.link.take_ready(now)?;
+        let Dial::Now(will) = self.link.take_ready(now) else {
+            return None;
+        };
         for guest in &self.with_will {
             self.guests
                 .change(*guest, |inbox| inbox.set_wants_will(false));

@@ -10,9 +10,9 @@ mod packet;
 mod packet_ids;
 
 pub(super) use backoff::{Backoff, Random, doubled};
-pub(super) use inbound::{Arrival, Inbound, Receipt};
+pub(super) use inbound::{Arrival, Duplicate, Inbound, Receipt};
 pub use link::Disconnection;
-pub(super) use link::{Due, Link};
+pub(super) use link::{Dial, Due, Link};
 pub(super) use outbound::{Acked, Next, Outbound};
 pub use outbound::{Dispatch, QOS1_WINDOW, QOS2_WINDOW};
 pub use packet::{

@@ -66,8 +66,10 @@ pub struct Dispatch {
 /// What comes next on the way out.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::office) enum Next {
-    /// A packet, and if it carries a letter, which one.
-    Send(Dispatch, Option<Sent>),
+    /// PUBREL of an exchange, first sent.
+    Release(Dispatch),
+    /// A packet of a letter whose turn it is.
+    Letter(Dispatch, Sent),
     /// The letter at this place is larger than the broker takes.
     TooLarge(Key),
 }
@@ -123,7 +125,7 @@ impl Outbound {
         max_packet_size: usize,
     ) -> Option<Next> {
         if let Some(release) = self.poll_release(now) {
-            return Some(Next::Send(release, None));
+            return Some(Next::Release(release));
         }
         let (qos1_is_open, qos2_is_open) =
             (self.qos1.open < QOS1_WINDOW, self.qos2.open < QOS2_WINDOW);
@@ -146,12 +148,12 @@ impl Outbound {
             ticket: entry.ticket,
             is_final: entry.qos == Qos::AtMostOnce,
         };
-        Some(Next::Send(
+        Some(Next::Letter(
             Dispatch {
                 packet,
                 expires: Some(entry.deadline),
             },
-            Some(sent),
+            sent,
         ))
     }
 
