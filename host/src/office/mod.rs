@@ -29,6 +29,7 @@ mod routing;
 mod session;
 mod settings;
 mod time;
+mod words;
 mod work_list;
 
 #[cfg(test)]
@@ -54,6 +55,7 @@ pub use session::{
 };
 pub use settings::{BackoffSettings, GuestSettings, Overflow, Settings, WorkListSettings};
 pub use time::Time;
+pub use words::UnknownWord;
 pub use work_list::{GuestId, Letter, Outcome, Qos, Ticket};
 
 /// How many outcomes a guest can be owed beyond the letters on its work list.
