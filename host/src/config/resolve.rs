@@ -10,7 +10,7 @@ use super::file::{self, Written};
 use super::table::Table;
 use super::values::{Period, Size, period, size};
 use super::{Config, ServerAddressError, guest, login};
-use crate::office::{BackoffSettings, LastWill, Overflow, Payload, Qos, topic};
+use crate::office::{BackoffSettings, LastWill, Overflow, Payload, Qos, UnknownWord, topic};
 use crate::wire::Address;
 
 /// Resolves what is written; relative paths of the file are relative to
@@ -124,12 +124,10 @@ pub(super) fn path(entry: &Entry) -> Result<&Path, String> {
 }
 
 pub(crate) fn qos(entry: &Entry) -> Result<Qos, String> {
-    match entry.whole(0..=2) {
-        Ok(0) => Ok(Qos::AtMostOnce),
-        Ok(1) => Ok(Qos::AtLeastOnce),
-        Ok(2) => Ok(Qos::ExactlyOnce),
-        _ => Err(entry.but("is not a quality of service; write 0, 1 or 2")),
-    }
+    let number = entry.whole(0..=2).ok();
+    number
+        .and_then(|number| number.to_string().parse().ok())
+        .ok_or_else(|| entry.but(UnknownWord::Qos))
 }
 
 fn server(entry: &Entry) -> Result<Address, String> {

@@ -6,9 +6,7 @@ use std::fmt;
 use tracing::{Level, debug, enabled, error, info, warn};
 
 use super::observer::{Observed, Observer};
-use crate::office::{
-    Answer, Assignment, Call, GuestId, Notice, Office, Outcome, Status, Ticket, Time,
-};
+use crate::office::{Answer, Assignment, Call, GuestId, Notice, Office, Outcome, Ticket, Time};
 
 /// Writes the notices of the post office, and passes them on to an observer.
 pub(super) struct Log {
@@ -126,12 +124,9 @@ impl Log {
                 ticket,
                 outcome,
             } => {
-                let outcome = match outcome {
-                    Outcome::Delivered => "delivered",
-                    Outcome::Expired => losses.add(*guest, "expired", *ticket),
-                    Outcome::Displaced => losses.add(*guest, "displaced", *ticket),
-                    Outcome::Refused => losses.add(*guest, "refused", *ticket),
-                };
+                if *outcome != Outcome::Delivered {
+                    losses.add(*guest, outcome.as_str(), *ticket);
+                }
                 debug!(
                     guest = self.name(*guest),
                     ticket = ticket.0,
@@ -177,9 +172,8 @@ impl Log {
 }
 
 impl Losses {
-    fn add(&mut self, guest: GuestId, outcome: &'static str, ticket: Ticket) -> &'static str {
+    fn add(&mut self, guest: GuestId, outcome: &'static str, ticket: Ticket) {
         self.0.entry((guest, outcome)).or_insert((0, ticket)).0 += 1;
-        outcome
     }
 }
 
@@ -197,8 +191,7 @@ struct Name<'a>(&'a Call);
 impl fmt::Display for Name<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
-            Call::Connection(Status::Online) => f.write_str("connection online"),
-            Call::Connection(Status::Offline) => f.write_str("connection offline"),
+            Call::Connection(status) => write!(f, "connection {status}"),
             Call::Subscription { filter, .. } => write!(f, "subscription {filter}"),
             Call::Message(message) => write!(f, "message {}", message.topic),
             Call::Outcome(ticket, outcome) => {

@@ -41,10 +41,9 @@ impl Office {
             let (list, ids) = (&mut self.list, &mut self.ids);
             match self.outbound.poll(now, list, ids, max, outlook)? {
                 Next::TooLarge(key) => self.conclude(key, Outcome::Refused),
-                Next::Send(dispatch, sent) => {
-                    if let Some(ticket) = sent {
-                        self.notices.push_detail(|| Notice::Sent { ticket });
-                    }
+                Next::Release(dispatch) => return Some(dispatch),
+                Next::Letter(dispatch, ticket) => {
+                    self.notices.push_detail(|| Notice::Sent { ticket });
                     return Some(dispatch);
                 }
             }

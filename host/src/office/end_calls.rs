@@ -1,6 +1,6 @@
 //! What becomes of a call when its guest has answered.
 
-use super::guests::{Ended, Inbox};
+use super::guests::{Decision, Ended, Inbox};
 use super::session::Receipt;
 use super::{Answer, Call, Effects, GuestId, LastWill, Notice, Office, Outcome, Time, topic};
 
@@ -32,7 +32,7 @@ impl Office {
             }
             Answer::Retry(reason) => {
                 match self.guests.change(guest, |inbox| inbox.handle_retry(now)) {
-                    Some(Ended::TryAgain(Call::Message(message), next_try)) => {
+                    Decision::TryAgain(Call::Message(message), next_try) => {
                         let topic = message.topic;
                         self.notices.push(Notice::PutOff {
                             guest,
@@ -41,12 +41,13 @@ impl Office {
                             next_try,
                         });
                     }
-                    ended => self.end(guest, ended),
+                    Decision::Over(ended) => self.end(guest, Some(ended)),
+                    Decision::TryAgain(..) | Decision::NoCall => {}
                 }
             }
             Answer::Failed(error) => {
                 match self.guests.change(guest, |inbox| inbox.handle_failed(now)) {
-                    Some(Ok(Ended::TryAgain(call, next_try))) => {
+                    Decision::TryAgain(call, next_try) => {
                         self.notices.push(Notice::Failed {
                             guest,
                             call,
@@ -54,12 +55,12 @@ impl Office {
                             next_try,
                         });
                     }
-                    Some(Ok(ended) | Err(ended)) => {
+                    Decision::Over(ended) => {
                         let call = ended.call();
                         self.notices.push(Notice::GivenUp { guest, call, error });
                         self.end(guest, Some(ended));
                     }
-                    None => {}
+                    Decision::NoCall => {}
                 }
             }
         }
@@ -83,7 +84,7 @@ impl Office {
         match ended {
             Some(Ended::Message(_, receipt)) => self.take(receipt),
             Some(Ended::LastWill) => self.link.handle_will(guest, None),
-            Some(Ended::Event(_) | Ended::TryAgain(..)) | None => {}
+            Some(Ended::Event(_)) | None => {}
         }
     }
 

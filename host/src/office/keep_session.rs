@@ -1,8 +1,8 @@
 //! How the session goes: connections begin and end, messages and answers to
 //! subscriptions come in.
 
-use super::routing::WrongCount;
-use super::session::Arrival;
+use super::routing::{Ruling, WrongCount};
+use super::session::{Arrival, Duplicate};
 use super::{Call, Disconnection, Message, Notice, Office, PacketId, Publish, Qos, Status, Time};
 
 impl Office {
@@ -58,7 +58,8 @@ impl Office {
             .inbound
             .handle_publish(delivery, duplicate, guests.len())
         {
-            Arrival::Duplicate(answer) => self.answers.extend(answer),
+            Arrival::Duplicate(Duplicate::InHand) => {}
+            Arrival::Duplicate(Duplicate::Taken(answer)) => self.answers.push_back(answer),
             Arrival::New(receipt) => {
                 let qos = delivery.qos();
                 let message = Message {
@@ -102,7 +103,7 @@ impl Office {
         for verdict in verdicts {
             let filter = verdict.filter;
             for guest in verdict.tell {
-                let granted = verdict.result.is_ok();
+                let granted = matches!(verdict.ruling, Ruling::Granted(_));
                 let call = Call::Subscription {
                     filter: filter.clone(),
                     granted,
@@ -110,9 +111,9 @@ impl Office {
                 self.guests
                     .change(guest, |inbox| inbox.push_subscription(call));
             }
-            self.notices.push(match verdict.result {
-                Ok(qos) => Notice::Subscribed { filter, qos },
-                Err(next_try) => Notice::SubscriptionRefused { filter, next_try },
+            self.notices.push(match verdict.ruling {
+                Ruling::Granted(qos) => Notice::Subscribed { filter, qos },
+                Ruling::Refused { next_try } => Notice::SubscriptionRefused { filter, next_try },
             });
         }
     }

@@ -29,6 +29,7 @@ mod routing;
 mod session;
 mod settings;
 mod time;
+mod words;
 mod work_list;
 
 #[cfg(test)]
@@ -41,7 +42,7 @@ use std::time::Duration;
 use guests::{Guests, Inbox};
 use notices::Notices;
 use routing::Subscriptions;
-use session::{Due, Inbound, Link, Outbound, PacketIds, Random};
+use session::{Dial, Due, Inbound, Link, Outbound, PacketIds, Random};
 use work_list::WorkList;
 
 pub use guests::{Answer, Assignment, Call, Effects, Message, Room, Status};
@@ -54,6 +55,7 @@ pub use session::{
 };
 pub use settings::{BackoffSettings, GuestSettings, Overflow, Settings, WorkListSettings};
 pub use time::Time;
+pub use words::UnknownWord;
 pub use work_list::{GuestId, Letter, Outcome, Qos, Ticket};
 
 /// How many outcomes a guest can be owed beyond the letters on its work list.
@@ -378,7 +380,9 @@ impl Office {
 
     /// A connection to make now.
     pub fn poll_connect(&mut self, now: Time) -> Option<Connect> {
-        let will = self.link.take_ready(now)?;
+        let Dial::Now(will) = self.link.take_ready(now) else {
+            return None;
+        };
         for guest in &self.with_will {
             self.guests
                 .change(*guest, |inbox| inbox.set_wants_will(false));

@@ -6,7 +6,7 @@ use super::step::{Expectation, ExpectedMessage};
 use crate::config::entry::{Entry, Refusal};
 use crate::config::resolve::{qos, set, topic_name};
 use crate::config::table::Table;
-use crate::office::Outcome;
+use crate::office::{Outcome, UnknownWord};
 
 /// All that a step expects, each with its key.
 pub(super) fn expectations(keys: &file::Step) -> Result<Vec<(&'static str, Expectation)>, Refusal> {
@@ -108,16 +108,7 @@ fn expected_outcome(written: &Table<file::ExpectOutcome>) -> Result<Expectation,
 }
 
 fn outcome(entry: &Entry) -> Result<Outcome, String> {
-    match entry.value.as_str() {
-        Some("delivered") => Ok(Outcome::Delivered),
-        Some("expired") => Ok(Outcome::Expired),
-        Some("displaced") => Ok(Outcome::Displaced),
-        Some("refused") => Ok(Outcome::Refused),
-        _ => {
-            Err(entry
-                .but(r#"is no outcome; write "delivered", "expired", "displaced" or "refused""#))
-        }
-    }
+    entry.parse(UnknownWord::Outcome)
 }
 
 fn only_true(entry: &Entry) -> Result<(), String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::office::{Outcome, Qos};
-use crate::testing::{Acks, Content, Happening, Network, Published, outcome_word};
+use crate::testing::{Acks, Content, Happening, Network, Published};
 
 /// One step, with the line it is written at.
 #[derive(Debug)]
@@ -99,7 +99,7 @@ impl Expectation {
             (Self::NothingPublished, Happening::Published(message)) => Some(message.to_string()),
             (Self::Outcome { .. }, Happening::Outcome { topic, outcome }) => {
                 let topic = topic.as_deref().unwrap_or("(of the same call)");
-                Some(format!("{topic} {}", outcome_word(*outcome)))
+                Some(format!("{topic} {outcome}"))
             }
             (Self::Rejected(_), Happening::Rejected { reason, .. }) => {
                 Some(format!("rejected: {reason}"))
@@ -140,7 +140,7 @@ impl ExpectedMessage {
     }
 
     fn line(&self, payload: &dyn fmt::Display) -> String {
-        let qos = self.qos.map(|qos| format!("qos {}", qos as u8));
+        let qos = self.qos.map(|qos| format!("qos {qos}"));
         let retain = self.retain.map(|retain| format!("retain {retain}"));
         let flags: Vec<_> = [qos, retain].into_iter().flatten().collect();
         let flags = match flags.join(", ") {
@@ -169,7 +169,7 @@ impl fmt::Display for Expectation {
             Self::NothingPublished => f.write_str(self.nothing()),
             Self::Outcome { topic, outcome } => {
                 let topic = topic.as_deref().unwrap_or("…");
-                write!(f, "{topic} {}", outcome_word(*outcome))
+                write!(f, "{topic} {outcome}")
             }
             Self::Rejected(text) => write!(f, "rejected: …{text}…"),
             Self::Retried(text) => write!(f, "put off: …{text}…"),

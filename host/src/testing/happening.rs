@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::broker::QoS;
-use crate::office::{Call, Outcome, Qos, Status, Time};
+use crate::office::{Call, Outcome, Qos, Time};
 
 /// A message as the broker has it. Displayed on one line.
 #[derive(Clone, PartialEq, Eq)]
@@ -93,24 +93,13 @@ pub struct Happened {
     pub what: Happening,
 }
 
-/// The word for an outcome, as guests know it.
-pub(crate) const fn outcome_word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Delivered => "delivered",
-        Outcome::Expired => "expired",
-        Outcome::Displaced => "displaced",
-        Outcome::Refused => "refused",
-    }
-}
-
 /// A call, by what it is about.
 pub(super) fn call_name(call: &Call) -> String {
     match call {
-        Call::Connection(Status::Online) => "connection online".into(),
-        Call::Connection(Status::Offline) => "connection offline".into(),
+        Call::Connection(status) => format!("connection {status}"),
         Call::Subscription { filter, .. } => format!("subscription {filter}"),
         Call::Message(message) => format!("message {}", message.topic),
-        Call::Outcome(_, outcome) => format!("outcome {}", outcome_word(*outcome)),
+        Call::Outcome(_, outcome) => format!("outcome {outcome}"),
         Call::LastWill => "last-will".into(),
     }
 }
@@ -157,8 +146,8 @@ impl fmt::Display for Published {
         match (self.qos, self.retain) {
             (Qos::AtLeastOnce, false) => Ok(()),
             (Qos::AtLeastOnce, true) => f.write_str(" (retain)"),
-            (qos, false) => write!(f, " (qos {})", qos as u8),
-            (qos, true) => write!(f, " (qos {}, retain)", qos as u8),
+            (qos, false) => write!(f, " (qos {qos})"),
+            (qos, true) => write!(f, " (qos {qos}, retain)"),
         }
     }
 }
@@ -187,7 +176,7 @@ impl fmt::Display for Happening {
             Self::Published(message) => write!(f, "published {message}"),
             Self::Outcome { topic, outcome } => {
                 let topic = topic.as_deref().unwrap_or("(of the same call)");
-                write!(f, "{:<9} {topic}", outcome_word(*outcome))
+                write!(f, "{outcome:<9} {topic}")
             }
             Self::Rejected { topic, reason } => write!(f, "rejected  {topic}: {reason}"),
             Self::Retried { topic, reason } => write!(f, "put off   {topic}: {reason}"),

@@ -52,7 +52,7 @@ mod world;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use happening::{Content, outcome_word};
+pub(crate) use happening::Content;
 pub(crate) use load::bytes_of;
 pub(crate) use world::{World, WorldOptions};
 

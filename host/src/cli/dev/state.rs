@@ -58,10 +58,10 @@ impl fmt::Display for Totals {
         let concluded = self.delivered + self.expired + self.displaced + self.refused;
         let mut mark = ": ";
         for (count, what) in [
-            (self.delivered, "delivered"),
-            (self.expired, "expired"),
-            (self.displaced, "displaced"),
-            (self.refused, "refused"),
+            (self.delivered, Outcome::Delivered.as_str()),
+            (self.expired, Outcome::Expired.as_str()),
+            (self.displaced, Outcome::Displaced.as_str()),
+            (self.refused, Outcome::Refused.as_str()),
             (self.letters.saturating_sub(concluded), "open"),
         ] {
             if count > 0 {

@@ -11,8 +11,8 @@ use super::words::{Counted, Shown, Span, Took};
 use crate::clock;
 use crate::gateway::Observed;
 use crate::office::{
-    Answer, Call, Disconnection, Effects, LastWill, Letter, Message, Notice, Outcome, Qos, Status,
-    Ticket, Time,
+    Answer, Call, Disconnection, Effects, LastWill, Letter, Message, Notice, Outcome, Qos, Ticket,
+    Time,
 };
 
 /// Tells what happens, and keeps the [`State`] up to date.
@@ -292,8 +292,7 @@ impl Story {
 /// What a call is about.
 fn about(call: &Call) -> String {
     match call {
-        Call::Connection(Status::Online) => "connection online".to_owned(),
-        Call::Connection(Status::Offline) => "connection offline".to_owned(),
+        Call::Connection(status) => format!("connection {status}"),
         Call::Subscription { filter, .. } => format!("subscription {filter}"),
         Call::Message(_) => "message".to_owned(),
         Call::Outcome(ticket, _) => format!("outcome of letter {}", ticket.0),
@@ -324,7 +323,7 @@ fn described(will: &LastWill) -> String {
 }
 
 fn name(qos: Qos) -> String {
-    format!("QoS {}", qos as u8)
+    format!("QoS {qos}")
 }
 
 fn until(moment: Time) -> String {

@@ -53,8 +53,17 @@ pub(in crate::office) enum Ended {
     Event(Call),
     /// A message, with its receipt.
     Message(Message, Receipt),
-    /// Nothing: it will be tried again, at this moment at the earliest.
+}
+
+/// What follows on an answer that is not success.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::office) enum Decision {
+    /// The call is made again, at this moment at the earliest.
     TryAgain(Call, Time),
+    /// The call is not made again. This has ended with it.
+    Over(Ended),
+    /// The guest is at no call, so there is nothing to decide.
+    NoCall,
 }
 
 impl Ended {
@@ -62,7 +71,7 @@ impl Ended {
     pub(in crate::office) fn call(&self) -> Call {
         match self {
             Self::LastWill => Call::LastWill,
-            Self::Event(call) | Self::TryAgain(call, _) => call.clone(),
+            Self::Event(call) => call.clone(),
             Self::Message(message, _) => Call::Message(message.clone()),
         }
     }
@@ -269,46 +278,60 @@ impl Inbox {
     }
 
     /// The guest has put the message off.
-    pub(in crate::office) fn handle_retry(&mut self, now: Time) -> Option<Ended> {
+    pub(in crate::office) fn handle_retry(&mut self, now: Time) -> Decision {
         self.failures = 0;
         if self.running != Some(Running::Message) {
-            return self.end();
+            return self.give_up();
         }
         self.running = None;
         let again = now + doubled(FIRST_RETRY, self.put_off, LONGEST_RETRY);
         self.put_off = self.put_off.saturating_add(1);
         self.retry_at = Some(again);
-        let message = &mut self.messages.front_mut()?.item.0;
+        let Some(front) = self.messages.front_mut() else {
+            return Decision::NoCall;
+        };
+        let message = &mut front.item.0;
         message.duplicate = true;
-        Some(Ended::TryAgain(Call::Message(message.clone()), again))
+        Decision::TryAgain(Call::Message(message.clone()), again)
     }
 
     /// The call has failed. It is tried again, at once the first time and after
-    /// growing pauses from then on, or given up: `Err` holds what was.
-    pub(in crate::office) fn handle_failed(&mut self, now: Time) -> Option<Result<Ended, Ended>> {
+    /// growing pauses from then on, or given up.
+    pub(in crate::office) fn handle_failed(&mut self, now: Time) -> Decision {
         self.failures = self.failures.saturating_add(1);
         if self.failures > 1 {
             self.paused_until = now + doubled(FIRST_PAUSE, self.failures - 2, LONGEST_PAUSE);
         }
-        let (tries, call) = match self.running? {
-            Running::LastWill => return self.end().map(Err),
+        match self.count_try() {
+            Some((tries, call)) if tries <= self.retries => {
+                self.running = None;
+                Decision::TryAgain(call, self.paused_until.max(now))
+            }
+            _ => self.give_up(),
+        }
+    }
+
+    /// Counts one more failure of the call that the guest is at. Returns how many
+    /// there are, and the call as it is made again. None: it is never made again.
+    fn count_try(&mut self) -> Option<(u32, Call)> {
+        match self.running? {
+            Running::LastWill => None,
             Running::Event => {
                 let event = self.events.front_mut()?;
                 event.tries += 1;
-                (event.tries, event.item.to_call())
+                Some((event.tries, event.item.to_call()))
             }
             Running::Message => {
                 let message = self.messages.front_mut()?;
                 message.tries += 1;
                 message.item.0.duplicate = true;
-                (message.tries, Call::Message(message.item.0.clone()))
+                Some((message.tries, Call::Message(message.item.0.clone())))
             }
-        };
-        if tries > self.retries {
-            return self.end().map(Err);
         }
-        self.running = None;
-        Some(Ok(Ended::TryAgain(call, self.paused_until.max(now))))
+    }
+
+    fn give_up(&mut self) -> Decision {
+        self.end().map_or(Decision::NoCall, Decision::Over)
     }
 
     fn end(&mut self) -> Option<Ended> {

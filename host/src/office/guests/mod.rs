@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::{GuestId, GuestSettings, Time};
 
 pub use call::{Answer, Assignment, Call, Effects, Message, Room, Status};
-pub(super) use inbox::{Ended, Inbox};
+pub(super) use inbox::{Decision, Ended, Inbox};
 
 /// All guests. The questions that are asked on every turn cost nothing for
 /// guests that have nothing to do.

@@ -26,7 +26,8 @@ struct Subscription {
     guests: Vec<GuestId>,
     state: State,
     backoff: Backoff,
-    /// What the guests were told on this connection.
+    /// Whether the guests were told on this connection that it is granted or that
+    /// it is refused. None: neither so far.
     told: Option<bool>,
 }
 
@@ -34,10 +35,18 @@ struct Subscription {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::office) struct Verdict {
     pub(in crate::office) filter: Arc<str>,
-    /// The quality of service granted, or when the next try is due.
-    pub(in crate::office) result: Result<Qos, Time>,
+    pub(in crate::office) ruling: Ruling,
     /// Who is to be told, if it is news.
     pub(in crate::office) tell: Vec<GuestId>,
+}
+
+/// Whether the broker has granted a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::office) enum Ruling {
+    /// With this quality of service.
+    Granted(Qos),
+    /// It is tried again at this moment.
+    Refused { next_try: Time },
 }
 
 /// A SUBACK without one return code for each filter ([MQTT-3.8.4-5]).
@@ -177,15 +186,15 @@ impl Subscriptions {
             .iter_mut()
             .zip(granted)
             .map(|(subscription, granted)| {
-                let result = match granted {
+                let ruling = match granted {
                     Some(qos) => {
                         subscription.state = State::Granted;
-                        Ok(*qos)
+                        Ruling::Granted(*qos)
                     }
                     None => {
-                        let again = now + subscription.backoff.next(random);
-                        subscription.state = State::Wanted(again);
-                        Err(again)
+                        let next_try = now + subscription.backoff.next(random);
+                        subscription.state = State::Wanted(next_try);
+                        Ruling::Refused { next_try }
                     }
                 };
                 let is_news =
@@ -197,7 +206,7 @@ impl Subscriptions {
                 };
                 Verdict {
                     filter: subscription.filter.clone(),
-                    result,
+                    ruling,
                     tell,
                 }
             });

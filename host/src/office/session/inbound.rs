@@ -16,8 +16,17 @@ pub(in crate::office) struct Receipt(Option<NonZeroU32>);
 pub(in crate::office) enum Arrival {
     /// New: hand it to its guests, and say with this when they have taken it.
     New(Receipt),
-    /// Its guests are at it already, or have taken it: answer with this.
-    Duplicate(Option<Outgoing>),
+    /// It is here already.
+    Duplicate(Duplicate),
+}
+
+/// How far a message is that came in again.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::office) enum Duplicate {
+    /// Its guests are at it: there is nothing to answer yet.
+    InHand,
+    /// Its guests have taken it: answer with this.
+    Taken(Outgoing),
 }
 
 #[derive(Debug)]
@@ -54,8 +63,8 @@ impl Inbound {
         duplicate: bool,
         guests: usize,
     ) -> Arrival {
-        if let Some(answer) = self.known(delivery, duplicate) {
-            return Arrival::Duplicate(answer);
+        if let Some(duplicate) = self.known(delivery, duplicate) {
+            return Arrival::Duplicate(duplicate);
         }
         let receipt = match delivery {
             Delivery::AtMostOnce => Receipt(None),
@@ -106,17 +115,17 @@ impl Inbound {
         }
     }
 
-    /// Whether this message is here already. QoS 2 goes by the packet id alone
+    /// Returns how far this message is, if it is here already. QoS 2 goes by the packet id alone
     /// ([MQTT-4.3.3-2]); a QoS 1 packet id may name a new message unless DUP
     /// says that it does not.
-    fn known(&mut self, delivery: Delivery, duplicate: bool) -> Option<Option<Outgoing>> {
+    fn known(&mut self, delivery: Delivery, duplicate: bool) -> Option<Duplicate> {
         match delivery {
             Delivery::AtMostOnce => None,
             Delivery::AtLeastOnce(id) => match self.exchanges.get(id)? {
-                Exchange::Handled(_) if duplicate => Some(None),
+                Exchange::Handled(_) if duplicate => Some(Duplicate::InHand),
                 Exchange::Taken if duplicate => {
                     self.exchanges.remove(id);
-                    Some(Some(Outgoing::PubAck(id)))
+                    Some(Duplicate::Taken(Outgoing::PubAck(id)))
                 }
                 Exchange::Handled(receipt) => {
                     let earlier = *receipt;
@@ -126,8 +135,8 @@ impl Inbound {
                 Exchange::Taken => None,
             },
             Delivery::ExactlyOnce(id) => match self.exchanges.get(id)? {
-                Exchange::Handled(_) => Some(None),
-                Exchange::Taken => Some(Some(Outgoing::PubRec(id))),
+                Exchange::Handled(_) => Some(Duplicate::InHand),
+                Exchange::Taken => Some(Duplicate::Taken(Outgoing::PubRec(id))),
             },
         }
     }
@@ -202,7 +211,7 @@ mod tests {
     ) -> Receipt {
         match inbound.handle_publish(delivery, duplicate, guests) {
             Arrival::New(receipt) => receipt,
-            Arrival::Duplicate(answer) => panic!("taken for a duplicate: {answer:?}"),
+            Arrival::Duplicate(how_far) => panic!("taken for a duplicate: {how_far:?}"),
         }
     }
 
@@ -225,13 +234,13 @@ mod tests {
         let receipt = arrive(&mut inbound, delivery, false, 1);
         assert_eq!(
             inbound.handle_publish(delivery, true, 1),
-            Arrival::Duplicate(None)
+            Arrival::Duplicate(Duplicate::InHand)
         );
         assert_eq!(
             inbound.handle_taken(receipt, true),
             Some(Outgoing::PubRec(id(5)))
         );
-        let again = Arrival::Duplicate(Some(Outgoing::PubRec(id(5))));
+        let again = Arrival::Duplicate(Duplicate::Taken(Outgoing::PubRec(id(5))));
         assert_eq!(inbound.handle_publish(delivery, true, 1), again);
         assert_eq!(inbound.handle_pubrel(id(5)), Outgoing::PubComp(id(5)));
         assert_eq!(inbound.handle_pubrel(id(5)), Outgoing::PubComp(id(5)));
@@ -244,7 +253,7 @@ mod tests {
         let delivery = Delivery::AtLeastOnce(id(3));
         let receipt = arrive(&mut inbound, delivery, false, 1);
         assert_eq!(inbound.handle_taken(receipt, false), None);
-        let acknowledged = Arrival::Duplicate(Some(Outgoing::PubAck(id(3))));
+        let acknowledged = Arrival::Duplicate(Duplicate::Taken(Outgoing::PubAck(id(3))));
         assert_eq!(inbound.handle_publish(delivery, true, 1), acknowledged);
         arrive(&mut inbound, delivery, false, 1);
     }

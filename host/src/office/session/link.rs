@@ -121,6 +121,14 @@ pub(in crate::office) enum Due {
     GiveUp(Disconnection),
 }
 
+/// Whether the time to dial has come.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::office) enum Dial {
+    NotYet,
+    /// It has, with the guests' last will if one was named.
+    Now(Option<LastWill>),
+}
+
 /// The state of the connection.
 #[derive(Debug)]
 pub(in crate::office) struct Link {
@@ -259,17 +267,17 @@ impl Link {
         }
     }
 
-    /// The time to dial has come: the guests' last will, if one was named.
-    pub(in crate::office) fn take_ready(&mut self, now: Time) -> Option<Option<LastWill>> {
+    /// Returns whether the gateway is to dial. From then on CONNACK is awaited.
+    pub(in crate::office) fn take_ready(&mut self, now: Time) -> Dial {
         let State::Ready { will } = &mut self.state else {
-            return None;
+            return Dial::NotYet;
         };
         let will = will.take();
         self.state = State::Connecting {
             until: now + CONNECT_TIMEOUT,
         };
         self.begun = Some(now);
-        Some(will)
+        Dial::Now(will)
     }
 
     /// The broker has accepted. Returns how long that took, from the beginning of

@@ -12,9 +12,9 @@ mod round_trip;
 mod window;
 
 pub(super) use backoff::{Backoff, Random, doubled};
-pub(super) use inbound::{Arrival, Inbound, Receipt};
+pub(super) use inbound::{Arrival, Duplicate, Inbound, Receipt};
 pub use link::Disconnection;
-pub(super) use link::{Due, Link};
+pub(super) use link::{Dial, Due, Link};
 pub(super) use outbound::{Acked, Next, Outbound};
 pub use outbound::{QOS1_WINDOW, QOS2_WINDOW};
 pub use packet::{

@@ -72,8 +72,10 @@ pub(in crate::office) enum Acked {
 /// What comes next on the way out.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::office) enum Next {
-    /// A packet, and if it carries a letter, which one.
-    Send(Dispatch, Option<Ticket>),
+    /// PUBREL of an exchange, first sent.
+    Release(Dispatch),
+    /// A packet of a letter whose turn it is.
+    Letter(Dispatch, Ticket),
     /// The letter at this place is larger than the broker takes.
     TooLarge(Key),
 }
@@ -150,7 +152,7 @@ impl Outbound {
         outlook: Outlook,
     ) -> Option<Next> {
         if let Some(release) = self.poll_release(now) {
-            return Some(Next::Send(release, None));
+            return Some(Next::Release(release));
         }
         let round_trip = now + self.round_trip.estimate() + MARGIN;
         let (qos1, qos2) = (&self.qos1, &self.qos2);
@@ -181,7 +183,7 @@ impl Outbound {
             expires: Some(entry.deadline),
             carried,
         };
-        Some(Next::Send(dispatch, Some(entry.ticket)))
+        Some(Next::Letter(dispatch, entry.ticket))
     }
 
     fn poll_release(&mut self, now: Time) -> Option<Dispatch> {

@@ -1,0 +1,153 @@
+//! The office's words as users write and read them.
+
+use std::fmt;
+use std::str::FromStr;
+
+use super::{Outcome, Qos, Status};
+
+/// A text that is no word for what was asked for. Displayed as what is wrong with
+/// the text, and what to write instead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnknownWord {
+    /// It names no [`Outcome`].
+    Outcome,
+    /// It names no [`Qos`].
+    Qos,
+    /// It names no [`Status`].
+    Status,
+}
+
+impl fmt::Display for UnknownWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Outcome => {
+                r#"is no outcome; write "delivered", "expired", "displaced" or "refused""#
+            }
+            Self::Qos => "is not a quality of service; write 0, 1 or 2",
+            Self::Status => r#"is no status; write "online" or "offline""#,
+        })
+    }
+}
+
+impl std::error::Error for UnknownWord {}
+
+impl Outcome {
+    /// The word for it: `delivered`, `expired`, `displaced` or `refused`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Delivered => "delivered",
+            Self::Expired => "expired",
+            Self::Displaced => "displaced",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Outcome {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        match text {
+            "delivered" => Ok(Self::Delivered),
+            "expired" => Ok(Self::Expired),
+            "displaced" => Ok(Self::Displaced),
+            "refused" => Ok(Self::Refused),
+            _ => Err(UnknownWord::Outcome),
+        }
+    }
+}
+
+/// The number that MQTT has for it: `0`, `1` or `2`.
+impl fmt::Display for Qos {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::AtMostOnce => "0",
+            Self::AtLeastOnce => "1",
+            Self::ExactlyOnce => "2",
+        })
+    }
+}
+
+impl FromStr for Qos {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        match text {
+            "0" => Ok(Self::AtMostOnce),
+            "1" => Ok(Self::AtLeastOnce),
+            "2" => Ok(Self::ExactlyOnce),
+            _ => Err(UnknownWord::Qos),
+        }
+    }
+}
+
+/// `online` or `offline`.
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Online => "online",
+            Self::Offline => "offline",
+        })
+    }
+}
+
+impl FromStr for Status {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        match text {
+            "online" => Ok(Self::Online),
+            "offline" => Ok(Self::Offline),
+            _ => Err(UnknownWord::Status),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each is read from what it is displayed as, and nothing else is.
+    #[track_caller]
+    fn check<T>(all: &[(T, &str)], unknown: UnknownWord)
+    where
+        T: FromStr<Err = UnknownWord> + fmt::Display + fmt::Debug + Copy + PartialEq,
+    {
+        for (it, word) in all {
+            assert_eq!(it.to_string(), *word);
+            assert_eq!(word.parse(), Ok(*it));
+            assert_eq!(format!("{word} ").parse::<T>(), Err(unknown));
+        }
+        assert_eq!("".parse::<T>(), Err(unknown));
+    }
+
+    #[test]
+    fn words_are_read_as_they_are_written() {
+        let outcomes = [
+            (Outcome::Delivered, "delivered"),
+            (Outcome::Expired, "expired"),
+            (Outcome::Displaced, "displaced"),
+            (Outcome::Refused, "refused"),
+        ];
+        check(&outcomes, UnknownWord::Outcome);
+        let qualities = [
+            (Qos::AtMostOnce, "0"),
+            (Qos::AtLeastOnce, "1"),
+            (Qos::ExactlyOnce, "2"),
+        ];
+        check(&qualities, UnknownWord::Qos);
+        let statuses = [(Status::Online, "online"), (Status::Offline, "offline")];
+        check(&statuses, UnknownWord::Status);
+    }
+
+    #[test]
+    fn words_fill_columns() {
+        assert_eq!(format!("{:<9}|", Outcome::Expired), "expired  |");
+    }
+}
