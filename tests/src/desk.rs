@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jackalope::office::{
     Answer, BackoffSettings, Call, Delivery, Effects, GuestId, GuestSettings, Incoming, Letter,
-    Office, Outgoing, Overflow, PacketId, Payload, Publish, QOS1_WINDOW, QOS2_WINDOW, Qos,
+    Office, Outgoing, Outlook, Overflow, PacketId, Payload, Publish, QOS1_WINDOW, QOS2_WINDOW, Qos,
     Settings, Ticket, Time, WorkListSettings,
 };
 
@@ -260,7 +260,10 @@ impl Desk {
     }
 
     fn send(&mut self) -> Option<Outgoing> {
-        let dispatch = self.office.poll_packet(self.now)?;
+        let dispatch = self.office.poll_packet(self.now, Outlook::default())?;
+        if dispatch.carried.is_told_when_written() {
+            self.office.handle_written(self.now, dispatch.carried);
+        }
         Some(dispatch.packet)
     }
 

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use jackalope::office::{
     Answer, Assignment, Backlog, BackoffSettings, Call, Delivery, Disconnection, Effects, GuestId,
-    GuestSettings, Incoming, LastWill, Letter, Notice, Office, Outcome, Outgoing, Overflow,
-    PacketId, Payload, Publish, QOS2_WINDOW, Qos, SHUTDOWN_TIME, Settings, Status, Ticket, Time,
-    WorkListSettings,
+    GuestSettings, Incoming, LastWill, Letter, Notice, Office, Outcome, Outgoing, Outlook,
+    Overflow, PacketId, Payload, Publish, QOS2_WINDOW, Qos, SHUTDOWN_TIME, Settings, Status,
+    Ticket, Time, WorkListSettings,
 };
 
 const A: GuestId = GuestId(0);
@@ -85,7 +85,7 @@ impl Desk {
 
     /// All filters fit into one SUBSCRIBE, which comes before any letter.
     fn grant_all(&mut self) {
-        let dispatch = self.office.poll_packet(self.now);
+        let dispatch = self.office.poll_packet(self.now, Outlook::default());
         let Some(Outgoing::Subscribe { id, filters }) = dispatch.map(|it| it.packet) else {
             panic!("no SUBSCRIBE");
         };
@@ -128,9 +128,9 @@ impl Desk {
 
     fn packets(&mut self) -> Vec<Outgoing> {
         let next = || {
-            self.office
-                .poll_packet(self.now)
-                .map(|dispatch| dispatch.packet)
+            let dispatch = self.office.poll_packet(self.now, Outlook::default())?;
+            self.office.handle_written(self.now, dispatch.carried);
+            Some(dispatch.packet)
         };
         std::iter::from_fn(next).collect()
     }

@@ -88,7 +88,9 @@ impl Test {
     }
 
     fn packet(&mut self) -> Option<Outgoing> {
-        let dispatch = self.office.poll_packet(self.time())?;
+        let now = self.time();
+        let dispatch = self.office.poll_packet(now, Outlook::default())?;
+        self.office.handle_written(now, dispatch.carried);
         Some(dispatch.packet)
     }
 

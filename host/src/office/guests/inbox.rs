@@ -7,10 +7,6 @@ use super::{Call, Message, Status};
 use crate::office::session::{Receipt, doubled};
 use crate::office::{Outcome, Ticket, Time};
 
-/// From so many messages on, the host reads no more from the broker.
-const MAX_MESSAGES: usize = 1_000;
-/// From so many bytes of messages on, the host reads no more from the broker.
-const MAX_BYTES: usize = 4 << 20;
 
 /// The pause before a message is tried again on the guest's word.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -125,11 +121,6 @@ impl Inbox {
         };
         inbox.push_status(Status::Offline);
         inbox
-    }
-
-    /// Returns whether there is room for more messages.
-    pub(in crate::office) fn has_room(&self) -> bool {
-        self.messages.len() < MAX_MESSAGES && self.bytes < MAX_BYTES
     }
 
     pub(in crate::office) fn is_running(&self) -> bool {
