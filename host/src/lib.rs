@@ -32,7 +32,7 @@ pub mod config;
 
 pub mod cli;
 
-pub mod broker;
+pub use jackalope_broker as broker;
 
 pub mod testing;
 

@@ -66,8 +66,8 @@ impl Line {
             decoder: Decoder::new(self.handshake.max_packet_size),
             input: BytesMut::new(),
         });
-        broker.handle_open(now, id);
-        broker.handle_bytes(now, id, &bytes);
+        broker.handle_open(now.into(), id);
+        broker.handle_bytes(now.into(), id, &bytes);
         Ok(())
     }
 
@@ -106,7 +106,7 @@ impl Line {
         };
         let mut bytes = BytesMut::new();
         wire::encode(packet, &mut bytes).map_err(failed)?;
-        broker.handle_bytes(now, open.id, &bytes);
+        broker.handle_bytes(now.into(), open.id, &bytes);
         Ok(())
     }
 
@@ -121,7 +121,7 @@ impl Line {
         let Some(open) = self.open.take() else {
             return false;
         };
-        broker.handle_closed(now, open.id);
+        broker.handle_closed(now.into(), open.id);
         true
     }
 }

@@ -11,8 +11,7 @@ use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
 
-use super::happening::{Acks, Happened, Happening, Network, Published};
-use super::happening::{call_name, to_broker};
+use super::happening::{Acks, Happened, Happening, Network, Published, call_name};
 use super::journal::Journal;
 use super::line::{Line, Read};
 use crate::broker::{Ack, Core, CoreOptions, Fault, PublishError};
@@ -154,10 +153,11 @@ impl World {
     pub(crate) fn set_acks(&mut self, acks: Acks) {
         self.happen(Happening::Acks(acks));
         match acks {
-            Acks::Sent => self.broker.clear_faults(self.now),
+            Acks::Sent => self.broker.clear_faults(self.now.into()),
             Acks::Withheld => {
                 let acks = vec![Ack::PubAck, Ack::PubRec, Ack::PubComp];
-                self.broker.inject(self.now, Fault::WithholdAcks(acks));
+                self.broker
+                    .inject(self.now.into(), Fault::WithholdAcks(acks));
             }
         }
     }
@@ -178,7 +178,8 @@ impl World {
         if until <= self.now {
             return false;
         }
-        let next = [self.office.next_timeout(), self.broker.next_timeout()];
+        let broker = self.broker.next_timeout().map(Time::from);
+        let next = [self.office.next_timeout(), broker];
         let next = next.into_iter().flatten().min().unwrap_or(until);
         // What is still due now was left undone for a reason.
         self.now = next.max(self.now + Duration::from_millis(1)).min(until);
@@ -203,7 +204,7 @@ impl World {
     /// One turn of the gateway and the broker; whether anything was done.
     fn turn(&mut self) -> bool {
         self.office.handle_timeout(self.now);
-        self.broker.handle_timeout(self.now);
+        self.broker.handle_timeout(self.now.into());
         // First, as on a gateway: guests hear that there is no connection before
         // there is one.
         let called = self.call();
@@ -308,7 +309,7 @@ impl World {
             retain,
         } = message.clone();
         self.broker
-            .publish(self.now, &topic, payload, to_broker(qos), retain)?;
+            .publish(self.now.into(), &topic, payload, qos.into(), retain)?;
         self.happen(Happening::Message(message));
         Ok(())
     }

@@ -79,7 +79,7 @@ impl Messages {
         let Some(key) = Key::of(&publish.payload) else {
             return Err("the broker has sent a strange payload".into());
         };
-        let kind = (key, from_qos(publish.qos));
+        let kind = (key, publish.qos.into());
         *self.sent.entry(kind).or_default() += 1;
         if publish.qos == QoS::AtMostOnce {
             return Ok(());
@@ -253,14 +253,6 @@ impl Messages {
 fn kind(message: &Message) -> Result<Kind, String> {
     let key = Key::of(&message.payload).ok_or("a guest is called with a strange payload")?;
     Ok((key, message.qos))
-}
-
-pub(crate) fn from_qos(qos: QoS) -> Qos {
-    match qos {
-        QoS::AtMostOnce => Qos::AtMostOnce,
-        QoS::AtLeastOnce => Qos::AtLeastOnce,
-        QoS::ExactlyOnce => Qos::ExactlyOnce,
-    }
 }
 
 /// Whether a filter of the simulation matches: there is no `#` but at the end,

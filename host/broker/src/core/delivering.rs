@@ -5,10 +5,10 @@ use rumqttc::mqttbytes::QoS;
 use rumqttc::mqttbytes::v4::{Packet, Publish, SubscribeFilter};
 
 use super::{Core, Output, Work};
-use crate::broker::event::{CloseReason, ConnectionId, Event};
-use crate::broker::message::Message;
-use crate::broker::topic;
-use crate::office::Time;
+use crate::event::{CloseReason, ConnectionId, Event};
+use crate::message::Message;
+use crate::time::Time;
+use crate::topic;
 
 impl Core {
     /// Takes a message on: from now on its subscribers will get it.

@@ -7,11 +7,11 @@ use rumqttc::mqttbytes::v4::{ConnAck, Connect, ConnectReturnCode, Packet};
 
 use super::connection::Phase;
 use super::{Core, Work};
-use crate::broker::event::{CloseReason, ConnectionId, Event};
-use crate::broker::message::Message;
-use crate::broker::session::Session;
-use crate::broker::violation::Violation;
-use crate::office::Time;
+use crate::event::{CloseReason, ConnectionId, Event};
+use crate::message::Message;
+use crate::session::Session;
+use crate::time::Time;
+use crate::violation::Violation;
 
 impl Core {
     pub(super) fn handle_connect(

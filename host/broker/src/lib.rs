@@ -8,7 +8,7 @@
 //!
 //! ```
 //! # async fn example() -> std::io::Result<()> {
-//! use jackalope::broker::{Broker, Event, Fault, Options};
+//! use jackalope_broker::{Broker, Event, Fault, Options};
 //!
 //! let broker = Broker::start(Options::default()).await?;
 //! println!("a client may connect to {}", broker.address());
@@ -31,6 +31,7 @@ mod options;
 mod event;
 mod fault;
 mod message;
+mod time;
 mod violation;
 
 mod incoming;
@@ -52,6 +53,7 @@ pub use fault::{Ack, Fault, Times};
 pub use listener::{Broker, Events};
 pub use message::{Message, PublishError};
 pub use options::{CoreOptions, DeliverQos2, Options};
+pub use time::Time;
 pub use violation::Violation;
 
 pub use rumqttc::mqttbytes::v4::{ConnectReturnCode, Packet};

@@ -7,9 +7,9 @@ use bytes::BytesMut;
 use rumqttc::mqttbytes::PacketType;
 use rumqttc::mqttbytes::v4::{LastWill, Packet};
 
-use crate::broker::frame;
-use crate::broker::violation::Violation;
-use crate::office::Time;
+use crate::frame;
+use crate::time::Time;
+use crate::violation::Violation;
 
 #[derive(Debug)]
 pub(super) struct Connection {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use rumqttc::mqttbytes::QoS;
 
 use super::violation::Violation;
-use crate::office::Time;
+use crate::time::Time;
 
 /// A message that the broker has accepted for delivery: what a client that is
 /// subscribed to its topic would receive.

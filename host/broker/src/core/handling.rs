@@ -9,13 +9,13 @@ use rumqttc::mqttbytes::v4::{
 use rumqttc::mqttbytes::{PacketType, QoS};
 
 use super::Core;
-use crate::broker::event::{CloseReason, ConnectionId, Event};
-use crate::broker::incoming::Arrival;
-use crate::broker::message::Message;
-use crate::broker::options::DeliverQos2;
-use crate::broker::session::Session;
-use crate::broker::violation::Violation;
-use crate::office::Time;
+use crate::event::{CloseReason, ConnectionId, Event};
+use crate::incoming::Arrival;
+use crate::message::Message;
+use crate::options::DeliverQos2;
+use crate::session::Session;
+use crate::time::Time;
+use crate::violation::Violation;
 
 impl Core {
     /// Handles all whole packets that have arrived on a connection.

@@ -22,7 +22,7 @@ use rumqttc::mqttbytes::v4::{
 
 use super::text::Line;
 use super::*;
-use crate::office::Time;
+use crate::time::Time;
 
 /// A core with its time, and what it has sent. Clients are known by the number
 /// of their connection.

@@ -20,7 +20,7 @@ use super::options::CoreOptions;
 use super::session::Session;
 use super::topic;
 use super::violation::Violation;
-use crate::office::Time;
+use crate::time::Time;
 
 /// An MQTT 3.1.1 broker without clock and sockets.
 ///
@@ -131,7 +131,7 @@ impl Core {
     }
 
     /// Whether anything is read at all.
-    pub(in crate::broker) fn is_reading(&self) -> bool {
+    pub(crate) fn is_reading(&self) -> bool {
         !self.faults.reading_stopped
     }
 
