@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rumqttc::mqttbytes::QoS;
 
+use super::packet::QoS;
 use super::violation::Violation;
 use crate::time::Time;
 

@@ -1,51 +1,67 @@
-//! A packet as one line of text.
+//! Packets and return codes as one line of text.
 
 use std::fmt;
 
-use rumqttc::mqttbytes::QoS;
-use rumqttc::mqttbytes::v4::{
-    ConnAck, Connect, ConnectReturnCode, Packet, Publish, SubAck, Subscribe, SubscribeReasonCode,
-};
+use super::packet::{Connect, ConnectReturnCode, Packet, Publish, QoS};
 
 /// How many characters of a payload are shown.
 const SHOWN: usize = 60;
 
-/// Displays a packet.
-pub(super) struct Line<'a>(pub(super) &'a Packet);
-
-impl fmt::Display for Line<'_> {
+impl fmt::Display for Packet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            Packet::Connect(connect) => connect_line(f, connect),
-            Packet::ConnAck(connack) => connack_line(f, connack),
-            Packet::Publish(publish) => publish_line(f, publish),
-            Packet::PubAck(ack) => write!(f, "PUBACK id={}", ack.pkid),
-            Packet::PubRec(ack) => write!(f, "PUBREC id={}", ack.pkid),
-            Packet::PubRel(ack) => write!(f, "PUBREL id={}", ack.pkid),
-            Packet::PubComp(ack) => write!(f, "PUBCOMP id={}", ack.pkid),
-            Packet::Subscribe(subscribe) => subscribe_line(f, subscribe),
-            Packet::SubAck(suback) => suback_line(f, suback),
-            Packet::Unsubscribe(unsubscribe) => {
-                write!(f, "UNSUBSCRIBE id={}", unsubscribe.pkid)?;
-                list(f, &unsubscribe.topics, |f, filter| f.write_str(filter))
+        match self {
+            Self::Connect(connect) => connect_line(f, connect),
+            Self::ConnAck {
+                code,
+                session_present,
+            } => {
+                write!(f, "CONNACK {code}")?;
+                f.write_str(if *session_present {
+                    ", session present"
+                } else {
+                    ""
+                })
             }
-            Packet::UnsubAck(ack) => write!(f, "UNSUBACK id={}", ack.pkid),
-            Packet::PingReq => f.write_str("PINGREQ"),
-            Packet::PingResp => f.write_str("PINGRESP"),
-            Packet::Disconnect => f.write_str("DISCONNECT"),
+            Self::Publish(publish) => publish_line(f, publish),
+            Self::PubAck(id) => write!(f, "PUBACK id={id}"),
+            Self::PubRec(id) => write!(f, "PUBREC id={id}"),
+            Self::PubRel(id) => write!(f, "PUBREL id={id}"),
+            Self::PubComp(id) => write!(f, "PUBCOMP id={id}"),
+            Self::Subscribe { packet_id, filters } => {
+                write!(f, "SUBSCRIBE id={packet_id}")?;
+                list(f, filters, |f, (filter, qos)| {
+                    write!(f, "{filter} q{}", *qos as u8)
+                })
+            }
+            Self::SubAck { packet_id, granted } => {
+                write!(f, "SUBACK id={packet_id}")?;
+                list(f, granted, |f, granted| match granted {
+                    Some(qos) => write!(f, "q{}", *qos as u8),
+                    None => f.write_str("refused"),
+                })
+            }
+            Self::Unsubscribe { packet_id, filters } => {
+                write!(f, "UNSUBSCRIBE id={packet_id}")?;
+                list(f, filters, |f, filter| f.write_str(filter))
+            }
+            Self::UnsubAck(id) => write!(f, "UNSUBACK id={id}"),
+            Self::PingReq => f.write_str("PINGREQ"),
+            Self::PingResp => f.write_str("PINGRESP"),
+            Self::Disconnect => f.write_str("DISCONNECT"),
         }
     }
 }
 
-/// A return code of CONNACK in words (table 3.1).
-pub(super) const fn code(code: ConnectReturnCode) -> &'static str {
-    match code {
-        ConnectReturnCode::Success => "accepted",
-        ConnectReturnCode::RefusedProtocolVersion => "refused: protocol version",
-        ConnectReturnCode::BadClientId => "refused: client id",
-        ConnectReturnCode::ServiceUnavailable => "refused: unavailable",
-        ConnectReturnCode::BadUserNamePassword => "refused: user name or password",
-        ConnectReturnCode::NotAuthorized => "refused: not authorized",
+impl fmt::Display for ConnectReturnCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Accepted => "accepted",
+            Self::RefusedProtocolVersion => "refused: protocol version",
+            Self::BadClientId => "refused: client id",
+            Self::ServiceUnavailable => "refused: unavailable",
+            Self::BadUserNamePassword => "refused: user name or password",
+            Self::NotAuthorized => "refused: not authorized",
+        })
     }
 }
 
@@ -57,7 +73,7 @@ fn connect_line(f: &mut fmt::Formatter<'_>, connect: &Connect) -> fmt::Result {
     };
     write!(f, "CONNECT {session} keep-alive={}", connect.keep_alive)?;
     if let Some(login) = &connect.login {
-        write!(f, " user={}", login.username)?;
+        write!(f, " user={}", login.user_name)?;
     }
     if let Some(will) = &connect.last_will {
         write!(
@@ -67,15 +83,7 @@ fn connect_line(f: &mut fmt::Formatter<'_>, connect: &Connect) -> fmt::Result {
             retained(will.retain),
             will.topic
         )?;
-        payload(f, &will.message)?;
-    }
-    Ok(())
-}
-
-fn connack_line(f: &mut fmt::Formatter<'_>, connack: &ConnAck) -> fmt::Result {
-    write!(f, "CONNACK {}", code(connack.code))?;
-    if connack.session_present {
-        f.write_str(", session present")?;
+        payload(f, &will.payload)?;
     }
     Ok(())
 }
@@ -83,28 +91,13 @@ fn connack_line(f: &mut fmt::Formatter<'_>, connack: &ConnAck) -> fmt::Result {
 fn publish_line(f: &mut fmt::Formatter<'_>, publish: &Publish) -> fmt::Result {
     write!(f, "PUBLISH q{}", publish.qos as u8)?;
     if publish.qos != QoS::AtMostOnce {
-        write!(f, " id={}", publish.pkid)?;
+        write!(f, " id={}", publish.packet_id)?;
     }
     if publish.dup {
         f.write_str(" dup")?;
     }
     write!(f, "{} {}", retained(publish.retain), publish.topic)?;
     payload(f, &publish.payload)
-}
-
-fn subscribe_line(f: &mut fmt::Formatter<'_>, subscribe: &Subscribe) -> fmt::Result {
-    write!(f, "SUBSCRIBE id={}", subscribe.pkid)?;
-    list(f, &subscribe.filters, |f, filter| {
-        write!(f, "{} q{}", filter.path, filter.qos as u8)
-    })
-}
-
-fn suback_line(f: &mut fmt::Formatter<'_>, suback: &SubAck) -> fmt::Result {
-    write!(f, "SUBACK id={}", suback.pkid)?;
-    list(f, &suback.return_codes, |f, code| match code {
-        SubscribeReasonCode::Success(qos) => write!(f, "q{}", *qos as u8),
-        SubscribeReasonCode::Failure => f.write_str("refused"),
-    })
 }
 
 const fn retained(retain: bool) -> &'static str {

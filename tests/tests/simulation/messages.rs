@@ -86,14 +86,14 @@ impl Messages {
         }
         if publish.dup {
             ensure!(
-                self.open.contains_key(&publish.pkid),
+                self.open.contains_key(&publish.packet_id),
                 "the broker has sent {key:?} again, which is not under way"
             );
             return Ok(());
         }
-        self.open.insert(publish.pkid, self.instances.len());
+        self.open.insert(publish.packet_id, self.instances.len());
         self.instances.push(Instance {
-            id: publish.pkid,
+            id: publish.packet_id,
             kind,
             topic: publish.topic.clone(),
             is_lost: false,
@@ -104,8 +104,8 @@ impl Messages {
     /// The broker has an acknowledgement.
     pub(crate) fn handle_received(&mut self, packet: &Packet) -> Check {
         match packet {
-            Packet::PubAck(ack) => self.finish(ack.pkid, Qos::AtLeastOnce),
-            Packet::PubComp(ack) => self.finish(ack.pkid, Qos::ExactlyOnce),
+            Packet::PubAck(id) => self.finish(*id, Qos::AtLeastOnce),
+            Packet::PubComp(id) => self.finish(*id, Qos::ExactlyOnce),
             _ => Ok(()),
         }
     }

@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use rumqttc::mqttbytes::PacketType;
-use rumqttc::mqttbytes::v4::{LastWill, Packet};
 
 use crate::frame;
+use crate::packet::{LastWill, Packet, PacketType};
 use crate::time::Time;
 use crate::violation::Violation;
 

@@ -9,14 +9,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rumqttc::mqttbytes::QoS;
-use rumqttc::mqttbytes::v4::{Connect, Packet};
 
 use self::connection::Connection;
 use super::event::{CloseReason, ConnectionId, Event, Peer};
 use super::fault::{Fault, Faults, Immediate};
 use super::message::{Message, PublishError};
 use super::options::CoreOptions;
+use super::packet::{Connect, Packet, QoS};
 use super::session::Session;
 use super::topic;
 use super::violation::Violation;
