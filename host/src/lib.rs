@@ -35,7 +35,7 @@ pub mod config;
 
 pub mod cli;
 
-pub mod broker;
+pub use jackalope_broker as broker;
 
 pub mod testing;
 

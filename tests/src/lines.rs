@@ -20,11 +20,21 @@ struct State {
 impl Lines {
     /// Reads a stream to its end, in a thread of its own that ends with it.
     pub fn of(stream: impl Read + Send + 'static) -> Self {
+        Self::read(stream, usize::MAX)
+    }
+
+    /// Reads the first line of a stream and closes it. That is its end.
+    pub fn first_of(stream: impl Read + Send + 'static) -> Self {
+        Self::read(stream, 1)
+    }
+
+    fn read(stream: impl Read + Send + 'static, limit: usize) -> Self {
         let shared = Arc::new((Mutex::new(State::default()), Condvar::new()));
         let lines = Self(shared);
         let writer = lines.clone();
         thread::spawn(move || {
-            for line in BufReader::new(stream).lines().map_while(Result::ok) {
+            let lines = BufReader::new(stream).lines().take(limit);
+            for line in lines.map_while(Result::ok) {
                 writer.state().lines.push(line);
                 writer.0.1.notify_all();
             }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsStr;
 use std::io::Write;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,20 @@ pub struct Process {
 impl Process {
     /// Starts a binary with these arguments.
     pub fn start(binary: &str, arguments: &[&str]) -> Self {
+        Self::start_and_read(binary, arguments, Lines::of)
+    }
+
+    /// Starts a binary of whose output only the first line is read: then it is
+    /// closed.
+    pub fn start_and_read_a_line(binary: &str, arguments: &[&str]) -> Self {
+        Self::start_and_read(binary, arguments, Lines::first_of)
+    }
+
+    fn start_and_read(
+        binary: &str,
+        arguments: &[&str],
+        read: impl FnOnce(ChildStdout) -> Lines,
+    ) -> Self {
         let mut child = command(binary)
             .args(arguments)
             .stdin(Stdio::piped())
@@ -31,7 +45,7 @@ impl Process {
             .spawn()
             .expect("the binary was built");
         let stdin = child.stdin.take();
-        let out = Lines::of(child.stdout.take().expect("it is piped"));
+        let out = read(child.stdout.take().expect("it is piped"));
         let errors = Lines::of(child.stderr.take().expect("it is piped"));
         Self {
             child,

@@ -1,9 +1,9 @@
 //! The fake broker on its own, by the hands of `mosquitto_pub`,
 //! `mosquitto_sub` and paho-mqtt.
 
-use std::process::{Command, Stdio};
+use std::process::Command;
 
-use jackalope_tests::{Process, Subscriber, command, mosquitto_pub};
+use jackalope_tests::{Process, Subscriber, mosquitto_pub};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
 
@@ -170,20 +170,11 @@ fn what_is_no_address_is_wrong_usage() {
 
 #[test]
 fn it_ends_quietly_when_nobody_reads_it() {
-    let mut child = command(BINARY)
-        .args(["broker", "--listen", "127.0.0.1:0"])
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the binary was built");
-    let mut reader = std::io::BufReader::new(child.stdout.take().expect("it is piped"));
-    let mut line = String::new();
-    std::io::BufRead::read_line(&mut reader, &mut line).expect("it says where it listens");
-    drop(reader);
-    let address = line.trim().rsplit(' ').next().expect("there is an address");
-    // It finds out with the first line that it can not print.
-    let _client = std::net::TcpStream::connect(address).expect("it listens");
-    let output = child.wait_with_output().expect("it is our child");
-    assert_eq!(output.status.code(), Some(0));
-    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    let arguments = ["broker", "--listen", "127.0.0.1:0"];
+    let mut broker = Process::start_and_read_a_line(BINARY, &arguments);
+    let line = broker.out.wait_for_end();
+    assert!(line.starts_with("listening on "), "{line}");
+    // Nobody connects, so it has nothing to print that could fail.
+    assert_eq!(broker.wait().code(), Some(0));
+    assert_eq!(broker.errors.wait_for_end(), "");
 }

@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::retry_on_intr;
 use tokio::runtime::{Builder, Handle};
 use tokio::time::timeout;
 
@@ -50,14 +52,26 @@ async fn serve(address: SocketAddr) -> Result<(), Failure> {
         // A closed pipe says that nobody reads any more.
         let _ = print(address, events);
     });
+    // Without a line to print, only this tells that nobody would read it.
+    let unread = tokio::task::spawn_blocking(wait_until_unread);
     tokio::select! {
         _ = signal => {}
         _ = &mut printing => {}
+        Ok(Ok(())) = unread => {}
     }
     broker.stop().await;
     if !printing.is_finished() {
         let _ = timeout(LAST_LINES, printing).await;
     }
+    Ok(())
+}
+
+/// Waits until standard output is closed at its other end. A file never is.
+fn wait_until_unread() -> rustix::io::Result<()> {
+    let out = io::stdout();
+    // Errors and hang-ups are reported unasked, and nothing else is of interest.
+    let mut watched = [PollFd::new(&out, PollFlags::empty())];
+    retry_on_intr(|| poll(&mut watched, None))?;
     Ok(())
 }
 

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::broker::QoS;
 use crate::office::{Call, Outcome, Qos, Time};
 
 /// A message as the broker has it. Displayed on one line.
@@ -101,22 +100,6 @@ pub(super) fn call_name(call: &Call) -> String {
         Call::Message(message) => format!("message {}", message.topic),
         Call::Outcome(_, outcome) => format!("outcome {outcome}"),
         Call::LastWill => "last-will".into(),
-    }
-}
-
-pub(super) const fn from_broker(qos: QoS) -> Qos {
-    match qos {
-        QoS::AtMostOnce => Qos::AtMostOnce,
-        QoS::AtLeastOnce => Qos::AtLeastOnce,
-        QoS::ExactlyOnce => Qos::ExactlyOnce,
-    }
-}
-
-pub(super) const fn to_broker(qos: Qos) -> QoS {
-    match qos {
-        Qos::AtMostOnce => QoS::AtMostOnce,
-        Qos::AtLeastOnce => QoS::AtLeastOnce,
-        Qos::ExactlyOnce => QoS::ExactlyOnce,
     }
 }
 

@@ -105,7 +105,7 @@ impl InMemory {
             input: BytesMut::new(),
             is_ended: false,
         });
-        self.broker.handle_open(self.now, id);
+        self.broker.handle_open(self.now.into(), id);
         Some(Ok(()))
     }
 
@@ -176,7 +176,7 @@ impl Machine for InMemory {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match (&self.open, self.network) {
             (Some(open), Network::Up) => {
-                self.broker.handle_bytes(self.now, open.id, bytes);
+                self.broker.handle_bytes(self.now.into(), open.id, bytes);
                 Ok(bytes.len())
             }
             _ => Err(io::ErrorKind::NotConnected.into()),
@@ -190,7 +190,7 @@ impl Machine for InMemory {
     fn shutdown(&mut self) {
         if let Some(open) = &mut self.open {
             open.is_ended = true;
-            self.broker.handle_closed(self.now, open.id);
+            self.broker.handle_closed(self.now.into(), open.id);
         }
     }
 
@@ -201,7 +201,7 @@ impl Machine for InMemory {
     fn reset(&mut self) {
         self.is_dialing = false;
         if let Some(open) = self.open.take() {
-            self.broker.handle_closed(self.now, open.id);
+            self.broker.handle_closed(self.now.into(), open.id);
         }
     }
 

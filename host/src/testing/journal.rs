@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::happening::{Happened, Happening, Published, call_name, from_broker};
+use super::happening::{Happened, Happening, Published, call_name};
 use crate::broker::Message;
 use crate::office::{Notice, Ticket, Time};
 
@@ -35,7 +35,7 @@ impl Journal {
             let message = Published {
                 topic: message.topic.clone(),
                 payload: message.payload.to_vec(),
-                qos: from_broker(message.qos),
+                qos: message.qos.into(),
                 retain: message.retain,
             };
             self.happen(now, Happening::Published(message));

@@ -42,6 +42,7 @@
 //!
 //! Scenario files do the same without Rust: see [`scenario`](crate::scenario).
 
+mod convert;
 mod happening;
 mod in_memory;
 mod journal;

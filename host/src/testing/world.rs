@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tokio::runtime::Builder;
 
-use super::happening::{Acks, Happened, Happening, Network, Published, to_broker};
+use super::happening::{Acks, Happened, Happening, Network, Published};
 use super::in_memory::{InMemory, MOMENT};
 use crate::broker::{Ack, Core, CoreOptions, Fault, PublishError};
 use crate::config::{Config, SessionConfig};
@@ -136,10 +136,10 @@ impl World {
         self.machine.happen(Happening::Acks(acks));
         let (now, broker) = (self.machine.now(), &mut self.machine.broker);
         match acks {
-            Acks::Sent => broker.clear_faults(now),
+            Acks::Sent => broker.clear_faults(now.into()),
             Acks::Withheld => {
                 let acks = vec![Ack::PubAck, Ack::PubRec, Ack::PubComp];
-                broker.inject(now, Fault::WithholdAcks(acks));
+                broker.inject(now.into(), Fault::WithholdAcks(acks));
             }
         }
     }
@@ -163,7 +163,7 @@ impl World {
         }
         let next = [
             self.engine.next_timeout(),
-            self.machine.broker.next_timeout(),
+            self.machine.broker.next_timeout().map(Time::from),
         ];
         let next = next.into_iter().flatten().min().unwrap_or(until);
         // What is still due now was left undone for a reason.
@@ -189,7 +189,7 @@ impl World {
     /// to do at this moment.
     fn turn(&mut self) -> bool {
         let now = self.machine.now();
-        self.machine.broker.handle_timeout(now);
+        self.machine.broker.handle_timeout(now.into());
         let has_more = self.engine.turn(&mut self.machine);
         self.machine.note(self.engine.office_mut());
         let dialed = self.machine.poll_dialed();
@@ -214,7 +214,7 @@ impl World {
             retain,
         } = message.clone();
         let (now, broker) = (self.machine.now(), &mut self.machine.broker);
-        broker.publish(now, &topic, payload, to_broker(qos), retain)?;
+        broker.publish(now.into(), &topic, payload, qos.into(), retain)?;
         self.machine.happen(Happening::Message(message));
         Ok(())
     }

@@ -79,21 +79,21 @@ impl Messages {
         let Some(key) = Key::of(&publish.payload) else {
             return Err("the broker has sent a strange payload".into());
         };
-        let kind = (key, from_qos(publish.qos));
+        let kind = (key, publish.qos.into());
         *self.sent.entry(kind).or_default() += 1;
         if publish.qos == QoS::AtMostOnce {
             return Ok(());
         }
         if publish.dup {
             ensure!(
-                self.open.contains_key(&publish.pkid),
+                self.open.contains_key(&publish.packet_id),
                 "the broker has sent {key:?} again, which is not under way"
             );
             return Ok(());
         }
-        self.open.insert(publish.pkid, self.instances.len());
+        self.open.insert(publish.packet_id, self.instances.len());
         self.instances.push(Instance {
-            id: publish.pkid,
+            id: publish.packet_id,
             kind,
             topic: publish.topic.clone(),
             is_lost: false,
@@ -104,8 +104,8 @@ impl Messages {
     /// The broker has an acknowledgement.
     pub(crate) fn handle_received(&mut self, packet: &Packet) -> Check {
         match packet {
-            Packet::PubAck(ack) => self.finish(ack.pkid, Qos::AtLeastOnce),
-            Packet::PubComp(ack) => self.finish(ack.pkid, Qos::ExactlyOnce),
+            Packet::PubAck(id) => self.finish(*id, Qos::AtLeastOnce),
+            Packet::PubComp(id) => self.finish(*id, Qos::ExactlyOnce),
             _ => Ok(()),
         }
     }
@@ -253,14 +253,6 @@ impl Messages {
 fn kind(message: &Message) -> Result<Kind, String> {
     let key = Key::of(&message.payload).ok_or("a guest is called with a strange payload")?;
     Ok((key, message.qos))
-}
-
-pub(crate) fn from_qos(qos: QoS) -> Qos {
-    match qos {
-        QoS::AtMostOnce => Qos::AtMostOnce,
-        QoS::AtLeastOnce => Qos::AtLeastOnce,
-        QoS::ExactlyOnce => Qos::ExactlyOnce,
-    }
 }
 
 /// Whether a filter of the simulation matches: there is no `#` but at the end,

@@ -208,7 +208,7 @@ impl Run {
             }
             Step::Fault(fault) => return self.inject(*fault),
             Step::ClearFaults => {
-                self.core.clear_faults(time(self.now));
+                self.core.clear_faults(time(self.now).into());
                 self.reading_stopped = false;
                 return self.drain_broker();
             }
@@ -244,8 +244,7 @@ impl Run {
     fn publish(&mut self, message: &LetterPlan) -> Check {
         self.messages_sent += 1;
         let payload = Key::Message(self.messages_sent).payload(message.padding);
-        let qos = broker_side::to_qos(message.qos);
-        let now = time(self.now);
+        let (now, qos) = (time(self.now).into(), message.qos.into());
         self.core
             .publish(now, message.topic, payload, qos, message.retain)
             .map_err(|error| error.to_string())?;
@@ -306,7 +305,7 @@ impl Run {
     fn next_event(&mut self) -> Option<u64> {
         let reads = self.broker_reads();
         let office = self.office.next_timeout().map(Time::as_millis);
-        let broker = self.core.next_timeout().map(Time::as_millis);
+        let broker = self.core.next_timeout().map(|at| at.as_millis());
         let stuck = self.wire.as_ref().and_then(|wire| wire.write_by);
         let dial = self.dial.as_ref().and_then(|dial| dial.until);
         let guests = self

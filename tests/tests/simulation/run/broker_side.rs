@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use jackalope::broker::{ConnectReturnCode, Fault, Output, QoS, Times};
-use jackalope::office::Qos;
+use jackalope::broker::{ConnectReturnCode, Fault, Output, Times};
 
 use super::{CLIENT, Run};
 use crate::guests::time;
@@ -22,7 +21,7 @@ impl Run {
         self.finish_dial()?;
         while let Some(arrival) = self.network.poll(self.now, self.broker_reads()) {
             self.deeds += 1;
-            let now = time(self.now);
+            let now = time(self.now).into();
             match arrival {
                 Arrival::ToBroker(id, bytes) => self.core.handle_bytes(now, id, &bytes),
                 Arrival::BrokerEnd(id) => self.core.handle_closed(now, id),
@@ -30,7 +29,7 @@ impl Run {
             }
             self.drain_broker()?;
         }
-        let now = time(self.now);
+        let now = time(self.now).into();
         if self.core.next_timeout().is_some_and(|at| at <= now) {
             self.deeds += 1;
             self.core.handle_timeout(now);
@@ -83,15 +82,7 @@ impl Run {
             FaultPlan::ResumeReading => self.reading_stopped = false,
             _ => {}
         }
-        self.core.inject(time(self.now), fault);
+        self.core.inject(time(self.now).into(), fault);
         self.drain_broker()
-    }
-}
-
-pub(super) fn to_qos(qos: Qos) -> QoS {
-    match qos {
-        Qos::AtMostOnce => QoS::AtMostOnce,
-        Qos::AtLeastOnce => QoS::AtLeastOnce,
-        Qos::ExactlyOnce => QoS::ExactlyOnce,
     }
 }

@@ -20,7 +20,7 @@ impl Run {
     pub(super) fn calm(&mut self, schedule: &Schedule) -> Check {
         self.note(|| "-- calm".into());
         let cut = self.setup.final_cut || needs_cut(schedule);
-        self.core.clear_faults(time(self.now));
+        self.core.clear_faults(time(self.now).into());
         self.reading_stopped = false;
         self.drain_broker()?;
         self.jump = None;

@@ -241,7 +241,7 @@ impl Run {
         self.last_connection += 1;
         let id = ConnectionId(self.last_connection);
         self.network.open(id);
-        self.core.handle_open(time(self.now), id);
+        self.core.handle_open(time(self.now).into(), id);
         let output = encode_connect(&self.handshake, &dial.connect).map_err(|e| e.to_string())?;
         self.wire = Some(Wire {
             id,

@@ -33,7 +33,7 @@ impl Client {
     async fn read(&mut self) -> Option<String> {
         loop {
             if let Ok(packet) = Packet::read(&mut self.input, usize::MAX) {
-                return Some(Line(&packet).to_string());
+                return Some(line(&packet));
             }
             match self.stream.read_buf(&mut self.input).await {
                 Ok(0) | Err(_) => return None,

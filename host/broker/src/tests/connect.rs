@@ -162,4 +162,13 @@ fn a_password_may_be_any_bytes() {
     );
     test.expect(1, &["CONNACK accepted"]);
     test.expect_no_violation();
+    let login = test.events.iter().find_map(|event| match event {
+        Event::Received {
+            packet: crate::Packet::Connect(connect),
+            ..
+        } => connect.login.clone(),
+        _ => None,
+    });
+    let password = Bytes::from_static(b"\xff\0");
+    assert_eq!(login.unwrap().password, Some(password));
 }

@@ -5,12 +5,11 @@
 //! each packet is checked here before the codec sees it.
 
 use bytes::BytesMut;
-use rumqttc::mqttbytes::v4::Packet;
-use rumqttc::mqttbytes::{FixedHeader, PacketType};
 
+use super::packet::{Packet, PacketType};
 use super::reader::Reader;
 use super::violation::Violation;
-use super::{connect, topic};
+use super::{codec, connect, topic};
 
 /// Takes the next packet off the front of `input`; `None` when it is not there
 /// as a whole. `limit` is the largest remaining length.
@@ -33,9 +32,8 @@ pub(super) fn read(input: &mut BytesMut, limit: usize) -> Result<Option<Packet>,
         return connect::read(body).map(Packet::Connect).map(Some);
     }
     check_body(&header, body)?;
-    Packet::read(&mut frame, limit)
-        .map(Some)
-        .map_err(|_| Violation::Malformed)
+    let packet = codec::read(&mut frame, limit).ok_or(Violation::Malformed)?;
+    Ok(Some(packet))
 }
 
 struct Header {
@@ -52,9 +50,7 @@ impl Header {
         let Some((&first, rest)) = input.split_first() else {
             return Ok(None);
         };
-        let kind = FixedHeader::new(first, 1, 0)
-            .packet_type()
-            .map_err(|_| Violation::UnknownType)?;
+        let kind = PacketType::from_number(first >> 4).ok_or(Violation::UnknownType)?;
         let mut remaining = 0;
         for (place, &byte) in rest.iter().take(4).enumerate() {
             remaining |= usize::from(byte & 0x7f) << (7 * place);

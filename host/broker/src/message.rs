@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rumqttc::mqttbytes::QoS;
 
+use super::packet::QoS;
 use super::violation::Violation;
-use crate::office::Time;
+use crate::time::Time;
 
 /// A message that the broker has accepted for delivery: what a client that is
 /// subscribed to its topic would receive.

@@ -3,15 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttc::mqttbytes::v4::{ConnAck, Connect, ConnectReturnCode, Packet};
-
 use super::connection::Phase;
 use super::{Core, Work};
-use crate::broker::event::{CloseReason, ConnectionId, Event};
-use crate::broker::message::Message;
-use crate::broker::session::Session;
-use crate::broker::violation::Violation;
-use crate::office::Time;
+use crate::event::{CloseReason, ConnectionId, Event};
+use crate::message::Message;
+use crate::packet::{Connect, ConnectReturnCode, Packet};
+use crate::session::Session;
+use crate::time::Time;
+use crate::violation::Violation;
 
 impl Core {
     pub(super) fn handle_connect(
@@ -64,7 +63,7 @@ impl Core {
         connection.patience = (connect.keep_alive > 0)
             .then(|| Duration::from_secs(connect.keep_alive.into()) * 3 / 2);
         let present = self.begin_session(&client, id, connect.clean_session);
-        self.send_connack(now, id, ConnectReturnCode::Success, present);
+        self.send_connack(now, id, ConnectReturnCode::Accepted, present);
         self.resume_sending(now, &client, id);
     }
 
@@ -167,7 +166,7 @@ impl Core {
                 time: now,
                 from: Some(client),
                 topic: will.topic,
-                payload: will.message,
+                payload: will.payload,
                 qos: will.qos,
                 retain: will.retain,
             });
@@ -179,9 +178,13 @@ impl Core {
         now: Time,
         id: ConnectionId,
         code: ConnectReturnCode,
-        present: bool,
+        session_present: bool,
     ) {
-        self.send(now, id, Packet::ConnAck(ConnAck::new(code, present)));
+        let packet = Packet::ConnAck {
+            code,
+            session_present,
+        };
+        self.send(now, id, packet);
     }
 
     /// A client id for a client that has none ([MQTT-3.1.3-6]).

@@ -4,9 +4,8 @@
 //! were level 4, and looks at few of the flags.
 
 use bytes::Bytes;
-use rumqttc::mqttbytes::v4::{Connect, LastWill, Login};
-use rumqttc::mqttbytes::{self, Protocol};
 
+use super::packet::{Connect, LastWill, Login, QoS};
 use super::reader::Reader;
 use super::topic;
 use super::violation::Violation;
@@ -37,7 +36,6 @@ pub(super) fn read(body: &[u8]) -> Result<Connect, Violation> {
     let login = read_login(flags, &mut body)?;
     body.end()?;
     Ok(Connect {
-        protocol: Protocol::V4,
         keep_alive,
         client_id,
         clean_session: flags & CLEAN_SESSION != 0,
@@ -70,22 +68,24 @@ fn read_will(flags: u8, body: &mut Reader<'_>) -> Result<Option<LastWill>, Viola
     topic::check_name(topic)?;
     Ok(Some(LastWill {
         topic: topic.to_owned(),
-        message: Bytes::copy_from_slice(body.bytes()?),
-        qos: mqttbytes::qos((flags & WILL_QOS) >> 3).map_err(|_| Violation::WillQos)?,
+        payload: Bytes::copy_from_slice(body.bytes()?),
+        qos: QoS::from_number((flags & WILL_QOS) >> 3).ok_or(Violation::WillQos)?,
         retain: flags & WILL_RETAIN != 0,
     }))
 }
 
-/// A password may be any bytes; what is no text of it gets lost here.
 fn read_login(flags: u8, body: &mut Reader<'_>) -> Result<Option<Login>, Violation> {
     if flags & USER_NAME == 0 {
         return Ok(None);
     }
-    let username = body.text()?.to_owned();
+    let user_name = body.text()?.to_owned();
     let password = if flags & PASSWORD == 0 {
-        String::new()
+        None
     } else {
-        String::from_utf8_lossy(body.bytes()?).into_owned()
+        Some(Bytes::copy_from_slice(body.bytes()?))
     };
-    Ok(Some(Login { username, password }))
+    Ok(Some(Login {
+        user_name,
+        password,
+    }))
 }

@@ -8,6 +8,7 @@ fn check(packet: Packet, expected: &str) {
         connection: ConnectionId(3),
         client: Some("door-gw".into()),
     };
+    let packet = received(&packet);
     let event = Event::Received { peer, packet };
     assert_eq!(event.to_string(), format!("door-gw > {expected}"));
 }
@@ -62,7 +63,7 @@ fn text_is_shown_and_cut() {
 fn what_is_no_text_is_described_by_its_length() {
     check(publish(0, 0, "t", ""), "PUBLISH q0 t 0 bytes");
     check(publish(0, 0, "t", "a\u{1b}[2J"), "PUBLISH q0 t 5 bytes");
-    let binary = Publish::new("t", QoS::AtMostOnce, [0xff, 0xfe]);
+    let binary = Publish::new("t", mqttbytes::QoS::AtMostOnce, [0xff, 0xfe]);
     check(Packet::Publish(binary), "PUBLISH q0 t 2 bytes");
 }
 

@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use rumqttc::mqttbytes::PacketType;
-use rumqttc::mqttbytes::v4::{LastWill, Packet};
 
-use crate::broker::frame;
-use crate::broker::violation::Violation;
-use crate::office::Time;
+use crate::frame;
+use crate::packet::{LastWill, Packet, PacketType};
+use crate::time::Time;
+use crate::violation::Violation;
 
 #[derive(Debug)]
 pub(super) struct Connection {

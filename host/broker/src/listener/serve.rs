@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time;
 
 use super::shared::Shared;
-use crate::broker::event::ConnectionId;
+use crate::event::ConnectionId;
 
 /// How much is read at once, in bytes.
 const CHUNK: usize = 64 * 1024;
@@ -110,7 +110,7 @@ fn write(stream: &TcpStream, unsent: &mut BytesMut) -> io::Result<()> {
 }
 
 /// Reads once; whether there may be more. Under the lock, so that nothing is
-/// read any more once [`StopReading`](crate::broker::Fault::StopReading) is
+/// read any more once [`StopReading`](crate::Fault::StopReading) is
 /// injected.
 fn read(
     stream: &TcpStream,

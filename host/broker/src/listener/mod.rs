@@ -9,7 +9,6 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rumqttc::mqttbytes::QoS;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -21,6 +20,7 @@ use super::event::Event;
 use super::fault::Fault;
 use super::message::{Message, PublishError};
 use super::options::Options;
+use super::packet::QoS;
 use super::violation::Violation;
 
 /// A running broker. It stops when this is dropped.

@@ -26,6 +26,23 @@ fn connect_is_refused_a_number_of_times() {
 }
 
 #[test]
+fn a_return_code_is_sent_as_its_number() {
+    for code in [
+        ConnectReturnCode::Accepted,
+        ConnectReturnCode::RefusedProtocolVersion,
+        ConnectReturnCode::BadClientId,
+        ConnectReturnCode::ServiceUnavailable,
+        ConnectReturnCode::BadUserNamePassword,
+        ConnectReturnCode::NotAuthorized,
+    ] {
+        let mut test = Test::new();
+        test.inject(Fault::RefuseConnect(code, Times::Next(1)));
+        test.connect_with(1, connect("a"));
+        assert_eq!(test.inboxes[&1], [0x20, 2, 0, code as u8][..]);
+    }
+}
+
+#[test]
 fn connect_is_refused_until_cleared() {
     let mut test = connected();
     let code = ConnectReturnCode::ServiceUnavailable;

@@ -2,20 +2,15 @@
 
 use std::sync::Arc;
 
-use rumqttc::mqttbytes::v4::{
-    ConnectReturnCode, Packet, PubAck, PubComp, PubRec, PubRel, Publish, SubAck, Subscribe,
-    SubscribeReasonCode, UnsubAck, Unsubscribe,
-};
-use rumqttc::mqttbytes::{PacketType, QoS};
-
 use super::Core;
-use crate::broker::event::{CloseReason, ConnectionId, Event};
-use crate::broker::incoming::Arrival;
-use crate::broker::message::Message;
-use crate::broker::options::DeliverQos2;
-use crate::broker::session::Session;
-use crate::broker::violation::Violation;
-use crate::office::Time;
+use crate::event::{CloseReason, ConnectionId, Event};
+use crate::incoming::Arrival;
+use crate::message::Message;
+use crate::options::DeliverQos2;
+use crate::packet::{ConnectReturnCode, Packet, Publish, QoS};
+use crate::session::Session;
+use crate::time::Time;
+use crate::violation::Violation;
 
 impl Core {
     /// Handles all whole packets that have arrived on a connection.
@@ -47,7 +42,7 @@ impl Core {
         {
             connection.client = Some(connect.client_id.as_str().into());
         }
-        let cut = self.faults.drop_after(kind(&packet));
+        let cut = self.faults.drop_after(packet.packet_type());
         connection.muted = cut;
         let peer = self.peer(id);
         self.events.push_back(Event::Received {
@@ -77,17 +72,19 @@ impl Core {
         };
         match packet {
             Packet::Publish(publish) => return self.handle_publish(now, id, client, publish),
-            Packet::PubRel(PubRel { pkid }) => return self.handle_pubrel(now, id, client, pkid),
-            Packet::Subscribe(subscribe) => return self.handle_subscribe(now, id, subscribe),
-            Packet::Unsubscribe(unsubscribe) => {
-                return self.handle_unsubscribe(now, id, &unsubscribe);
+            Packet::PubRel(packet_id) => return self.handle_pubrel(now, id, client, packet_id),
+            Packet::Subscribe { packet_id, filters } => {
+                return self.handle_subscribe(now, id, packet_id, filters);
             }
-            Packet::PubAck(PubAck { pkid }) => session.outgoing.handle_puback(pkid)?,
-            Packet::PubRec(PubRec { pkid }) => {
-                session.outgoing.handle_pubrec(pkid)?;
-                self.send(now, id, Packet::PubRel(PubRel::new(pkid)));
+            Packet::Unsubscribe { packet_id, filters } => {
+                return self.handle_unsubscribe(now, id, packet_id, &filters);
             }
-            Packet::PubComp(PubComp { pkid }) => session.outgoing.handle_pubcomp(pkid)?,
+            Packet::PubAck(packet_id) => session.outgoing.handle_puback(packet_id)?,
+            Packet::PubRec(packet_id) => {
+                session.outgoing.handle_pubrec(packet_id)?;
+                self.send(now, id, Packet::PubRel(packet_id));
+            }
+            Packet::PubComp(packet_id) => session.outgoing.handle_pubcomp(packet_id)?,
             _ => return Err(Violation::BrokerPacket),
         }
         self.send_waiting(now, &client);
@@ -101,7 +98,7 @@ impl Core {
         client: Arc<str>,
         publish: Publish,
     ) -> Result<(), Violation> {
-        let (qos, pkid) = (publish.qos, publish.pkid);
+        let (qos, packet_id) = (publish.qos, publish.packet_id);
         let arrival = if qos == QoS::AtMostOnce {
             Arrival::New
         } else {
@@ -119,8 +116,8 @@ impl Core {
         }
         match qos {
             QoS::AtMostOnce => {}
-            QoS::AtLeastOnce => self.acknowledge(now, id, Packet::PubAck(PubAck::new(pkid))),
-            QoS::ExactlyOnce => self.acknowledge(now, id, Packet::PubRec(PubRec::new(pkid))),
+            QoS::AtLeastOnce => self.acknowledge(now, id, Packet::PubAck(packet_id)),
+            QoS::ExactlyOnce => self.acknowledge(now, id, Packet::PubRec(packet_id)),
         }
         Ok(())
     }
@@ -130,17 +127,17 @@ impl Core {
         now: Time,
         id: ConnectionId,
         client: Arc<str>,
-        pkid: u16,
+        packet_id: u16,
     ) -> Result<(), Violation> {
         let Some((_, session)) = self.session(id) else {
             return Ok(());
         };
-        if let Some(publish) = session.incoming.handle_pubrel(pkid)?
+        if let Some(publish) = session.incoming.handle_pubrel(packet_id)?
             && self.options.deliver_qos2 == DeliverQos2::AtPubrel
         {
             self.accept(message(now, client, publish));
         }
-        self.acknowledge(now, id, Packet::PubComp(PubComp { pkid }));
+        self.acknowledge(now, id, Packet::PubComp(packet_id));
         Ok(())
     }
 
@@ -148,31 +145,28 @@ impl Core {
         &mut self,
         now: Time,
         id: ConnectionId,
-        subscribe: Subscribe,
+        packet_id: u16,
+        filters: Vec<(String, QoS)>,
     ) -> Result<(), Violation> {
-        let Subscribe { pkid, filters } = subscribe;
         match self.session(id) {
-            Some((_, session)) => session.incoming.handle_subscribe(pkid)?,
+            Some((_, session)) => session.incoming.handle_subscribe(packet_id)?,
             None => return Ok(()),
         }
-        let (mut codes, mut granted) = (Vec::new(), Vec::new());
-        for filter in filters {
-            if self.faults.refuses_filter(&filter.path) {
-                codes.push(SubscribeReasonCode::Failure);
+        let (mut granted, mut subscriptions) = (Vec::new(), Vec::new());
+        for (filter, qos) in filters {
+            if self.faults.refuses_filter(&filter) {
+                granted.push(None);
             } else {
-                codes.push(SubscribeReasonCode::Success(filter.qos));
-                granted.push(filter);
+                granted.push(Some(qos));
+                subscriptions.push((filter, qos));
             }
         }
         if let Some((_, session)) = self.session(id) {
-            let filters = granted
-                .iter()
-                .map(|filter| (filter.path.clone(), filter.qos));
-            session.subscriptions.extend(filters);
+            session.subscriptions.extend(subscriptions.iter().cloned());
         }
-        self.acknowledge(now, id, Packet::SubAck(SubAck::new(pkid, codes)));
-        for filter in granted {
-            self.send_retained(now, id, &filter);
+        self.acknowledge(now, id, Packet::SubAck { packet_id, granted });
+        for (filter, qos) in subscriptions {
+            self.send_retained(now, id, &filter, qos);
         }
         Ok(())
     }
@@ -181,17 +175,18 @@ impl Core {
         &mut self,
         now: Time,
         id: ConnectionId,
-        unsubscribe: &Unsubscribe,
+        packet_id: u16,
+        filters: &[String],
     ) -> Result<(), Violation> {
         let Some((_, session)) = self.session(id) else {
             return Ok(());
         };
-        session.incoming.check_free(unsubscribe.pkid)?;
-        for filter in &unsubscribe.topics {
+        session.incoming.check_free(packet_id)?;
+        for filter in filters {
             session.subscriptions.remove(filter);
         }
         // Also when there was no such subscription ([MQTT-3.10.4-5]).
-        self.send(now, id, Packet::UnsubAck(UnsubAck::new(unsubscribe.pkid)));
+        self.send(now, id, Packet::UnsubAck(packet_id));
         Ok(())
     }
 
@@ -223,24 +218,5 @@ fn message(time: Time, client: Arc<str>, publish: Publish) -> Message {
         payload: publish.payload,
         qos: publish.qos,
         retain: publish.retain,
-    }
-}
-
-const fn kind(packet: &Packet) -> PacketType {
-    match packet {
-        Packet::Connect(_) => PacketType::Connect,
-        Packet::ConnAck(_) => PacketType::ConnAck,
-        Packet::Publish(_) => PacketType::Publish,
-        Packet::PubAck(_) => PacketType::PubAck,
-        Packet::PubRec(_) => PacketType::PubRec,
-        Packet::PubRel(_) => PacketType::PubRel,
-        Packet::PubComp(_) => PacketType::PubComp,
-        Packet::Subscribe(_) => PacketType::Subscribe,
-        Packet::SubAck(_) => PacketType::SubAck,
-        Packet::Unsubscribe(_) => PacketType::Unsubscribe,
-        Packet::UnsubAck(_) => PacketType::UnsubAck,
-        Packet::PingReq => PacketType::PingReq,
-        Packet::PingResp => PacketType::PingResp,
-        Packet::Disconnect => PacketType::Disconnect,
     }
 }

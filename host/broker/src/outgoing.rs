@@ -2,9 +2,7 @@
 
 use std::collections::VecDeque;
 
-use rumqttc::mqttbytes::QoS;
-use rumqttc::mqttbytes::v4::{Packet, PubRel, Publish};
-
+use super::packet::{Packet, Publish, QoS};
 use super::violation::Violation;
 
 /// The QoS 1 and 2 messages of a session that its client has not acknowledged,
@@ -40,7 +38,7 @@ impl Outgoing {
             return None;
         }
         let mut publish = self.waiting.pop_front()?;
-        publish.pkid = self.free_id();
+        publish.packet_id = self.free_id();
         self.published.push_back(publish.clone());
         Some(publish)
     }
@@ -49,10 +47,7 @@ impl Outgoing {
     /// first time, each kind for itself ([MQTT-4.4.0-1], [MQTT-4.6.0-1],
     /// [MQTT-4.6.0-4]).
     pub(super) fn resend(&mut self) -> Vec<Packet> {
-        let released = self
-            .released
-            .iter()
-            .map(|&id| Packet::PubRel(PubRel::new(id)));
+        let released = self.released.iter().map(|&id| Packet::PubRel(id));
         let published = self.published.iter_mut().map(|publish| {
             publish.dup = true;
             Packet::Publish(publish.clone())
@@ -76,7 +71,7 @@ impl Outgoing {
 
     /// A PUBCOMP.
     pub(super) fn handle_pubcomp(&mut self, id: u16) -> Result<(), Violation> {
-        if self.published.iter().any(|publish| publish.pkid == id) {
+        if self.published.iter().any(|publish| publish.packet_id == id) {
             return Err(Violation::WrongAck);
         }
         self.released.retain(|&released| released != id);
@@ -104,7 +99,10 @@ impl Outgoing {
 
     /// Takes out the message that is acknowledged; whether there was one.
     fn take(&mut self, id: u16, qos: QoS) -> Result<bool, Violation> {
-        let place = self.published.iter().position(|publish| publish.pkid == id);
+        let place = self
+            .published
+            .iter()
+            .position(|publish| publish.packet_id == id);
         match place {
             Some(place) if self.published[place].qos == qos => {
                 self.published.remove(place);
@@ -122,7 +120,7 @@ impl Outgoing {
         loop {
             self.last_id = self.last_id.checked_add(1).unwrap_or(1);
             let id = self.last_id;
-            let used = self.published.iter().any(|publish| publish.pkid == id)
+            let used = self.published.iter().any(|publish| publish.packet_id == id)
                 || self.released.contains(&id);
             if !used {
                 return id;

@@ -1,14 +1,12 @@
 //! How messages and packets leave.
 
-use bytes::BytesMut;
-use rumqttc::mqttbytes::QoS;
-use rumqttc::mqttbytes::v4::{Packet, Publish, SubscribeFilter};
-
 use super::{Core, Output, Work};
-use crate::broker::event::{CloseReason, ConnectionId, Event};
-use crate::broker::message::Message;
-use crate::broker::topic;
-use crate::office::Time;
+use crate::codec;
+use crate::event::{CloseReason, ConnectionId, Event};
+use crate::message::Message;
+use crate::packet::{Packet, Publish, QoS};
+use crate::time::Time;
+use crate::topic;
 
 impl Core {
     /// Takes a message on: from now on its subscribers will get it.
@@ -43,12 +41,12 @@ impl Core {
     }
 
     /// Sends what is retained for a new subscription ([MQTT-3.3.1-6]).
-    pub(super) fn send_retained(&mut self, now: Time, id: ConnectionId, filter: &SubscribeFilter) {
+    pub(super) fn send_retained(&mut self, now: Time, id: ConnectionId, filter: &str, qos: QoS) {
         let retained: Vec<_> = self
             .retained
             .values()
-            .filter(|message| topic::matches(&filter.path, &message.topic))
-            .map(|message| publish(message, filter.qos, true))
+            .filter(|message| topic::matches(filter, &message.topic))
+            .map(|message| publish(message, qos, true))
             .collect();
         if let Some((client, _)) = self.session(id) {
             for publish in retained {
@@ -110,9 +108,8 @@ impl Core {
 
     pub(super) fn send_acknowledgement(&mut self, now: Time, id: ConnectionId, packet: Packet) {
         let finished = match &packet {
-            Packet::PubAck(ack) => Some(ack.pkid),
-            Packet::PubComp(ack) => Some(ack.pkid),
-            Packet::SubAck(ack) => Some(ack.pkid),
+            Packet::PubAck(id) | Packet::PubComp(id) => Some(*id),
+            Packet::SubAck { packet_id, .. } => Some(*packet_id),
             // PUBREL is to come.
             _ => None,
         };
@@ -120,10 +117,10 @@ impl Core {
         if !self.send(now, id, packet) {
             return;
         }
-        if let Some(pkid) = finished
+        if let Some(packet_id) = finished
             && let Some((_, session)) = self.session(id)
         {
-            session.incoming.handle_finished(pkid);
+            session.incoming.handle_finished(packet_id);
         }
         if let Some(packet) = again {
             self.send(now, id, packet);
@@ -141,20 +138,19 @@ impl Core {
             self.events.push_back(Event::Withheld { peer, packet });
             return false;
         }
-        let mut bytes = BytesMut::new();
         // Everything that is sent was received, or checked when it was
         // injected: it has a form that can be written.
-        if packet.write(&mut bytes, usize::MAX).is_err() {
+        let Some(mut bytes) = codec::write(&packet) else {
             return false;
-        }
+        };
         if self.faults.drop_in_middle() {
             bytes.truncate(bytes.len() / 2);
-            self.outputs.push_back(Output::Send(id, bytes.freeze()));
+            self.outputs.push_back(Output::Send(id, bytes));
             self.events.push_back(Event::Cut { peer, packet });
             self.close(now, id, CloseReason::Fault);
             return false;
         }
-        self.outputs.push_back(Output::Send(id, bytes.freeze()));
+        self.outputs.push_back(Output::Send(id, bytes));
         self.events.push_back(Event::Sent { peer, packet });
         true
     }
@@ -163,17 +159,12 @@ impl Core {
 /// A message as a client gets it that is subscribed with a QoS: with the lower
 /// one of the two (section 3.8.4).
 fn publish(message: &Message, subscribed: QoS, retain: bool) -> Publish {
-    let qos = if subscribed < message.qos {
-        subscribed
-    } else {
-        message.qos
-    };
     Publish {
         dup: false,
-        qos,
+        qos: subscribed.min(message.qos),
         retain,
         topic: message.topic.clone(),
-        pkid: 0,
+        packet_id: 0,
         payload: message.payload.clone(),
     }
 }

@@ -9,18 +9,17 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rumqttc::mqttbytes::QoS;
-use rumqttc::mqttbytes::v4::{Connect, Packet};
 
 use self::connection::Connection;
 use super::event::{CloseReason, ConnectionId, Event, Peer};
 use super::fault::{Fault, Faults, Immediate};
 use super::message::{Message, PublishError};
 use super::options::CoreOptions;
+use super::packet::{Connect, Packet, QoS};
 use super::session::Session;
 use super::topic;
 use super::violation::Violation;
-use crate::office::Time;
+use crate::time::Time;
 
 /// An MQTT 3.1.1 broker without clock and sockets.
 ///
@@ -131,7 +130,7 @@ impl Core {
     }
 
     /// Whether anything is read at all.
-    pub(in crate::broker) fn is_reading(&self) -> bool {
+    pub(crate) fn is_reading(&self) -> bool {
         !self.faults.reading_stopped
     }
 

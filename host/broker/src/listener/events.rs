@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::shared::Shared;
-use crate::broker::event::Event;
+use crate::event::Event;
 
 /// The events of a broker, as far as they are kept.
 #[derive(Debug, Default)]

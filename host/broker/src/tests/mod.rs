@@ -1,4 +1,4 @@
-//! The core, driven by packets and time.
+//! The core, driven by packets and time. The clients' packets are the codec's.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod connect;
@@ -15,14 +15,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use rumqttc::mqttbytes;
 use rumqttc::mqttbytes::v4::{
-    Connect, LastWill, PubAck, PubComp, PubRec, PubRel, Publish, Subscribe, SubscribeFilter,
-    Unsubscribe,
+    Connect, LastWill, Packet, PubAck, PubComp, PubRec, PubRel, Publish, Subscribe,
+    SubscribeFilter, SubscribeReasonCode, Unsubscribe,
 };
 
-use super::text::Line;
 use super::*;
-use crate::office::Time;
+use crate::time::Time;
 
 /// A core with its time, and what it has sent. Clients are known by the number
 /// of their connection.
@@ -79,7 +79,7 @@ impl Test {
     }
 
     fn inject_message(&mut self, topic: &str, payload: &'static str, qos: u8, retain: bool) {
-        let qos = rumqttc::mqttbytes::qos(qos).unwrap();
+        let qos = QoS::from_number(qos).unwrap();
         self.core
             .publish(self.now, topic, payload, qos, retain)
             .unwrap();
@@ -157,7 +157,7 @@ impl Test {
         let inbox = self.inboxes.entry(number).or_default();
         let mut packets = Vec::new();
         while let Ok(packet) = Packet::read(inbox, usize::MAX) {
-            packets.push(Line(&packet).to_string());
+            packets.push(line(&packet));
         }
         assert_eq!(packets, lines, "to connection {number}");
         assert!(inbox.is_empty(), "half a packet to connection {number}");
@@ -211,6 +211,45 @@ fn encode(packet: &Packet) -> Bytes {
     bytes.freeze()
 }
 
+/// A packet of the codec as the broker has it when it comes from a client.
+fn received(packet: &Packet) -> super::Packet {
+    let mut bytes = BytesMut::from(encode(packet));
+    frame::read(&mut bytes, usize::MAX).unwrap().unwrap()
+}
+
+/// A packet for a client as one line.
+fn line(packet: &Packet) -> String {
+    use super::Packet as Own;
+    let own = match packet {
+        Packet::ConnAck(connack) => Own::ConnAck {
+            code: match connack.code as u8 {
+                0 => ConnectReturnCode::Accepted,
+                1 => ConnectReturnCode::RefusedProtocolVersion,
+                2 => ConnectReturnCode::BadClientId,
+                3 => ConnectReturnCode::ServiceUnavailable,
+                4 => ConnectReturnCode::BadUserNamePassword,
+                _ => ConnectReturnCode::NotAuthorized,
+            },
+            session_present: connack.session_present,
+        },
+        Packet::SubAck(suback) => Own::SubAck {
+            packet_id: suback.pkid,
+            granted: suback
+                .return_codes
+                .iter()
+                .map(|code| match code {
+                    SubscribeReasonCode::Success(qos) => QoS::from_number(*qos as u8),
+                    SubscribeReasonCode::Failure => None,
+                })
+                .collect(),
+        },
+        Packet::UnsubAck(unsuback) => Own::UnsubAck(unsuback.pkid),
+        Packet::PingResp => Own::PingResp,
+        either => received(either),
+    };
+    own.to_string()
+}
+
 fn connect(client: &str) -> Connect {
     let mut connect = Connect::new(client);
     connect.keep_alive = 0;
@@ -219,14 +258,14 @@ fn connect(client: &str) -> Connect {
 
 fn with_will(client: &str, topic: &str, retain: bool) -> Connect {
     let mut connect = connect(client);
-    let mut will = LastWill::new(topic, "gone", QoS::AtLeastOnce, retain);
+    let mut will = LastWill::new(topic, "gone", mqttbytes::QoS::AtLeastOnce, retain);
     will.retain = retain;
     connect.last_will = Some(will);
     connect
 }
 
 fn publish(qos: u8, id: u16, topic: &str, payload: &str) -> Packet {
-    let qos = rumqttc::mqttbytes::qos(qos).unwrap();
+    let qos = mqttbytes::qos(qos).unwrap();
     let mut publish = Publish::new(topic, qos, payload);
     publish.pkid = id;
     Packet::Publish(publish)
@@ -256,7 +295,7 @@ fn retained(packet: Packet) -> Packet {
 
 fn subscribe(id: u16, filters: &[(&str, u8)]) -> Packet {
     let filters = filters.iter().map(|&(filter, qos)| {
-        SubscribeFilter::new(filter.to_owned(), rumqttc::mqttbytes::qos(qos).unwrap())
+        SubscribeFilter::new(filter.to_owned(), mqttbytes::qos(qos).unwrap())
     });
     let mut subscribe = Subscribe::new_many(filters);
     subscribe.pkid = id;

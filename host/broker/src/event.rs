@@ -3,10 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use rumqttc::mqttbytes::v4::{ConnectReturnCode, Packet};
-
 use super::fault::Fault;
-use super::text;
+use super::packet::{ConnectReturnCode, Packet};
 use super::violation::Violation;
 
 /// The number of a connection. Who opens connections chooses it, and never
@@ -150,13 +148,12 @@ impl fmt::Display for Peer {
 
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use text::Line;
         match self {
             Self::Opened { peer } => write!(f, "{peer} connected"),
-            Self::Received { peer, packet } => write!(f, "{peer} > {}", Line(packet)),
-            Self::Sent { peer, packet } => write!(f, "{peer} < {}", Line(packet)),
-            Self::Withheld { peer, packet } => write!(f, "{peer} | {} (withheld)", Line(packet)),
-            Self::Cut { peer, packet } => write!(f, "{peer} | {} (half of it)", Line(packet)),
+            Self::Received { peer, packet } => write!(f, "{peer} > {packet}"),
+            Self::Sent { peer, packet } => write!(f, "{peer} < {packet}"),
+            Self::Withheld { peer, packet } => write!(f, "{peer} | {packet} (withheld)"),
+            Self::Cut { peer, packet } => write!(f, "{peer} | {packet} (half of it)"),
             Self::Violation { peer, violation } => write!(f, "{peer} VIOLATION: {violation}"),
             Self::Closed { peer, reason } => write!(f, "{peer} closed: {reason}"),
             Self::SessionCreated { client } => write!(f, "{client} session created"),
@@ -187,7 +184,7 @@ impl fmt::Display for CloseReason {
             Self::KeepAlive => f.write_str("keep-alive timeout"),
             Self::Violation(violation) => write!(f, "{violation}"),
             Self::TakenOver => f.write_str("client id taken over"),
-            Self::Refused(code) => write!(f, "{}", text::code(*code)),
+            Self::Refused(code) => write!(f, "{code}"),
             Self::Fault => f.write_str("fault"),
         }
     }

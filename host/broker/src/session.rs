@@ -2,11 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use rumqttc::mqttbytes::QoS;
-
 use super::event::ConnectionId;
 use super::incoming::Incoming;
 use super::outgoing::Outgoing;
+use super::packet::QoS;
 use super::topic;
 
 /// The session of one client id.
@@ -39,7 +38,7 @@ impl Session {
             .iter()
             .filter(|(filter, _)| topic::matches(filter, name))
             .map(|(_, &qos)| qos)
-            .reduce(|a, b| if a < b { b } else { a })
+            .max()
     }
 
     /// Loses everything, now and for the next connection.

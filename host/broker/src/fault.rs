@@ -4,8 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttc::mqttbytes::PacketType;
-use rumqttc::mqttbytes::v4::{ConnectReturnCode, Packet};
+use super::packet::{ConnectReturnCode, Packet, PacketType};
 
 /// Something that goes wrong. Some happen at once, some wait for their packet
 /// and happen once, and some stay until
@@ -88,7 +87,7 @@ impl Ack {
             Packet::PubAck(_) => Some(Self::PubAck),
             Packet::PubRec(_) => Some(Self::PubRec),
             Packet::PubComp(_) => Some(Self::PubComp),
-            Packet::SubAck(_) => Some(Self::SubAck),
+            Packet::SubAck { .. } => Some(Self::SubAck),
             _ => None,
         }
     }

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use rumqttc::mqttbytes::QoS;
-use rumqttc::mqttbytes::v4::Publish;
-
+use super::packet::{Publish, QoS};
 use super::violation::Violation;
 
 /// The packet ids that a client uses, from the packet that needs an
@@ -43,7 +41,7 @@ impl Incoming {
         limit: usize,
     ) -> Result<Arrival, Violation> {
         let exactly_once = publish.qos == QoS::ExactlyOnce;
-        match self.exchanges.get(&publish.pkid) {
+        match self.exchanges.get(&publish.packet_id) {
             Some(Exchange::AtLeastOnce) if publish.dup && !exactly_once => {}
             Some(Exchange::ExactlyOnce(first)) if publish.dup && same(first, publish) => {
                 return Ok(Arrival::Duplicate);
@@ -59,7 +57,7 @@ impl Incoming {
         } else {
             Exchange::AtLeastOnce
         };
-        self.exchanges.insert(publish.pkid, exchange);
+        self.exchanges.insert(publish.packet_id, exchange);
         Ok(Arrival::New)
     }
 

@@ -10,10 +10,10 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
 use super::events::Log;
-use crate::broker::core::{Core, Output};
-use crate::broker::event::ConnectionId;
-use crate::broker::options::Options;
-use crate::office::Time;
+use crate::core::{Core, Output};
+use crate::event::ConnectionId;
+use crate::options::Options;
+use crate::time::Time;
 
 /// How much may wait for a client that does not read, in bytes. Above it the
 /// connection is given up, rather than all memory.
