@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::NamedTempFile;
 
-use crate::{Lines, PATIENCE, free_port, process};
+use crate::{Lines, PATIENCE, Process, free_port, process};
 
 /// A mosquitto on a port of its own. Killed when dropped.
 #[derive(Debug)]
@@ -129,12 +129,15 @@ fn spawn(config: &NamedTempFile) -> Child {
 /// Runs `mosquitto_pub` with these arguments, against the broker on this port.
 #[track_caller]
 pub fn mosquitto_pub(port: u16, arguments: &[&str]) {
-    let status = Command::new("mosquitto_pub")
-        .args(["-h", "127.0.0.1", "-p", &port.to_string()])
-        .args(arguments)
-        .status()
-        .expect("mosquitto_pub is installed");
-    assert!(status.success(), "mosquitto_pub {arguments:?}: {status}");
+    let port = port.to_string();
+    let arguments = [&["-h", "127.0.0.1", "-p", &port], arguments].concat();
+    let mut process = Process::start("mosquitto_pub", &arguments);
+    let status = process.wait();
+    assert!(
+        status.success(),
+        "mosquitto_pub {arguments:?}: {status}\n{}",
+        process.errors.wait_for_end()
+    );
 }
 
 /// A `mosquitto_sub` that runs. Killed when dropped.

@@ -43,7 +43,7 @@ impl Process {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("the binary was built");
+            .expect("the binary was built, or is installed");
         let stdin = child.stdin.take();
         let out = read(child.stdout.take().expect("it is piped"));
         let errors = Lines::of(child.stderr.take().expect("it is piped"));

@@ -1,8 +1,6 @@
 //! The fake broker on its own, by the hands of `mosquitto_pub`,
 //! `mosquitto_sub` and paho-mqtt.
 
-use std::process::Command;
-
 use jackalope_tests::{Process, Subscriber, mosquitto_pub};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
@@ -129,13 +127,10 @@ fn a_persistent_session_keeps_messages_for_its_client() {
 fn paho_finds_nothing_wrong() {
     let broker = FakeBroker::start();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/with_paho.py");
-    let output = Command::new("python3")
-        .args([script, &broker.port.to_string()])
-        .output()
-        .expect("python3 is there: it was asked for paho-mqtt");
-    let text = String::from_utf8_lossy(&output.stdout);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{text}{errors}");
+    let mut client = Process::start("python3", &[script, &broker.port.to_string()]);
+    let status = client.wait();
+    let (text, errors) = (client.out.wait_for_end(), client.errors.wait_for_end());
+    assert!(status.success(), "{text}\n{errors}");
     assert_eq!(broker.process.out.count("VIOLATION"), 0);
 }
 
