@@ -380,6 +380,7 @@ impl Office {
 
     /// A connection to make now.
     pub fn poll_connect(&mut self, now: Time) -> Option<Connect> {
+        self.expire(now);
         let Dial::Now(will) = self.link.take_ready(now) else {
             return None;
         };

@@ -8,7 +8,11 @@ use jackalope::office::{GuestId, Qos, Ticket};
 use crate::guests::Key;
 use crate::messages::Messages;
 use crate::model::{Check, Model, ensure};
+use crate::network::Piece;
 use crate::schedule::{FaultPlan, Schedule, Step};
+
+/// How late a letter may arrive, in milliseconds.
+const GRACE: u64 = 2_000;
 
 /// The broker, seen from outside.
 #[derive(Debug, Default)]
@@ -107,8 +111,9 @@ impl BrokerLog {
         Ok(())
     }
 
-    /// Looks at what the broker has accepted since the last time.
-    pub(crate) fn look(&mut self, core: &Core, model: &Model) -> Check {
+    /// Looks at what the broker has accepted since the last time, at the arrival of
+    /// a piece if that was why.
+    pub(crate) fn look(&mut self, core: &Core, model: &Model, arrives: Option<&Piece>) -> Check {
         let messages = core.messages();
         for message in messages.iter().skip(self.looked_at) {
             let Some(Key::Letter(ticket)) = Key::of(&message.payload) else {
@@ -117,6 +122,14 @@ impl BrokerLog {
             let Some((guest, qos)) = model.origin(ticket) else {
                 return Err(format!("letter {ticket} was never accepted, and arrives"));
             };
+            if let (Some(piece), Some(deadline)) = (arrives, model.deadline(ticket)) {
+                let latest = deadline + GRACE;
+                ensure!(
+                    piece.is_out_of_reach || piece.at <= latest,
+                    "letter {ticket} arrives at {}, which is after {latest}",
+                    piece.at
+                );
+            }
             if qos == Qos::ExactlyOnce {
                 ensure!(
                     self.logged_in_session.insert((ticket, self.session)),

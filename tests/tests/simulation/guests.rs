@@ -50,6 +50,8 @@ impl Key {
 pub(crate) struct Guest {
     pub(crate) plans: VecDeque<CallPlan>,
     pub(crate) running: Option<Running>,
+    /// The call that was answered last, until the post office hears of it.
+    pub(crate) finished: Option<Finished>,
 }
 
 /// A call that a guest is at.
@@ -65,7 +67,6 @@ pub(crate) struct Running {
 /// What a call has come to.
 #[derive(Debug)]
 pub(crate) struct Finished {
-    pub(crate) assignment: Assignment,
     pub(crate) since: u64,
     pub(crate) answer: Answer,
     /// What it published, whether that counts or not, the oldest first.
@@ -84,6 +85,12 @@ impl Guest {
         });
     }
 
+    /// How long the call that has begun keeps everyone waiting.
+    pub(crate) fn keeps_loop(&self) -> u64 {
+        let running = self.running.as_ref();
+        running.map_or(0, |running| running.plan.keeps_loop)
+    }
+
     /// Ends the call; letters are numbered with `tickets`.
     pub(crate) fn finish(&mut self, tickets: &mut u64) -> Option<Finished> {
         let Running {
@@ -99,7 +106,6 @@ impl Guest {
                 _ => Answer::Will(Some(will(assignment.guest.0.into()))),
             };
             return Some(Finished {
-                assignment,
                 since,
                 answer,
                 published: Vec::new(),
@@ -128,7 +134,6 @@ impl Guest {
             _ => Answer::Done(effects),
         };
         Some(Finished {
-            assignment,
             since,
             answer,
             published,

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use jackalope::office::{GuestId, Incoming, Letter, Outcome, Overflow, PacketId, Qos, Ticket};
+use jackalope::office::{Carried, GuestId, Incoming, Letter, Outcome, Overflow, PacketId, Qos, Ticket};
 
 use crate::schedule::Setup;
 
@@ -202,6 +202,55 @@ impl Model {
             }
             _ => {}
         }
+    }
+
+    /// The kernel has taken the last byte of a packet.
+    pub(crate) fn handle_taken(&mut self, carried: Carried) {
+        if let Carried::Letter(ticket) = carried
+            && self.is_open(ticket.0)
+        {
+            self.conclude(ticket.0, Outcome::Delivered);
+        }
+    }
+
+    /// A packet will not be written, not even in part.
+    pub(crate) fn handle_recalled(&mut self, now: u64, carried: Carried) -> Check {
+        let ticket = match carried {
+            Carried::Nothing => return Err("an acknowledgement is not written".into()),
+            Carried::Letter(ticket) => ticket.0,
+            Carried::Publish { id, .. } | Carried::PubRel(id) => {
+                let Some(exchange) = self.exchanges.get_mut(&id) else {
+                    return Err(format!("exchange {id} is recalled, which is not open"));
+                };
+                let ticket = exchange.ticket;
+                let duplicate = false;
+                if carried == (Carried::Publish { id, duplicate }) {
+                    self.exchanges.remove(&id);
+                }
+                ticket
+            }
+        };
+        let deadline = self.deadline(ticket);
+        ensure!(
+            deadline.is_some_and(|deadline| deadline <= now),
+            "letter {ticket} is recalled at {now} and expires at {deadline:?}"
+        );
+        Ok(())
+    }
+
+    /// When a letter expires.
+    pub(crate) fn deadline(&self, ticket: u64) -> Option<u64> {
+        self.letters.get(&ticket).map(|known| known.deadline)
+    }
+
+    /// How many exchanges of expired letters of QoS 2 a guest has open.
+    pub(crate) fn abandoned(&self, guest: GuestId) -> usize {
+        let is_abandoned = |exchange: &&Exchange| {
+            exchange.qos == Qos::ExactlyOnce
+                && !self.is_open(exchange.ticket)
+                && self.origin(exchange.ticket).is_some_and(|(id, _)| id == guest)
+        };
+        self.exchanges.values().filter(is_abandoned).count()
     }
 
     /// A session has begun.

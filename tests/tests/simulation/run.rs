@@ -1,10 +1,10 @@
-//! Runs a schedule: post office, fake broker, and what is between them, in one
-//! thread and in simulated time.
+//! Runs a schedule: the engine with its post office, the fake broker, and what is
+//! between them, in one thread and in simulated time.
 //!
-//! The gateway's part is played as `host/src/gateway` and `host/src/wire` play
-//! it: packets are encoded in batches at the moment they are polled, a batch
-//! that the network does not take in time ends the connection, and what is
-//! under way on a connection that is let go is lost.
+//! The engine is the gateway's own, and so are its transport and the order of its
+//! turns. Here is only what is not the gateway's: the [`Side`] plays the clock,
+//! the network with its kernels, the broker and the guests, and watches each step
+//! of the engine.
 
 mod broker_side;
 mod calm;
@@ -14,19 +14,20 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use jackalope::broker::{ConnectionId, Core, CoreOptions, DeliverQos2};
+use jackalope::engine::{Engine, Machine, Step as EngineStep};
 use jackalope::office::{
-    BackoffSettings, Connect, Dispatch, GuestId, GuestSettings, Notice, Office, Outcome, Qos,
-    Settings, Time, WorkListSettings,
+    BackoffSettings, GuestId, GuestSettings, Letter, Office, Settings, Time, WorkListSettings,
 };
-use jackalope::wire::{Decoder, Handshake};
+use jackalope::wire::Handshake;
 
 use crate::broker_log::BrokerLog;
 use crate::calls::Calls;
 use crate::guests::{Guest, Key, next_ticket, time, to_letter};
 use crate::messages::Messages;
 use crate::model::{Check, Model, ensure};
-use crate::network::Network;
+use crate::network::{Network, Piece};
 use crate::schedule::{CutPlan, LetterPlan, Schedule, Setup, Step};
+use gateway_side::Pending;
 
 /// The client id of the gateway.
 const CLIENT: &str = "gateway";
@@ -34,44 +35,49 @@ const CLIENT: &str = "gateway";
 /// How often everything may happen at one moment before that is a livelock.
 const PATIENCE: u32 = 20_000;
 
+/// More than a batch, with a packet beyond it, never waits for the network.
+const MOST_UNWRITTEN: usize = (64 << 10) + 1_000;
+
 /// Ends a simulation that has nothing more to say. The broker has lost the
 /// session and begun another with a CONNACK that never arrived; the next
 /// CONNACK says "session present", and nothing in MQTT 3.1.1 tells the gateway
 /// that it is not the session it knows.
 const MISTAKEN: &str = "mistaken session";
 
-/// One connection, as the gateway has it.
-#[derive(Debug)]
-struct Wire {
-    id: ConnectionId,
-    decoder: Decoder,
-    input: BytesMut,
-    output: BytesMut,
-    /// When the batch in `output` must be with the kernel.
-    write_by: Option<u64>,
-    /// When the first of the batch expires.
-    expires: Option<u64>,
-}
-
 /// A connection that is being made.
 #[derive(Debug)]
 struct Dial {
-    connect: Connect,
     /// When it is made, if ever.
     until: Option<u64>,
     succeeds: bool,
 }
 
+/// The gateway's end of a connection.
+#[derive(Debug)]
+struct Socket {
+    id: ConnectionId,
+    /// What has come and was not read.
+    input: BytesMut,
+    is_ended: bool,
+}
+
+/// A schedule at work.
 #[derive(Debug)]
 pub(crate) struct Run {
+    engine: Engine,
+    side: Side,
+}
+
+/// All that is not the engine.
+#[derive(Debug)]
+struct Side {
     setup: Setup,
     now: u64,
-    /// The clock jumps after so many more inputs.
+    /// The clock jumps after so many more looks at it.
     jump: Option<(u32, u64)>,
-    office: Office,
     core: Core,
     network: Network,
-    wire: Option<Wire>,
+    socket: Option<Socket>,
     dial: Option<Dial>,
     reading_stopped: bool,
     /// The session that the gateway knows.
@@ -88,7 +94,13 @@ pub(crate) struct Run {
     messages: Messages,
     calls: Calls,
     broker_log: BrokerLog,
-    /// How often the gateway has done something.
+    /// What the broker is reading.
+    arrives: Option<Piece>,
+    /// What the latest input of the post office must lead to.
+    pending: Pending,
+    /// What was found wrong first.
+    wrong: Option<String>,
+    /// How often something was done.
     deeds: u64,
     trace: Option<Vec<String>>,
 }
@@ -102,7 +114,7 @@ pub(crate) fn run(schedule: &Schedule, trace: Option<&mut Vec<String>>) -> Check
         result => result,
     };
     if let Some(trace) = trace {
-        *trace = run.trace.unwrap_or_default();
+        *trace = run.side.trace.unwrap_or_default();
     }
     result
 }
@@ -148,13 +160,12 @@ impl Run {
             ..CoreOptions::default()
         });
         let now = 1_000;
-        Self {
+        let side = Side {
             now,
             jump: None,
-            office: Office::new(time(now), settings),
             core,
             network: Network::new(setup.seed, setup.split),
-            wire: None,
+            socket: None,
             dial: None,
             reading_stopped: false,
             session: None,
@@ -174,15 +185,22 @@ impl Run {
             messages: Messages::new(&setup),
             calls: Calls::new(&setup),
             broker_log: BrokerLog::new(schedule),
+            arrives: None,
+            pending: Pending::Nothing,
+            wrong: None,
             deeds: 0,
             trace: traces.then(Vec::new),
             setup,
+        };
+        Self {
+            engine: Engine::new(Office::new(time(now), settings)),
+            side,
         }
     }
 
     fn steps(&mut self, schedule: &Schedule) -> Check {
         for step in &schedule.steps {
-            self.note(|| format!("-- {step:?}"));
+            self.side.note(|| format!("-- {step:?}"));
             self.step(step)?;
             self.pass(0)?;
         }
@@ -190,11 +208,12 @@ impl Run {
     }
 
     fn step(&mut self, step: &Step) -> Check {
+        let side = &mut self.side;
         match step {
             Step::Wait(millis) => return self.pass(*millis),
-            Step::Jump(millis) => self.now += millis,
-            Step::JumpAfter(inputs, millis) => self.jump = Some((*inputs, *millis)),
-            Step::Plan(guest, plan) => self.guests[*guest].plans.push_back(plan.clone()),
+            Step::Jump(millis) => side.sleep(*millis),
+            Step::JumpAfter(looks, millis) => side.jump = Some((*looks, *millis)),
+            Step::Plan(guest, plan) => side.guests[*guest].plans.push_back(plan.clone()),
             Step::Post(guest, letter, times) => {
                 for _ in 0..*times {
                     self.post(*guest, letter)?;
@@ -203,25 +222,26 @@ impl Run {
             }
             Step::Message(message, times) => {
                 for _ in 0..*times {
-                    self.publish(message)?;
+                    side.publish(message)?;
                 }
             }
-            Step::Fault(fault) => return self.inject(*fault),
+            Step::Fault(fault) => return side.inject(*fault),
             Step::ClearFaults => {
-                self.core.clear_faults(time(self.now).into());
-                self.reading_stopped = false;
-                return self.drain_broker();
+                side.core.clear_faults(side.moment());
+                side.reading_stopped = false;
+                return side.drain_broker();
             }
-            Step::Delay(up, down) => (self.network.up, self.network.down) = (*up, *down),
-            Step::Capacity(bytes) => self.network.capacity = *bytes,
-            Step::Cut(cut) => self.cut(*cut),
-            Step::RefuseDials(times) => self.refused_dials = *times,
-            Step::HangDials(hang) => self.dials_hang = *hang,
+            Step::Delay(up, down) => (side.network.up, side.network.down) = (*up, *down),
+            Step::Capacity(bytes) => side.network.capacity = *bytes,
+            Step::Pace(pace) => side.network.pace = *pace,
+            Step::Freeze => side.network.is_frozen = true,
+            Step::Thaw => side.network.thaw(side.now),
+            Step::Cut(cut) => side.cut(*cut),
+            Step::RefuseDials(times) => side.refused_dials = *times,
+            Step::HangDials(hang) => side.dials_hang = *hang,
             Step::Reconnect => {
-                let now = self.tick();
-                self.office.handle_reconnect(time(now));
-                self.reconcile()?;
-                self.close_if_due();
+                self.input(Office::handle_reconnect);
+                return self.settled();
             }
         }
         Ok(())
@@ -229,139 +249,125 @@ impl Run {
 
     /// Posts a letter outside of any call; its ticket.
     fn post(&mut self, guest: usize, plan: &LetterPlan) -> Result<u64, String> {
-        let letter = to_letter(next_ticket(&mut self.tickets), plan);
+        let letter = to_letter(next_ticket(&mut self.side.tickets), plan);
         let ticket = letter.ticket.0;
         let guest = GuestId(guest as u16);
-        let now = self.tick();
-        self.model.expire(now);
-        self.model.post(now, now, guest, &letter);
-        self.office.post(time(now), guest, letter);
-        self.reconcile()?;
+        let now = self.side.now();
+        let office = self.engine.office_mut();
+        self.side.observe(now, office, EngineStep::Time);
+        self.side.expect_post(now, guest, &letter);
+        office.post(now, guest, letter);
+        self.settled()?;
         Ok(ticket)
     }
 
-    /// Someone else publishes.
-    fn publish(&mut self, message: &LetterPlan) -> Check {
-        self.messages_sent += 1;
-        let payload = Key::Message(self.messages_sent).payload(message.padding);
-        let (now, qos) = (time(self.now).into(), message.qos.into());
-        self.core
-            .publish(now, message.topic, payload, qos, message.retain)
-            .map_err(|error| error.to_string())?;
-        self.drain_broker()
+    /// An input of the post office that carries the time.
+    fn input(&mut self, handle: impl FnOnce(&mut Office, Time)) {
+        let now = self.side.now();
+        let office = self.engine.office_mut();
+        self.side.observe(now, office, EngineStep::Time);
+        handle(office, now);
     }
 
-    fn cut(&mut self, cut: CutPlan) {
-        if let Some(wire) = &self.wire {
-            self.network.cut(self.now, wire.id, cut);
-        }
+    /// Compares what came of the latest input with the model, and says what was
+    /// found wrong until now.
+    fn settled(&mut self) -> Check {
+        self.side.compare(self.engine.office_mut());
+        self.side.wrong.take().map_or(Ok(()), Err)
     }
 
-    /// The time, as every input of the post office asks for it anew.
-    fn tick(&mut self) -> u64 {
-        match &mut self.jump {
-            Some((0, millis)) => {
-                self.now += *millis;
-                self.jump = None;
-            }
-            Some((inputs, _)) => *inputs -= 1,
-            None => {}
+    /// Does all that can be done at this moment.
+    fn turn(&mut self) -> Check {
+        let mut turns = 0;
+        while self.engine.turn(&mut self.side) {
+            self.settled()?;
+            turns += 1;
+            ensure!(turns < PATIENCE, "livelock: a turn without end");
         }
-        self.now
+        let unwritten = self.engine.unwritten();
+        ensure!(unwritten < MOST_UNWRITTEN, "{unwritten} bytes wait for the network");
+        self.settled()
     }
 
     /// Lets time pass, with all that happens meanwhile.
     fn pass(&mut self, millis: u64) -> Check {
-        let end = self.now + millis;
-        let (mut moment, mut turns, mut idle) = (self.now, 0, 0);
+        let end = self.side.now + millis;
+        let (mut moment, mut turns, mut idle) = (self.side.now, 0, 0);
         loop {
-            let deeds = self.deeds;
+            let deeds = self.side.deeds;
             self.turn()?;
             let due = self.next_event();
-            let at = due.map_or(end, |due| due.max(self.now));
+            let at = due.map_or(end, |due| due.max(self.side.now));
             if at > end || due.is_none() {
-                self.now = self.now.max(end);
+                self.side.now = self.side.now.max(end);
                 return Ok(());
             }
             turns += 1;
-            if self.now.max(at) > moment {
-                (moment, turns) = (self.now.max(at), 0);
+            if self.side.now.max(at) > moment {
+                (moment, turns) = (self.side.now.max(at), 0);
                 idle = 0;
             }
             ensure!(turns < PATIENCE, "livelock: it does not come to rest");
-            self.now = at;
+            self.side.now = at;
             self.deliver()?;
-            idle = if deeds == self.deeds { idle + 1 } else { 0 };
+            idle = if deeds == self.side.deeds { idle + 1 } else { 0 };
             ensure!(
                 idle < 5,
                 "the next timeout, {:?}, is past at {}, and nothing is done",
-                self.office.next_timeout(),
-                self.now
+                self.engine.next_timeout(),
+                self.side.now
             );
         }
     }
 
     /// When anything happens next.
     fn next_event(&mut self) -> Option<u64> {
-        let reads = self.broker_reads();
-        let office = self.office.next_timeout().map(Time::as_millis);
-        let broker = self.core.next_timeout().map(|at| at.as_millis());
-        let stuck = self.wire.as_ref().and_then(|wire| wire.write_by);
+        let engine = self.engine.next_timeout().map(Time::as_millis);
+        [engine, self.side.next_event()].into_iter().flatten().min()
+    }
+}
+
+impl Side {
+    fn moment(&self) -> jackalope::broker::Time {
+        time(self.now).into()
+    }
+
+    /// The machine sleeps.
+    fn sleep(&mut self, millis: u64) {
+        self.network.sleep(self.now, millis);
+        self.now += millis;
+    }
+
+    /// Someone else publishes.
+    fn publish(&mut self, message: &LetterPlan) -> Check {
+        self.messages_sent += 1;
+        let payload = Key::Message(self.messages_sent).payload(message.padding);
+        let now = self.moment();
+        self.core
+            .publish(now, message.topic, payload, message.qos.into(), message.retain)
+            .map_err(|error| error.to_string())?;
+        self.drain_broker()
+    }
+
+    fn cut(&mut self, cut: CutPlan) {
+        if let Some(socket) = &self.socket {
+            self.network.cut(self.now, socket.id, cut);
+        }
+    }
+
+    fn expect_post(&mut self, now: Time, guest: GuestId, letter: &Letter) {
+        let now = now.as_millis();
+        self.model.post(now, now, guest, letter);
+    }
+
+    /// When anything happens next that the engine does not do by itself.
+    fn next_event(&self) -> Option<u64> {
+        let broker = self.core.next_timeout().map(jackalope::broker::Time::as_millis);
         let dial = self.dial.as_ref().and_then(|dial| dial.until);
-        let guests = self
-            .guests
-            .iter()
-            .filter_map(|guest| guest.running.as_ref());
+        let guests = self.guests.iter().filter_map(|guest| guest.running.as_ref());
         let answer = guests.map(|running| running.until).min();
-        let arrival = self.network.next_arrival(reads);
-        [office, broker, stuck, dial, answer, arrival]
-            .into_iter()
-            .flatten()
-            .min()
-    }
-
-    /// An input of the post office that carries the time.
-    fn input<R>(&mut self, handle: impl FnOnce(&mut Office, Time) -> R) -> Result<R, String> {
-        let now = self.tick();
-        self.model.expire(now);
-        let result = handle(&mut self.office, time(now));
-        self.reconcile()?;
-        Ok(result)
-    }
-
-    /// Compares the post office with the model; true if a call was given up.
-    fn reconcile(&mut self) -> Result<bool, String> {
-        let (mut outcomes, mut given_up) = (Vec::new(), false);
-        while let Some(notice) = self.office.poll_notice() {
-            self.note(|| format!("{notice:?}"));
-            match notice {
-                Notice::Outcome {
-                    guest,
-                    ticket,
-                    outcome,
-                } => outcomes.push((guest, ticket, outcome)),
-                Notice::GivenUp { .. } => given_up = true,
-                Notice::Offline { .. } => self.model.online = false,
-                _ => {}
-            }
-        }
-        for (_, ticket, outcome) in &outcomes {
-            let is_acked = self
-                .model
-                .origin(ticket.0)
-                .is_some_and(|(_, qos)| qos != Qos::AtMostOnce);
-            if is_acked && *outcome == Outcome::Delivered {
-                self.broker_log.check_delivered(*ticket)?;
-            }
-        }
-        self.model.reconcile(outcomes)?;
-        ensure!(
-            self.office.open_letters() == self.model.open(),
-            "{} letters are open and should be {}",
-            self.office.open_letters(),
-            self.model.open()
-        );
-        Ok(given_up)
+        let arrival = self.network.next_arrival(self.broker_reads());
+        [broker, dial, answer, arrival].into_iter().flatten().min()
     }
 
     fn note(&mut self, line: impl FnOnce() -> String) {
@@ -370,16 +376,10 @@ impl Run {
         }
     }
 
-    fn write(&mut self, now: u64, dispatch: Dispatch) -> Check {
-        self.model.handle_written(now, &dispatch.packet)?;
-        self.messages.handle_written(&dispatch.packet)?;
-        let Some(wire) = &mut self.wire else {
-            return Err("a packet is written without a connection".into());
-        };
-        if let Some(expires) = dispatch.expires.map(Time::as_millis) {
-            wire.expires = Some(wire.expires.map_or(expires, |other| other.min(expires)));
+    /// Keeps the first thing that is wrong.
+    fn check(&mut self, check: Check) {
+        if let (Err(wrong), None) = (check, &self.wrong) {
+            self.wrong = Some(wrong);
         }
-        jackalope::wire::encode(dispatch.packet, &mut wire.output)
-            .map_err(|error| error.to_string())
     }
 }

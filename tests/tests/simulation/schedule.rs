@@ -44,7 +44,7 @@ pub(crate) struct Setup {
     /// How much of what is under way still arrives after the gateway has let go
     /// of a connection, in percent.
     pub(crate) after_abort: u64,
-    /// Whether the line is cut once more before everything is healed. If not,
+    /// Whether the link is cut once more before everything is healed. If not,
     /// the last connection must recover by itself.
     pub(crate) final_cut: bool,
 }
@@ -81,8 +81,10 @@ pub(crate) struct CallPlan {
     pub(crate) letters: Vec<LetterPlan>,
     pub(crate) reconnect: bool,
     pub(crate) verdict: Verdict,
-    /// How long it takes, in milliseconds.
+    /// How long it takes, in milliseconds, while others go on.
     pub(crate) takes: u64,
+    /// How long it keeps everyone waiting, in milliseconds.
+    pub(crate) keeps_loop: u64,
 }
 
 impl CallPlan {
@@ -91,6 +93,7 @@ impl CallPlan {
         reconnect: false,
         verdict: Verdict::Done,
         takes: 0,
+        keeps_loop: 0,
     };
 }
 
@@ -100,8 +103,8 @@ pub(crate) enum Step {
     Wait(u64),
     /// The clock jumps while nothing can happen, as in a machine that sleeps.
     Jump(u64),
-    /// The clock jumps by so many milliseconds between two inputs of the post
-    /// office, after so many more.
+    /// The clock jumps by so many milliseconds between two looks at it, after so
+    /// many more.
     JumpAfter(u32, u64),
     /// What a guest does in the next call for which it has no plan.
     Plan(usize, CallPlan),
@@ -115,7 +118,13 @@ pub(crate) enum Step {
     Delay(u64, u64),
     /// How many bytes the kernel takes before the network has carried them.
     Capacity(usize),
-    /// The line breaks.
+    /// How many bytes a second the link carries up.
+    Pace(Option<u64>),
+    /// The link carries nothing, and nobody notices.
+    Freeze,
+    /// It carries again what it was given.
+    Thaw,
+    /// The link breaks.
     Cut(CutPlan),
     /// The next dials fail.
     RefuseDials(u32),
@@ -125,7 +134,7 @@ pub(crate) enum Step {
     Reconnect,
 }
 
-/// A break of the line: how many bytes of those under way still arrive (counted
+/// A break of the link: how many bytes of those under way still arrive (counted
 /// modulo one more than there are), and who notices.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct CutPlan {
@@ -278,12 +287,13 @@ fn call(random: &mut Random, flavour: &Flavour) -> CallPlan {
             _ => Verdict::Trap,
         },
         takes: random.pick(&[0, 0, 0, 0, 5, 100, 3_000, 20_000]),
+        keeps_loop: random.pick(&[0, 0, 0, 1, 5]),
     }
 }
 
 fn step(random: &mut Random, flavour: &Flavour) -> Step {
     let guest = random.below(flavour.guests) as usize;
-    let kinds = if flavour.calm { 70 } else { 100 };
+    let kinds = if flavour.calm { 70 } else { 105 };
     match random.below(kinds) {
         0..=14 => Step::Wait(1 + random.below(50)),
         15..=20 => Step::Wait(1 + random.below(3_000)),
@@ -311,6 +321,9 @@ fn step(random: &mut Random, flavour: &Flavour) -> Step {
         85 => Step::Delay(random.below(3_000), random.below(3_000)),
         86 => Step::Capacity(random.pick(&[30, 60, 200, 1_000, usize::MAX])),
         87 => Step::Reconnect,
+        88..=89 => Step::Pace(random.pick(&[Some(50), Some(300), Some(2_000), None])),
+        90 => Step::Freeze,
+        91..=92 => Step::Thaw,
         _ => Step::Fault(fault(random)),
     }
 }

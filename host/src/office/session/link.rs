@@ -179,8 +179,8 @@ impl Link {
                 let ping = self.ping_at(traffic);
                 [ping, self.give_up_at(traffic)].into_iter().flatten().min()
             }
-            State::Ready { .. } => Some(Time::default()),
-            State::Stopped => None,
+            // Ready waits for the connection before to be closed, and not for time.
+            State::Ready { .. } | State::Stopped => None,
         }
     }
 

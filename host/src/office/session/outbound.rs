@@ -19,9 +19,13 @@ pub const QOS1_WINDOW: usize = 100;
 /// 21st open exchange.
 pub const QOS2_WINDOW: usize = 20;
 
-/// A broker that answers nothing for so long, while expired letters take up a
-/// whole window, is given up.
-const UNANSWERED: Duration = Duration::from_secs(10);
+/// A connection is given up when letters wait for room in a window, and the broker
+/// has not answered one that expired in it for so long.
+const UNANSWERED: Duration = Duration::from_secs(60);
+
+/// A connection is given up when the broker answers nothing for so long, and
+/// nothing that it could answer would make room in a window.
+const SILENT: Duration = Duration::from_secs(10);
 
 /// What a QoS 2 letter needs beside a round trip: the clock counts milliseconds.
 const MARGIN: Duration = Duration::from_millis(2);
@@ -54,7 +58,10 @@ enum Stage {
     Released,
     /// QoS 2: the deadline passed before PUBREL, which is never sent. The id
     /// stays taken until the broker forgets the session.
-    Abandoned,
+    Abandoned {
+        /// Whether PUBREC has come.
+        is_answered: bool,
+    },
 }
 
 /// What an acknowledgement led to.
@@ -101,6 +108,11 @@ pub(in crate::office) struct Outbound {
     answered: Time,
     /// Whether the letter of a guest waits because it would come too late.
     holds_back: bool,
+    /// Whether the letter of a guest waits for room in a window.
+    is_full: bool,
+    /// Exchanges of expired letters that the broker has not answered, by the
+    /// moment that they began.
+    unanswered: BTreeSet<(Time, PacketId)>,
 }
 
 impl Outbound {
@@ -116,14 +128,18 @@ impl Outbound {
             connected: Time::default(),
             answered: Time::default(),
             holds_back: false,
+            is_full: false,
+            unanswered: BTreeSet::new(),
         }
     }
 
-    /// When a new connection is the only thing that helps: exchanges of expired
-    /// letters fill a window, and the broker ends none of them.
+    /// When a new connection is the only thing that helps. No guest brings that
+    /// about alone, unless it is the only one or the broker does not answer.
     pub(in crate::office) fn clogged_at(&self) -> Option<Time> {
-        let is_full = self.qos1.is_overdue() || self.qos2.is_overdue();
-        is_full.then(|| self.answered + UNANSWERED)
+        let unanswered = self.unanswered.first().filter(|_| self.is_full);
+        let unanswered = unanswered.map(|(begun, _)| *begun + UNANSWERED);
+        let silent = self.qos2.is_overdue().then(|| self.answered + SILENT);
+        [unanswered, silent].into_iter().flatten().min()
     }
 
     /// Returns whether a new connection must also be a new session.
@@ -156,19 +172,26 @@ impl Outbound {
         }
         let round_trip = now + self.round_trip.estimate() + MARGIN;
         let (qos1, qos2) = (&self.qos1, &self.qos2);
-        let holds_back = Cell::new(false);
+        let (holds_back, is_full) = (Cell::new(false), Cell::new(false));
         let key = list.next_unsent(|entry| {
-            let may_go = match entry.qos {
+            let has_room = match entry.qos {
                 _ if entry.packet_id.is_some() => true,
                 Qos::AtMostOnce => true,
                 Qos::AtLeastOnce => qos1.has_room(entry.guest),
-                Qos::ExactlyOnce => round_trip < entry.deadline && qos2.has_room(entry.guest),
+                Qos::ExactlyOnce => qos2.has_room(entry.guest),
             };
+            is_full.set(is_full.get() || !has_room);
+            let is_in_time = match entry.qos {
+                _ if entry.packet_id.is_some() => true,
+                Qos::AtMostOnce | Qos::AtLeastOnce => true,
+                Qos::ExactlyOnce => round_trip < entry.deadline,
+            };
+            let may_go = has_room && is_in_time;
             let is_late = may_go && outlook.arrival(now, entry.size()) > entry.deadline;
             holds_back.set(holds_back.get() || is_late);
             may_go && !is_late
         });
-        self.holds_back = holds_back.get();
+        (self.holds_back, self.is_full) = (holds_back.get(), is_full.get());
         let key = key?;
         let entry = list.get_mut(key)?;
         if entry.size() > max_packet_size {
@@ -258,7 +281,7 @@ impl Outbound {
                 exchange.stage = Stage::Released;
                 return Some((Outgoing::PubRel(id), Carried::PubRel(id)));
             }
-            Stage::Abandoned => return None,
+            Stage::Abandoned { .. } => return None,
         };
         let duplicate = true;
         Some((
@@ -295,6 +318,7 @@ impl Outbound {
             Carried::PubRel(id) => {
                 if let Some(exchange) = self.exchanges.get_mut(id) {
                     exchange.abandon(&mut self.qos2);
+                    self.unanswered.remove(&(exchange.begun, id));
                 }
             }
             Carried::Publish { .. } | Carried::Letter(_) | Carried::Nothing => {}
@@ -304,7 +328,7 @@ impl Outbound {
     /// The connection is gone, and with it what was not written.
     pub(in crate::office) fn handle_disconnected(&mut self) {
         self.unwritten.clear();
-        self.holds_back = false;
+        (self.holds_back, self.is_full) = (false, false);
     }
 
     /// A connection begins; the broker took so long to answer CONNECT.
@@ -343,8 +367,13 @@ impl Outbound {
                 self.releases.push_back(id);
                 Acked::Nothing
             }
-            // A duplicate; its PUBREL is on its way or never goes.
-            Stage::Received | Stage::Released | Stage::Abandoned => Acked::Nothing,
+            Stage::Abandoned { .. } => {
+                exchange.stage = Stage::Abandoned { is_answered: true };
+                self.unanswered.remove(&(exchange.begun, id));
+                Acked::Nothing
+            }
+            // A duplicate; its PUBREL is on its way.
+            Stage::Received | Stage::Released => Acked::Nothing,
             Stage::Published1 => Acked::Unknown,
         }
     }
@@ -372,6 +401,7 @@ impl Outbound {
         };
         ids.release(id);
         self.unlisted.remove(&(exchange.deadline, id));
+        self.unanswered.remove(&(exchange.begun, id));
         let window = match exchange.stage {
             Stage::Published1 => &mut self.qos1,
             _ => &mut self.qos2,
@@ -411,12 +441,21 @@ impl Outbound {
             return;
         };
         exchange.letter = None;
-        match exchange.stage {
-            Stage::Published1 => exchange.mark_overdue(&mut self.qos1),
-            Stage::Released => exchange.mark_overdue(&mut self.qos2),
-            Stage::Published2 | Stage::Received | Stage::Abandoned => {
-                exchange.abandon(&mut self.qos2);
+        let is_answered = match exchange.stage {
+            Stage::Published1 => {
+                exchange.mark_overdue(&mut self.qos1);
+                false
             }
+            Stage::Released => {
+                exchange.mark_overdue(&mut self.qos2);
+                false
+            }
+            Stage::Published2 | Stage::Received | Stage::Abandoned { .. } => {
+                exchange.abandon(&mut self.qos2)
+            }
+        };
+        if !is_answered {
+            self.unanswered.insert((exchange.begun, id));
         }
     }
 
@@ -425,6 +464,8 @@ impl Outbound {
     /// QoS 2 are abandoned unless PUBREL can be sent again in time.
     pub(in crate::office) fn handle_session_kept(&mut self, now: Time, ids: &mut PacketIds) {
         self.releases.clear();
+        // What is not sent again is not answered.
+        self.unanswered.clear();
         let mut completed = Vec::new();
         for (id, exchange) in self.exchanges.iter_mut() {
             if exchange.letter.is_some() {
@@ -435,7 +476,7 @@ impl Outbound {
                 Stage::Received | Stage::Released if now < exchange.deadline => {
                     self.releases.push_back(id);
                 }
-                Stage::Abandoned => {}
+                Stage::Abandoned { .. } => {}
                 Stage::Published2 | Stage::Received | Stage::Released => {
                     exchange.abandon(&mut self.qos2);
                 }
@@ -453,6 +494,7 @@ impl Outbound {
         ids: &mut PacketIds,
     ) {
         self.unlisted.clear();
+        self.unanswered.clear();
         self.releases.clear();
         self.qos1.clear();
         self.qos2.clear();
@@ -472,9 +514,17 @@ impl Exchange {
         }
     }
 
-    fn abandon(&mut self, window: &mut Window) {
+    /// PUBREL is never sent. Returns whether there is nothing that the broker could
+    /// still answer.
+    fn abandon(&mut self, window: &mut Window) -> bool {
         self.mark_overdue(window);
-        self.stage = Stage::Abandoned;
+        let is_answered = match self.stage {
+            Stage::Published1 | Stage::Published2 => false,
+            Stage::Received | Stage::Released => true,
+            Stage::Abandoned { is_answered } => is_answered,
+        };
+        self.stage = Stage::Abandoned { is_answered };
+        is_answered
     }
 }
 

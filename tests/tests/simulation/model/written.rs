@@ -1,12 +1,12 @@
 //! What the post office may write.
 
-use jackalope::office::{Delivery, Outcome, Outgoing, PacketId, Publish};
+use jackalope::office::{Delivery, Outgoing, PacketId, Publish};
 
 use super::{Check, Exchange, Model, Stage, ensure};
 use crate::guests::Key;
 
 impl Model {
-    /// A packet that the post office has written at this moment.
+    /// A packet that the post office wants written at this moment.
     pub(crate) fn handle_written(&mut self, now: u64, packet: &Outgoing) -> Check {
         match packet {
             Outgoing::Publish(publish) => self.handle_publish(now, publish),
@@ -58,7 +58,6 @@ impl Model {
         match publish.delivery {
             Delivery::AtMostOnce => {
                 ensure!(!publish.duplicate, "letter {ticket}: DUP with QoS 0");
-                self.conclude(ticket, Outcome::Delivered);
                 Ok(())
             }
             Delivery::AtLeastOnce(id) | Delivery::ExactlyOnce(id) => {

@@ -4,39 +4,49 @@ use std::time::Duration;
 
 use jackalope::broker::{ConnectReturnCode, Fault, Output, Times};
 
-use super::{CLIENT, Run};
-use crate::guests::time;
+use super::{CLIENT, Run, Side};
 use crate::model::Check;
 use crate::network::Arrival;
 use crate::schedule::FaultPlan;
 
 impl Run {
+    /// Everything that is due by now, but for what the engine does by itself.
+    pub(super) fn deliver(&mut self) -> Check {
+        self.finish_dial()?;
+        self.side.carry()?;
+        for guest in 0..self.side.guests.len() {
+            self.answer(guest)?;
+        }
+        Ok(())
+    }
+}
+
+impl Side {
     /// Whether the broker reads from any connection.
     pub(super) fn broker_reads(&self) -> bool {
         !self.reading_stopped
     }
 
-    /// Everything that is due by now, but for what the gateway does by itself.
-    pub(super) fn deliver(&mut self) -> Check {
-        self.finish_dial()?;
+    fn carry(&mut self) -> Check {
         while let Some(arrival) = self.network.poll(self.now, self.broker_reads()) {
             self.deeds += 1;
-            let now = time(self.now).into();
+            let now = self.moment();
             match arrival {
-                Arrival::ToBroker(id, bytes) => self.core.handle_bytes(now, id, &bytes),
+                Arrival::ToBroker(id, piece) => {
+                    self.core.handle_bytes(now, id, &piece.bytes);
+                    self.arrives = Some(piece);
+                }
                 Arrival::BrokerEnd(id) => self.core.handle_closed(now, id),
-                arrival => self.handle_arrival(arrival)?,
+                arrival => self.handle_arrival(arrival),
             }
             self.drain_broker()?;
+            self.arrives = None;
         }
-        let now = time(self.now).into();
+        let now = self.moment();
         if self.core.next_timeout().is_some_and(|at| at <= now) {
             self.deeds += 1;
             self.core.handle_timeout(now);
             self.drain_broker()?;
-        }
-        for guest in 0..self.guests.len() {
-            self.answer(guest)?;
         }
         Ok(())
     }
@@ -54,7 +64,8 @@ impl Run {
                 Output::Close(id) => self.network.close_by_broker(self.now, id),
             }
         }
-        self.broker_log.look(&self.core, &self.model)
+        self.broker_log
+            .look(&self.core, &self.model, self.arrives.as_ref())
     }
 
     pub(super) fn inject(&mut self, plan: FaultPlan) -> Check {
@@ -82,7 +93,7 @@ impl Run {
             FaultPlan::ResumeReading => self.reading_stopped = false,
             _ => {}
         }
-        self.core.inject(time(self.now).into(), fault);
+        self.core.inject(self.moment(), fault);
         self.drain_broker()
     }
 }
