@@ -339,6 +339,7 @@ impl Office {
 
     /// Someone asks for a new connection.
     pub fn handle_reconnect(&mut self, now: Time) {
+        self.expire(now);
         if self.link.is_up() {
             self.give_up(now, Disconnection::Reconnect);
         } else {

@@ -4,7 +4,9 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use jackalope::office::{Carried, GuestId, Incoming, Letter, Outcome, Overflow, PacketId, Qos, Ticket};
+use jackalope::office::{
+    Carried, GuestId, Incoming, Letter, Outcome, Overflow, PacketId, Qos, Ticket,
+};
 
 use crate::schedule::Setup;
 
@@ -248,7 +250,9 @@ impl Model {
         let is_abandoned = |exchange: &&Exchange| {
             exchange.qos == Qos::ExactlyOnce
                 && !self.is_open(exchange.ticket)
-                && self.origin(exchange.ticket).is_some_and(|(id, _)| id == guest)
+                && self
+                    .origin(exchange.ticket)
+                    .is_some_and(|(id, _)| id == guest)
         };
         self.exchanges.values().filter(is_abandoned).count()
     }

@@ -48,6 +48,8 @@ struct Pipe {
     pieces: VecDeque<Piece>,
     /// When the link is done with what it was given.
     free_at: u64,
+    /// How many bytes a break has taken, which nobody acknowledges.
+    lost: usize,
     /// Nothing arrives any more.
     is_dead: bool,
     /// What is put in stays in.
@@ -118,7 +120,8 @@ impl Network {
 
     /// How many bytes of the gateway have not arrived.
     pub(crate) fn unacknowledged(&self, id: ConnectionId) -> usize {
-        self.connections.get(&id).map_or(0, |connection| connection.up.len())
+        let up = self.connections.get(&id).map(|connection| &connection.up);
+        up.map_or(0, |up| up.len() + up.lost)
     }
 
     /// The gateway's machine sleeps for so long: its kernel sends nothing.
@@ -169,7 +172,8 @@ impl Network {
             // A link that carries nothing has nothing on it.
             let is_frozen = self.is_frozen;
             let up = &mut connection.up;
-            up.pieces.retain(|piece| piece.start <= now && !is_frozen && piece.at != NEVER);
+            up.pieces
+                .retain(|piece| piece.start <= now && !is_frozen && piece.at != NEVER);
             let keep = up.len() * percent as usize / 100;
             up.truncate(keep);
             for piece in &mut up.pieces {
@@ -337,8 +341,9 @@ impl Pipe {
         if self.is_dead || self.is_silent {
             return;
         }
-        let len = self.len() as u64;
-        self.truncate((arrive % (len + 1)) as usize);
+        let len = self.len();
+        self.truncate((arrive % (len as u64 + 1)) as usize);
+        self.lost = len - self.len();
         for piece in &mut self.pieces {
             piece.at = now;
         }

@@ -285,7 +285,10 @@ impl Run {
             ensure!(turns < PATIENCE, "livelock: a turn without end");
         }
         let unwritten = self.engine.unwritten();
-        ensure!(unwritten < MOST_UNWRITTEN, "{unwritten} bytes wait for the network");
+        ensure!(
+            unwritten < MOST_UNWRITTEN,
+            "{unwritten} bytes wait for the network"
+        );
         self.settled()
     }
 
@@ -310,7 +313,11 @@ impl Run {
             ensure!(turns < PATIENCE, "livelock: it does not come to rest");
             self.side.now = at;
             self.deliver()?;
-            idle = if deeds == self.side.deeds { idle + 1 } else { 0 };
+            idle = if deeds == self.side.deeds {
+                idle + 1
+            } else {
+                0
+            };
             ensure!(
                 idle < 5,
                 "the next timeout, {:?}, is past at {}, and nothing is done",
@@ -344,7 +351,13 @@ impl Side {
         let payload = Key::Message(self.messages_sent).payload(message.padding);
         let now = self.moment();
         self.core
-            .publish(now, message.topic, payload, message.qos.into(), message.retain)
+            .publish(
+                now,
+                message.topic,
+                payload,
+                message.qos.into(),
+                message.retain,
+            )
             .map_err(|error| error.to_string())?;
         self.drain_broker()
     }
@@ -362,9 +375,15 @@ impl Side {
 
     /// When anything happens next that the engine does not do by itself.
     fn next_event(&self) -> Option<u64> {
-        let broker = self.core.next_timeout().map(jackalope::broker::Time::as_millis);
+        let broker = self
+            .core
+            .next_timeout()
+            .map(jackalope::broker::Time::as_millis);
         let dial = self.dial.as_ref().and_then(|dial| dial.until);
-        let guests = self.guests.iter().filter_map(|guest| guest.running.as_ref());
+        let guests = self
+            .guests
+            .iter()
+            .filter_map(|guest| guest.running.as_ref());
         let answer = guests.map(|running| running.until).min();
         let arrival = self.network.next_arrival(self.broker_reads());
         [broker, dial, answer, arrival].into_iter().flatten().min()

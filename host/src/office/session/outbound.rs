@@ -325,15 +325,16 @@ impl Outbound {
         }
     }
 
-    /// The connection is gone, and with it what was not written.
+    /// The connection is gone, or ends in good order: then a letter that was begun
+    /// is still [written](Self::handle_written).
     pub(in crate::office) fn handle_disconnected(&mut self) {
-        self.unwritten.clear();
         (self.holds_back, self.is_full) = (false, false);
     }
 
     /// A connection begins; the broker took so long to answer CONNECT.
     pub(in crate::office) fn handle_connected(&mut self, now: Time, round_trip: Duration) {
         (self.connected, self.answered) = (now, now);
+        self.unwritten.clear();
         self.round_trip.begin(round_trip);
     }
 

@@ -5,7 +5,9 @@ use std::io;
 use bytes::BytesMut;
 use jackalope::broker::ConnectionId;
 use jackalope::engine::{Machine, Step};
-use jackalope::office::{Answer, Assignment, GuestId, Incoming, Notice, Office, Outcome, Qos, Status, Time};
+use jackalope::office::{
+    Answer, Assignment, GuestId, Incoming, Notice, Office, Outcome, Qos, Status, Time,
+};
 
 use super::{Dial, MISTAKEN, Run, Side, Socket};
 use crate::calls::End;
@@ -18,9 +20,15 @@ use crate::network::Arrival;
 pub(super) enum Pending {
     Nothing,
     /// Perhaps to a session.
-    ConnAck { session_present: bool },
+    ConnAck {
+        session_present: bool,
+    },
     /// To the end of a call.
-    Answer { guest: GuestId, fails: bool, is_put_off: bool },
+    Answer {
+        guest: GuestId,
+        fails: bool,
+        is_put_off: bool,
+    },
 }
 
 impl Run {
