@@ -7,7 +7,7 @@ use tracing::{info, warn};
 
 use super::assemble::{load_guests, options};
 use super::{Failure, logging, signals};
-use crate::config::Config;
+use crate::config::{Config, UnknownVariable};
 use crate::gateway::{Gateway, Options};
 
 /// How many threads the slow calls of guests share. They sleep until there is
@@ -16,8 +16,9 @@ const SLOW_CALL_THREADS: usize = 2;
 
 /// Runs a gateway until SIGTERM or Ctrl-C.
 pub(super) fn run(path: Option<&Path>) -> Result<(), Failure> {
-    let config = Config::load(path, std::env::vars()).map_err(Failure::config)?;
+    let config = Config::load(path, std::env::vars_os()).map_err(Failure::config)?;
     logging::start()?;
+    warn_of_unknown(&config.unknown_variables);
     let loaded = load_guests(&config)?;
     let slow = Builder::new_multi_thread()
         .worker_threads(SLOW_CALL_THREADS)
@@ -34,6 +35,14 @@ pub(super) fn run(path: Option<&Path>) -> Result<(), Failure> {
     // A guest that is still busy is not worth waiting for.
     slow.shutdown_background();
     result
+}
+
+/// Says which variables change nothing, though their names begin as ours do.
+fn warn_of_unknown(variables: &[UnknownVariable]) {
+    if !variables.is_empty() {
+        let names: Vec<_> = variables.iter().map(ToString::to_string).collect();
+        warn!("no such setting, passed over: {}", names.join(", "));
+    }
 }
 
 async fn serve(options: Options) -> Result<(), Failure> {

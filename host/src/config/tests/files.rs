@@ -23,7 +23,7 @@ impl Disk {
     fn load(&self, variables: &[(&str, String)]) -> Result<Config, ConfigError> {
         let variables = variables
             .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.clone()));
+            .map(|(name, value)| (name.into(), value.into()));
         Config::load(Some(&self.0.path().join("j.toml")), variables)
     }
 

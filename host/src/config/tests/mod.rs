@@ -21,7 +21,7 @@ fn load(text: &str) -> Result<Config, ConfigError> {
 fn load_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let variables = variables
         .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        .map(|(name, value)| (name.into(), value.into()));
     Config::build(Path::new("/etc/jackalope.toml"), text, variables)
 }
 
@@ -290,7 +290,8 @@ proptest! {
         let mut all: Vec<_> = env::names().map(|known| (known.to_owned(), value.clone())).collect();
         all.retain(|(known, _)| known != "JACKALOPE_PASSWORD_FILE");
         all.push((name, value));
-        for variable in all {
+        for (name, value) in all {
+            let variable = (name.into(), value.into());
             if let Err(error) = Config::build(Path::new("j.toml"), &text, std::iter::once(variable)) {
                 let line = error.to_string();
                 prop_assert!(!line.chars().any(char::is_control), "{:?}", line);
