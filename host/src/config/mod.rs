@@ -39,7 +39,7 @@ pub use cache::CacheDirectory;
 pub use env::UnknownVariable;
 pub use error::{ConfigError, Place};
 pub use guest::{ComponentSource, GuestConfig, GuestLimits};
-pub use login::{Login, Secret};
+pub use login::{Credentials, PasswordSource};
 pub use server::ServerAddressError;
 pub(crate) use values::parse_duration;
 
@@ -54,7 +54,7 @@ pub struct Config {
     pub server: Address,
     /// `user-name` and `password-file`: who the gateway is to the broker.
     /// Default: nobody.
-    pub login: Option<Login>,
+    pub login: Option<Credentials>,
     /// `max-packet-size`: the largest packet that is read or written, in bytes,
     /// from 128 bytes to 256 MiB. Default: 1 MiB.
     pub max_packet_size: usize,
@@ -129,8 +129,8 @@ impl Default for SessionConfig {
 
 impl Config {
     /// Reads the file at `path`, where there is one, lays the `JACKALOPE_…`
-    /// variables of `environment` over it and reads the password file that they
-    /// name.
+    /// variables of `environment` over it and looks into the password file that
+    /// they name.
     ///
     /// Relative paths in the file are relative to its directory; relative ones
     /// in variables are relative to the working directory.

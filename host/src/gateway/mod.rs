@@ -28,8 +28,8 @@ pub use observer::Observed;
 pub use residents::{Logger, Resident};
 
 use crate::clock::{self, Alarm};
-use crate::office::{Answer, Disconnection, GuestId, Office, Settings, Time};
-use crate::wire::{Address, Handshake, Progress, stuck};
+use crate::office::{Answer, Connect, Disconnection, GuestId, Office, Settings, Time};
+use crate::wire::{Address, Handshake, LoginSource, Progress, stuck};
 use connection::{Connection, Event};
 use control::{Order, Orders};
 use log::Log;
@@ -48,8 +48,11 @@ const GOODBYE: Duration = Duration::from_secs(1);
 pub struct Options {
     /// Where the broker is.
     pub address: Address,
-    /// What CONNECT says.
+    /// What CONNECT says, but for the login.
     pub handshake: Handshake,
+    /// Who the gateway is to the broker, asked before each connection. One that
+    /// there is no answer for is tried again as if it had failed.
+    pub login: Option<Box<dyn LoginSource>>,
     /// What the post office is told; its guests are described in the order of
     /// `guests`.
     pub settings: Settings,
@@ -85,6 +88,7 @@ pub struct Gateway {
     office: Office,
     address: Address,
     handshake: Handshake,
+    login: Option<Box<dyn LoginSource>>,
     connection: Connection,
     residents: Residents,
     orders: Orders,
@@ -99,6 +103,7 @@ impl Gateway {
         let Options {
             address,
             handshake,
+            login,
             settings,
             guests,
             slow_calls,
@@ -113,6 +118,7 @@ impl Gateway {
             log: Log::new(names),
             address,
             handshake,
+            login,
         })
     }
 
@@ -192,10 +198,21 @@ impl Gateway {
         self.close_if_due();
         let now = clock::now();
         if let Some(connect) = self.office.poll_connect(now) {
-            self.connection = Connection::dial(self.address.clone(), connect);
+            self.dial(connect);
         }
         self.log.drain(now, &mut self.office);
         packets || calls || writes
+    }
+
+    fn dial(&mut self, connect: Connect) {
+        let login = self.login.as_ref().map(|source| source.login());
+        match login.transpose() {
+            Ok(login) => {
+                self.handshake.login = login;
+                self.connection = Connection::dial(self.address.clone(), connect);
+            }
+            Err(error) => self.lose(Disconnection::Failed(error)),
+        }
     }
 
     fn handle_event(&mut self, event: Event) {

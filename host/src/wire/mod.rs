@@ -12,6 +12,7 @@
 
 mod dial;
 mod guard;
+mod login;
 mod v4;
 
 use std::future::poll_fn;
@@ -25,6 +26,7 @@ use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 pub use dial::{Address, dial};
+pub use login::{Login, LoginSource, Secret};
 pub use v4::{DecodeError, Decoder, encode, encode_connect};
 
 use crate::office::{Connect, Disconnection, Dispatch, Incoming, Outgoing, Time};
@@ -56,23 +58,6 @@ pub struct Handshake {
     /// The largest packet that is read, in bytes; of a larger message only the
     /// topic is.
     pub max_packet_size: usize,
-}
-
-/// A user name, with a password or not. Prints without the password.
-#[derive(Clone)]
-pub struct Login {
-    /// The user name.
-    pub user_name: String,
-    /// The password.
-    pub password: Option<String>,
-}
-
-impl std::fmt::Debug for Login {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Login")
-            .field("user_name", &self.user_name)
-            .finish_non_exhaustive()
-    }
 }
 
 /// What the network has done.
