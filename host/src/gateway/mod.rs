@@ -14,6 +14,7 @@ mod connection;
 mod control;
 mod log;
 mod observer;
+mod repeats;
 mod residents;
 
 use std::future::{Future, ready};
@@ -153,7 +154,11 @@ impl Gateway {
                 self.log.handle_waiting(now, &self.office);
             }
             let reads = self.office.wants_read(now);
-            let timeout = [self.office.next_timeout(), self.connection.next_timeout()];
+            let timeout = [
+                self.office.next_timeout(),
+                self.connection.next_timeout(),
+                self.log.next_timeout(),
+            ];
             let timeout = timeout.into_iter().flatten().min();
             tokio::select! {
                 biased;
@@ -172,6 +177,7 @@ impl Gateway {
                 alarm = self.alarm.wait_until(timeout) => alarm.map_err(GatewayError::Clock)?,
             }
         }
+        self.log.handle_end();
         if let Connection::Open(wire) = self.connection {
             // Nothing depends on the answer; the broker may be gone.
             let _ = tokio::time::timeout(GOODBYE, wire.finish()).await;
