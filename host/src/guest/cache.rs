@@ -132,6 +132,7 @@ impl Cache {
 mod tests {
     use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::path::Path;
     use std::thread;
     use std::time::Instant;
 
@@ -223,7 +224,7 @@ mod tests {
 
     /// Waits until wasmtime's thread has done what it does after so many uses of
     /// a component.
-    fn wait_for_uses(entry: &PathBuf, uses: usize) {
+    fn wait_for_uses(entry: &Path, uses: usize) {
         let expect = format!("usages = {uses}");
         let give_up = Instant::now() + Duration::from_secs(60);
         loop {
