@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use jackalope_tests::{DOOR, run_to_end};
+use jackalope_tests::{DOOR, GatewayOptions, free_port, run_to_end};
 use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
@@ -132,7 +132,6 @@ fn a_missing_configuration_is_named() {
 fn a_wrong_variable_is_named() {
     let directory = workbench();
     for (name, value, text) in [
-        ("JACKALOPE_SERVR", "x", "did you mean JACKALOPE_SERVER?"),
         (
             "JACKALOPE_KEEP_ALIVE",
             "x",
@@ -149,6 +148,25 @@ fn a_wrong_variable_is_named() {
         assert_eq!(output.status.code(), Some(78), "{error}");
         assert!(error.contains(text), "{error}");
     }
+}
+
+#[test]
+fn unknown_variables_are_named_once_and_passed_over() {
+    let gateway = GatewayOptions::new(BINARY, free_port())
+        .env("JACKALOPE_SERVICE_HOST", "10.0.0.1")
+        .env("JACKALOPE_PORT_1883_TCP", "tcp://10.0.0.1:1883")
+        .env("JACKALOPE_SERVR", "x")
+        .start();
+    gateway.log.wait_for(" starts ");
+    let line = gateway.log.wait_for("WARN no such setting");
+    assert!(
+        line.ends_with(
+            "JACKALOPE_PORT_1883_TCP, JACKALOPE_SERVICE_HOST, \
+             JACKALOPE_SERVR (did you mean JACKALOPE_SERVER?)"
+        ),
+        "{line}"
+    );
+    assert_eq!(gateway.log.count("no such setting"), 1);
 }
 
 #[test]

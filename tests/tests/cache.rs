@@ -120,12 +120,27 @@ fn a_damaged_cache_does_no_harm() {
 }
 
 #[test]
+fn the_directory_may_be_that_of_the_guests() {
+    let place = place();
+    let guests = place.path().join("components");
+    fs::create_dir(&guests).expect("it can be made");
+    let names = ["door.wasm", "door"].map(|name| guests.join(name));
+    for name in &names {
+        fs::copy(DOOR, name).expect("it can be copied");
+    }
+    for text in [ADDED, FOUND] {
+        assert!(play(place.path()).contains(text));
+        assert!(names.iter().all(|name| name.exists()));
+    }
+}
+
+#[test]
 fn the_usual_place_is_below_home() {
     let place = place();
     let home = place.path().display().to_string();
     let output = run_to_end(BINARY, place.path(), &["check", DOOR], &[("HOME", &home)]);
     assert_eq!(output.status.code(), Some(0));
-    assert!(!files(&place.path().join(".cache/jackalope/components")).is_empty());
+    assert!(!files(&place.path().join(".cache/jackalope/compiled-components")).is_empty());
 }
 
 #[test]

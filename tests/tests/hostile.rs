@@ -150,6 +150,31 @@ fn a_guest_that_asks_for_a_retry_gets_it() {
 }
 
 #[test]
+fn what_it_rejects_again_and_again_is_counted() {
+    const TIMES: usize = 500;
+    const COUNT: &str = "message rejected, again and again guest=\"hostile\" more=";
+    let mut site = Site::start("retries = 0");
+    let order = ["-q", "1", "-t", "hostile/do", "-m"];
+    let times = ["publish-then-reject", "--repeat", &TIMES.to_string()];
+    site.broker.publish_with(&[&order[..], &times].concat());
+    site.broker.publish_with(&[&order[..], &["panic"]].concat());
+    site.gateway.log.wait_for("given up");
+    site.gateway.signal("TERM");
+    site.gateway.wait();
+    site.gateway.log.wait_for_end();
+    let (mut lines, mut counted) = (0, 0);
+    for line in site.gateway.log.all() {
+        if let Some((_, count)) = line.split_once(COUNT) {
+            counted += count.parse::<usize>().expect("it is a number");
+        } else if line.contains("message rejected") {
+            lines += 1;
+        }
+    }
+    assert_eq!(lines + counted, TIMES);
+    assert!(lines < TIMES / 5, "{lines}");
+}
+
+#[test]
 fn a_guest_names_the_last_will() {
     let broker = Mosquitto::start();
     let wills = broker.subscribe("wills/#", 1);

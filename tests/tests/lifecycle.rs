@@ -1,8 +1,12 @@
 //! Beginning and end of a gateway, and brokers that do not want it.
 
+use std::fs;
 use std::io::Write;
+use std::path::Path;
 
-use jackalope_tests::{ECHO, GatewayOptions, Mosquitto, Proxy, free_port};
+use jackalope::broker::{Broker, Event, Events, Options, Packet};
+use jackalope_tests::{ECHO, Gateway, GatewayOptions, Mosquitto, PATIENCE, Proxy, free_port};
+use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
 
@@ -140,4 +144,129 @@ fn a_password_from_a_file_lets_it_in() {
         .start();
     gateway.log.wait_for("(return code 5)");
     assert_eq!(gateway.log.count("wrong"), 0);
+}
+
+/// A fake broker, and a gateway whose password is in a file.
+struct WithPassword {
+    events: Events,
+    gateway: Gateway,
+    directory: TempDir,
+    _broker: Broker,
+}
+
+impl WithPassword {
+    async fn start() -> Self {
+        let broker = Broker::start(Options::default())
+            .await
+            .expect("127.0.0.1 has free ports");
+        let directory = TempDir::new().expect("there is a place for temporary files");
+        let file = directory.path().join("password");
+        write(&file, "hunter1");
+        let gateway = GatewayOptions::new(BINARY, broker.address().port())
+            .config(&format!("user-name = \"u\"\npassword-file = {file:?}"))
+            .config("backoff = { min = \"20ms\", max = \"40ms\" }")
+            .start();
+        let mut site = Self {
+            events: broker.events(),
+            gateway,
+            directory,
+            _broker: broker,
+        };
+        site.expect_connect("hunter1").await;
+        site.gateway.log.wait_for(" online ");
+        site
+    }
+
+    fn write(&self, password: &str) {
+        write(&self.directory.path().join("password"), password);
+    }
+
+    fn remove(&self) {
+        fs::remove_file(self.directory.path().join("password")).expect("it is ours");
+    }
+
+    /// The next packet that ends or begins a session.
+    async fn next_packet(&mut self) -> Packet {
+        let wait = async {
+            loop {
+                match self.events.next_event().await.expect("the broker runs") {
+                    Event::Received { packet, .. }
+                        if matches!(packet, Packet::Connect(_) | Packet::Disconnect) =>
+                    {
+                        return packet;
+                    }
+                    _ => {}
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, wait)
+            .await
+            .expect("it does not happen")
+    }
+
+    async fn expect_connect(&mut self, password: &str) {
+        let login = match self.next_packet().await {
+            Packet::Connect(connect) => connect.login,
+            _ => None,
+        };
+        let login = login.expect("it is CONNECT with a user name");
+        assert_eq!((&*login.username, &*login.password), ("u", password));
+    }
+
+    async fn expect_disconnect(&mut self) {
+        assert_eq!(self.next_packet().await, Packet::Disconnect);
+    }
+}
+
+/// As a whole: a gateway may read it at any moment.
+fn write(file: &Path, text: &str) {
+    let new = file.with_extension("new");
+    fs::write(&new, text).expect("it can be written");
+    fs::rename(new, file).expect("it is ours");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hangup_makes_a_new_connection_with_the_password_of_now() {
+    let mut site = WithPassword::start().await;
+    for (sessions, password) in [(2, "hunter2"), (3, "hunter3")] {
+        site.write(password);
+        site.gateway.signal("HUP");
+        site.expect_disconnect().await;
+        site.expect_connect(password).await;
+        let is_online = |lines: &[String]| {
+            lines
+                .iter()
+                .filter(|line| line.contains(" online "))
+                .count()
+                == sessions
+        };
+        site.gateway.log.wait_until("session", is_online);
+    }
+    site.gateway.signal("TERM");
+    site.expect_disconnect().await;
+    assert_eq!(site.gateway.wait().code(), Some(0));
+    assert_eq!(site.gateway.log.count("hunter"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_its_password_file_it_says_so_and_goes_on_trying() {
+    let mut site = WithPassword::start().await;
+    site.remove();
+    site.gateway.signal("HUP");
+    site.expect_disconnect().await;
+    let line = site.gateway.log.wait_for("offline: password file ");
+    assert!(
+        line.contains("/password cannot be read: No such file"),
+        "{line}"
+    );
+    let tries = |lines: &[String]| {
+        lines
+            .iter()
+            .filter(|line| line.contains("offline: password file "))
+            .count()
+            > 1
+    };
+    site.gateway.log.wait_until("second try", tries);
+    site.write("new");
+    site.expect_connect("new").await;
 }

@@ -12,7 +12,7 @@ use crate::config::{Config, GuestConfig};
 use crate::gateway::{Handler, Logger, Options};
 use crate::guest::{Component, Grants, Guest, GuestOptions, Limits};
 use crate::office::{GuestSettings, Settings};
-use crate::wire::{Handshake, Login};
+use crate::wire::{Handshake, LoginSource};
 
 /// A guest with what the post office has to know about it.
 pub(super) struct Loaded {
@@ -91,13 +91,11 @@ pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -
     }
     Options {
         address: server,
+        login: login.map(|login| Box::new(login) as Box<dyn LoginSource>),
         handshake: Handshake {
             client_id,
             keep_alive: session.keep_alive,
-            login: login.map(|login| Login {
-                user_name: login.user_name,
-                password: login.password.map(|password| password.expose().to_owned()),
-            }),
+            login: None,
             max_packet_size,
         },
         settings: Settings {

@@ -60,7 +60,7 @@ fn start_in(path: &Path) -> Result<Engine, EngineError> {
 /// one key is for it.
 pub(super) fn start_unconfigured() -> Result<Engine, Failure> {
     const VARIABLE: &str = "JACKALOPE_CACHE_DIRECTORY";
-    let variable = env::var(VARIABLE).map(|value| (VARIABLE.to_owned(), value));
+    let variable = env::var_os(VARIABLE).map(|value| (VARIABLE.into(), value));
     let config = Config::load(None, variable.into_iter()).map_err(Failure::config)?;
     start(&config.cache_directory)
 }

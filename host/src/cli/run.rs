@@ -3,21 +3,32 @@
 use std::path::Path;
 
 use tokio::runtime::Builder;
+use tokio::signal::unix::Signal;
 use tracing::{info, warn};
 
 use super::assemble::{load_guests, options};
 use super::{Failure, logging, signals};
-use crate::config::Config;
+use crate::config::{Config, UnknownVariable};
 use crate::gateway::{Gateway, Options};
 
 /// How many threads the slow calls of guests share. They sleep until there is
 /// such a call.
 const SLOW_CALL_THREADS: usize = 2;
 
-/// Runs a gateway until SIGTERM or Ctrl-C.
+/// Runs a gateway until SIGTERM or Ctrl-C. SIGHUP has it connect anew.
 pub(super) fn run(path: Option<&Path>) -> Result<(), Failure> {
-    let config = Config::load(path, std::env::vars()).map_err(Failure::config)?;
+    let config = Config::load(path, std::env::vars_os()).map_err(Failure::config)?;
     logging::start()?;
+    warn_of_unknown(&config.unknown_variables);
+    let runtime = Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::other)?;
+    // It may come while guests are compiled, which takes its time.
+    let hangups = {
+        let _context = runtime.enter();
+        signals::listen_for_hangups()?
+    };
     let loaded = load_guests(&config)?;
     let slow = Builder::new_multi_thread()
         .worker_threads(SLOW_CALL_THREADS)
@@ -25,18 +36,22 @@ pub(super) fn run(path: Option<&Path>) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(Failure::other)?;
-    let runtime = Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .map_err(Failure::other)?;
     let options = options(config, loaded, slow.handle().clone());
-    let result = runtime.block_on(serve(options));
+    let result = runtime.block_on(serve(options, hangups));
     // A guest that is still busy is not worth waiting for.
     slow.shutdown_background();
     result
 }
 
-async fn serve(options: Options) -> Result<(), Failure> {
+/// Says which variables change nothing, though their names begin as ours do.
+fn warn_of_unknown(variables: &[UnknownVariable]) {
+    if !variables.is_empty() {
+        let names: Vec<_> = variables.iter().map(ToString::to_string).collect();
+        warn!("no such setting, passed over: {}", names.join(", "));
+    }
+}
+
+async fn serve(options: Options, mut hangups: Signal) -> Result<(), Failure> {
     let signal = signals::listen()?;
     let stop = async {
         let name = signal.await;
@@ -49,7 +64,14 @@ async fn serve(options: Options) -> Result<(), Failure> {
         "jackalope {} starts",
         env!("CARGO_PKG_VERSION"),
     );
-    let gateway = Gateway::new(options).map_err(Failure::other)?;
+    let mut gateway = Gateway::new(options).map_err(Failure::other)?;
+    let control = gateway.control();
+    tokio::spawn(async move {
+        while hangups.recv().await.is_some() {
+            info!("SIGHUP: connecting anew, with the password of now");
+            control.reconnect();
+        }
+    });
     let summary = gateway.run(stop).await.map_err(Failure::other)?;
     if summary.letters_lost > 0 {
         warn!(

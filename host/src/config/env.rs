@@ -1,7 +1,9 @@
 //! The environment, laid over the file.
 
-use super::entry::Entry;
-use super::error::ConfigError;
+use std::ffi::OsString;
+use std::fmt;
+
+use super::entry::{Entry, Origin, Refusal};
 use super::file::{LastWill, Written};
 
 /// What all our variables begin with.
@@ -46,27 +48,55 @@ fn last_will(written: &mut Written) -> &mut LastWill {
     &mut written.last_will.get_or_insert_default().keys
 }
 
-/// The names of all variables.
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
-    VARIABLES.iter().map(|(name, _)| *name)
+/// A variable that begins as ours do and is none of them: one of somebody else,
+/// or a slip of the pen. Displays as its name, on one line, with a guess.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownVariable {
+    /// Its name.
+    pub name: String,
+    /// The variable that was probably meant.
+    pub nearest: Option<&'static str>,
 }
 
-/// Puts each variable in the place of what the file says.
+impl fmt::Display for UnknownVariable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.name.escape_debug())?;
+        match self.nearest {
+            Some(nearest) => write!(f, " (did you mean {nearest}?)"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Puts each variable in the place of what the file says. Those that begin as
+/// ours do and are not known, in the order of their names: Kubernetes sets
+/// `JACKALOPE_PORT` and more for a service called jackalope.
 pub(super) fn overlay(
     written: &mut Written,
-    environment: impl Iterator<Item = (String, String)>,
-) -> Result<(), ConfigError> {
+    environment: impl Iterator<Item = (OsString, OsString)>,
+) -> Result<Vec<UnknownVariable>, Refusal> {
+    let mut unknown = Vec::new();
     for (name, value) in environment {
+        let name = name.to_string_lossy();
         if !name.starts_with(PREFIX) || is_of_others(&name) {
             continue;
         }
         let Some((name, slot)) = VARIABLES.iter().find(|(known, _)| *known == name) else {
-            let nearest = nearest(&name);
-            return Err(ConfigError::UnknownVariable { name, nearest });
+            unknown.push(UnknownVariable {
+                nearest: nearest(&name),
+                name: name.into_owned(),
+            });
+            continue;
         };
+        let value = value.into_string().map_err(|_| Refusal {
+            origin: Origin::Variable(name),
+            key: name,
+            reason: "is not UTF-8 text".to_owned(),
+        })?;
         *slot(written) = Some(Entry::from_variable(name, value));
     }
-    Ok(())
+    unknown.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(unknown)
 }
 
 /// The variable that `name` is a slip of the pen for.
@@ -76,7 +106,9 @@ fn nearest(name: &str) -> Option<&'static str> {
     if name.len() > 64 {
         return None;
     }
-    names()
+    VARIABLES
+        .iter()
+        .map(|(known, _)| *known)
         .map(|known| (distance(name, known), known))
         .min()
         .filter(|(distance, _)| *distance <= SLIPS)
@@ -97,4 +129,10 @@ fn distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
+}
+
+/// The names of all variables.
+#[cfg(test)]
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    VARIABLES.iter().map(|(name, _)| *name)
 }

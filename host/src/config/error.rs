@@ -4,7 +4,6 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::entry::{Origin, Refusal};
-use super::env;
 
 /// Why there is no configuration. Displays as one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,13 +37,6 @@ pub enum ConfigError {
         key: String,
         /// What was found and what is allowed.
         reason: String,
-    },
-    /// A variable begins with `JACKALOPE_` and means nothing.
-    UnknownVariable {
-        /// Its name.
-        name: String,
-        /// The variable that was probably meant.
-        nearest: Option<&'static str>,
     },
 }
 
@@ -127,17 +119,6 @@ impl fmt::Display for ConfigError {
                 ..
             } => write!(f, "{name}: {reason}"),
             Self::Refused { place, key, reason } => write!(f, "{place}: {key}: {reason}"),
-            Self::UnknownVariable {
-                name,
-                nearest: Some(nearest),
-            } => write!(f, "{name}: no such setting; did you mean {nearest}?"),
-            Self::UnknownVariable {
-                name,
-                nearest: None,
-            } => {
-                let known: Vec<_> = env::names().collect();
-                write!(f, "{name}: no such setting; there are {}", known.join(", "))
-            }
         }
     }
 }

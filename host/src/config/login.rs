@@ -1,77 +1,84 @@
 //! Who the gateway is to the broker.
 
-use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::entry::{Entry, Origin, Refusal};
 use super::file::Written;
 use super::resolve::{mqtt_text, path};
+use crate::wire::{Login, LoginSource, Secret};
 
-/// A user name and its password.
+/// A user name, and where its password is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Login {
+pub struct Credentials {
     /// At most 65,535 bytes, without null characters.
     pub user_name: String,
-    /// None sends the user name alone.
-    pub password: Option<Secret>,
+    /// Where the password is.
+    pub password: PasswordSource,
 }
 
-/// A text that no log shows, at most 65,535 bytes.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+/// Where a password is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PasswordSource {
+    /// There is none.
+    None,
+    /// Here.
+    Given(Secret),
+    /// In this file, less a line break at its end. It is read each time.
+    File(PathBuf),
+}
 
-const MAX_PASSWORD: usize = u16::MAX as usize;
 const TOO_LONG: &str = "is longer than 65535 bytes";
 
-impl Secret {
-    /// The text itself.
-    pub fn expose(&self) -> &str {
-        &self.0
+impl LoginSource for Credentials {
+    fn login(&self) -> Result<Login, String> {
+        let password = match &self.password {
+            PasswordSource::None => None,
+            PasswordSource::Given(secret) => Some(secret.clone()),
+            PasswordSource::File(path) => Some(
+                read(path).map_err(|what| format!("password file {} {what}", path.display()))?,
+            ),
+        };
+        Ok(Login {
+            user_name: self.user_name.clone(),
+            password,
+        })
     }
+}
 
-    fn new(password: String) -> Result<Self, String> {
-        if password.len() > MAX_PASSWORD {
-            return Err(TOO_LONG.to_owned());
-        }
-        Ok(Self(password))
+/// Reads a password file, less the line break that an editor leaves at its end.
+/// The error says what is wrong with the file.
+fn read(path: &Path) -> Result<Secret, String> {
+    let unreadable = |error| format!("cannot be read: {error}");
+    // A pipe could not be read a second time, and might be waited for.
+    if !fs::metadata(path).map_err(unreadable)?.is_file() {
+        return Err("is not a regular file".to_owned());
     }
-
-    /// Reads a password file, less the line break that an editor leaves at its
-    /// end. The error says what is wrong with the file.
-    fn read(path: &Path) -> Result<Self, String> {
-        // Enough to tell that it is too long, even of a file without end.
-        let most = MAX_PASSWORD + "\r\n".len() + 1;
-        let mut bytes = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(most as u64).read_to_end(&mut bytes))
-            .map_err(|error| format!("cannot be read: {error}"))?;
-        if bytes.last() == Some(&b'\n') {
+    // Enough to tell that it is too long, even of a file without end.
+    let most = Secret::MAX + "\r\n".len() + 1;
+    let mut bytes = Vec::new();
+    File::open(path)
+        .and_then(|file| file.take(most as u64).read_to_end(&mut bytes))
+        .map_err(unreadable)?;
+    if bytes.last() == Some(&b'\n') {
+        bytes.pop();
+        if bytes.last() == Some(&b'\r') {
             bytes.pop();
-            if bytes.last() == Some(&b'\r') {
-                bytes.pop();
-            }
         }
-        // The cut may run through a character: too long comes before not text.
-        if bytes.len() > MAX_PASSWORD {
-            return Err(TOO_LONG.to_owned());
-        }
-        String::from_utf8(bytes)
-            .map_err(|_| "is not UTF-8 text".to_owned())
-            .and_then(Self::new)
     }
+    // The cut may run through a character: too long comes before not text.
+    if bytes.len() > Secret::MAX {
+        return Err(TOO_LONG.to_owned());
+    }
+    let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8 text")?;
+    Secret::new(text).ok_or_else(|| TOO_LONG.to_owned())
 }
 
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-/// The login that is written. A password of the environment goes before a
-/// password file of the configuration file.
-pub(super) fn resolve(written: &Written, directory: &Path) -> Result<Option<Login>, Refusal> {
+/// The credentials that are written, after a look into the password file. A
+/// password of the environment goes before a password file of the configuration
+/// file.
+pub(super) fn resolve(written: &Written, directory: &Path) -> Result<Option<Credentials>, Refusal> {
     let password = Password::of(written)?;
     match (&written.user_name, password) {
         (None, None) => Ok(None),
@@ -79,11 +86,11 @@ pub(super) fn resolve(written: &Written, directory: &Path) -> Result<Option<Logi
             let reason = "needs a user name, too ([MQTT-3.1.2-22])";
             Err(password.refuse(reason.to_owned()))
         }
-        (Some(entry), password) => Ok(Some(Login {
+        (Some(entry), password) => Ok(Some(Credentials {
             user_name: mqtt_text(entry).map_err(|reason| entry.refuse("user-name", reason))?,
             password: match password {
-                Some(password) => Some(password.secret(directory)?),
-                None => None,
+                Some(password) => password.source(directory)?,
+                None => PasswordSource::None,
             },
         })),
     }
@@ -108,11 +115,12 @@ impl<'a> Password<'a> {
         }
     }
 
-    fn secret(&self, directory: &Path) -> Result<Secret, Refusal> {
+    fn source(&self, directory: &Path) -> Result<PasswordSource, Refusal> {
         match self {
             Self::Here(entry) => entry
                 .text()
-                .and_then(|password| Secret::new(password.to_owned()))
+                .and_then(|text| Secret::new(text.to_owned()).ok_or_else(|| TOO_LONG.to_owned()))
+                .map(PasswordSource::Given)
                 .map_err(|reason| self.refuse(reason)),
             Self::InFile(entry) => path(entry)
                 .and_then(|path| {
@@ -121,7 +129,8 @@ impl<'a> Password<'a> {
                         Origin::File(_) => directory.join(path),
                         Origin::Variable(_) => path.to_owned(),
                     };
-                    Secret::read(&path).map_err(|what| entry.but(what))
+                    read(&path).map_err(|what| entry.but(what))?;
+                    Ok(PasswordSource::File(path))
                 })
                 .map_err(|reason| self.refuse(reason)),
         }

@@ -10,7 +10,7 @@
 //! use std::path::Path;
 //! let config = jackalope::config::Config::load(
 //!     Some(Path::new("jackalope.toml")),
-//!     std::env::vars(),
+//!     std::env::vars_os(),
 //! )?;
 //! # Ok::<(), jackalope::config::ConfigError>(())
 //! ```
@@ -27,6 +27,7 @@ mod server;
 pub(crate) mod table;
 pub(crate) mod values;
 
+use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
@@ -35,9 +36,10 @@ use crate::office::{BackoffSettings, LastWill, Overflow, WorkListSettings};
 use crate::wire::Address;
 
 pub use cache::CacheDirectory;
+pub use env::UnknownVariable;
 pub use error::{ConfigError, Place};
 pub use guest::{ComponentSource, GuestConfig, GuestLimits};
-pub use login::{Login, Secret};
+pub use login::{Credentials, PasswordSource};
 pub use server::ServerAddressError;
 pub(crate) use values::parse_duration;
 
@@ -52,7 +54,7 @@ pub struct Config {
     pub server: Address,
     /// `user-name` and `password-file`: who the gateway is to the broker.
     /// Default: nobody.
-    pub login: Option<Login>,
+    pub login: Option<Credentials>,
     /// `max-packet-size`: the largest packet that is read or written, in bytes,
     /// from 128 bytes to 256 MiB. Default: 1 MiB.
     pub max_packet_size: usize,
@@ -63,6 +65,10 @@ pub struct Config {
     pub session: SessionConfig,
     /// The guests, in the order they are written; at most 65,536. Default: none.
     pub guests: Vec<GuestConfig>,
+    /// Variables that begin with `JACKALOPE_` and mean nothing, in the order of
+    /// their names. They change nothing; a log should name them, since one may
+    /// be misspelt. Default: none.
+    pub unknown_variables: Vec<UnknownVariable>,
 }
 
 /// What the configuration says to [`office::Settings`](crate::office::Settings).
@@ -97,6 +103,7 @@ impl Default for Config {
             cache_directory: CacheDirectory::Usual,
             session: SessionConfig::default(),
             guests: Vec::new(),
+            unknown_variables: Vec::new(),
         }
     }
 }
@@ -122,8 +129,8 @@ impl Default for SessionConfig {
 
 impl Config {
     /// Reads the file at `path`, where there is one, lays the `JACKALOPE_…`
-    /// variables of `environment` over it and reads the password file that they
-    /// name.
+    /// variables of `environment` over it and looks into the password file that
+    /// they name.
     ///
     /// Relative paths in the file are relative to its directory; relative ones
     /// in variables are relative to the working directory.
@@ -132,7 +139,7 @@ impl Config {
     /// The first thing that is wrong, with its place.
     pub fn load(
         path: Option<&Path>,
-        environment: impl Iterator<Item = (String, String)>,
+        environment: impl Iterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
         match path {
             Some(path) => Self::build(path, &read_text(path)?, environment),
@@ -144,14 +151,18 @@ impl Config {
     fn build(
         path: &Path,
         text: &str,
-        environment: impl Iterator<Item = (String, String)>,
+        environment: impl Iterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
         let text = without_mark(text);
         let directory = path.parent().unwrap_or(Path::new(""));
         let mut written = file::parse(path, text)?;
-        env::overlay(&mut written, environment)?;
-        resolve::resolve(&written, directory)
-            .map_err(|refusal| ConfigError::refused(path, text, refusal))
+        let refused = |refusal| ConfigError::refused(path, text, refusal);
+        let unknown_variables = env::overlay(&mut written, environment).map_err(refused)?;
+        let config = resolve::resolve(&written, directory).map_err(refused)?;
+        Ok(Self {
+            unknown_variables,
+            ..config
+        })
     }
 }
 

@@ -10,12 +10,15 @@ use super::socket::Socket;
 use crate::clock;
 use crate::engine::{Machine, Step};
 use crate::office::{Answer, Assignment, Office, Time};
-use crate::wire::Address;
+use crate::wire::{Address, Handshake, LoginSource};
 
 /// The machine that the gateway runs on.
 #[derive(Debug)]
 pub(super) struct Here {
     pub(super) address: Address,
+    pub(super) login: Option<Box<dyn LoginSource>>,
+    /// What the next CONNECT says.
+    pub(super) handshake: Handshake,
     pub(super) socket: Socket,
     pub(super) guests: Guests,
     pub(super) log: Log,
@@ -27,7 +30,14 @@ impl Machine for Here {
     }
 
     fn dial(&mut self) {
-        self.socket = Socket::dial(self.address.clone());
+        let login = self.login.as_ref().map(|source| source.login());
+        self.socket = match login.transpose() {
+            Ok(login) => {
+                self.handshake.login = login;
+                Socket::dial(self.address.clone())
+            }
+            Err(error) => Socket::not_dialed(error),
+        };
     }
 
     fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {

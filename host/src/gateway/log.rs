@@ -6,24 +6,33 @@ use std::fmt;
 use tracing::{Level, debug, enabled, error, info, warn};
 
 use super::observer::{Observed, Observer};
-use crate::office::{Answer, Assignment, Call, GuestId, Notice, Office, Outcome, Ticket, Time};
+use super::repeats::Repeats;
+use crate::office::{
+    Answer, Assignment, Call, Disconnection, GuestId, Notice, Office, Outcome, Ticket, Time,
+};
 
 /// Writes the notices of the post office, and passes them on to an observer.
 pub(super) struct Log {
     names: Vec<String>,
     observer: Option<Observer>,
+    repeats: Repeats<Kind>,
 }
+
+/// What lines have in common that are counted together: the level, what is the
+/// same in all of them, and the guest that they are about.
+type Kind = (Level, &'static str, Option<GuestId>);
 
 /// Letters that did not arrive: a line for all that went the same way at once,
 /// since a full work list can lose thousands in one moment.
 #[derive(Default)]
-struct Losses(BTreeMap<(GuestId, &'static str), (usize, Ticket)>);
+struct Losses(BTreeMap<(GuestId, &'static str), (u64, Ticket)>);
 
 impl Log {
     pub(super) fn new(names: Vec<String>) -> Self {
         Self {
             names,
             observer: None,
+            repeats: Repeats::new(),
         }
     }
 
@@ -66,6 +75,9 @@ impl Log {
     /// Writes all that there is.
     pub(super) fn drain(&mut self, now: Time, office: &mut Office) {
         office.set_detailed_notices(self.observer.is_some() || enabled!(Level::DEBUG));
+        while let Some((kind, more)) = self.repeats.poll(now) {
+            self.write_more(kind, more);
+        }
         let mut losses = Losses::default();
         while let Some(notice) = office.poll_notice() {
             if let Some(observer) = &mut self.observer {
@@ -73,9 +85,34 @@ impl Log {
             }
             self.write(now, &notice, &mut losses);
         }
-        for ((guest, outcome), (letters, first)) in losses.0 {
-            let (guest, first) = (self.name(guest), first.0);
-            warn!(guest, letters, first_ticket = first, "letters {outcome}");
+        for ((guest, lost), (letters, first)) in losses.0 {
+            let kind = (Level::WARN, lost, Some(guest));
+            if self.repeats.admit(now, kind, letters) {
+                let (guest, first) = (self.name(guest), first.0);
+                warn!(guest, letters, first_ticket = first, "{lost}");
+            }
+        }
+    }
+
+    /// When there will be something to [`drain`](Self::drain) without anything
+    /// that happens.
+    pub(super) fn next_timeout(&self) -> Option<Time> {
+        self.repeats.next_timeout()
+    }
+
+    /// The gateway ends: writes what has only been counted.
+    pub(super) fn handle_end(&mut self) {
+        for (kind, more) in self.repeats.take_all() {
+            self.write_more(kind, more);
+        }
+    }
+
+    fn write_more(&self, (level, text, guest): Kind, more: u64) {
+        let guest = guest.map(|guest| self.name(guest));
+        if level == Level::ERROR {
+            error!(guest, more, "{text}, again and again");
+        } else {
+            warn!(guest, more, "{text}, again and again");
         }
     }
 
@@ -83,7 +120,12 @@ impl Log {
         self.names.get(guest.index()).map_or("?", String::as_str)
     }
 
-    fn write(&self, now: Time, notice: &Notice, losses: &mut Losses) {
+    fn write(&mut self, now: Time, notice: &Notice, losses: &mut Losses) {
+        if let Some(kind) = kind(notice)
+            && !self.repeats.admit(now, kind, 1)
+        {
+            return;
+        }
         let pause = |next_try: &Time| format!("{:?}", next_try.since(now));
         match notice {
             Notice::Online { session_present } => info!(session_present, "online"),
@@ -124,8 +166,14 @@ impl Log {
                 ticket,
                 outcome,
             } => {
-                if *outcome != Outcome::Delivered {
-                    losses.add(*guest, outcome.as_str(), *ticket);
+                let lost = match outcome {
+                    Outcome::Delivered => None,
+                    Outcome::Expired => Some("letters expired"),
+                    Outcome::Displaced => Some("letters displaced"),
+                    Outcome::Refused => Some("letters refused"),
+                };
+                if let Some(lost) = lost {
+                    losses.add(*guest, lost, *ticket);
                 }
                 debug!(
                     guest = self.name(*guest),
@@ -172,8 +220,48 @@ impl Log {
 }
 
 impl Losses {
-    fn add(&mut self, guest: GuestId, outcome: &'static str, ticket: Ticket) {
-        self.0.entry((guest, outcome)).or_insert((0, ticket)).0 += 1;
+    fn add(&mut self, guest: GuestId, lost: &'static str, ticket: Ticket) {
+        self.0.entry((guest, lost)).or_insert((0, ticket)).0 += 1;
+    }
+}
+
+/// The kind of line that a notice is, if a guest or the broker can cause it
+/// again and again.
+fn kind(notice: &Notice) -> Option<Kind> {
+    let (level, text, guest) = match notice {
+        Notice::Offline {
+            reason,
+            next_try: Some(_),
+        } => (Level::WARN, offline(reason), None),
+        Notice::SubscriptionRefused { .. } => {
+            (Level::WARN, "the broker refused the subscription", None)
+        }
+        Notice::Unrouted { .. } => (Level::WARN, "a message that no guest subscribes to", None),
+        Notice::TooLarge { .. } => {
+            let text = "a message larger than max-packet-size was given up";
+            (Level::ERROR, text, None)
+        }
+        Notice::Unexpected { .. } => (Level::WARN, "the broker sent an unexpected packet", None),
+        Notice::Rejected { guest, .. } => (Level::WARN, "message rejected", Some(*guest)),
+        Notice::PutOff { guest, .. } => (Level::WARN, "message put off", Some(*guest)),
+        Notice::Failed { guest, .. } => (Level::WARN, "a call failed", Some(*guest)),
+        Notice::GivenUp { guest, .. } => (Level::ERROR, "given up", Some(*guest)),
+        Notice::InvalidWill { guest, .. } => {
+            (Level::WARN, "its last will is not used", Some(*guest))
+        }
+        _ => return None,
+    };
+    Some((level, text, guest))
+}
+
+/// What is the same each time that the connection ends in one way.
+fn offline(reason: &Disconnection) -> &'static str {
+    match reason {
+        Disconnection::Refused(_) => "offline: the broker refused the connection",
+        Disconnection::Closed => "offline: the broker closed the connection",
+        Disconnection::Reconnect => "offline: a new connection was asked for",
+        Disconnection::Violation(_) => "offline: the broker broke a rule of MQTT",
+        _ => "offline",
     }
 }
 

@@ -14,6 +14,7 @@ mod guests;
 mod here;
 mod log;
 mod observer;
+mod repeats;
 mod socket;
 
 use std::future::{Future, ready};
@@ -29,7 +30,7 @@ pub use observer::Observed;
 use crate::clock::{self, Alarm};
 use crate::engine::Engine;
 use crate::office::{GuestId, Office, Settings};
-use crate::wire::{Address, Handshake};
+use crate::wire::{Address, Handshake, LoginSource};
 use control::{Order, Orders};
 use guests::Guests;
 use here::Here;
@@ -42,8 +43,11 @@ use socket::{Event, Socket};
 pub struct Options {
     /// Where the broker is.
     pub address: Address,
-    /// What CONNECT says.
+    /// What CONNECT says, but for the login.
     pub handshake: Handshake,
+    /// Who the gateway is to the broker, asked before each connection. One that
+    /// there is no answer for is tried again as if it had failed.
+    pub login: Option<Box<dyn LoginSource>>,
     /// What the post office is told; its guests are described in the order of
     /// `guests`.
     pub settings: Settings,
@@ -78,7 +82,6 @@ pub enum GatewayError {
 pub struct Gateway {
     engine: Engine,
     here: Here,
-    handshake: Handshake,
     orders: Orders,
     alarm: Alarm,
 }
@@ -90,6 +93,7 @@ impl Gateway {
         let Options {
             address,
             handshake,
+            login,
             settings,
             guests,
             slow_calls,
@@ -99,11 +103,12 @@ impl Gateway {
             engine: Engine::new(Office::new(clock::now(), settings)),
             here: Here {
                 address,
+                login,
+                handshake,
                 socket: Socket::None,
                 guests: Guests::new(guests, slow_calls),
                 log: Log::new(names),
             },
-            handshake,
             orders: Orders::default(),
             alarm: Alarm::new().map_err(GatewayError::Clock)?,
         })
@@ -145,7 +150,8 @@ impl Gateway {
             if !has_more {
                 self.here.log.handle_waiting(now, self.engine.office());
             }
-            let timeout = self.engine.next_timeout();
+            let timeout = [self.engine.next_timeout(), self.here.log.next_timeout()];
+            let timeout = timeout.into_iter().flatten().min();
             let (reads, writes) = (self.engine.wants_read(), self.engine.wants_write());
             tokio::select! {
                 biased;
@@ -164,20 +170,18 @@ impl Gateway {
                 alarm = self.alarm.wait_until(timeout) => alarm.map_err(GatewayError::Clock)?,
             }
         }
+        self.here.log.handle_end();
         Ok(Summary {
             letters_lost: self.engine.office().open_letters(),
         })
     }
 
     fn handle_event(&mut self, event: Event) {
-        let dialed = match event {
-            Event::Ready => return,
-            Event::Dialed(Ok(())) => Ok(&self.handshake),
-            Event::Dialed(Err(error)) => {
-                Err(format!("cannot connect to {}: {error}", self.here.address))
-            }
-        };
-        self.engine.handle_dialed(&mut self.here, dialed);
+        if let Event::Dialed(dialed) = event {
+            let handshake = self.here.handshake.clone();
+            let dialed = dialed.map(|()| &handshake);
+            self.engine.handle_dialed(&mut self.here, dialed);
+        }
     }
 
     fn handle_order(&mut self, order: Order) {

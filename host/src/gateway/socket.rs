@@ -1,6 +1,6 @@
 //! The socket in its states: none, being connected, open.
 
-use std::future::{Future, pending};
+use std::future::{Future, pending, ready};
 use std::io;
 use std::pin::Pin;
 
@@ -11,7 +11,7 @@ pub(super) enum Socket {
     /// There is none.
     None,
     /// It is being connected.
-    Dialing(Pin<Box<dyn Future<Output = io::Result<Tcp>> + Send>>),
+    Dialing(Pin<Box<dyn Future<Output = Result<Tcp, String>> + Send>>),
     /// It is connected.
     Open(Tcp),
 }
@@ -19,14 +19,22 @@ pub(super) enum Socket {
 /// What has come of waiting for it.
 pub(super) enum Event {
     /// It is connected now, or will not be.
-    Dialed(io::Result<()>),
+    Dialed(Result<(), String>),
     /// It may have something to read, or room to write.
     Ready,
 }
 
 impl Socket {
     pub(super) fn dial(address: Address) -> Self {
-        Self::Dialing(Box::pin(async move { Tcp::dial(&address).await }))
+        Self::Dialing(Box::pin(async move {
+            let dialed = Tcp::dial(&address).await;
+            dialed.map_err(|error| format!("cannot connect to {address}: {error}"))
+        }))
+    }
+
+    /// There was a reason not to try.
+    pub(super) fn not_dialed(error: String) -> Self {
+        Self::Dialing(Box::pin(ready(Err(error))))
     }
 
     /// The connected socket.

@@ -6,62 +6,73 @@
 //! as a whole. They have no checksum, though, and what is in them is executed:
 //! one changed bit can crash every start. So there are [`Checksums`] beside
 //! them, against accidents; against malice they are in an [`OwnDirectory`].
+//!
+//! Wasmtime would also delete from time to time whatever it does not know. It is
+//! kept from that, and what has become too much is removed
+//! [by name](super::cache_files).
 
-use std::fs;
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use wasmtime::CacheConfig;
 
+use super::cache_files::{self, Kept};
 use super::checksums::Checksums;
 use super::own_directory::{NotOwn, OwnDirectory};
 
-/// A directory of its own: wasmtime deletes from time to time what it does not
-/// know, and nobody else has to be able to look into it.
-const SUBDIRECTORY: &str = "components";
-
-/// The list of their checksums.
-const CHECKSUMS: &str = "components.checksums";
+/// A directory of its own, which nobody else has to be able to look into.
+const SUBDIRECTORY: &str = "compiled-components";
 
 /// How many bytes are kept, more or less; what was used last stays. A component
 /// takes some 200 KB, and each start reads them all.
 const SIZE: u64 = 16 << 20;
+
+/// As long as this file is there and is younger than [`FOR_EVER`], wasmtime
+/// takes it that another process is deleting or has just done so.
+const NO_CLEANUP: &str = ".cleanup.wip-never";
+
+/// A thousand years.
+const FOR_EVER: Duration = Duration::from_secs(1_000 * 365 * 86_400);
 
 /// As fast as the others to read, and the fastest to write.
 const COMPRESSION: i32 = 1;
 
 pub(super) struct Cache {
     wasmtime: wasmtime::Cache,
-    own: OwnDirectory,
-    /// Where wasmtime keeps it all, in `own`.
     directory: PathBuf,
     checksums: Checksums,
 }
 
 /// What became of a component in the cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kept {
+enum Use {
     Found,
     Added,
     /// It could not be written.
-    Not,
+    Failed,
 }
 
 impl Cache {
     /// Removes what is damaged, and starts a thread, which sleeps while nothing
     /// is compiled.
     pub(super) fn start(own: &OwnDirectory) -> Result<Self, NotOwn> {
-        let directory = own.subdirectory(SUBDIRECTORY)?.path().to_owned();
+        let directory = own.path().join(SUBDIRECTORY);
+        if own.subdirectory(SUBDIRECTORY)?.path() != directory {
+            // It is a link, perhaps to where somebody keeps something else.
+            return Err(NotOwn::NotADirectory(directory));
+        }
         let unusable = |source: io::Error| NotOwn::Unusable {
             path: directory.clone(),
             source,
         };
-        let list = own.path().join(CHECKSUMS);
-        let checksums = Checksums::check(&directory, &list).map_err(unusable)?;
+        let checksums = Checksums::check(&directory).map_err(unusable)?;
         let mut config = CacheConfig::new();
         config
             .with_directory(&directory)
-            .with_files_total_size_soft_limit(SIZE)
+            .with_cleanup_interval(FOR_EVER)
+            .with_allowed_clock_drift_for_files_from_future(FOR_EVER)
             .with_baseline_compression_level(COMPRESSION)
             // By default, what is used often is compressed again, which takes
             // more memory than a gateway may have.
@@ -70,7 +81,6 @@ impl Cache {
             wasmtime::Cache::new(config).map_err(|error| unusable(io::Error::other(error)))?;
         Ok(Self {
             wasmtime,
-            own: own.clone(),
             directory,
             checksums,
         })
@@ -83,19 +93,21 @@ impl Cache {
     /// Compiles something with an engine that has this cache, and sees to it
     /// that the cache goes on being of use.
     pub(super) fn compile<T, E>(&self, compile: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        // Where this can not be written, neither can a component.
+        let _ = File::create_new(self.directory.join(NO_CLEANUP));
         let count = || (self.wasmtime.cache_hits(), self.wasmtime.cache_misses());
         let (hits, misses) = count();
         let compiled = compile()?;
-        let kept = match count() {
-            (now, _) if now > hits => Kept::Found,
+        let was = match count() {
+            (now, _) if now > hits => Use::Found,
             // It counts only what it has written.
-            (_, now) if now > misses && self.checksums.add_new().is_ok() => Kept::Added,
-            _ => Kept::Not,
+            (_, now) if now > misses && self.checksums.add_new(SIZE).is_ok() => Use::Added,
+            _ => Use::Failed,
         };
-        match kept {
-            Kept::Found => tracing::debug!("component found in the cache"),
-            Kept::Added => tracing::debug!("component compiled and added to the cache"),
-            Kept::Not => self.clear(),
+        match was {
+            Use::Found => tracing::debug!("component found in the cache"),
+            Use::Added => tracing::debug!("component compiled and added to the cache"),
+            Use::Failed => self.clear(),
         }
         Ok(compiled)
     }
@@ -104,9 +116,9 @@ impl Cache {
     /// that was killed or on a disk that was full, would otherwise be in the way
     /// for ever.
     fn clear(&self) {
-        let cleared = fs::remove_dir_all(&self.directory).is_ok()
-            // At once, for us alone: wasmtime would make it for everybody.
-            && self.own.subdirectory(SUBDIRECTORY).is_ok();
+        let cleared = cache_files::find(&self.directory)
+            .and_then(|all| all.iter().try_for_each(Kept::remove))
+            .is_ok();
         tracing::warn!(
             directory = %self.directory.display(),
             cleared,
@@ -118,8 +130,11 @@ impl Cache {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
     use std::path::Path;
+    use std::thread;
+    use std::time::Instant;
 
     use tempfile::TempDir;
     use wasmtime::{Config, Engine, Module};
@@ -145,17 +160,10 @@ mod tests {
     }
 
     /// The files of components.
-    fn entries(directory: &Path) -> Vec<PathBuf> {
-        let mut found = Vec::new();
-        for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-            let path = entry.path();
-            if path.is_dir() {
-                found.extend(entries(&path));
-            } else if path.extension().is_none() {
-                found.push(path);
-            }
-        }
-        found
+    fn entries(place: &TempDir) -> Vec<PathBuf> {
+        let all = cache_files::find(&place.path().join(SUBDIRECTORY)).expect("it can be read");
+        let components = all.iter().filter_map(Kept::component);
+        components.map(PathBuf::from).collect()
     }
 
     fn place() -> TempDir {
@@ -167,7 +175,7 @@ mod tests {
         let place = place();
         assert_eq!(compile(&start(&place)), (0, 1));
         assert_eq!(compile(&start(&place)), (1, 0));
-        assert_eq!(entries(place.path()).len(), 1);
+        assert_eq!(entries(&place).len(), 1);
     }
 
     #[test]
@@ -178,20 +186,130 @@ mod tests {
         assert_eq!(about.permissions().mode() & 0o777, 0o700);
     }
 
+    /// Files and directories of somebody else, wherever there could be some.
+    fn make_others(place: &TempDir) -> Vec<PathBuf> {
+        let hash = "a".repeat(43);
+        let mut others = Vec::new();
+        for name in [
+            "door",
+            "door.wasm",
+            "components/door",
+            "components/door.wasm",
+            "components/modules/wasmtime-1/door",
+            "compiled-components/door",
+            "compiled-components/door.wasm",
+            "compiled-components/modules/door",
+            "compiled-components/modules/door.wasm",
+            "compiled-components/modules/doors/door",
+            "compiled-components/modules/doors/door.stats",
+            "compiled-components/modules/doors/door.wip-7",
+            &format!("compiled-components/modules/doors/{hash}.wasm"),
+            &format!("compiled-components/modules/doors/more/{hash}"),
+            "compiled-components/doors/1/2/door.wasm",
+        ] {
+            let other = place.path().join(name);
+            fs::create_dir_all(other.parent().expect("it is below")).expect("it can be made");
+            fs::write(&other, "theirs").expect("it can be written");
+            others.push(other);
+        }
+        let own = place.path().join(SUBDIRECTORY);
+        fs::set_permissions(&own, fs::Permissions::from_mode(0o700)).expect("it is ours");
+        let empty = own.join("modules/empty");
+        fs::create_dir(&empty).expect("it can be made");
+        let link = own.join("link");
+        symlink(place.path(), &link).expect("it can be made");
+        others.extend([empty, link]);
+        others
+    }
+
+    /// Waits until wasmtime's thread has done what it does after so many uses of
+    /// a component.
+    fn wait_for_uses(entry: &Path, uses: usize) {
+        let expect = format!("usages = {uses}");
+        let give_up = Instant::now() + Duration::from_secs(60);
+        loop {
+            let stats = fs::read_to_string(entry.with_extension("stats"));
+            if stats.is_ok_and(|stats| stats.contains(&expect)) {
+                return;
+            }
+            assert!(Instant::now() < give_up, "it does not count uses");
+            thread::park_timeout(Duration::from_millis(1));
+        }
+    }
+
     #[test]
-    fn other_files_beside_it_stay() {
+    fn what_is_not_of_the_cache_stays() {
         let place = place();
-        let other = place.path().join("other");
-        fs::write(&other, "").expect("it can be written");
-        compile(&start(&place));
-        assert!(other.exists());
+        let others = make_others(&place);
+        let check = |when| {
+            for other in &others {
+                assert!(other.exists(), "{} {when}", other.display());
+            }
+        };
+        let cache = start(&place);
+        check("at the first start");
+        assert_eq!(compile(&cache), (0, 1));
+        assert_eq!(compile(&cache), (1, 1));
+        let [entry] = &entries(&place)[..] else {
+            panic!("there is one");
+        };
+        wait_for_uses(entry, 2);
+        check("after wasmtime has seen it");
+
+        fs::write(entry, "garbage").expect("it is ours");
+        let cache = start(&place);
+        assert!(!entry.exists());
+        check("at a start with a damaged component");
+
+        let unfinished = entry.with_extension("wip-atomic-write-mod");
+        fs::write(&unfinished, "").expect("it can be written");
+        assert_eq!(compile(&cache), (0, 0));
+        assert!(!unfinished.exists());
+        check("after a new beginning");
+
+        fs::write(entry, "").expect("it can be written");
+        let old = entry.with_file_name("b".repeat(43));
+        let file = File::create(&old).expect("it can be made");
+        file.set_len(2 * SIZE).expect("it may have holes");
+        let long_ago = std::time::SystemTime::UNIX_EPOCH;
+        file.set_modified(long_ago).expect("it is ours");
+        cache.0.checksums.add_new(SIZE).expect("it is ours");
+        assert!(entry.exists() && !old.exists());
+        check("after old components were removed");
+    }
+
+    #[test]
+    fn links_are_not_followed() {
+        let hash = "a".repeat(43);
+        let mut links = vec!["", "modules", "modules/wasmtime-1"];
+        let component = format!("modules/wasmtime-1/{hash}");
+        links.push(&component);
+        for name in links {
+            let place = place();
+            let theirs = place.path().join("theirs");
+            let below = theirs.join("modules").join(&hash);
+            fs::create_dir_all(&below).expect("it can be made");
+            let file = below.join(&hash);
+            fs::write(&file, "theirs").expect("it can be written");
+            let link = match name {
+                "" => place.path().join(SUBDIRECTORY),
+                name => place.path().join(SUBDIRECTORY).join(name),
+            };
+            fs::create_dir_all(link.parent().expect("it is below")).expect("it can be made");
+            symlink(&theirs, &link).expect("it can be made");
+
+            let own = OwnDirectory::open(place.path()).expect("it is ours");
+            let error = Cache::start(&own).err().expect("it is a link");
+            assert!(!error.is_unsafe(), "{error:?}");
+            assert!(file.exists() && link.is_symlink(), "{name}");
+        }
     }
 
     #[test]
     fn what_is_damaged_is_replaced() {
         let place = place();
         compile(&start(&place));
-        let [entry] = &entries(place.path())[..] else {
+        let [entry] = &entries(&place)[..] else {
             panic!("there is one");
         };
         let good = fs::read(entry).expect("it is there");
@@ -220,7 +338,8 @@ mod tests {
         let place = place();
         for damaged in ["", "garbage", "0 garbage\n"] {
             compile(&start(&place));
-            fs::write(place.path().join(CHECKSUMS), damaged).expect("it can be written");
+            let list = place.path().join(SUBDIRECTORY).join("checksums.list");
+            fs::write(list, damaged).expect("it can be written");
             assert_eq!(compile(&start(&place)), (0, 1));
             assert_eq!(compile(&start(&place)), (1, 0));
         }
@@ -230,7 +349,7 @@ mod tests {
     fn a_file_left_half_written_is_cleared_away() {
         let place = place();
         compile(&start(&place));
-        let [entry] = &entries(place.path())[..] else {
+        let [entry] = &entries(&place)[..] else {
             panic!("there is one");
         };
         fs::rename(entry, entry.with_extension("wip-atomic-write-mod")).expect("it is ours");

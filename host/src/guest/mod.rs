@@ -29,6 +29,7 @@
 
 mod bindings;
 mod cache;
+mod cache_files;
 mod checksums;
 mod clocks;
 mod component;

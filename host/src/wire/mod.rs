@@ -9,6 +9,7 @@
 //! ([`Decoder`], [`encode`], [`encode_connect`]) and the transport are driven by
 //! the simulation as they are by the gateway.
 
+mod login;
 mod output;
 mod pace;
 mod tcp;
@@ -17,6 +18,7 @@ mod v4;
 
 use std::time::Duration;
 
+pub use login::{Login, LoginSource, Secret};
 pub use output::{GRACE, Output, Stuck};
 pub use pace::Pace;
 pub use tcp::{Address, Tcp};
@@ -35,21 +37,4 @@ pub struct Handshake {
     /// The largest packet that is read, in bytes; of a larger message only the
     /// topic is.
     pub max_packet_size: usize,
-}
-
-/// A user name, with a password or not. Prints without the password.
-#[derive(Clone)]
-pub struct Login {
-    /// The user name.
-    pub user_name: String,
-    /// The password.
-    pub password: Option<String>,
-}
-
-impl std::fmt::Debug for Login {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Login")
-            .field("user_name", &self.user_name)
-            .finish_non_exhaustive()
-    }
 }

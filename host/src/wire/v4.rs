@@ -273,7 +273,10 @@ pub fn encode_connect(
     let keep_alive = u16::try_from(handshake.keep_alive.as_secs()).unwrap_or(u16::MAX);
     let login = handshake.login.as_ref().map(|login| v4::Login {
         username: login.user_name.clone(),
-        password: login.password.clone().unwrap_or_default(),
+        password: login
+            .password
+            .as_ref()
+            .map_or_else(String::new, |it| it.expose().to_owned()),
     });
     let packet = Packet::Connect(v4::Connect {
         protocol: Protocol::V4,

@@ -1,5 +1,7 @@
 //! Variables over the file.
 
+use std::os::unix::ffi::OsStringExt;
+
 use super::*;
 
 /// Checks that a variable does what the same line of the file does, and goes
@@ -224,28 +226,81 @@ fn a_password_needs_a_user_name() {
     );
 }
 
+/// What is known of the variables that mean nothing; all else is the default.
+#[track_caller]
+fn check_unknown(variables: &[&str], expect: &[&str]) {
+    let variables: Vec<_> = variables.iter().map(|name| (*name, "x")).collect();
+    let config = load_with("", &variables).unwrap();
+    let shown: Vec<_> = config
+        .unknown_variables
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(shown, expect);
+    let unknown_variables = Vec::new();
+    let config = Config {
+        unknown_variables,
+        ..config
+    };
+    assert_eq!(config, Config::default());
+}
+
 #[test]
-fn unknown_variables() {
-    check_refused(
-        &[("JACKALOPE_KEEPALIVE", "60s")],
-        "JACKALOPE_KEEPALIVE: no such setting; did you mean JACKALOPE_KEEP_ALIVE?",
-    );
-    check_refused(
-        &[("JACKALOPE_PASWORD", "s3cret")],
-        "JACKALOPE_PASWORD: no such setting; did you mean JACKALOPE_PASSWORD?",
-    );
-    let all = "no such setting; there are JACKALOPE_CLIENT_ID, JACKALOPE_CLEAN_SESSION, \
-               JACKALOPE_USER_NAME, JACKALOPE_PASSWORD_FILE, JACKALOPE_PASSWORD, \
-               JACKALOPE_SERVER, JACKALOPE_KEEP_ALIVE, JACKALOPE_FIRST_CONNECT_DELAY, \
-               JACKALOPE_MAX_PACKET_SIZE, JACKALOPE_CACHE_DIRECTORY, \
-               JACKALOPE_BACKOFF_MIN, JACKALOPE_BACKOFF_MAX, \
-               JACKALOPE_LAST_WILL_TOPIC, JACKALOPE_LAST_WILL_PAYLOAD, JACKALOPE_LAST_WILL_QOS, \
-               JACKALOPE_LAST_WILL_RETAIN, JACKALOPE_WORK_LIST_MAX, JACKALOPE_WORK_LIST_OVERFLOW";
-    for name in [
-        "JACKALOPE_GUEST_NAME",
-        "JACKALOPE_",
-        &format!("JACKALOPE_{}", "X".repeat(99)),
+fn variables_of_a_kubernetes_service_change_nothing() {
+    let service = [
+        "JACKALOPE_PORT",
+        "JACKALOPE_PORT_1883_TCP",
+        "JACKALOPE_PORT_1883_TCP_ADDR",
+        "JACKALOPE_PORT_1883_TCP_PORT",
+        "JACKALOPE_PORT_1883_TCP_PROTO",
+        "JACKALOPE_SERVICE_HOST",
+        "JACKALOPE_SERVICE_PORT",
+        "JACKALOPE_SERVICE_PORT_MQTT",
+    ];
+    check_unknown(&service, &service);
+}
+
+#[test]
+fn a_misspelt_variable_is_recognized() {
+    for (name, expect) in [
+        (
+            "JACKALOPE_KEEPALIVE",
+            "JACKALOPE_KEEPALIVE (did you mean JACKALOPE_KEEP_ALIVE?)",
+        ),
+        (
+            "JACKALOPE_PASSWROD",
+            "JACKALOPE_PASSWROD (did you mean JACKALOPE_PASSWORD?)",
+        ),
+        ("JACKALOPE_GUEST_NAME", "JACKALOPE_GUEST_NAME"),
+        ("JACKALOPE_", "JACKALOPE_"),
+        ("JACKALOPE_\nX\nY\nZ", "JACKALOPE_\\nX\\nY\\nZ"),
     ] {
-        check_refused(&[(name, "x")], &format!("{name}: {all}"));
+        check_unknown(&[name], &[expect]);
     }
+    let long = format!("JACKALOPE_{}", "X".repeat(99));
+    check_unknown(&[&long], &[&long]);
+}
+
+#[test]
+fn unknown_variables_are_told_in_order() {
+    let names = ["JACKALOPE_B", "PATH", "JACKALOPE_LOG", "JACKALOPE_A"];
+    check_unknown(&names, &["JACKALOPE_A", "JACKALOPE_B"]);
+}
+
+#[test]
+fn variables_that_are_not_text() {
+    let wrong = || OsString::from_vec(b"\xff".to_vec());
+    let load = |name: OsString, value| {
+        Config::load(None, std::iter::once((name, value))).map(|config| config.unknown_variables)
+    };
+    assert_eq!(load("PATH".into(), wrong()), Ok(Vec::new()));
+    assert_eq!(load(wrong(), wrong()), Ok(Vec::new()));
+    let unknown = load("JACKALOPE_PORT".into(), wrong()).unwrap();
+    assert_eq!(unknown[0].name, "JACKALOPE_PORT");
+    assert_eq!(
+        load("JACKALOPE_SERVER".into(), wrong())
+            .unwrap_err()
+            .to_string(),
+        "JACKALOPE_SERVER: is not UTF-8 text"
+    );
 }

@@ -23,7 +23,7 @@ impl Disk {
     fn load(&self, variables: &[(&str, String)]) -> Result<Config, ConfigError> {
         let variables = variables
             .iter()
-            .map(|(name, value)| ((*name).to_owned(), value.clone()));
+            .map(|(name, value)| (name.into(), value.into()));
         Config::load(Some(&self.0.path().join("j.toml")), variables)
     }
 
@@ -36,8 +36,7 @@ impl Disk {
 
     #[track_caller]
     fn check_password(&self, expect: &str) {
-        let login = self.load(&[]).unwrap().login.unwrap();
-        assert_eq!(login.password.unwrap().expose(), expect);
+        assert_eq!(password(&self.load(&[]).unwrap()), expect);
     }
 }
 
@@ -121,9 +120,8 @@ fn bad_password_files() {
             .with("pw", "x".repeat(length))
             .check_refused(&format!("{at} is longer than 65535 bytes"));
     }
-    Disk::new("user-name = 'u'\npassword-file = '.'").check_refused(
-        "j.toml:2:17: password-file: \".\" cannot be read: Is a directory (os error 21)",
-    );
+    Disk::new("user-name = 'u'\npassword-file = '.'")
+        .check_refused("j.toml:2:17: password-file: \".\" is not a regular file");
 }
 
 #[test]
@@ -134,8 +132,7 @@ fn the_environment_names_another_password() {
         (("JACKALOPE_PASSWORD", "at once\n".to_owned()), "at once\n"),
         (("JACKALOPE_PASSWORD_FILE", other), "from the other file"),
     ] {
-        let login = disk.load(&[variable]).unwrap().login.unwrap();
-        assert_eq!(login.password.unwrap().expose(), expect);
+        assert_eq!(password(&disk.load(&[variable]).unwrap()), expect);
     }
 }
 
@@ -143,10 +140,39 @@ fn the_environment_names_another_password() {
 fn the_environment_is_relative_to_the_working_directory() {
     // Tests run in the directory of their crate.
     let manifest = ("JACKALOPE_PASSWORD_FILE", "Cargo.toml".to_owned());
-    let login = Disk::new(WITH_PASSWORD)
-        .load(&[manifest])
-        .unwrap()
-        .login
-        .unwrap();
-    assert!(login.password.unwrap().expose().starts_with("[package]"));
+    let config = Disk::new(WITH_PASSWORD).load(&[manifest]).unwrap();
+    assert!(password(&config).starts_with("[package]"));
+}
+
+#[test]
+fn a_password_file_is_read_each_time() {
+    let disk = Disk::new(WITH_PASSWORD).with("pw", "one\n");
+    let config = disk.load(&[]).unwrap();
+    assert_eq!(password(&config), "one");
+    let disk = disk.with("pw", "two\n");
+    assert_eq!(password(&config), "two");
+
+    let file = disk.0.path().join("pw");
+    let check = |what: &str| {
+        let error = config.login.as_ref().unwrap().login().unwrap_err();
+        let expect = format!("password file {} {what}", file.display());
+        assert_eq!(error, expect);
+    };
+    fs::remove_file(&file).unwrap();
+    check("cannot be read: No such file or directory (os error 2)");
+    let disk = disk.with("pw", b"\xff");
+    check("is not UTF-8 text");
+    let disk = disk.with("pw", "x".repeat(65_536));
+    check("is longer than 65535 bytes");
+    let _disk = disk.with("pw", "three");
+    assert_eq!(password(&config), "three");
+}
+
+#[test]
+fn a_password_that_is_given_stays() {
+    let disk = Disk::new("user-name = 'u'");
+    let variable = ("JACKALOPE_PASSWORD", "given".to_owned());
+    let config = disk.load(&[variable]).unwrap();
+    assert_eq!(password(&config), "given");
+    assert_eq!(password(&config), "given");
 }

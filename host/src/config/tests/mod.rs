@@ -12,6 +12,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::office::{Payload, Qos};
+use crate::wire::LoginSource;
 
 /// The configuration of `text`, as if in `/etc/jackalope.toml`.
 fn load(text: &str) -> Result<Config, ConfigError> {
@@ -21,7 +22,7 @@ fn load(text: &str) -> Result<Config, ConfigError> {
 fn load_with(text: &str, variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     let variables = variables
         .iter()
-        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        .map(|(name, value)| (name.into(), value.into()));
     Config::build(Path::new("/etc/jackalope.toml"), text, variables)
 }
 
@@ -64,9 +65,9 @@ fn each_key_is_read() {
     check("client-id = ''", |c| c.client_id.clear());
     check("clean-session = false", |c| c.session.clean_session = false);
     check("user-name = 'x'", |c| {
-        c.login = Some(Login {
+        c.login = Some(Credentials {
             user_name: "x".to_owned(),
-            password: None,
+            password: PasswordSource::None,
         });
     });
     check("server = 'mqtt://broker:2000'", |c| {
@@ -207,23 +208,19 @@ fn a_guest_can_have_everything() {
     });
 }
 
+/// The password that the broker would be told at this moment.
+fn password(config: &Config) -> String {
+    let login = config.login.as_ref().unwrap().login().unwrap();
+    login.password.unwrap().expose().to_owned()
+}
+
 #[test]
 fn debug_shows_no_secret() {
     let text = "user-name = 'u'\n[[guest]]\ncomponent = 'example:door'\nenv = { TOKEN = 's3cret' }";
     let config = load_with(text, &[("JACKALOPE_PASSWORD", "s3cret")]).unwrap();
-    assert_eq!(
-        config
-            .login
-            .as_ref()
-            .unwrap()
-            .password
-            .as_ref()
-            .unwrap()
-            .expose(),
-        "s3cret"
-    );
+    assert_eq!(password(&config), "s3cret");
     let shown = format!("{config:?}");
-    assert!(shown.contains("password: Some(***)"), "{shown}");
+    assert!(shown.contains("password: Given(***)"), "{shown}");
     assert!(shown.contains("TOKEN"), "{shown}");
     assert!(!shown.contains("s3cret"), "{shown}");
 }
@@ -290,7 +287,8 @@ proptest! {
         let mut all: Vec<_> = env::names().map(|known| (known.to_owned(), value.clone())).collect();
         all.retain(|(known, _)| known != "JACKALOPE_PASSWORD_FILE");
         all.push((name, value));
-        for variable in all {
+        for (name, value) in all {
+            let variable = (name.into(), value.into());
             if let Err(error) = Config::build(Path::new("j.toml"), &text, std::iter::once(variable)) {
                 let line = error.to_string();
                 prop_assert!(!line.chars().any(char::is_control), "{:?}", line);
