@@ -113,10 +113,10 @@ impl Instance {
                 });
             }
         };
-        let tray = store.data_mut().desk.take_tray();
+        let effects = store.data_mut().gateway.take_effects();
         Ok(match verdict {
-            Ok(()) => Answer::Done(tray),
-            Err(Verdict::Reject(text)) => Answer::Rejected(convert::reason(text), tray),
+            Ok(()) => Answer::Done(effects),
+            Err(Verdict::Reject(text)) => Answer::Rejected(convert::reason(text), effects),
             Err(Verdict::Retry(text)) => Answer::Retry(convert::reason(text)),
         })
     }

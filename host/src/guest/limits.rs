@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::clocks::Clocks;
 use super::output::Prints;
+use crate::office::MAX_PACKET_SIZE;
 
 /// How much a guest may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,7 +67,7 @@ impl GuestOptions {
             name: name.into(),
             limits: Limits::default(),
             grants: Grants::default(),
-            max_packet_size: super::tray::MAX_PACKET_SIZE,
+            max_packet_size: MAX_PACKET_SIZE,
             clocks: Clocks::default(),
             prints: Prints::default(),
         }

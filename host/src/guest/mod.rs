@@ -27,6 +27,7 @@
 //! | keeps streams or timers open | ends the call that opens too many |
 //! | traps | drops its instance and makes a new one at the next call |
 
+mod allowed_imports;
 mod bindings;
 mod cache;
 mod checksums;
@@ -36,7 +37,7 @@ mod convert;
 mod engine;
 mod error;
 mod failure;
-mod imports;
+mod gateway_imports;
 mod instance;
 mod limits;
 mod meter;
@@ -47,7 +48,6 @@ mod report;
 mod runner;
 mod state;
 mod ticker;
-mod tray;
 
 #[cfg(test)]
 mod hostile_tests;

@@ -4,21 +4,25 @@ use std::time::Duration;
 
 use super::testing::{GuestText, assignment, connection, engine, message, verdict};
 use super::{Guest, GuestOptions};
-use crate::office::{Answer, Call, Qos, Room, Status, Ticket, Tray};
+use crate::office::{Answer, Call, Qos, Room, Status, Ticket, Tray as Effects};
 
 const POST_THREE: &str =
     "(call $post (i32.const 1)) (call $post (i32.const 2)) (call $post (i32.const 3))";
 
 #[track_caller]
-fn done(answer: Answer) -> Tray {
+fn done(answer: Answer) -> Effects {
     match answer {
-        Answer::Done(tray) => tray,
+        Answer::Done(effects) => effects,
         other => unreachable!("{other:?}"),
     }
 }
 
-fn payloads(tray: &Tray) -> Vec<&[u8]> {
-    tray.letters.iter().map(|letter| &*letter.payload).collect()
+fn payloads(effects: &Effects) -> Vec<&[u8]> {
+    effects
+        .letters
+        .iter()
+        .map(|letter| &*letter.payload)
+        .collect()
 }
 
 /// The gateway keeps each call on the heap, which is slow for what is large.
@@ -37,17 +41,17 @@ async fn letters_come_with_the_defaults_and_growing_tickets() {
         ..GuestText::default()
     }
     .guest();
-    let tray = done(guest.call(&connection()).await);
-    assert_eq!(payloads(&tray), [[1], [2], [3]]);
-    let letter = &tray.letters[0];
+    let effects = done(guest.call(&connection()).await);
+    assert_eq!(payloads(&effects), [[1], [2], [3]]);
+    let letter = &effects.letters[0];
     assert_eq!(&*letter.topic, "t");
     assert_eq!(letter.qos, Qos::AtLeastOnce);
     assert!(!letter.retain);
     assert_eq!(letter.ttl, Duration::from_secs(3600));
-    assert!(tray.letters[0].ticket < tray.letters[1].ticket);
+    assert!(effects.letters[0].ticket < effects.letters[1].ticket);
 
     let next = done(guest.call(&connection()).await);
-    assert!(tray.letters[2].ticket < next.letters[0].ticket);
+    assert!(effects.letters[2].ticket < next.letters[0].ticket);
 }
 
 #[tokio::test]
@@ -61,8 +65,8 @@ async fn tickets_differ_between_guests() {
     let mut tickets = Vec::new();
     for name in ["one", "two"] {
         let mut guest = Guest::new(&component, GuestOptions::new(name));
-        let tray = done(guest.call(&connection()).await);
-        tickets.extend(tray.letters.iter().map(|letter| letter.ticket));
+        let effects = done(guest.call(&connection()).await);
+        tickets.extend(effects.letters.iter().map(|letter| letter.ticket));
     }
     tickets.sort();
     tickets.dedup();
@@ -78,8 +82,8 @@ async fn options_are_kept() {
         ..GuestText::default()
     }
     .guest();
-    let tray = done(guest.call(&connection()).await);
-    let letter = &tray.letters[0];
+    let effects = done(guest.call(&connection()).await);
+    let letter = &effects.letters[0];
     assert_eq!(&*letter.payload, b"because");
     assert_eq!(letter.qos, Qos::ExactlyOnce);
     assert!(letter.retain);
@@ -87,7 +91,7 @@ async fn options_are_kept() {
 }
 
 #[tokio::test]
-async fn the_oldest_letters_are_displaced_in_the_tray() {
+async fn the_oldest_letters_are_displaced_within_a_call() {
     let mut guest = GuestText {
         connection: POST_THREE,
         ..GuestText::default()
@@ -95,10 +99,10 @@ async fn the_oldest_letters_are_displaced_in_the_tray() {
     .guest();
     let mut call = connection();
     call.room.keep = 1;
-    let tray = done(guest.call(&call).await);
-    assert_eq!(payloads(&tray), [[3]]);
-    let Ticket(kept) = tray.letters[0].ticket;
-    assert_eq!(tray.displaced, [Ticket(kept - 2), Ticket(kept - 1)]);
+    let effects = done(guest.call(&call).await);
+    assert_eq!(payloads(&effects), [[3]]);
+    let Ticket(kept) = effects.letters[0].ticket;
+    assert_eq!(effects.displaced, [Ticket(kept - 2), Ticket(kept - 1)]);
 }
 
 /// Publishes the same thing twice with these arguments. The second letter says
@@ -119,8 +123,8 @@ macro_rules! publish_and_tell {
 
 #[track_caller]
 fn check_refusal(answer: Answer, case: u8, number: Option<u8>) {
-    let tray = done(answer);
-    let payloads = payloads(&tray);
+    let effects = done(answer);
+    let payloads = payloads(&effects);
     assert_eq!(payloads[0], [1], "an error");
     assert_eq!(payloads[1], [case]);
     if let Some(number) = number {
@@ -184,9 +188,9 @@ async fn no_more_letters_are_accepted_than_there_is_room() {
     let mut call = connection();
     // Displaced letters count: they are owed an outcome as well.
     call.room = Room { accept: 2, keep: 1 };
-    let tray = done(guest.call(&call).await);
-    assert_eq!(payloads(&tray), [[2]]);
-    assert_eq!(tray.displaced.len(), 1);
+    let effects = done(guest.call(&call).await);
+    assert_eq!(payloads(&effects), [[2]]);
+    assert_eq!(effects.displaced.len(), 1);
 }
 
 #[tokio::test]
@@ -204,7 +208,7 @@ async fn the_status_is_that_of_the_assignment() {
 }
 
 #[tokio::test]
-async fn reconnect_lies_in_the_tray_of_its_call() {
+async fn reconnect_is_an_effect_of_its_call() {
     let mut guest = GuestText {
         connection: "(if (i32.eqz (local.get $status)) (then (call $reconnect)))",
         ..GuestText::default()
@@ -228,9 +232,9 @@ async fn a_message_arrives_as_it_is() {
         ..GuestText::default()
     }
     .guest();
-    let tray = done(guest.call(&message("door", b"open")).await);
+    let effects = done(guest.call(&message("door", b"open")).await);
     let expect: [&[u8]; 6] = [b"d", b"p", &[4], &[2], &[1], &[0]];
-    assert_eq!(payloads(&tray), expect);
+    assert_eq!(payloads(&effects), expect);
 }
 
 #[tokio::test]
@@ -247,8 +251,8 @@ async fn subscriptions_and_outcomes_arrive_as_they_are() {
         filter: "x/#".into(),
         granted: false,
     });
-    let tray = done(guest.call(&subscription).await);
-    assert_eq!(payloads(&tray), [[1], [b'x']]);
+    let effects = done(guest.call(&subscription).await);
+    assert_eq!(payloads(&effects), [[1], [b'x']]);
     let outcome = assignment(Call::Outcome(Ticket(9), crate::office::Outcome::Displaced));
     assert_eq!(payloads(&done(guest.call(&outcome).await)), [[9], [2]]);
 }
@@ -261,9 +265,9 @@ async fn reject_keeps_what_was_published() {
     }
     .guest();
     match guest.call(&message("t", b"")).await {
-        Answer::Rejected(reason, tray) => {
+        Answer::Rejected(reason, effects) => {
             assert_eq!(reason, "because");
-            assert_eq!(payloads(&tray), [[1]]);
+            assert_eq!(payloads(&effects), [[1]]);
         }
         other => unreachable!("{other:?}"),
     }

@@ -7,11 +7,11 @@ use wasmtime_wasi::{ResourceTable, WasiCtx, WasiCtxView, WasiView};
 
 use super::engine::Engine;
 use super::failure::OutOfTime;
+use super::gateway_imports::GatewayImports;
 use super::limits::GuestOptions;
 use super::meter::Meter;
 use super::output::Output;
 use super::ticker::{EPOCH, EPOCHS_A_TICK};
-use super::tray::Desk;
 use crate::office::Assignment;
 
 /// How many handles of host resources, streams for example, a guest may hold.
@@ -19,7 +19,7 @@ const HANDLES: usize = 1_000;
 
 /// The data of a guest's store.
 pub(super) struct State {
-    pub(super) desk: Desk,
+    pub(super) gateway: GatewayImports,
     pub(super) meter: Meter,
     /// How often it may still go on when it has to give the thread back.
     epochs_left: u64,
@@ -41,7 +41,7 @@ pub(super) fn store(engine: &Engine, options: &GuestOptions, output: &Output) ->
     let mut table = ResourceTable::new();
     table.set_max_capacity(HANDLES);
     let state = State {
-        desk: Desk::new(engine.tickets(), options.max_packet_size),
+        gateway: GatewayImports::new(engine.tickets(), options.max_packet_size),
         meter: Meter::new(options.limits.memory),
         epochs_left: 0,
         wasi: wasi(options, output),
@@ -64,10 +64,10 @@ pub(super) fn store(engine: &Engine, options: &GuestOptions, output: &Output) ->
     store
 }
 
-/// Readies a store for a call, with an empty tray.
+/// Readies a store for a call.
 pub(super) fn begin(store: &mut Store<State>, assignment: &Assignment) {
     let state = store.data_mut();
-    state.desk.begin(assignment);
+    state.gateway.begin(assignment);
     state.meter.begin();
 }
 

@@ -69,8 +69,8 @@ pub use link::Disconnection;
 pub use notice::Notice;
 pub use outbound::{Dispatch, QOS1_WINDOW, QOS2_WINDOW};
 pub use packet::{
-    Connect, Delivery, Incoming, LastWill, MAX_REMAINING_LENGTH, Outgoing, PacketId, Publish,
-    publish_size,
+    Connect, Delivery, Incoming, LastWill, MAX_PACKET_SIZE, MAX_REMAINING_LENGTH, Outgoing,
+    PacketId, Publish, max_payload, publish_size,
 };
 pub use payload::Payload;
 pub use settings::{BackoffSettings, GuestSettings, Overflow, Settings, WorkListSettings};

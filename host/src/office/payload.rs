@@ -33,6 +33,13 @@ impl Payload {
     }
 }
 
+impl From<&[u8]> for Payload {
+    /// Copies the bytes, once and whatever their number.
+    fn from(bytes: &[u8]) -> Self {
+        Self(Bytes::Copied(bytes.into()))
+    }
+}
+
 impl AsRef<[u8]> for Payload {
     fn as_ref(&self) -> &[u8] {
         match &self.0 {
@@ -75,6 +82,7 @@ mod tests {
             let payload = Payload::new(bytes.clone());
             assert_eq!(*payload, *bytes);
             assert_eq!(payload.clone(), payload);
+            assert_eq!(Payload::from(&*bytes), payload);
             assert_eq!(format!("{payload:?}"), format!("{length} bytes"));
         }
         assert_eq!(size_of::<Payload>(), 2 * size_of::<usize>());
