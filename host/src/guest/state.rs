@@ -11,6 +11,7 @@ use super::gateway_imports::GatewayImports;
 use super::limits::GuestOptions;
 use super::meter::Meter;
 use super::output::Output;
+use super::patience::Yields;
 use super::ticker::{EPOCH, EPOCHS_A_TICK};
 use crate::office::Assignment;
 
@@ -21,6 +22,8 @@ const HANDLES: usize = 1_000;
 pub(super) struct State {
     pub(super) gateway: GatewayImports,
     pub(super) meter: Meter,
+    /// The same as those of `within`.
+    pub(super) yields: Yields,
     /// How often it may still go on when it has to give the thread back.
     epochs_left: u64,
     wasi: WasiCtx,
@@ -40,9 +43,11 @@ impl WasiView for State {
 pub(super) fn store(engine: &Engine, options: &GuestOptions, output: &Output) -> Store<State> {
     let mut table = ResourceTable::new();
     table.set_max_capacity(HANDLES);
+    let yields = Yields::default();
     let state = State {
         gateway: GatewayImports::new(engine.tickets(), options.max_packet_size),
         meter: Meter::new(options.limits.memory),
+        yields,
         epochs_left: 0,
         wasi: wasi(options, output),
         table,
@@ -56,9 +61,8 @@ pub(super) fn store(engine: &Engine, options: &GuestOptions, output: &Output) ->
     store.epoch_deadline_callback(|mut store| {
         let state = store.data_mut();
         state.epochs_left = state.epochs_left.checked_sub(1).ok_or(OutOfTime)?;
-        // Tokio's own yield lets the runtime look at sockets and timers before
-        // it goes on with the guest; waking the task at once would not.
-        let others_first = Box::pin(tokio::task::yield_now());
+        let yields = state.yields.clone();
+        let others_first = Box::pin(async move { yields.yield_now().await });
         Ok(UpdateDeadline::YieldCustom(1, others_first))
     });
     store
@@ -71,14 +75,15 @@ pub(super) fn begin(store: &mut Store<State>, assignment: &Assignment) {
     state.meter.begin();
 }
 
-/// Lets the guest run for so long from now.
+/// Lets the guest compute for so long from now, if not twice as long: the
+/// thread comes back at any moment within an epoch, and each part of one counts.
 ///
-/// This counts epochs, and so also ends a loop where the runtime's clock stands
-/// still. What a guest waits for has no epochs: that takes [`within`].
+/// [`within`] is the limit. This one ends a loop where the runtime's clock stands
+/// still.
 ///
 /// [`within`]: super::patience::within
 pub(super) fn give_time(store: &mut Store<State>, time: Duration) {
-    let epochs = time.as_nanos().div_ceil(EPOCH.as_nanos());
+    let epochs = 2 * time.as_nanos().div_ceil(EPOCH.as_nanos());
     store.data_mut().epochs_left = u64::try_from(epochs).unwrap_or(u64::MAX);
     store.set_epoch_deadline(EPOCHS_A_TICK);
 }
