@@ -59,6 +59,11 @@ impl Instance {
         state::begin(&mut self.store, assignment);
     }
 
+    /// Whether a call can keep its thread for longer than a tick.
+    pub(super) fn is_large(&self) -> bool {
+        self.store.data().meter.is_large()
+    }
+
     /// Makes the call.
     pub(super) async fn call(
         &mut self,

@@ -18,6 +18,10 @@ use crate::office::Assignment;
 /// How many handles of host resources, streams for example, a guest may hold.
 const HANDLES: usize = 1_000;
 
+/// How many random bytes a guest may ask for at once: as many as a browser gives
+/// at once. More of them keep the thread for too long.
+const RANDOM_BYTES: u64 = 65_536;
+
 /// The data of a guest's store.
 pub(super) struct State {
     pub(super) gateway: GatewayImports,
@@ -46,14 +50,14 @@ pub(super) fn store(engine: &Engine, options: &GuestOptions, output: &Output) ->
     let yields = Yields::default();
     let state = State {
         gateway: GatewayImports::new(engine.tickets(), options.max_packet_size),
-        meter: Meter::new(options.limits.memory),
+        meter: Meter::new(options.limits.memory, yields.clone()),
         yields,
         epochs_left: 0,
         wasi: wasi(options, output),
         table,
     };
     let mut store = Store::new(engine.wasmtime(), state);
-    store.limiter(|state| &mut state.meter);
+    store.limiter_async(|state| &mut state.meter);
     store.set_max_component_handles(HANDLES);
     // What one call of the host may copy out of the guest. More than all it has
     // would be the same bytes several times.
@@ -93,6 +97,7 @@ fn wasi(options: &GuestOptions, output: &Output) -> WasiCtx {
     wasi.envs(&options.grants.env)
         .stdout(output.stdout())
         .stderr(output.stderr())
+        .max_random_size(RANDOM_BYTES)
         .allow_tcp(false)
         .allow_udp(false)
         .allow_ip_name_lookup(false);
