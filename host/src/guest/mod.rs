@@ -32,18 +32,19 @@
 //! | traps | drops its instance and makes a new one at the next call |
 //!
 //! *Elsewhere* means in a later poll of [`Guest::call`] than the first, which is
-//! the one that the gateway's loop makes. Without it a thread is taken back only
-//! between two instructions, and `memory.fill` is one, as is a function of the
-//! host. So a call with more than 4 MiB of memory is pending at once. What is
-//! left for the first poll, with 4 MiB, on the slower of the machines it was
-//! measured on: filling them for the first time 2.3 ms, filling or copying them
-//! again 0.2 ms; a text of 4 MiB given to the host, as a reason or a topic, 2 ms
-//! to copy and 2 to 6 ms to check; one in UTF-16, which hardly any language's
-//! guests have, 18 ms; 64 KiB of random bytes below 1 ms. Elsewhere it is 50 ms
-//! for filling 64 MiB for the first time, and other guests wait for it as they do
-//! for a few more ticks; and the segments of a component's file, up to 64 MiB of
-//! them in each of up to 200 of its instances, are written at one go, which a
-//! guest made for nothing else can draw out to seconds.
+//! the one that the gateway's loop makes. A thread is taken back only between two
+//! instructions, and `memory.fill` is one, as is a function of the host. So a
+//! call with more than 4 MiB of memory is pending at once.
+//!
+//! What is left for the first poll was measured with 4 MiB: filling them for the
+//! first time 2.3 ms, filling or copying them again 0.2 ms; a text of that size
+//! given to the host, as a reason or a topic, 2 ms to copy and 2 to 6 ms to check;
+//! one in UTF-16, which hardly any language's guests have, 18 ms; 64 KiB of random
+//! bytes 0.3 ms. Elsewhere other guests wait as they do for a loop: 50 ms for
+//! filling 64 MiB for the first time. The segments of all its up to 200 instances
+//! are written at one go when a component starts; 100,000 entries of a table took
+//! 5 ms for each instance, so that a component made for nothing else can draw
+//! this out to seconds.
 
 mod allowed_imports;
 mod bindings;

@@ -15,7 +15,9 @@ use super::patience::Yields;
 use super::ticker::{EPOCH, EPOCHS_A_TICK};
 use crate::office::Assignment;
 
-/// How many handles of host resources, streams for example, a guest may hold.
+/// How many handles of host resources, streams for example, a guest may hold,
+/// those that it lends to a call of the host included: so it can not poll more
+/// of them at once.
 const HANDLES: usize = 1_000;
 
 /// How many random bytes a guest may ask for at once: as many as a browser gives
