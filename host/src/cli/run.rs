@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use tokio::runtime::Builder;
+use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::Signal;
 use tracing::{info, warn};
 
@@ -37,9 +37,16 @@ pub(super) fn run(path: Option<&Path>) -> Result<(), Failure> {
         .build()
         .map_err(Failure::other)?;
     let options = options(config, loaded, slow.handle().clone());
-    let result = runtime.block_on(serve(options, hangups));
-    // A guest that is still busy is not worth waiting for.
-    slow.shutdown_background();
+    run_on(runtime, slow, serve(options, hangups))
+}
+
+/// Runs a gateway to its end, and does not wait for what is still busy then: a
+/// guest, or the system at looking up the broker's name, which can take longer
+/// than a gateway may take to end.
+fn run_on<T>(runtime: Runtime, slow_calls: Runtime, gateway: impl Future<Output = T>) -> T {
+    let result = runtime.block_on(gateway);
+    slow_calls.shutdown_background();
+    runtime.shutdown_background();
     result
 }
 
@@ -82,4 +89,36 @@ async fn serve(options: Options, mut hangups: Signal) -> Result<(), Failure> {
         info!("stopped");
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc;
+    use std::thread;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_end_does_not_wait_for_what_never_ends() {
+        let (never, ends) = mpsc::channel::<()>();
+        let (ended, end) = mpsc::channel();
+        let process = thread::spawn(move || {
+            let runtime = || Builder::new_current_thread().build().expect("a runtime");
+            run_on(runtime(), runtime(), async {
+                // As a name look-up does.
+                let (begun, begins) = tokio::sync::oneshot::channel();
+                tokio::task::spawn_blocking(move || {
+                    begun.send(()).expect("somebody waits for it");
+                    ends.recv()
+                });
+                begins.await.expect("it begins");
+            });
+            ended.send(()).expect("somebody waits for it");
+        });
+        let waited = end.recv_timeout(Duration::from_secs(60));
+        drop(never);
+        assert_eq!(waited, Ok(()));
+        process.join().expect("no panic");
+    }
 }

@@ -53,7 +53,7 @@ pub struct GuestLimits {
     /// `memory`: the size of its linear memory in bytes, 1 MiB to 4 GiB.
     /// Default: 64 MiB.
     pub memory: usize,
-    /// `call-time`: how long one call may take, 1 ms to 1 h. Default: 1 s.
+    /// `call-time`: how much time one call may use, 1 ms to 1 h. Default: 1 s.
     pub call_time: Duration,
 }
 

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use wasmtime::component::types::ComponentItem;
 use wasmtime::component::{self, ComponentNamedList, InstancePre, Lift, Lower};
 
+use super::allowed_imports::{self, Known};
 use super::bindings::exports::jackalope::gateway::{handler, will};
 use super::bindings::jackalope::gateway::types;
 use super::engine::Engine;
 use super::error::{LoadError, LoadProblem};
-use super::imports::{self, Known};
 use super::state::State;
 
 /// How many bytes the file of a component may have.
@@ -217,7 +217,7 @@ impl Compiled {
         if self.component.get_export_index(None, interface).is_some() {
             return Ok(true);
         }
-        let other = |name: &&String| imports::differ_in_version(name, interface);
+        let other = |name: &&String| allowed_imports::differ_in_version(name, interface);
         match self.names.exports.iter().find(other) {
             Some(name) => Err(LoadProblem::OtherVersion {
                 interface: name.clone(),
@@ -231,7 +231,7 @@ impl Compiled {
 fn check_imports(names: &[String]) -> Result<(), LoadProblem> {
     let mut unknown = Vec::new();
     for name in names {
-        match imports::look_up(name) {
+        match allowed_imports::look_up(name) {
             Known::Served => {}
             Known::OtherVersion(served) => {
                 return Err(LoadProblem::OtherVersion {

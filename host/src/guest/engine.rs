@@ -6,14 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use wasmtime::Config;
-use wasmtime::component::{Component, HasSelf, Linker};
+use wasmtime::component::{Component, Linker};
 
-use super::bindings::jackalope::gateway::jackalope;
 use super::cache::Cache;
+use super::gateway_imports;
 use super::own_directory::{NotOwn, OwnDirectory};
 use super::state::State;
 use super::ticker::{Ticker, Ticking};
-use super::tray::Desk;
 
 /// Compiles and runs guests. One is enough for a host; clones are handles to
 /// the same engine, and the last one dropped stops its threads.
@@ -118,6 +117,6 @@ fn config() -> Config {
 fn linker(engine: &wasmtime::Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    jackalope::add_to_linker::<State, HasSelf<Desk>>(&mut linker, |state| &mut state.desk)?;
+    gateway_imports::add_to_linker(&mut linker)?;
     Ok(linker)
 }

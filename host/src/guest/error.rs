@@ -4,8 +4,8 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
+use super::allowed_imports::Served;
 use super::component::MAX_COMPONENT_SIZE;
-use super::imports::Served;
 
 /// A file that is no guest.
 #[derive(Debug)]

@@ -2,12 +2,13 @@
 
 use std::cell::Cell;
 use std::future::poll_fn;
-use std::pin::pin;
+use std::hint;
+use std::pin::{Pin, pin};
 use std::task::Poll;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::testing::{GuestText, assignment, connection, message};
-use super::{Guest, GuestOptions};
+use super::{Guest, GuestOptions, Printed, Prints};
 use crate::office::{Answer, Call, Outcome, Ticket};
 
 const LOOP: &str = "(loop $again (br $again))";
@@ -84,6 +85,139 @@ async fn an_endless_loop_ends_and_others_go_on_meanwhile() {
     check_recovers(&mut guest).await;
 }
 
+/// Polls a call once; whether it is over.
+async fn poll_once(call: Pin<&mut impl Future<Output = Answer>>) -> bool {
+    let mut call = Some(call);
+    poll_fn(|cx| Poll::Ready(call.take().map(|call| call.poll(cx).is_ready()))).await == Some(true)
+}
+
+#[tokio::test]
+async fn a_call_is_not_charged_for_what_others_compute() {
+    const LIMIT: Duration = Duration::from_secs(1);
+    // Some ten milliseconds: more than a tick, far less than the limit.
+    let mut guest = GuestText {
+        connection: "(local $turns i32) (loop $again
+            (local.set $turns (i32.add (local.get $turns) (i32.const 1)))
+            (br_if $again (i32.lt_u (local.get $turns) (i32.const 50000000))))
+            (call $post (i32.const 1))",
+        outcome: POST_CALLS,
+        ..GuestText::default()
+    }
+    .guest_with(|options| options.limits.call_time = LIMIT);
+    check_recovers(&mut guest).await;
+
+    let offline = connection();
+    let mut call = pin!(guest.call(&offline));
+    assert!(!poll_once(call.as_mut()).await, "longer than a tick");
+    assert!(!poll_once(call.as_mut()).await, "longer than two");
+    let others = Instant::now();
+    while others.elapsed() <= LIMIT {
+        hint::spin_loop();
+    }
+    assert_eq!(posted(call.await), [1]);
+}
+
+/// A guest that says `because` in its calls and its start function, and what it
+/// has said.
+fn talker(text: GuestText) -> (Guest, Printed) {
+    let printed = Printed::default();
+    let prints = Prints::Kept(printed.clone());
+    (text.guest_with(|options| options.prints = prints), printed)
+}
+
+const SAY: &str = "(call $print (i32.const 32) (i32.const 7))";
+
+#[tokio::test]
+async fn an_instance_is_not_made_in_the_first_poll() {
+    let (mut guest, printed) = talker(GuestText {
+        start: SAY,
+        ..GuestText::default()
+    });
+    let offline = connection();
+    {
+        let mut call = pin!(guest.call(&offline));
+        assert!(!poll_once(call.as_mut()).await);
+    }
+    assert!(printed.take().is_empty());
+    assert!(posted(guest.call(&offline).await).is_empty());
+    assert_eq!(printed.take(), ["because"]);
+}
+
+#[tokio::test]
+async fn nothing_is_done_with_much_memory_in_the_first_poll() {
+    let (mut guest, printed) = talker(GuestText {
+        connection: "(drop (memory.grow (i32.const 100)))
+            (call $print (i32.const 32) (i32.const 7))
+            (memory.fill (i32.const 65536) (i32.const 1) (i32.const 6553600))",
+        outcome: SAY,
+        ..GuestText::default()
+    });
+    let small = assignment(Call::Subscription {
+        filter: "t".into(),
+        granted: true,
+    });
+    assert!(posted(guest.call(&small).await).is_empty());
+    for call in [
+        connection(),
+        assignment(Call::Outcome(Ticket(1), Outcome::Delivered)),
+    ] {
+        let mut call = pin!(guest.call(&call));
+        assert!(!poll_once(call.as_mut()).await);
+        assert!(printed.take().is_empty());
+        assert!(posted(call.await).is_empty());
+        assert_eq!(printed.take(), ["because"]);
+    }
+}
+
+/// A call with this body fails, and says what it has overdone.
+async fn check_at_once(connection_body: &'static str, expect: &str) {
+    let mut guest = GuestText {
+        connection: connection_body,
+        outcome: POST_CALLS,
+        pages: 4,
+        ..GuestText::default()
+    }
+    .guest();
+    let text = failed(guest.call(&connection()).await);
+    assert!(text.contains(expect), "{text}");
+    check_recovers(&mut guest).await;
+}
+
+#[tokio::test]
+async fn random_bytes_at_once_are_limited() {
+    check_at_once(
+        "(call $get-random (i64.const 65536) (i32.const 64))
+        (call $get-random (i64.const 65537) (i32.const 64))",
+        "65537 exceeds limit 65536",
+    )
+    .await;
+    check_at_once(
+        "(call $get-insecure-random (i64.const 65536) (i32.const 64))
+        (call $get-insecure-random (i64.const 65537) (i32.const 64))",
+        "65537 exceeds limit 65536",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_printed_at_once_is_limited() {
+    check_at_once(
+        "(call $print-at-once (i32.const 1024) (i32.const 65536))
+        (call $print-at-once (i32.const 1024) (i32.const 65537))",
+        "wrote more at once than `check-write` allows, which is 64 KiB",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn handles_polled_at_once_are_limited() {
+    check_at_once(
+        "(call $poll (i32.const 900)) (call $poll (i32.const 1001))",
+        "handle limit exceeded",
+    )
+    .await;
+}
+
 #[tokio::test]
 async fn a_guest_that_sleeps_is_woken() {
     let mut guest = GuestText {
@@ -124,8 +258,9 @@ async fn a_call_that_is_given_up_costs_the_instance() {
     {
         let offline = connection();
         let mut call = pin!(guest.call(&offline));
-        let first = poll_fn(|cx| Poll::Ready(call.as_mut().poll(cx))).await;
-        assert_eq!(first, Poll::Pending);
+        // It has no instance yet, and then it loops.
+        assert!(!poll_once(call.as_mut()).await);
+        assert!(!poll_once(call.as_mut()).await);
     }
     check_recovers(&mut guest).await;
 }

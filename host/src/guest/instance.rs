@@ -11,7 +11,7 @@ use super::convert;
 use super::failure::Failure;
 use super::limits::GuestOptions;
 use super::output::Output;
-use super::patience::within;
+use super::patience::{Yields, within};
 use super::state::{self, State};
 use crate::office::{Answer, Assignment, Call};
 
@@ -19,6 +19,7 @@ use crate::office::{Answer, Assignment, Call};
 /// dead.
 pub(super) struct Instance {
     store: Store<State>,
+    yields: Yields,
     handler: handler::Guest,
     will: Option<will::Guest>,
 }
@@ -36,11 +37,13 @@ impl Instance {
         let mut store = state::store(component.engine(), options, output);
         state::begin(&mut store, assignment);
         state::give_time(&mut store, time);
-        let bound = within(time, pin!(bind(component, &mut store))).await;
+        let yields = store.data().yields.clone();
+        let bound = within(time, &yields, pin!(bind(component, &mut store))).await;
         let failure = match bound {
             Some(Ok((handler, will))) => {
                 return Ok(Self {
                     store,
+                    yields,
                     handler,
                     will,
                 });
@@ -56,6 +59,11 @@ impl Instance {
         state::begin(&mut self.store, assignment);
     }
 
+    /// Whether a call can keep its thread for longer than a tick.
+    pub(super) fn is_large(&self) -> bool {
+        self.store.data().meter.is_large()
+    }
+
     /// Makes the call.
     pub(super) async fn call(
         &mut self,
@@ -64,62 +72,69 @@ impl Instance {
     ) -> Result<Answer, Failure> {
         let time = options.limits.call_time;
         state::give_time(&mut self.store, time);
-        let answered = within(time, pin!(self.dispatch(call))).await;
+        let Self {
+            store,
+            yields,
+            handler,
+            will,
+        } = self;
+        let dispatched = dispatch(store, handler, will.as_ref(), call);
+        let answered = within(time, yields, pin!(dispatched)).await;
         match answered {
             Some(Ok(answer)) => Ok(answer),
             Some(Err(error)) => Err(failure(&error, &self.store, options)),
             None => Err(Failure::TooLong(time)),
         }
     }
+}
 
-    async fn dispatch(&mut self, call: &Call) -> wasmtime::Result<Answer> {
-        let Self {
-            store,
-            handler,
-            will,
-        } = self;
-        let verdict = match call {
-            Call::Connection(status) => {
-                handler
-                    .call_connection(&mut *store, (*status).into())
-                    .await?;
-                Ok(())
-            }
-            Call::Subscription { filter, granted } => {
-                let status = convert::subscription_status(*granted);
-                handler
-                    .call_subscription(&mut *store, status, filter)
-                    .await?;
-                Ok(())
-            }
-            Call::Message(message) => {
-                let message = convert::message(message);
-                handler.call_message(&mut *store, message).await?
-            }
-            Call::Outcome(ticket, outcome) => {
-                handler
-                    .call_outcome(&mut *store, ticket.0, (*outcome).into())
-                    .await?;
-                Ok(())
-            }
-            Call::LastWill => {
-                let named = match will {
-                    Some(will) => will.call_last_will(&mut *store).await?,
-                    None => None,
-                };
-                return Ok(match named.map(convert::last_will).transpose() {
-                    Ok(named) => Answer::Will(named),
-                    Err(text) => Answer::Failed(text),
-                });
-            }
-        };
-        let effects = store.data_mut().desk.take_effects();
-        Ok(match verdict {
-            Ok(()) => Answer::Done(effects),
-            Err(Verdict::Reject(text)) => Answer::Rejected(convert::reason(text), effects),
-            Err(Verdict::Retry(text)) => Answer::Retry(convert::reason(text)),
-        })
-    }
+async fn dispatch(
+    store: &mut Store<State>,
+    handler: &handler::Guest,
+    will: Option<&will::Guest>,
+    call: &Call,
+) -> wasmtime::Result<Answer> {
+    let verdict = match call {
+        Call::Connection(status) => {
+            handler
+                .call_connection(&mut *store, (*status).into())
+                .await?;
+            Ok(())
+        }
+        Call::Subscription { filter, granted } => {
+            let status = convert::subscription_status(*granted);
+            handler
+                .call_subscription(&mut *store, status, filter)
+                .await?;
+            Ok(())
+        }
+        Call::Message(message) => {
+            let message = convert::message(message);
+            handler.call_message(&mut *store, message).await?
+        }
+        Call::Outcome(ticket, outcome) => {
+            handler
+                .call_outcome(&mut *store, ticket.0, (*outcome).into())
+                .await?;
+            Ok(())
+        }
+        Call::LastWill => {
+            let named = match will {
+                Some(will) => will.call_last_will(&mut *store).await?,
+                None => None,
+            };
+            return Ok(match named.map(convert::last_will).transpose() {
+                Ok(named) => Answer::Will(named),
+                Err(text) => Answer::Failed(text),
+            });
+        }
+    };
+    let effects = store.data_mut().gateway.take_effects();
+    Ok(match verdict {
+        Ok(()) => Answer::Done(effects),
+        Err(Verdict::Reject(text)) => Answer::Rejected(convert::reason(text), effects),
+        Err(Verdict::Retry(text)) => Answer::Retry(convert::reason(text)),
+    })
 }
 
 async fn bind(

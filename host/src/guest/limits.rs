@@ -4,14 +4,18 @@ use std::time::Duration;
 
 use super::clocks::Clocks;
 use super::output::Prints;
+use crate::office::MAX_PACKET_SIZE;
 
 /// How much a guest may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// How many bytes all its memories may have together. By default 64 MiB.
     pub memory: usize,
-    /// How long one call may take. Where it takes a new instance, making that
-    /// may take as long again. By default 1 s.
+    /// How much time one call may use: what it computes, and what it sleeps until
+    /// it goes on. What it waits for a thread while others compute is not its
+    /// own, so that a call can take longer by the clock: as long as the others'
+    /// limits are, together. Where it takes a new instance, making that may take
+    /// as long again. By default 1 s.
     pub call_time: Duration,
 }
 
@@ -66,7 +70,7 @@ impl GuestOptions {
             name: name.into(),
             limits: Limits::default(),
             grants: Grants::default(),
-            max_packet_size: super::tray::MAX_PACKET_SIZE,
+            max_packet_size: MAX_PACKET_SIZE,
             clocks: Clocks::default(),
             prints: Prints::default(),
         }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use tokio::io::AsyncWrite;
 use wasmtime_wasi::cli::{IsTerminal, StdoutStream};
-use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
+use wasmtime_wasi::p2::{OutputStream, Pollable, StreamError, StreamResult};
 
 /// Longer lines are cut.
 const LONGEST_LINE: usize = 4096;
@@ -175,6 +175,10 @@ impl StdoutStream for Stream {
 
 impl OutputStream for Stream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
+        if bytes.len() > WRITE_SIZE {
+            let text = "wrote more at once than `check-write` allows, which is 64 KiB";
+            return Err(StreamError::trap(text));
+        }
         self.take(&bytes);
         Ok(())
     }

@@ -91,7 +91,7 @@ async fn options_are_kept() {
 }
 
 #[tokio::test]
-async fn the_oldest_letters_are_displaced_within_their_call() {
+async fn the_oldest_letters_are_displaced_within_a_call() {
     let mut guest = GuestText {
         connection: POST_THREE,
         ..GuestText::default()

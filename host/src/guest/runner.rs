@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use tokio::task::yield_now;
+
 use super::component::Component;
 use super::failure::Failure;
 use super::instance::Instance;
@@ -36,10 +38,11 @@ impl Guest {
 
     /// Calls the guest and waits for what it leads to.
     ///
-    /// A poll of the future returns after one [`TICK`](super::TICK) at the
-    /// latest, so it can be polled wherever that is acceptable, and moved to a
-    /// task when it is pending. It has to be polled within a Tokio runtime that
-    /// has a clock (`enable_time`).
+    /// The first poll of the future returns after one [`TICK`](super::TICK), so
+    /// it can be polled wherever that is acceptable, and moved to a task when it
+    /// is pending. Later polls can take longer: what takes long and can not be
+    /// interrupted, a new instance for one, is put off to them. It has to be
+    /// polled within a Tokio runtime that has a clock (`enable_time`).
     ///
     /// When the guest traps or runs out of time, and when the future is dropped
     /// before it is ready, the instance is gone with all it kept in its memory,
@@ -47,7 +50,7 @@ impl Guest {
     ///
     /// A guest that does not export `will` answers [`Call::LastWill`] with
     /// none. During that call `publish` answers `work-list-full` and
-    /// `reconnect` does nothing, since the answer carries no effects.
+    /// `reconnect` does nothing, since its answer carries neither.
     ///
     /// [`Call::LastWill`]: crate::office::Call::LastWill
     pub async fn call(&mut self, assignment: &Assignment) -> Answer {
@@ -87,10 +90,15 @@ impl Trial<'_> {
     ) -> Result<Answer, Failure> {
         let instance = match self.instance {
             Some(instance) => {
+                if instance.is_large() {
+                    yield_now().await;
+                }
                 instance.begin(assignment);
                 instance
             }
             None => {
+                // Filling memories and tables can not be interrupted.
+                yield_now().await;
                 // Seldom, and large: in a box it does not make every call large.
                 let started = Instance::start(component, options, output, assignment);
                 self.instance.insert(Box::pin(started).await?)

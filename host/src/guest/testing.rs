@@ -14,7 +14,10 @@ use crate::office::{Assignment, Call, GuestId, Message, Payload, Qos, Room, Stat
 /// - `(call $publish topic topic-len payload payload-len some qos retain ttl
 ///   result)`, `(call $status)`, `(call $reconnect)`: the host's functions,
 ///   lowered
-/// - `(call $sleep nanoseconds)`, `(call $print text text-len)`: WASI
+/// - `(call $sleep nanoseconds)`, `(call $print text text-len)`,
+///   `(call $print-at-once text text-len)`, `(call $poll count)`,
+///   `(call $get-random len result)`, `(call $get-insecure-random len result)`:
+///   WASI
 /// - `$calls`, a global that starts at 0 and belongs to the instance
 /// - the memory, one page of it, with `t` at 16, `because` at 32 and a place
 ///   for results at 64.

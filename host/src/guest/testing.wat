@@ -17,10 +17,11 @@
     (export "status" (func (result $status)))
     (export "reconnect" (func))))
 
-  ;; What WASI has to do with sleeping and printing.
+  ;; What WASI has to do with sleeping, printing and random numbers.
   (import "wasi:io/poll@0.2.0" (instance $poll
     (export "pollable" (type $pollable (sub resource)))
-    (export "[method]pollable.block" (func (param "self" (borrow $pollable))))))
+    (export "[method]pollable.block" (func (param "self" (borrow $pollable))))
+    (export "poll" (func (param "in" (list (borrow $pollable))) (result (list u32))))))
   (alias export $poll "pollable" (type $pollable))
   (import "wasi:clocks/monotonic-clock@0.2.0" (instance $clock
     (alias outer $guest $pollable (type $pollable'))
@@ -35,6 +36,9 @@
     (export "output-stream" (type $output-stream (sub resource)))
     (type $stream-error' (variant (case "last-operation-failed" (own $error)) (case "closed")))
     (export "stream-error" (type $stream-error (eq $stream-error')))
+    (export "[method]output-stream.write" (func
+      (param "self" (borrow $output-stream)) (param "contents" (list u8))
+      (result (result (error $stream-error)))))
     (export "[method]output-stream.blocking-write-and-flush" (func
       (param "self" (borrow $output-stream)) (param "contents" (list u8))
       (result (result (error $stream-error)))))))
@@ -43,6 +47,10 @@
     (alias outer $guest $output-stream (type $output-stream'))
     (export "output-stream" (type $output-stream (eq $output-stream')))
     (export "get-stderr" (func (result (own $output-stream))))))
+  (import "wasi:random/random@0.2.0" (instance $random
+    (export "get-random-bytes" (func (param "len" u64) (result (list u8))))))
+  (import "wasi:random/insecure@0.2.0" (instance $insecure
+    (export "get-insecure-random-bytes" (func (param "len" u64) (result (list u8))))))
 
   (core module $Memory
     (memory (export "memory") {pages})
@@ -64,6 +72,14 @@
   (core func $reconnect (canon lower (func $host "reconnect")))
   (core func $subscribe (canon lower (func $clock "subscribe-duration")))
   (core func $block (canon lower (func $poll "[method]pollable.block")))
+  (core func $poll-all (canon lower (func $poll "poll") (memory $mem) (realloc $realloc)))
+  (core func $get-random (canon lower (func $random "get-random-bytes")
+    (memory $mem) (realloc $realloc)))
+  (core func $get-insecure-random (canon lower (func $insecure "get-insecure-random-bytes")
+    (memory $mem) (realloc $realloc)))
+  (core func $write-at-once (canon lower
+    (func $streams "[method]output-stream.write")
+    (memory $mem)))
   (core func $get-stderr (canon lower (func $stderr "get-stderr")))
   (core func $write (canon lower
     (func $streams "[method]output-stream.blocking-write-and-flush")
@@ -77,6 +93,10 @@
     (import "host" "reconnect" (func $reconnect))
     (import "host" "subscribe" (func $subscribe (param i64) (result i32)))
     (import "host" "block" (func $block (param i32)))
+    (import "host" "poll-all" (func $poll-all (param i32 i32 i32)))
+    (import "host" "get-random" (func $get-random (param i64 i32)))
+    (import "host" "get-insecure-random" (func $get-insecure-random (param i64 i32)))
+    (import "host" "write-at-once" (func $write-at-once (param i32 i32 i32 i32)))
     (import "host" "get-stderr" (func $get-stderr (result i32)))
     (import "host" "write" (func $write (param i32 i32 i32 i32)))
     (global $calls (mut i32) (i32.const 0))
@@ -88,6 +108,18 @@
         (i32.const 192)))
     (func $sleep (param $nanoseconds i64)
       (call $block (call $subscribe (local.get $nanoseconds))))
+    ;; Polls a list that names one timer `count` times.
+    (func $poll (param $count i32)
+      (local $timer i32) (local $place i32)
+      (local.set $timer (call $subscribe (i64.const 0)))
+      (loop $again
+        (i32.store (i32.add (i32.const 1024) (local.get $place)) (local.get $timer))
+        (local.set $place (i32.add (local.get $place) (i32.const 4)))
+        (br_if $again (i32.lt_u (local.get $place) (i32.shl (local.get $count) (i32.const 2)))))
+      (call $poll-all (i32.const 1024) (local.get $count) (i32.const 192)))
+    (func $print-at-once (param $text i32) (param $length i32)
+      (call $write-at-once
+        (call $get-stderr) (local.get $text) (local.get $length) (i32.const 192)))
     (func $print (param $text i32) (param $length i32)
       (call $write (call $get-stderr) (local.get $text) (local.get $length) (i32.const 192)))
     (func $start {start})
@@ -109,6 +141,10 @@
       (export "reconnect" (func $reconnect))
       (export "subscribe" (func $subscribe))
       (export "block" (func $block))
+      (export "poll-all" (func $poll-all))
+      (export "get-random" (func $get-random))
+      (export "get-insecure-random" (func $get-insecure-random))
+      (export "write-at-once" (func $write-at-once))
       (export "get-stderr" (func $get-stderr))
       (export "write" (func $write))))))
 

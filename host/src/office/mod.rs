@@ -50,8 +50,9 @@ pub use notices::Notice;
 pub use payload::Payload;
 pub use routing::topic;
 pub use session::{
-    Carried, Connect, Delivery, Disconnection, Dispatch, Incoming, LastWill, MAX_REMAINING_LENGTH,
-    Outgoing, Outlook, PacketId, Publish, QOS1_WINDOW, QOS2_WINDOW, publish_size,
+    Carried, Connect, Delivery, Disconnection, Dispatch, Incoming, LastWill, MAX_PACKET_SIZE,
+    MAX_REMAINING_LENGTH, Outgoing, Outlook, PacketId, Publish, QOS1_WINDOW, QOS2_WINDOW,
+    max_payload, publish_size,
 };
 pub use settings::{BackoffSettings, GuestSettings, Overflow, Settings, WorkListSettings};
 pub use time::Time;

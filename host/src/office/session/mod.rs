@@ -18,7 +18,7 @@ pub(super) use link::{Dial, Due, Link};
 pub(super) use outbound::{Acked, Next, Outbound};
 pub use outbound::{QOS1_WINDOW, QOS2_WINDOW};
 pub use packet::{
-    Carried, Connect, Delivery, Dispatch, Incoming, LastWill, MAX_REMAINING_LENGTH, Outgoing,
-    Outlook, PacketId, Publish, publish_size,
+    Carried, Connect, Delivery, Dispatch, Incoming, LastWill, MAX_PACKET_SIZE,
+    MAX_REMAINING_LENGTH, Outgoing, Outlook, PacketId, Publish, max_payload, publish_size,
 };
 pub(super) use packet_ids::PacketIds;

@@ -205,10 +205,12 @@ pub enum Incoming {
 /// The largest "remaining length" ([MQTT-2.2.3]).
 pub const MAX_REMAINING_LENGTH: usize = 268_435_455;
 
+/// The largest packet: type, four bytes of remaining length, and the rest.
+pub const MAX_PACKET_SIZE: usize = 1 + 4 + MAX_REMAINING_LENGTH;
+
 /// How many bytes a PUBLISH takes on the wire, fixed header included.
 pub const fn publish_size(topic: &str, payload: usize, qos: Qos) -> usize {
-    let packet_id = if matches!(qos, Qos::AtMostOnce) { 0 } else { 2 };
-    let remaining = 2 + topic.len() + packet_id + payload;
+    let remaining = remaining_length(topic, payload, qos);
     let length_bytes = match remaining {
         0..0x80 => 1,
         0x80..0x4000 => 2,
@@ -216,4 +218,56 @@ pub const fn publish_size(topic: &str, payload: usize, qos: Qos) -> usize {
         _ => 4,
     };
     1 + length_bytes + remaining
+}
+
+/// How many bytes a payload under this topic may have in a packet of at most
+/// `max_packet_size`: the inverse of [`publish_size`]. None where not even an
+/// empty one fits.
+pub fn max_payload(max_packet_size: usize, topic: &str, qos: Qos) -> Option<usize> {
+    // "Remaining length" takes 7 bits a byte ([MQTT-2.2.3]).
+    (1..=4)
+        .filter_map(|length_bytes| {
+            let remaining = max_packet_size.checked_sub(1 + length_bytes)?;
+            let remaining = remaining.min((1 << (7 * length_bytes)) - 1);
+            remaining.checked_sub(remaining_length(topic, 0, qos))
+        })
+        .max()
+}
+
+const fn remaining_length(topic: &str, payload: usize, qos: Qos) -> usize {
+    let packet_id = if matches!(qos, Qos::AtMostOnce) { 0 } else { 2 };
+    2 + topic.len() + packet_id + payload
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_payload_fits_and_one_byte_more_does_not() {
+        let around = |size: usize| size - 5..size + 5;
+        let sizes = (10..300)
+            .chain(around(16_384))
+            .chain(around(2_097_152))
+            .chain([MAX_PACKET_SIZE]);
+        for size in sizes {
+            for qos in [Qos::AtMostOnce, Qos::AtLeastOnce] {
+                let Some(max) = max_payload(size, "a/b", qos) else {
+                    assert!(publish_size("a/b", 0, qos) > size, "{size} {qos:?}");
+                    continue;
+                };
+                assert!(publish_size("a/b", max, qos) <= size, "{size} {qos:?}");
+                let larger = publish_size("a/b", max + 1, qos);
+                assert!(larger > size, "{size} {qos:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_packet_can_be_too_small_for_its_topic() {
+        assert_eq!(max_payload(0, "a", Qos::AtMostOnce), None);
+        assert_eq!(max_payload(4, "a", Qos::AtMostOnce), None);
+        assert_eq!(max_payload(5, "a", Qos::AtMostOnce), Some(0));
+        assert_eq!(max_payload(5, "a", Qos::AtLeastOnce), None);
+    }
 }
