@@ -19,7 +19,7 @@ use std::time::Duration;
 pub use machine::{Machine, Step};
 
 use crate::office::{Answer, Disconnection, GuestId, Office, Time};
-use crate::wire::{DecodeError, Handshake, Pace, Stuck, Transport};
+use crate::wire::{DecodeError, Handshake, Pace, Stuck, Tls, Transport};
 use connection::{Closing, Connection};
 
 /// How many packets, and how many calls, a turn takes at most: about what is
@@ -94,7 +94,7 @@ impl Engine {
     /// The bytes that wait for the network to take them.
     pub fn unwritten(&self) -> usize {
         let transport = self.connection.transport();
-        transport.map_or(0, |transport| transport.output().bytes().len())
+        transport.map_or(0, |transport| transport.output().unwritten())
     }
 
     /// When the next turn is due, if nothing happens before.
@@ -138,12 +138,22 @@ impl Engine {
         machine: &mut M,
         dialed: Result<&Handshake, String>,
     ) {
+        self.handle_dialed_through(machine, dialed.map(|handshake| (handshake, None)));
+    }
+
+    /// The same, with TLS on the connection if there is one.
+    pub fn handle_dialed_through<M: Machine>(
+        &mut self,
+        machine: &mut M,
+        dialed: Result<(&Handshake, Option<Box<Tls>>), String>,
+    ) {
         let Connection::Dialing(connect) = &self.connection else {
             return machine.reset();
         };
         let now = machine.now();
-        let transport = dialed.and_then(|handshake| {
-            Transport::new(now, handshake, connect, self.pace).map_err(|error| error.to_string())
+        let transport = dialed.and_then(|(handshake, tls)| {
+            let transport = Transport::new(now, handshake, connect, self.pace, tls);
+            transport.map_err(|error| error.to_string())
         });
         match transport {
             Ok(transport) => self.connection = Connection::Open(Box::new(transport)),
@@ -203,6 +213,10 @@ impl Engine {
                     self.close_if_due(machine);
                     continue;
                 }
+                Ok(None) if transport.is_closed_by_peer() => {
+                    self.lose(machine, Disconnection::Closed);
+                    continue;
+                }
                 Ok(None) => {}
                 Err(error) => {
                     self.lose(machine, failed(error));
@@ -213,15 +227,27 @@ impl Engine {
                 return false;
             };
             match machine.read(room) {
-                Ok(0) => self.lose(machine, Disconnection::Closed),
+                Ok(0) => {
+                    let reason = ended(transport, Disconnection::Closed);
+                    self.lose(machine, reason);
+                }
                 Ok(_) => {
-                    transport.handle_read();
+                    if let Err(error) = transport.handle_read() {
+                        // Who looks into the broker's log finds a reason there.
+                        transport.seal();
+                        let _ = machine.write(transport.output().bytes());
+                        self.lose(machine, Disconnection::Failed(error.to_string()));
+                        continue;
+                    }
                     let now = machine.now();
                     machine.observe(now, &mut self.office, Step::Traffic);
                     self.office.handle_traffic(now);
                 }
                 Err(error) if is_for_later(&error) => return false,
-                Err(error) => self.lose(machine, lost(&error)),
+                Err(error) => {
+                    let reason = ended(transport, lost(&error));
+                    self.lose(machine, reason);
+                }
             }
         }
         true
@@ -286,13 +312,16 @@ impl Engine {
             let Some(transport) = self.connection.transport_mut() else {
                 return;
             };
-            let output = transport.output_mut();
             // The machine may have slept while the batch was waiting.
             let now = machine.now();
+            let output = transport.output_mut();
             while let Some(carried) = output.poll_recalled(now) {
                 machine.observe(now, &mut self.office, Step::Recalled(carried));
                 self.office.handle_recalled(now, carried);
             }
+            transport.seal();
+            let is_unanswered = transport.is_unanswered();
+            let output = transport.output_mut();
             if output.bytes().is_empty() {
                 break;
             }
@@ -302,6 +331,8 @@ impl Engine {
             match machine.write(output.bytes()) {
                 Ok(count) => output.handle_taken(now, count),
                 Err(error) if is_for_later(&error) => output.handle_blocked(),
+                // What can still be read says more.
+                Err(_) if is_unanswered => output.handle_blocked(),
                 Err(error) => return self.lose(machine, lost(&error)),
             }
             while let Some(carried) = output.poll_written() {
@@ -393,7 +424,7 @@ impl Engine {
             }
             return self.abort(machine);
         }
-        if transport.output().bytes().is_empty() && !closing.is_shut {
+        if transport.output().unwritten() == 0 && !closing.is_shut {
             closing.is_shut = true;
             machine.shutdown();
         }
@@ -435,6 +466,12 @@ fn failed(error: DecodeError) -> Disconnection {
         DecodeError::Violation(rule) => Disconnection::Violation(rule),
         error => Disconnection::Failed(error.to_string()),
     }
+}
+
+/// Why the connection has ended: TLS may know better.
+fn ended(transport: &Transport, otherwise: Disconnection) -> Disconnection {
+    let cut_short = transport.cut_short();
+    cut_short.map_or(otherwise, |error| Disconnection::Failed(error.to_string()))
 }
 
 fn lost(error: &std::io::Error) -> Disconnection {

@@ -14,6 +14,7 @@ use bytes::BytesMut;
 use super::Handshake;
 use super::output::{Output, Stuck};
 use super::pace::Pace;
+use super::tls::{Tls, TlsError};
 use super::v4::{self, DecodeError, Decoder, EncodeError};
 use crate::office::{Carried, Connect, Dispatch, Incoming, Outgoing, Outlook, Time};
 
@@ -32,22 +33,28 @@ pub struct Transport {
     /// pile up when packets are small and many.
     has_input: bool,
     output: Output,
+    tls: Option<Box<Tls>>,
 }
 
 impl Transport {
-    /// Begins a session over a fresh connection: CONNECT is the first that goes
-    /// out. `pace` is what the connection before has learnt.
+    /// Begins a session over a fresh connection, through TLS if there is one:
+    /// CONNECT is the first packet that goes out. `pace` is what the connection
+    /// before has learnt.
     pub fn new(
         now: Time,
         handshake: &Handshake,
         connect: &Connect,
         pace: Pace,
+        tls: Option<Box<Tls>>,
     ) -> Result<Self, EncodeError> {
         let longest_silence = match handshake.keep_alive {
             Duration::ZERO => LONGEST_SILENCE,
             keep_alive => keep_alive * 3 / 2,
         };
         let mut output = Output::new(now, longest_silence, pace.renewed());
+        if tls.is_some() {
+            output = output.sealed();
+        }
         output.push(now, None, Carried::Nothing, |bytes| {
             v4::encode_connect(handshake, connect, bytes)
         })?;
@@ -56,6 +63,7 @@ impl Transport {
             input: BytesMut::new(),
             has_input: false,
             output,
+            tls,
         })
     }
 
@@ -95,10 +103,25 @@ impl Transport {
             .push(now, expires, carried, |bytes| v4::encode(packet, bytes))
     }
 
+    /// Lets TLS make the next record, if it is time for one. To be asked before
+    /// each look at what is to be written.
+    pub fn seal(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            self.output.seal(tls);
+        }
+    }
+
     /// Ends the session in good order: what is not begun is left out, and
-    /// DISCONNECT is the last that goes out.
+    /// DISCONNECT is the last packet that goes out.
     pub fn finish(&mut self, now: Time) {
         self.output.clear();
+        if let Some(tls) = &mut self.tls {
+            tls.finish();
+            if !tls.is_ready() {
+                // Not even CONNECT went out.
+                return;
+            }
+        }
         let encode = |bytes: &mut BytesMut| v4::encode(Outgoing::Disconnect, bytes);
         // There is nothing in it that could not be encoded.
         let _ = self.output.push(now, None, Carried::Nothing, encode);
@@ -114,13 +137,24 @@ impl Transport {
             // Grown for a large packet.
             self.input = BytesMut::new();
         }
+        if let Some(tls) = &mut self.tls {
+            return Some(tls.room_for_input(READ));
+        }
         self.input.reserve(READ);
         Some(&mut self.input)
     }
 
     /// Something was read into the [room](Self::room_for_input).
-    pub fn handle_read(&mut self) {
+    ///
+    /// # Errors
+    /// It is no TLS, or TLS goes no further. The connection is of no more use,
+    /// but TLS may have a last word to [write](Self::seal).
+    pub fn handle_read(&mut self) -> Result<(), TlsError> {
+        if let Some(tls) = &mut self.tls {
+            tls.open(&mut self.input)?;
+        }
         self.has_input = true;
+        Ok(())
     }
 
     /// The next packet of those that were read.
@@ -128,5 +162,22 @@ impl Transport {
         let packet = self.decoder.decode(&mut self.input)?;
         self.has_input = packet.is_some();
         Ok(packet)
+    }
+
+    /// Whether TLS may still have to say why the connection cannot be written to:
+    /// a broker that refuses it does so in the place of its first packet.
+    pub fn is_unanswered(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| !tls.has_opened())
+    }
+
+    /// Whether the peer has said, through TLS, that nothing more comes.
+    pub fn is_closed_by_peer(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_closed_by_peer())
+    }
+
+    /// What it means for TLS that the connection has ended now, if it is not just
+    /// the end.
+    pub fn cut_short(&self) -> Option<TlsError> {
+        self.tls.as_ref().and_then(|tls| tls.cut_short())
     }
 }

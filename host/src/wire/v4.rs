@@ -22,6 +22,9 @@ pub enum DecodeError {
     /// What came is no packet of MQTT 3.1.1.
     #[error("the broker sent a malformed packet: {0}")]
     Malformed(String),
+    /// What came is TLS.
+    #[error("the broker speaks TLS on this port; its address begins with mqtts://")]
+    Secure,
     /// A broker must not send this.
     #[error("the broker broke a rule of MQTT: {0}")]
     Violation(&'static str),
@@ -64,6 +67,9 @@ impl Decoder {
             && frame.is_publish()
         {
             return self.decode_publish(&frame, bytes);
+        }
+        if bytes.starts_with(&TLS_ALERT) {
+            return Err(DecodeError::Secure);
         }
         match Packet::read(bytes, self.max_packet_size) {
             Ok(packet) => to_incoming(packet).map(Some),
@@ -118,6 +124,10 @@ impl Decoder {
         })))
     }
 }
+
+/// How an alert of TLS begins, the answer of someone who has expected TLS. No
+/// packet of a broker does.
+const TLS_ALERT: [u8; 2] = [0x15, 3];
 
 /// Bits of the first byte of a PUBLISH ([MQTT-3.3.1]).
 const RETAIN: u8 = 1;
