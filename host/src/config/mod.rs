@@ -25,6 +25,7 @@ mod login;
 pub(crate) mod resolve;
 mod server;
 pub(crate) mod table;
+mod tls;
 pub(crate) mod values;
 
 use std::ffi::OsString;
@@ -33,7 +34,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::office::{BackoffSettings, LastWill, Overflow, WorkListSettings};
-use crate::wire::Address;
+use crate::wire::{Address, TlsOptions};
 
 pub use cache::CacheDirectory;
 pub use env::UnknownVariable;
@@ -52,6 +53,9 @@ pub struct Config {
     pub client_id: String,
     /// `server`: the broker. Default: `localhost:1883`.
     pub server: Address,
+    /// `[tls]`: how the connection is secured. None for a server that is not
+    /// written with `mqtts://`. Default: none.
+    pub tls: Option<TlsOptions>,
     /// `user-name` and `password-file`: who the gateway is to the broker.
     /// Default: nobody.
     pub login: Option<Credentials>,
@@ -98,6 +102,7 @@ impl Default for Config {
         Self {
             client_id: "jackalope".to_owned(),
             server: server::default(),
+            tls: None,
             login: None,
             max_packet_size: 1024 * 1024,
             cache_directory: CacheDirectory::Usual,
@@ -129,8 +134,8 @@ impl Default for SessionConfig {
 
 impl Config {
     /// Reads the file at `path`, where there is one, lays the `JACKALOPE_…`
-    /// variables of `environment` over it and looks into the password file that
-    /// they name.
+    /// variables of `environment` over it and looks into the password file and
+    /// those of TLS that they name.
     ///
     /// Relative paths in the file are relative to its directory; relative ones
     /// in variables are relative to the working directory.

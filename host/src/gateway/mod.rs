@@ -20,6 +20,7 @@ mod socket;
 use std::future::{Future, ready};
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 
 use tokio::runtime::Handle;
 
@@ -30,7 +31,7 @@ pub use observer::Observed;
 use crate::clock::{self, Alarm};
 use crate::engine::Engine;
 use crate::office::{GuestId, Office, Settings};
-use crate::wire::{Address, Handshake, LoginSource};
+use crate::wire::{Address, Handshake, LoginSource, TlsClient};
 use control::{Order, Orders};
 use guests::Guests;
 use here::Here;
@@ -43,6 +44,8 @@ use socket::{Event, Socket};
 pub struct Options {
     /// Where the broker is.
     pub address: Address,
+    /// What begins TLS on each connection; without, there is no TLS.
+    pub tls: Option<Arc<TlsClient>>,
     /// What CONNECT says, but for the login.
     pub handshake: Handshake,
     /// Who the gateway is to the broker, asked before each connection. One that
@@ -92,6 +95,7 @@ impl Gateway {
     pub fn new(options: Options) -> Result<Self, GatewayError> {
         let Options {
             address,
+            tls,
             handshake,
             login,
             settings,
@@ -103,6 +107,7 @@ impl Gateway {
             engine: Engine::new(Office::new(clock::now(), settings)),
             here: Here {
                 address,
+                tls,
                 login,
                 handshake,
                 socket: Socket::None,
@@ -179,8 +184,8 @@ impl Gateway {
     fn handle_event(&mut self, event: Event) {
         if let Event::Dialed(dialed) = event {
             let handshake = self.here.handshake.clone();
-            let dialed = dialed.map(|()| &handshake);
-            self.engine.handle_dialed(&mut self.here, dialed);
+            let dialed = dialed.map(|tls| (&handshake, tls));
+            self.engine.handle_dialed_through(&mut self.here, dialed);
         }
     }
 

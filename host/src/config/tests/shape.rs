@@ -9,7 +9,7 @@ fn unknown_keys() {
         "client-id = 'é'\nkepe-alive = '1s'",
         "2:1: unknown key `kepe-alive`, expected one of `client-id`, `clean-session`, \
          `user-name`, `password-file`, `server`, `keep-alive`, `first-connect-delay`, \
-         `max-packet-size`, `cache-directory`, `backoff`, `last-will`, `work-list`, `guest`",
+         `max-packet-size`, `cache-directory`, `tls`, `backoff`, `last-will`, `work-list`, `guest`",
     );
     check_refused(
         "work-list = { max = 1, size = 2 }",
@@ -36,7 +36,7 @@ fn unknown_keys() {
         "\"a\\nb\" = 1",
         "1:1: unknown key `a\\nb`, expected one of `client-id`, `clean-session`, `user-name`, \
          `password-file`, `server`, `keep-alive`, `first-connect-delay`, `max-packet-size`, \
-         `cache-directory`, `backoff`, `last-will`, `work-list`, `guest`",
+         `cache-directory`, `tls`, `backoff`, `last-will`, `work-list`, `guest`",
     );
 }
 
@@ -58,7 +58,7 @@ fn a_password_in_the_file() {
 
 #[test]
 fn wrong_shapes() {
-    for key in ["backoff", "last-will", "work-list"] {
+    for key in ["tls", "backoff", "last-will", "work-list"] {
         let column = key.len() + 4;
         check_refused(
             &format!("{key} = 1"),
