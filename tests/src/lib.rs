@@ -7,6 +7,7 @@
 // A test that can not go on says so by panicking.
 #![allow(clippy::panic)]
 
+mod certificates;
 pub mod desk;
 mod gateway;
 mod lines;
@@ -18,6 +19,7 @@ mod proxy;
 use std::net::TcpListener;
 use std::time::Duration;
 
+pub use certificates::Certificates;
 pub use gateway::{Gateway, GatewayOptions, run_to_end};
 pub use lines::Lines;
 pub use mosquitto::{Mosquitto, Subscriber, mosquitto_pub};

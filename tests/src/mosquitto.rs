@@ -8,12 +8,14 @@ use std::time::{Duration, Instant};
 
 use tempfile::NamedTempFile;
 
-use crate::{Lines, PATIENCE, Process, free_port, process};
+use crate::{Certificates, Lines, PATIENCE, Process, free_port, process};
 
 /// A mosquitto on a port of its own. Killed when dropped.
 #[derive(Debug)]
 pub struct Mosquitto {
     port: u16,
+    /// Where it speaks TLS, if it does.
+    secure_port: Option<u16>,
     config: NamedTempFile,
     child: Child,
 }
@@ -26,18 +28,34 @@ impl Mosquitto {
 
     /// Starts one with these lines of configuration.
     pub fn with(lines: &str) -> Self {
+        Self::start_with(lines, None)
+    }
+
+    /// Starts one that lets everybody in, and speaks TLS on another port, with
+    /// these lines of configuration for that.
+    pub fn secure(certificates: &Certificates, lines: &str) -> Self {
+        Self::start_with(lines, Some(certificates))
+    }
+
+    fn start_with(lines: &str, certificates: Option<&Certificates>) -> Self {
         for _ in 0..10 {
             let port = free_port();
+            let secure_port = certificates.map(|_| free_port());
+            let before = match (certificates, secure_port) {
+                (Some(certificates), Some(port)) => certificates.for_broker(port),
+                _ => String::new(),
+            };
             let mut config = NamedTempFile::new().expect("there is a place for temporary files");
             // Without persistence: what it forgets, it forgets.
             writeln!(
                 config,
-                "listener {port} 127.0.0.1\npersistence false\n{lines}"
+                "listener {port} 127.0.0.1\npersistence false\n{before}{lines}"
             )
             .expect("a temporary file can be written");
             let child = spawn(&config);
             let mut broker = Self {
                 port,
+                secure_port,
                 config,
                 child,
             };
@@ -55,7 +73,8 @@ impl Mosquitto {
             if let Ok(Some(_)) = self.child.try_wait() {
                 return false;
             }
-            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            let mut ports = [Some(self.port), self.secure_port].into_iter().flatten();
+            if ports.all(|port| TcpStream::connect(("127.0.0.1", port)).is_ok()) {
                 return true;
             }
             thread::yield_now();
@@ -72,6 +91,12 @@ impl Mosquitto {
     /// Where it listens.
     pub fn port(&self) -> u16 {
         self.port
+    }
+
+    /// Where it speaks TLS.
+    #[track_caller]
+    pub fn secure_port(&self) -> u16 {
+        self.secure_port.expect("it speaks TLS")
     }
 
     /// Ends it with SIGKILL: it forgets everything.
