@@ -3,7 +3,9 @@
 
 use super::routing::{Ruling, WrongCount};
 use super::session::{Arrival, Duplicate};
-use super::{Call, Disconnection, Message, Notice, Office, PacketId, Publish, Qos, Status, Time};
+use super::{
+    Call, Disconnection, Message, Notice, Office, Outcome, PacketId, Publish, Qos, Status, Time,
+};
 
 impl Office {
     pub(super) fn handle_connack(&mut self, now: Time, session_present: bool) {
@@ -126,19 +128,38 @@ impl Office {
 
     pub(super) fn disconnect(&mut self, now: Time, reason: Disconnection) {
         let was_online = self.link.is_online();
-        let is_wanted = reason == Disconnection::Reconnect;
         self.answers.clear();
+        if was_online && reason.is_hang_up() {
+            self.handle_hang_up(now);
+        }
         self.outbound.handle_disconnected();
         if self.shutdown.is_some() {
             self.link.stop();
         }
-        let mut next_try = self.link.handle_disconnected(now, &mut self.random);
-        if is_wanted {
-            next_try = self.link.hurry(now);
-        }
-        self.notices.push(Notice::Offline { reason, next_try });
+        let next_try = self
+            .link
+            .handle_disconnected(now, &reason, &mut self.random);
+        self.notices.push(Notice::Offline {
+            reason,
+            next_try,
+            hang_ups: self.link.hang_ups(),
+        });
         if was_online {
             self.guests.tell_status(Status::Offline);
+        }
+    }
+
+    /// The broker has hung up, perhaps because of a letter.
+    fn handle_hang_up(&mut self, now: Time) {
+        if let Some(key) = self.outbound.handle_hang_up(now, &mut self.list)
+            && let Some(entry) = self.list.get(key)
+        {
+            self.notices.push(Notice::HangUp {
+                guest: entry.guest,
+                ticket: entry.ticket,
+                topic: entry.topic.clone(),
+            });
+            self.conclude(key, Outcome::Refused);
         }
     }
 }

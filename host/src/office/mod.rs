@@ -203,6 +203,7 @@ impl Office {
             self.list.next_deadline(),
             self.outbound.next_deadline(),
             self.outbound.clogged_at().filter(|_| self.link.is_online()),
+            self.outbound.next_turn(self.latest),
             subscriptions,
             self.shutdown,
             self.guests.next_timeout(takes_messages),

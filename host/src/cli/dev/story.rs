@@ -78,7 +78,9 @@ impl Story {
     fn notice(&mut self, notice: &Notice) {
         match notice {
             Notice::Online { .. } => self.online(),
-            Notice::Offline { reason, next_try } => self.offline(reason, *next_try),
+            Notice::Offline {
+                reason, next_try, ..
+            } => self.offline(reason, *next_try),
             Notice::Subscribed { filter, qos } => {
                 self.now.answered += 1;
                 self.line(
@@ -149,6 +151,13 @@ impl Story {
                 self.line(
                     "guest",
                     format_args!("{call} failed after {took}: {error}; given up"),
+                );
+            }
+            Notice::HangUp { ticket, topic, .. } => {
+                let ticket = ticket.0;
+                self.line(
+                    "link",
+                    format_args!("the broker hangs up each time letter {ticket} is sent  {topic}"),
                 );
             }
             Notice::InvalidWill { error, .. } => {

@@ -24,6 +24,9 @@ pub enum Notice {
         reason: Disconnection,
         /// When the next try is due. None: there will be none.
         next_try: Option<Time>,
+        /// How many connections in a row the broker ended soon after they began,
+        /// this one included.
+        hang_ups: u32,
     },
     /// The broker has granted a subscription.
     Subscribed {
@@ -77,6 +80,16 @@ pub enum Notice {
     Sent {
         /// Its number.
         ticket: Ticket,
+    },
+    /// The broker has hung up again and again right after it was sent this letter,
+    /// which is refused.
+    HangUp {
+        /// Who sent it.
+        guest: GuestId,
+        /// Its number.
+        ticket: Ticket,
+        /// Its topic.
+        topic: Arc<str>,
     },
     /// A letter has its outcome.
     Outcome {
