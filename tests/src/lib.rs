@@ -7,10 +7,10 @@
 // A test that can not go on says so by panicking.
 #![allow(clippy::panic)]
 
-pub mod desk;
 mod gateway;
 mod lines;
 mod mosquitto;
+pub mod office;
 pub mod plain;
 mod process;
 mod proxy;
