@@ -1,7 +1,7 @@
 //! Calls of guests, what they commit, and what is not over yet.
 
-use jackalope::office::{Answer, Backlog, Call, Delivery, Effects, Outcome, Qos};
-use jackalope_tests::office::{A, B, SECOND, TWO_HOURS, TestOffice, settings};
+use jackalope::office::{Answer, Backlog, Call, Delivery, Effects, Incoming, Outcome, Qos, Status};
+use jackalope_tests::office::{A, B, SECOND, TWO_HOURS, TestOffice, one_guest, settings};
 
 #[test]
 fn what_one_call_publishes_is_committed_when_it_has_succeeded() {
@@ -104,4 +104,27 @@ fn the_backlog_is_what_is_not_over_yet() {
     assert_eq!(test.office.backlog(test.now), expired);
     test.take_calls();
     assert_eq!(test.office.backlog(test.now), Backlog::default());
+}
+
+#[test]
+fn a_guest_that_failed_to_hear_of_a_connection_hears_of_the_next() {
+    let mut test = TestOffice::offline(one_guest());
+    test.take_calls();
+    test.dial();
+    test.receive(Incoming::ConnAck {
+        session_present: false,
+    });
+    let online = Call::Connection(Status::Online);
+    for _ in 0..2 {
+        assert_eq!(test.call().map(|it| it.call), Some(online.clone()));
+        test.answer(A, Answer::Failed("a trap".into()));
+    }
+    test.lose_connection();
+    test.dial();
+    test.receive(Incoming::ConnAck {
+        session_present: true,
+    });
+    test.pass(30 * SECOND);
+    let last = test.take_calls().pop();
+    assert_eq!(last, Some((A, online)));
 }

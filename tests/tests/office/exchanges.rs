@@ -1,7 +1,9 @@
 //! Exchanges of QoS 1 and 2: their ids, their halves and their sessions.
 
 use jackalope::office::{Incoming, Outcome, Outgoing, Qos};
-use jackalope_tests::office::{SECOND, TWO_HOURS, TestOffice, id_of, kept_session, settings};
+use jackalope_tests::office::{
+    SECOND, TWO_HOURS, TestOffice, id_of, kept_session, one_guest, settings,
+};
 
 #[test]
 fn the_second_half_of_a_qos_2_exchange_expires_too() {
@@ -74,4 +76,23 @@ fn in_a_kept_session_exchanges_go_on_under_their_ids() {
         (sent[1].delivery, true)
     );
     assert_eq!(*third, released);
+}
+
+#[test]
+fn an_id_is_taken_until_its_exchange_is_over() {
+    let mut test = TestOffice::online(one_guest());
+    test.post(Qos::ExactlyOnce, 50 * TWO_HOURS);
+    let held = id_of(&test.publish());
+    test.receive(Incoming::PubRec(held));
+    assert_eq!(test.packet(), Some(Outgoing::PubRel(held)));
+    for _ in 0..2 * usize::from(u16::MAX) {
+        test.post(Qos::AtLeastOnce, TWO_HOURS);
+        let id = id_of(&test.publish());
+        assert_ne!(id, held, "PUBCOMP has not come");
+        test.receive(Incoming::PubAck(id));
+        test.take_calls();
+        test.notices();
+    }
+    test.receive(Incoming::PubComp(held));
+    assert_eq!(test.office.open_letters(), 0);
 }
