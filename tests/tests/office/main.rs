@@ -9,6 +9,7 @@ mod connection;
 mod exchanges;
 mod letters;
 mod messages;
+mod network;
 mod shutdown;
 mod subscriptions;
 mod windows;
