@@ -32,9 +32,6 @@ mod time;
 mod words;
 mod work_list;
 
-#[cfg(test)]
-mod tests;
-
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
