@@ -7,7 +7,6 @@ use super::{Call, Message, Status};
 use crate::office::session::{Receipt, doubled};
 use crate::office::{Outcome, Ticket, Time};
 
-
 /// The pause before a message is tried again on the guest's word.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(30);
