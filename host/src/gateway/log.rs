@@ -110,6 +110,14 @@ impl Log {
             Notice::TooLarge { topic, size } => {
                 error!(%topic, size, "a message larger than max-packet-size was given up");
             }
+            Notice::Dropped {
+                guest,
+                topic,
+                count,
+            } => {
+                let guest = self.name(*guest);
+                warn!(guest, %topic, count, "a message was dropped: too many wait for the guest");
+            }
             Notice::Unexpected { packet } => warn!("the broker sent an unexpected {packet}"),
             Notice::Accepted {
                 guest,

@@ -88,7 +88,7 @@ impl Office {
         }
     }
 
-    fn take(&mut self, receipt: Receipt) {
+    pub(super) fn take(&mut self, receipt: Receipt) {
         let is_online = self.link.is_online();
         self.answers
             .extend(self.inbound.handle_taken(receipt, is_online));

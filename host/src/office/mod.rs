@@ -33,6 +33,8 @@ mod words;
 mod work_list;
 
 #[cfg(test)]
+mod equals_tests;
+#[cfg(test)]
 mod tests;
 
 use std::collections::VecDeque;

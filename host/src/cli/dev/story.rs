@@ -108,6 +108,12 @@ impl Story {
                     format_args!("{topic}: given up, {size} are too many"),
                 );
             }
+            Notice::Dropped { topic, .. } => {
+                self.line(
+                    "message",
+                    format_args!("{topic}: dropped, too many wait for the guest"),
+                );
+            }
             Notice::Unexpected { packet } => {
                 self.line("broker", format_args!("sent an unexpected {packet}"));
             }

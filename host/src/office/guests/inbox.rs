@@ -5,7 +5,20 @@ use std::time::Duration;
 
 use super::{Call, Message, Status};
 use crate::office::session::{Receipt, doubled};
-use crate::office::{Outcome, Ticket, Time};
+use crate::office::{Outcome, Qos, Ticket, Time};
+
+/// A message of QoS 0 is not taken in when so many messages wait already, or so
+/// many bytes with it.
+const MAX_MESSAGES: usize = 1_000;
+const MAX_BYTES: usize = 4 << 20;
+
+/// For messages of QoS 1 and 2 the bounds are so many times as high: the broker
+/// sends a window of them, so they come to this only from a broker that has none.
+const WITH_ACKNOWLEDGEMENT: usize = 2;
+
+/// What a message takes beside topic and payload, in bytes: its place in the
+/// queue, which doubles when it grows, and the heads of two allocations.
+const OVERHEAD: usize = 128;
 
 /// The pause before a message is tried again on the guest's word.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -83,7 +96,10 @@ pub(in crate::office) struct Inbox {
     numbers: u64,
     events: VecDeque<Numbered<Event>>,
     messages: VecDeque<Numbered<(Message, Receipt)>>,
+    /// What the messages take.
     bytes: usize,
+    /// How many messages were dropped for want of room.
+    dropped: u64,
     wants_will: bool,
     running: Option<Running>,
     /// How many of the events are outcomes.
@@ -109,6 +125,7 @@ impl Inbox {
             events: VecDeque::new(),
             messages: VecDeque::new(),
             bytes: 0,
+            dropped: 0,
             wants_will: false,
             running: None,
             outcomes: 0,
@@ -179,8 +196,26 @@ impl Inbox {
         self.push_event(Event::Outcome(ticket, outcome));
     }
 
+    /// Returns whether there is room for a message. An empty inbox has room for
+    /// any.
+    pub(in crate::office) fn has_room_for(&self, message: &Message) -> bool {
+        let times = match message.qos {
+            Qos::AtMostOnce => 1,
+            Qos::AtLeastOnce | Qos::ExactlyOnce => WITH_ACKNOWLEDGEMENT,
+        };
+        let waiting = self.messages.len();
+        waiting == 0
+            || (waiting < times * MAX_MESSAGES && self.bytes + cost(message) <= times * MAX_BYTES)
+    }
+
+    /// A message is dropped for want of room. Returns how many were so far.
+    pub(in crate::office) fn count_dropped(&mut self) -> u64 {
+        self.dropped += 1;
+        self.dropped
+    }
+
     pub(in crate::office) fn push_message(&mut self, message: Message, receipt: Receipt) {
-        self.bytes += message.payload.len();
+        self.bytes += cost(&message);
         let number = self.number();
         self.messages.push_back(Numbered {
             number,
@@ -340,11 +375,16 @@ impl Inbox {
                 self.put_off = 0;
                 self.retry_at = None;
                 let (message, receipt) = self.messages.pop_front()?.item;
-                self.bytes -= message.payload.len();
+                self.bytes -= cost(&message);
                 Some(Ended::Message(message, receipt))
             }
         }
     }
+}
+
+/// What a message takes in memory, in bytes, if its guest alone has it.
+fn cost(message: &Message) -> usize {
+    message.topic.len() + message.payload.len() + OVERHEAD
 }
 
 impl Event {
