@@ -41,7 +41,14 @@ impl Office {
                             next_try,
                         });
                     }
-                    Decision::Over(ended) => self.end(guest, Some(ended)),
+                    Decision::Over(ended) => {
+                        if let Ended::Message(..) = &ended {
+                            let call = ended.call();
+                            let error = format!("put off for too long: {reason}");
+                            self.notices.push(Notice::GivenUp { guest, call, error });
+                        }
+                        self.end(guest, Some(ended));
+                    }
                     Decision::TryAgain(..) | Decision::NoCall => {}
                 }
             }

@@ -21,6 +21,7 @@ fn settings(guests: u16) -> Settings {
             (number.to_string().into(), Qos::ExactlyOnce),
         ],
         retries: 3,
+        retry_for: Duration::from_secs(60),
         has_will: false,
     };
     Settings {
@@ -374,6 +375,37 @@ fn a_guest_that_fails_does_not_keep_an_offline_gateway_from_stopping() {
         test.pass(1);
     }
     assert!(test.office.is_finished(test.time()));
+}
+
+#[test]
+fn a_message_is_put_off_for_a_minute_and_then_given_up() {
+    let mut test = Test::online(2);
+    test.publish("all", 0, Delivery::AtLeastOnce(id(1)));
+    test.publish("0", 0, Delivery::AtLeastOnce(id(2)));
+    let (begun, mut tries) = (test.now, Vec::new());
+    for _ in 0..100 {
+        while let Some((guest, call)) = test.poll() {
+            match (guest, call) {
+                (A, Call::Message(message)) if *message.topic == *"all" => {
+                    tries.push((test.now - begun) / 1_000);
+                    test.answer(A, Answer::Retry("later".into()));
+                }
+                _ => test.done(guest),
+            }
+        }
+        let is_over = test.now - begun >= 60_000;
+        let acknowledged = test.packets();
+        if is_over {
+            let acks = [Outgoing::PubAck(id(1)), Outgoing::PubAck(id(2))];
+            assert_eq!(acknowledged, acks, "the later one is taken at once");
+            break;
+        }
+        assert_eq!(acknowledged, [], "they wait");
+        test.pass(1_000);
+    }
+    assert_eq!(tries, [0, 1, 3, 7, 15, 31, 60]);
+    let is_given_up = |notice: &Notice| matches!(notice, Notice::GivenUp { guest: A, .. });
+    assert!(test.notices().iter().any(is_given_up));
 }
 
 /// The others are called at once with what comes in, whatever holds A up.

@@ -30,6 +30,7 @@ fn settings() -> Settings {
         guests: vec![GuestSettings {
             subscriptions: Vec::new(),
             retries: 5,
+            retry_for: HOUR,
             has_will: false,
         }],
         seed: 1,

@@ -93,6 +93,7 @@ impl Ended {
 #[derive(Debug)]
 pub(in crate::office) struct Inbox {
     retries: u32,
+    retry_for: Duration,
     numbers: u64,
     events: VecDeque<Numbered<Event>>,
     messages: VecDeque<Numbered<(Message, Receipt)>>,
@@ -110,6 +111,8 @@ pub(in crate::office) struct Inbox {
     paused_until: Time,
     /// How often the message at the front was put off.
     put_off: u32,
+    /// When it was put off for the first time.
+    put_off_since: Option<Time>,
     /// The message at the front waits for this moment.
     retry_at: Option<Time>,
     /// What the guest was last told of the connection.
@@ -118,9 +121,10 @@ pub(in crate::office) struct Inbox {
 
 impl Inbox {
     /// Empty but for the news that there is no connection.
-    pub(in crate::office) fn new(retries: u32) -> Self {
+    pub(in crate::office) fn new(retries: u32, retry_for: Duration) -> Self {
         let mut inbox = Self {
             retries,
+            retry_for,
             numbers: 0,
             events: VecDeque::new(),
             messages: VecDeque::new(),
@@ -132,6 +136,7 @@ impl Inbox {
             failures: 0,
             paused_until: Time::default(),
             put_off: 0,
+            put_off_since: None,
             retry_at: None,
             status: None,
         };
@@ -292,7 +297,13 @@ impl Inbox {
     pub(in crate::office) fn handle_replaced(&mut self) {
         self.failures = 0;
         self.paused_until = Time::default();
+        self.handle_front_new();
+    }
+
+    /// The message at the front has not been put off.
+    fn handle_front_new(&mut self) {
         self.put_off = 0;
+        self.put_off_since = None;
         self.retry_at = None;
     }
 
@@ -302,14 +313,19 @@ impl Inbox {
         self.end()
     }
 
-    /// The guest has put the message off.
+    /// The guest has put the message off. It is tried again after growing pauses,
+    /// for the last time when it has been put off for `retry_for`.
     pub(in crate::office) fn handle_retry(&mut self, now: Time) -> Decision {
         self.failures = 0;
         if self.running != Some(Running::Message) {
             return self.give_up();
         }
+        let last = *self.put_off_since.get_or_insert(now) + self.retry_for;
+        if last <= now {
+            return self.give_up();
+        }
         self.running = None;
-        let again = now + doubled(FIRST_RETRY, self.put_off, LONGEST_RETRY);
+        let again = (now + doubled(FIRST_RETRY, self.put_off, LONGEST_RETRY)).min(last);
         self.put_off = self.put_off.saturating_add(1);
         self.retry_at = Some(again);
         let Some(front) = self.messages.front_mut() else {
@@ -372,8 +388,7 @@ impl Inbox {
                 Some(Ended::Event(call))
             }
             Running::Message => {
-                self.put_off = 0;
-                self.retry_at = None;
+                self.handle_front_new();
                 let (message, receipt) = self.messages.pop_front()?.item;
                 self.bytes -= cost(&message);
                 Some(Ended::Message(message, receipt))

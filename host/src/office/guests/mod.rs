@@ -34,7 +34,7 @@ struct Guest {
 impl Guests {
     pub(super) fn new(now: Time, settings: &[GuestSettings]) -> Self {
         let guest = |guest: &GuestSettings| Guest {
-            inbox: Inbox::new(guest.retries),
+            inbox: Inbox::new(guest.retries, guest.retry_for),
             called: now,
             lead: Duration::ZERO,
         };
