@@ -9,8 +9,9 @@ impl Office {
         match answer {
             Answer::Done(effects) => {
                 let ended = self.guests.change(guest, Inbox::handle_done);
+                let was_outcome = matches!(ended, Some(Ended::Event(Call::Outcome(..))));
                 self.end(guest, ended);
-                self.commit(now, guest, effects);
+                self.commit(now, guest, was_outcome, effects);
             }
             Answer::Rejected(reason, effects) => {
                 let ended = self.guests.change(guest, Inbox::handle_done);
@@ -22,8 +23,9 @@ impl Office {
                         reason,
                     });
                 }
+                let was_outcome = matches!(ended, Some(Ended::Event(Call::Outcome(..))));
                 self.end(guest, ended);
-                self.commit(now, guest, effects);
+                self.commit(now, guest, was_outcome, effects);
             }
             Answer::Will(will) => {
                 self.guests.change(guest, Inbox::handle_done);
@@ -73,15 +75,19 @@ impl Office {
         }
     }
 
-    fn commit(&mut self, now: Time, guest: GuestId, effects: Effects) {
+    fn commit(&mut self, now: Time, guest: GuestId, was_outcome: bool, effects: Effects) {
         // A ttl counts from the beginning of the call: never too late.
         let called = self.guests.called(guest);
+        let mut has_displaced = !effects.displaced.is_empty();
         for ticket in effects.displaced {
             self.report(guest, ticket, Outcome::Displaced);
         }
         for letter in effects.letters {
-            self.post_since(called, now, guest, letter);
+            has_displaced |= self.post_since(called, now, guest, letter);
         }
+        self.guests.change(guest, |inbox| {
+            inbox.handle_committed(now, was_outcome, has_displaced);
+        });
         if effects.reconnect {
             self.handle_reconnect(now);
         }

@@ -28,6 +28,14 @@ const LONGEST_RETRY: Duration = Duration::from_secs(30);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
+/// So many outcomes in a row may lead to letters that displace others of the
+/// guest: publishing again what was displaced would go round for ever.
+const FREE_DISPLACING: u32 = 10;
+
+/// The pause after one more of them.
+const FIRST_SLOWDOWN: Duration = Duration::from_millis(10);
+const LONGEST_SLOWDOWN: Duration = Duration::from_secs(1);
+
 /// Something to tell a guest other than a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Event {
@@ -107,6 +115,8 @@ pub(in crate::office) struct Inbox {
     outcomes: usize,
     /// Failures in a row, over all calls.
     failures: u32,
+    /// Calls with an outcome in a row that displaced letters of the guest.
+    displacing: u32,
     /// No call before this moment.
     paused_until: Time,
     /// How often the message at the front was put off.
@@ -134,6 +144,7 @@ impl Inbox {
             running: None,
             outcomes: 0,
             failures: 0,
+            displacing: 0,
             paused_until: Time::default(),
             put_off: 0,
             put_off_since: None,
@@ -296,6 +307,7 @@ impl Inbox {
     /// The guest is another one: no failures, no reason to wait.
     pub(in crate::office) fn handle_replaced(&mut self) {
         self.failures = 0;
+        self.displacing = 0;
         self.paused_until = Time::default();
         self.handle_front_new();
     }
@@ -311,6 +323,25 @@ impl Inbox {
     pub(in crate::office) fn handle_done(&mut self) -> Option<Ended> {
         self.failures = 0;
         self.end()
+    }
+
+    /// What the last call published has displaced letters of the guest, or has
+    /// not. A guest that goes on displacing them in answer to outcomes is called
+    /// ever less often, until a call displaces none.
+    pub(in crate::office) fn handle_committed(
+        &mut self,
+        now: Time,
+        was_outcome: bool,
+        has_displaced: bool,
+    ) {
+        if !has_displaced {
+            self.displacing = 0;
+        } else if was_outcome {
+            self.displacing = self.displacing.saturating_add(1);
+            if let Some(times) = self.displacing.checked_sub(FREE_DISPLACING) {
+                self.paused_until = now + doubled(FIRST_SLOWDOWN, times, LONGEST_SLOWDOWN);
+            }
+        }
     }
 
     /// The guest has put the message off. It is tried again after growing pauses,
