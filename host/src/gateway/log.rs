@@ -169,6 +169,10 @@ impl Log {
             Notice::GivenUp { guest, call, error } => {
                 error!(guest = self.name(*guest), call = %Name(call), error, "given up");
             }
+            Notice::ReconnectIgnored { guest } => {
+                let guest = self.name(*guest);
+                warn!(guest, "its reconnect is ignored: a guest has one a minute");
+            }
             Notice::InvalidWill { guest, error } => {
                 warn!(
                     guest = self.name(*guest),

@@ -89,7 +89,12 @@ impl Office {
             inbox.handle_committed(now, was_outcome, has_displaced);
         });
         if effects.reconnect {
-            self.handle_reconnect(now);
+            // While the gateway stops, the others need the connection that there is.
+            if self.shutdown.is_none() && self.guests.handle_reconnect(now, guest) {
+                self.handle_reconnect(now);
+            } else {
+                self.notices.push(Notice::ReconnectIgnored { guest });
+            }
         }
     }
 

@@ -336,6 +336,36 @@ fn a_guest_that_asks_for_a_connection_all_the_time_gets_one_a_minute() {
 }
 
 #[test]
+fn a_reconnect_that_comes_too_soon_is_noticed_and_no_other_guest_s_affair() {
+    let mut test = Test::online(2);
+    for (guest, is_followed) in [(A, true), (A, false), (B, true), (B, false)] {
+        test.publish(&guest.index().to_string(), 0, Delivery::AtMostOnce);
+        assert!(matches!(test.poll(), Some((whose, Call::Message(_))) if whose == guest));
+        test.notices();
+        test.answer(guest, reconnect());
+        assert_eq!(test.office.status() == Status::Offline, is_followed);
+        let ignored = Notice::ReconnectIgnored { guest };
+        assert_eq!(test.notices().contains(&ignored), !is_followed);
+        if is_followed {
+            test.connect();
+        }
+        test.take_calls();
+    }
+}
+
+#[test]
+fn a_guest_s_reconnect_does_not_end_the_connection_of_a_gateway_that_stops() {
+    let mut test = Test::online(2);
+    let letter = test.letter();
+    test.office.post(test.time(), B, letter);
+    test.publish("0", 0, Delivery::AtMostOnce);
+    assert!(matches!(test.poll(), Some((A, Call::Message(_)))));
+    test.office.handle_shutdown(test.time());
+    test.answer(A, reconnect());
+    assert_eq!(test.office.status(), Status::Online);
+}
+
+#[test]
 fn the_operator_reconnects_as_often_as_it_likes() {
     let mut test = Test::online(1);
     for _ in 0..5 {

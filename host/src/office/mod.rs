@@ -339,7 +339,8 @@ impl Office {
         self.post_since(now, now, guest, letter);
     }
 
-    /// Someone asks for a new connection.
+    /// The operator asks for a new connection. Guests [ask](Effects::reconnect) as
+    /// well, and get one a minute each.
     pub fn handle_reconnect(&mut self, now: Time) {
         if self.link.is_up() {
             self.give_up(now, Disconnection::Reconnect);

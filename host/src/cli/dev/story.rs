@@ -157,6 +157,12 @@ impl Story {
                     format_args!("{call} failed after {took}: {error}; given up"),
                 );
             }
+            Notice::ReconnectIgnored { .. } => {
+                self.line(
+                    "guest",
+                    format_args!("its reconnect is ignored: a guest has one a minute"),
+                );
+            }
             Notice::InvalidWill { error, .. } => {
                 self.line("guest", format_args!("its last will is not used: {error}"));
             }

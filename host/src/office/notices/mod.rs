@@ -137,6 +137,12 @@ pub enum Notice {
         /// How it failed, or why it is not made.
         error: String,
     },
+    /// A guest has asked for a new connection less than a minute after the last one
+    /// that it got, or while the gateway stops.
+    ReconnectIgnored {
+        /// Who.
+        guest: GuestId,
+    },
     /// A guest has named a last will that cannot be sent.
     InvalidWill {
         /// Who.
