@@ -384,7 +384,9 @@ fn outcomes_that_are_owed_are_told_before_an_offline_gateway_stops() {
     }
     test.office.handle_shutdown(test.time());
     assert!(!test.office.is_finished(test.time()), "two were displaced");
+    assert_eq!(test.office.untold_outcomes(), 2);
     assert_eq!(test.take_calls().len(), 2);
+    assert_eq!(test.office.untold_outcomes(), 0);
     assert!(test.office.is_finished(test.time()));
 }
 

@@ -160,6 +160,11 @@ impl Office {
         self.list.len()
     }
 
+    /// Returns how many letters have an outcome that their guest has not been told.
+    pub fn untold_outcomes(&self) -> usize {
+        self.guests.inboxes().map(Inbox::outcomes).sum()
+    }
+
     /// Returns what is not over yet.
     pub fn backlog(&self, now: Time) -> Backlog {
         let takes_messages = self.shutdown.is_none();
@@ -219,13 +224,7 @@ impl Office {
         let Some(until) = self.shutdown else {
             return false;
         };
-        let is_idle = self.guests.inboxes().all(|inbox| {
-            if self.link.is_online() {
-                inbox.is_idle()
-            } else {
-                !inbox.is_running()
-            }
-        });
+        let is_idle = self.guests.inboxes().all(Inbox::is_idle);
         let is_sent = self.list.len() == 0 && self.answers.is_empty();
         until <= now || (is_idle && (is_sent || !self.link.is_online()))
     }
