@@ -3,22 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{Call, Message, Status};
+use super::{Call, Message, Status, bounds};
 use crate::office::session::{Receipt, doubled};
-use crate::office::{Outcome, Qos, Ticket, Time};
-
-/// A message of QoS 0 is not taken in when so many messages wait already, or so
-/// many bytes with it.
-const MAX_MESSAGES: usize = 1_000;
-const MAX_BYTES: usize = 4 << 20;
-
-/// For messages of QoS 1 and 2 the bounds are so many times as high: the broker
-/// sends a window of them, so they come to this only from a broker that has none.
-const WITH_ACKNOWLEDGEMENT: usize = 2;
-
-/// What a message takes beside topic and payload, in bytes: its place in the
-/// queue, which doubles when it grows, and the heads of two allocations.
-const OVERHEAD: usize = 128;
+use crate::office::{Outcome, Ticket, Time};
 
 /// The pause before a message is tried again on the guest's word.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -215,13 +202,7 @@ impl Inbox {
     /// Returns whether there is room for a message. An empty inbox has room for
     /// any.
     pub(in crate::office) fn has_room_for(&self, message: &Message) -> bool {
-        let times = match message.qos {
-            Qos::AtMostOnce => 1,
-            Qos::AtLeastOnce | Qos::ExactlyOnce => WITH_ACKNOWLEDGEMENT,
-        };
-        let waiting = self.messages.len();
-        waiting == 0
-            || (waiting < times * MAX_MESSAGES && self.bytes + cost(message) <= times * MAX_BYTES)
+        bounds::have_room(self.messages.len(), self.bytes, message)
     }
 
     /// A message is dropped for want of room. Returns how many were so far.
@@ -231,7 +212,7 @@ impl Inbox {
     }
 
     pub(in crate::office) fn push_message(&mut self, message: Message, receipt: Receipt) {
-        self.bytes += cost(&message);
+        self.bytes += bounds::cost(&message);
         let number = self.number();
         self.messages.push_back(Numbered {
             number,
@@ -421,16 +402,11 @@ impl Inbox {
             Running::Message => {
                 self.handle_front_new();
                 let (message, receipt) = self.messages.pop_front()?.item;
-                self.bytes -= cost(&message);
+                self.bytes -= bounds::cost(&message);
                 Some(Ended::Message(message, receipt))
             }
         }
     }
-}
-
-/// What a message takes in memory, in bytes, if its guest alone has it.
-fn cost(message: &Message) -> usize {
-    message.topic.len() + message.payload.len() + OVERHEAD
 }
 
 impl Event {

@@ -1,5 +1,6 @@
 //! The guests, and whose turn it is to be called.
 
+mod bounds;
 mod call;
 mod inbox;
 
