@@ -168,6 +168,14 @@ impl Log {
             Notice::TooLarge { topic, size } => {
                 error!(%topic, size, "a message larger than max-packet-size was given up");
             }
+            Notice::Dropped {
+                guest,
+                topic,
+                count,
+            } => {
+                let guest = self.name(*guest);
+                warn!(guest, %topic, count, "a message was dropped: too many wait for the guest");
+            }
             Notice::Unexpected { packet } => warn!("the broker sent an unexpected {packet}"),
             Notice::Accepted {
                 guest,
@@ -235,6 +243,10 @@ impl Log {
             }
             Notice::GivenUp { guest, call, error } => {
                 error!(guest = self.name(*guest), call = %Name(call), error, "given up");
+            }
+            Notice::ReconnectIgnored { guest } => {
+                let guest = self.name(*guest);
+                warn!(guest, "its reconnect is ignored: a guest has one a minute");
             }
             Notice::InvalidWill { guest, error } => {
                 warn!(

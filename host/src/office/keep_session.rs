@@ -1,10 +1,12 @@
 //! How the session goes: connections begin and end, messages and answers to
 //! subscriptions come in.
 
+use super::guests::Inbox;
 use super::routing::{Ruling, WrongCount};
-use super::session::{Arrival, Duplicate};
+use super::session::{Arrival, Duplicate, Receipt};
 use super::{
-    Call, Disconnection, Message, Notice, Office, Outcome, PacketId, Publish, Qos, Status, Time,
+    Call, Disconnection, GuestId, Message, Notice, Office, Outcome, PacketId, Publish, Qos, Status,
+    Time,
 };
 
 impl Office {
@@ -48,14 +50,15 @@ impl Office {
             retain,
             duplicate,
         } = publish;
-        self.routed.clear();
-        self.subscriptions.route(&topic, &mut self.routed);
-        let guests = &self.routed;
-        let Some((last, others)) = guests.split_last() else {
+        let mut guests = std::mem::take(&mut self.routed);
+        guests.clear();
+        self.subscriptions.route(&topic, &mut guests);
+        if guests.is_empty() {
+            self.routed = guests;
             self.notices.push(Notice::Unrouted { topic });
             self.answers.extend(self.inbound.handle_unwanted(delivery));
             return;
-        };
+        }
         match self
             .inbound
             .handle_publish(delivery, duplicate, guests.len())
@@ -75,15 +78,36 @@ impl Office {
                     message: message.clone(),
                     guests: guests.clone(),
                 });
-                for guest in others {
-                    let message = message.clone();
-                    self.guests
-                        .change(*guest, |inbox| inbox.push_message(message, receipt));
+                for guest in &guests {
+                    self.deliver(*guest, &message, receipt);
                 }
-                self.guests
-                    .change(*last, |inbox| inbox.push_message(message, receipt));
             }
         }
+        self.routed = guests;
+    }
+
+    /// Puts a message into the inbox of one guest. Where there is no room for it,
+    /// it is over for this guest.
+    fn deliver(&mut self, guest: GuestId, message: &Message, receipt: Receipt) {
+        if self.guests.inbox(guest).has_room_for(message) {
+            let message = message.clone();
+            self.guests
+                .change(guest, |inbox| inbox.push_message(message, receipt));
+            return;
+        }
+        self.notices.push(match message.qos {
+            Qos::AtMostOnce => Notice::Dropped {
+                guest,
+                topic: message.topic.clone(),
+                count: self.guests.change(guest, Inbox::count_dropped),
+            },
+            Qos::AtLeastOnce | Qos::ExactlyOnce => Notice::GivenUp {
+                guest,
+                call: Call::Message(message.clone()),
+                error: "too many messages wait for this guest".into(),
+            },
+        });
+        self.take(receipt);
     }
 
     pub(super) fn handle_suback(&mut self, now: Time, id: PacketId, granted: &[Option<Qos>]) {

@@ -72,6 +72,7 @@ pub fn guest(filters: &[&str]) -> GuestSettings {
     GuestSettings {
         subscriptions: filters.iter().map(subscription).collect(),
         retries: 3,
+        retry_for: Duration::from_hours(1),
         has_will: false,
     }
 }

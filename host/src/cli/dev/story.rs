@@ -110,6 +110,12 @@ impl Story {
                     format_args!("{topic}: given up, {size} are too many"),
                 );
             }
+            Notice::Dropped { topic, .. } => {
+                self.line(
+                    "message",
+                    format_args!("{topic}: dropped, too many wait for the guest"),
+                );
+            }
             Notice::Unexpected { packet } => {
                 self.line("broker", format_args!("sent an unexpected {packet}"));
             }
@@ -158,6 +164,12 @@ impl Story {
                 self.line(
                     "link",
                     format_args!("the broker hangs up each time letter {ticket} is sent  {topic}"),
+                );
+            }
+            Notice::ReconnectIgnored { .. } => {
+                self.line(
+                    "guest",
+                    format_args!("its reconnect is ignored: a guest has one a minute"),
                 );
             }
             Notice::InvalidWill { error, .. } => {

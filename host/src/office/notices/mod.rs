@@ -62,6 +62,16 @@ pub enum Notice {
         /// Its size in bytes.
         size: usize,
     },
+    /// A message of QoS 0 has come in for a guest for which too many wait. It is
+    /// not called with it.
+    Dropped {
+        /// Who.
+        guest: GuestId,
+        /// The topic of the message.
+        topic: Arc<str>,
+        /// How many were dropped for this guest, with this one.
+        count: u64,
+    },
     /// The broker has sent a packet that answers nothing.
     Unexpected {
         /// What it was.
@@ -131,14 +141,20 @@ pub enum Notice {
         /// When it is called with it again.
         next_try: Time,
     },
-    /// A call of a guest has failed for the last time.
+    /// A call of a guest has failed for the last time, or is not made at all.
     GivenUp {
         /// Who.
         guest: GuestId,
         /// What it was called with.
         call: Call,
-        /// How it failed.
+        /// How it failed, or why it is not made.
         error: String,
+    },
+    /// A guest has asked for a new connection less than a minute after the last one
+    /// that it got, or while the gateway stops.
+    ReconnectIgnored {
+        /// Who.
+        guest: GuestId,
     },
     /// A guest has named a last will that cannot be sent.
     InvalidWill {

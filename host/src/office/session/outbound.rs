@@ -24,9 +24,14 @@ pub const QOS2_WINDOW: usize = 20;
 /// has not answered one that expired in it for so long.
 const UNANSWERED: Duration = Duration::from_secs(60);
 
-/// A connection is given up when the broker answers nothing for so long, and
-/// nothing that it could answer would make room in a window.
+/// A session is given up when expired letters of QoS 2, which nothing but the end of
+/// the session ends, have used up what a guest can have of the window, and the
+/// broker has had so long to answer others.
 const SILENT: Duration = Duration::from_secs(10);
+
+/// And not more often than this, as all guests are offline meanwhile and lose what
+/// the broker keeps for them.
+const RENEWAL: Duration = Duration::from_secs(300);
 
 /// What a QoS 2 letter needs beside a round trip: the clock counts milliseconds.
 const MARGIN: Duration = Duration::from_millis(2);
@@ -110,6 +115,8 @@ pub(in crate::office) struct Outbound {
     /// given something to answer.
     answered: Time,
     begun: Time,
+    /// When a new session was last asked for, to end exchanges.
+    renewed: Option<Time>,
     /// Whether the letter of a guest waits because it would come too late.
     holds_back: bool,
     /// Whether the letter of a guest waits for room in a window.
@@ -133,6 +140,7 @@ impl Outbound {
             connected: Time::default(),
             answered: Time::default(),
             begun: Time::default(),
+            renewed: None,
             holds_back: false,
             is_full: false,
             unanswered: BTreeSet::new(),
@@ -145,14 +153,25 @@ impl Outbound {
     pub(in crate::office) fn clogged_at(&self) -> Option<Time> {
         let unanswered = self.unanswered.first().filter(|_| self.is_full);
         let unanswered = unanswered.map(|(begun, _)| *begun + UNANSWERED);
-        let heard = self.answered.max(self.begun);
-        let silent = self.qos2.is_overdue().then(|| heard + SILENT);
-        [unanswered, silent].into_iter().flatten().min()
+        let used_up = self.qos2.is_used_up().then(|| {
+            let heard = self.answered.max(self.begun);
+            self.renewal_at().max(heard + SILENT)
+        });
+        [unanswered, used_up].into_iter().flatten().min()
     }
 
     /// Returns whether a new connection must also be a new session.
-    pub(in crate::office) fn needs_new_session(&self) -> bool {
-        self.qos2.is_overdue()
+    pub(in crate::office) fn needs_new_session(&self, now: Time) -> bool {
+        self.qos2.is_used_up() && self.renewal_at() <= now
+    }
+
+    fn renewal_at(&self) -> Time {
+        self.renewed.map_or(Time::default(), |at| at + RENEWAL)
+    }
+
+    /// A new session is asked for.
+    pub(in crate::office) fn handle_renewed(&mut self, now: Time) {
+        self.renewed = Some(now);
     }
 
     /// Returns whether a letter waits that would come too late if it was sent at
@@ -588,7 +607,7 @@ impl Outbound {
 impl Exchange {
     fn mark_overdue(&mut self, window: &mut Window) {
         if !std::mem::replace(&mut self.is_overdue, true) {
-            window.handle_overdue();
+            window.handle_overdue(self.guest);
         }
     }
 
