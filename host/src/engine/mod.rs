@@ -13,6 +13,8 @@
 
 mod connection;
 mod machine;
+#[cfg(test)]
+mod tests;
 
 use std::time::Duration;
 
