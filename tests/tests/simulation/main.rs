@@ -23,6 +23,7 @@ mod random;
 mod run;
 mod schedule;
 mod shrink;
+mod unwritten;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -28,6 +28,7 @@ use crate::messages::Messages;
 use crate::model::{Check, Model, ensure};
 use crate::network::{Network, Piece};
 use crate::schedule::{CutPlan, LetterPlan, Schedule, Setup, Step};
+use crate::unwritten::Unwritten;
 use gateway_side::Pending;
 
 /// The client id of the gateway.
@@ -48,6 +49,8 @@ const MISTAKEN: &str = "mistaken session";
 /// A connection that is being made.
 #[derive(Debug)]
 struct Dial {
+    /// How many bytes its CONNECT has.
+    connect: usize,
     /// When it is made, if ever.
     until: Option<u64>,
     succeeds: bool,
@@ -60,6 +63,7 @@ struct Socket {
     /// What has come and was not read.
     input: BytesMut,
     is_ended: bool,
+    unwritten: Unwritten,
 }
 
 /// A schedule at work.
@@ -80,6 +84,8 @@ struct Side {
     network: Network,
     socket: Option<Socket>,
     dial: Option<Dial>,
+    /// How many bytes the next CONNECT has.
+    connect: usize,
     reading_stopped: bool,
     /// The session that the gateway knows.
     session: Option<u64>,
@@ -170,6 +176,7 @@ impl Run {
             network: Network::new(setup.seed, setup.split),
             socket: None,
             dial: None,
+            connect: 0,
             reading_stopped: false,
             session: None,
             refused_dials: 0,

@@ -9,11 +9,14 @@ use jackalope::office::{
     Answer, Assignment, Call, GuestId, Incoming, Notice, Office, Outcome, Qos, Status, Time,
 };
 
+use jackalope::wire::encode_connect;
+
 use super::{Dial, MISTAKEN, Run, Side, Socket};
 use crate::calls::End;
 use crate::guests::{Finished, Key, time, to_letter};
 use crate::model::{Check, ensure};
 use crate::network::Arrival;
+use crate::unwritten::Unwritten;
 
 /// What the latest input of the post office must lead to, beside outcomes.
 #[derive(Debug)]
@@ -50,6 +53,7 @@ impl Run {
                 id,
                 input: BytesMut::new(),
                 is_ended: false,
+                unwritten: Unwritten::connect(dial.connect),
             });
             Ok(&handshake)
         } else {
@@ -265,12 +269,18 @@ impl Side {
             }
             Step::Recalled(carried) => {
                 self.note(|| format!("recalled {carried:?}"));
+                if let Some(socket) = &mut self.socket {
+                    socket.unwritten.handle_recalled(carried)?;
+                }
                 self.model.handle_recalled(now, carried)
             }
             Step::Answer(guest, _) => self.handle_answer(now, guest),
             Step::Packed(dispatch) => {
                 self.note(|| format!("out {:?}", dispatch.packet));
                 self.deeds += 1;
+                if let Some(socket) = &mut self.socket {
+                    socket.unwritten.handle_packed(dispatch)?;
+                }
                 self.model.handle_written(now, &dispatch.packet)?;
                 self.messages.handle_written(&dispatch.packet)
             }
@@ -288,6 +298,10 @@ impl Side {
             Step::Connect(connect) => {
                 self.note(|| format!("dial {connect:?}"));
                 self.deeds += 1;
+                let mut bytes = BytesMut::new();
+                encode_connect(&self.handshake, connect, &mut bytes)
+                    .map_err(|error| error.to_string())?;
+                self.connect = bytes.len();
                 Ok(())
             }
         }
@@ -317,6 +331,7 @@ impl Machine for Side {
         let succeeds = self.refused_dials == 0;
         self.refused_dials = self.refused_dials.saturating_sub(1);
         self.dial = Some(Dial {
+            connect: self.connect,
             until: (!self.dials_hang).then_some(self.now + self.network.up),
             succeeds,
         });
@@ -336,10 +351,13 @@ impl Machine for Side {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Some(socket) = &self.socket else {
+        let Some(socket) = &mut self.socket else {
             return Err(io::ErrorKind::NotConnected.into());
         };
         let taken = self.network.write(self.now, socket.id, bytes);
+        let offered = socket.unwritten.handle_offered(bytes.len());
+        let checked = offered.and_then(|()| socket.unwritten.handle_taken(self.now, taken));
+        self.check(checked);
         if taken == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
