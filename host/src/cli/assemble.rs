@@ -21,6 +21,33 @@ pub(super) struct Loaded {
     pub(super) settings: GuestSettings,
 }
 
+impl Loaded {
+    /// A guest of this component, under its limits.
+    pub(super) fn new(guest: &GuestConfig, component: &Component, max_packet_size: usize) -> Self {
+        let limits = Limits {
+            memory: guest.limits.memory,
+            call_time: guest.limits.call_time,
+        };
+        let options = GuestOptions {
+            limits,
+            grants: Grants {
+                env: guest.env.clone(),
+            },
+            max_packet_size,
+            ..GuestOptions::new(&guest.name)
+        };
+        Self {
+            name: guest.name.clone(),
+            handler: Handler::Component(Box::new(Guest::new(component, options))),
+            settings: GuestSettings {
+                subscriptions: guest.subscriptions.clone(),
+                retries: guest.retries,
+                has_will: component.exports_will(),
+            },
+        }
+    }
+}
+
 /// Loads every guest.
 pub(super) fn load_guests(config: &Config) -> Result<Vec<Loaded>, Failure> {
     if config.guests.is_empty() {
@@ -43,34 +70,9 @@ pub(super) fn load_guests(config: &Config) -> Result<Vec<Loaded>, Failure> {
             .get(&guest.component)
             .with_context(|| format!("guest \"{}\"", guest.name))
             .map_err(Failure::Config)?;
-        loaded.push(settle(guest, &component, config.max_packet_size));
+        loaded.push(Loaded::new(guest, &component, config.max_packet_size));
     }
     Ok(loaded)
-}
-
-/// A guest of this component, under its limits.
-pub(super) fn settle(guest: &GuestConfig, component: &Component, max_packet_size: usize) -> Loaded {
-    let limits = Limits {
-        memory: guest.limits.memory,
-        call_time: guest.limits.call_time,
-    };
-    let options = GuestOptions {
-        limits,
-        grants: Grants {
-            env: guest.env.clone(),
-        },
-        max_packet_size,
-        ..GuestOptions::new(&guest.name)
-    };
-    Loaded {
-        name: guest.name.clone(),
-        handler: Handler::Component(Box::new(Guest::new(component, options))),
-        settings: GuestSettings {
-            subscriptions: guest.subscriptions.clone(),
-            retries: guest.retries,
-            has_will: component.exports_will(),
-        },
-    }
 }
 
 /// A gateway of these guests.

@@ -29,8 +29,8 @@ pub(super) fn start(wanted: &CacheDirectory) -> Result<Engine, Failure> {
             EngineError::NoCache(why) => Failure::Config(anyhow::Error::from(why).context(REMEDY)),
             error => Failure::other(error),
         }),
-        CacheDirectory::Usual => {
-            let Some(path) = usual_path(|name| env::var_os(name)) else {
+        CacheDirectory::Default => {
+            let Some(path) = default_path(|name| env::var_os(name)) else {
                 debug!("{NO_CACHE}: there is neither CACHE_DIRECTORY nor HOME");
                 return without();
             };
@@ -67,7 +67,7 @@ pub(super) fn start_unconfigured() -> Result<Engine, Failure> {
 
 /// Where systemd gives the service a directory, there; else where the user's
 /// caches are.
-fn usual_path(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+fn default_path(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     // Relative ones mean nothing: the working directory is anywhere.
     let absolute = |path: PathBuf| path.is_absolute().then_some(path);
     let of = |name| variable(name).map(PathBuf::from).and_then(absolute);
@@ -89,7 +89,7 @@ mod tests {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| OsString::from(value))
         };
-        assert_eq!(usual_path(variable), expect.map(PathBuf::from));
+        assert_eq!(default_path(variable), expect.map(PathBuf::from));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::Failure;
 /// The variable that chooses what is logged.
 const VARIABLE: &str = "JACKALOPE_LOG";
 
-/// Whether somebody has said what is to be logged.
+/// Returns whether somebody has said what is to be logged.
 pub(super) fn is_asked_for() -> bool {
     std::env::var_os(VARIABLE).is_some()
 }

@@ -64,7 +64,7 @@ enum Command {
     /// `[topic] payload`, or disturb the connection; `help` lists them. Where
     /// standard input is no terminal, each line waits for what the last one has
     /// led to, and at the end of input the command ends as soon as all is
-    /// quiet. When the file of the guest changes, it is loaded again.
+    /// done. When the file of the guest changes, it is loaded again.
     #[command(after_help = DEV_HELP)]
     Dev {
         /// The component; without it the example `door`, which is built in.
@@ -158,13 +158,13 @@ impl Failure {
             Self::Usage(error) => (error, EXIT_USAGE),
             Self::Other(error) => (error, 1),
         };
-        complain(format_args!("error: {error:#}"));
+        print_error(format_args!("error: {error:#}"));
         ExitCode::from(code)
     }
 }
 
-/// A line on standard error. Where there is none, nobody is listening.
-fn complain(line: impl Display) {
+/// Prints a line on standard error, if there is one.
+fn print_error(line: impl Display) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 

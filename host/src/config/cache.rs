@@ -7,8 +7,8 @@ use super::entry::{Entry, Origin};
 /// Where compiled components are kept from one start to the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CacheDirectory {
-    /// Where such things are kept on this machine, if there is such a place.
-    Usual,
+    /// Where this machine keeps caches, if there is such a place.
+    Default,
     /// In this directory.
     Named(PathBuf),
     /// Nowhere.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::screen::Screen;
 use super::words::Took;
-use crate::cli::assemble::{Loaded, settle};
+use crate::cli::assemble::Loaded;
 use crate::config::GuestConfig;
 use crate::gateway::Control;
 use crate::guest::{Component, Engine};
@@ -16,7 +16,7 @@ use crate::office::GuestId;
 /// How often the file is looked at.
 const PERIOD: Duration = Duration::from_millis(300);
 
-/// What changes when a file is written anew: when it was, its size, its inode.
+/// What changes when a file is written anew: its time, its size, its inode.
 pub(super) type Stamp = (i64, i64, u64, u64);
 
 /// The stamp of a file; none while there is no such file.
@@ -63,7 +63,8 @@ impl Reload {
                     "guest",
                     format_args!("its file has changed, loaded in {took}"),
                 );
-                let Loaded { handler, .. } = settle(&self.config, &component, self.max_packet_size);
+                let Loaded { handler, .. } =
+                    Loaded::new(&self.config, &component, self.max_packet_size);
                 control.replace(GuestId(0), handler);
             }
             Ok(Err(error)) => {
