@@ -1,5 +1,6 @@
 //! What the integration tests are written with: guests as paths of components,
-//! a real broker, a network that can be cut, the gateway as a process.
+//! a real broker, a network that can be cut, the gateway as a process, the post
+//! office alone.
 //!
 //! Nothing here waits for a fixed time: everything waits for something to be
 //! seen, and gives up loudly after [`PATIENCE`].
@@ -7,10 +8,10 @@
 // A test that can not go on says so by panicking.
 #![allow(clippy::panic)]
 
-pub mod desk;
 mod gateway;
 mod lines;
 mod mosquitto;
+pub mod office;
 pub mod plain;
 mod process;
 mod proxy;

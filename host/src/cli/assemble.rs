@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::runtime::Handle;
@@ -42,6 +43,7 @@ impl Loaded {
             settings: GuestSettings {
                 subscriptions: guest.subscriptions.clone(),
                 retries: guest.retries,
+                retry_for: guest.retry_for,
                 has_will: component.exports_will(),
             },
         }
@@ -54,6 +56,7 @@ pub(super) fn load_guests(config: &Config) -> Result<Vec<Loaded>, Failure> {
         let settings = GuestSettings {
             subscriptions: Vec::new(),
             retries: 0,
+            retry_for: Duration::ZERO,
             has_will: false,
         };
         let handler = Handler::Logger(Logger);

@@ -85,7 +85,14 @@ async fn serve(options: Options, mut hangups: Signal) -> Result<(), Failure> {
             letters = summary.letters_lost,
             "stopped with letters on the work list: they are lost"
         );
-    } else {
+    }
+    if summary.outcomes_lost > 0 {
+        warn!(
+            outcomes = summary.outcomes_lost,
+            "stopped with outcomes that guests were not told: they are lost"
+        );
+    }
+    if (summary.letters_lost, summary.outcomes_lost) == (0, 0) {
         info!("stopped");
     }
     Ok(())

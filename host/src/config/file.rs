@@ -63,6 +63,7 @@ pub(super) struct Guest {
     pub(super) component: Option<Entry>,
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) retries: Option<Entry>,
+    pub(super) retry_for: Option<Entry>,
     pub(super) limits: Table<Limits>,
     pub(super) env: BTreeMap<Spanned<String>, Entry>,
 }

@@ -29,6 +29,11 @@ pub struct GuestConfig {
     /// `retries`: how often a call that failed is made again, 0 to 1,000.
     /// Default: 3.
     pub retries: u32,
+    /// `retry-for`: how long it may put a message off with `retry`, 1 s to 24 h.
+    /// Default: 1 h, the ttl of a letter whose guest names none. It outlasts a
+    /// restart of whatever the guest waits for; and the messages behind the one
+    /// that is put off do not wait for ever.
+    pub retry_for: Duration,
     /// `[guest.limits]`: what it may use.
     pub limits: GuestLimits,
     /// `[guest.env]`: the variables it sees, sorted by name, and no others.
@@ -60,6 +65,7 @@ pub struct GuestLimits {
 /// A [`GuestId`](crate::office::GuestId) has 16 bits.
 const MAX_GUESTS: usize = 1 << 16;
 const DEFAULT_RETRIES: u32 = 3;
+const DEFAULT_RETRY_FOR: Duration = Duration::from_secs(3600);
 const DEFAULT_QOS: Qos = Qos::AtLeastOnce;
 const EXAMPLE: &str = "example:";
 
@@ -80,6 +86,7 @@ impl fmt::Debug for GuestConfig {
             .field("component", &self.component)
             .field("subscriptions", &self.subscriptions)
             .field("retries", &self.retries)
+            .field("retry_for", &self.retry_for)
             .field("limits", &self.limits)
             .field("env", &names)
             .finish()
@@ -137,6 +144,7 @@ fn resolve_one(written: &Table<Guest>, directory: &Path) -> Result<GuestConfig, 
             ["guest.subscriptions.filter", "guest.subscriptions.qos"],
         )?,
         retries: DEFAULT_RETRIES,
+        retry_for: DEFAULT_RETRY_FOR,
         limits: GuestLimits::default(),
         env: env(&guest.env, "guest.env")?,
     };
@@ -153,6 +161,12 @@ fn resolve_one(written: &Table<Guest>, directory: &Path) -> Result<GuestConfig, 
         &guest.retries,
         "guest.retries",
         |entry| entry.whole(0..=1000),
+    )?;
+    set(
+        &mut config.retry_for,
+        &guest.retry_for,
+        "guest.retry-for",
+        |entry| period(entry, Period::from_secs(1)..=Period::from_secs(86_400)),
     )?;
     set(
         &mut config.limits.memory,

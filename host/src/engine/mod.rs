@@ -438,6 +438,10 @@ fn failed(error: DecodeError) -> Disconnection {
 }
 
 fn lost(error: &std::io::Error) -> Disconnection {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    if let BrokenPipe | ConnectionAborted | ConnectionReset = error.kind() {
+        return Disconnection::Reset;
+    }
     Disconnection::Failed(format!("the connection was lost: {error}"))
 }
 

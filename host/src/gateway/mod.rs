@@ -63,6 +63,9 @@ pub struct Options {
 pub struct Summary {
     /// How many letters had no outcome at the end, and never will have.
     pub letters_lost: usize,
+    /// How many letters had an outcome at the end that their guest was not told,
+    /// and never will be.
+    pub outcomes_lost: usize,
 }
 
 /// Something that only a fault of the machine or of the gateway can bring about.
@@ -173,6 +176,7 @@ impl Gateway {
         self.machine.log.handle_end();
         Ok(Summary {
             letters_lost: self.engine.office().open_letters(),
+            outcomes_lost: self.engine.office().untold_outcomes(),
         })
     }
 

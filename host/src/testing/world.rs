@@ -69,6 +69,7 @@ impl World {
         let guest_settings = GuestSettings {
             subscriptions: options.subscriptions,
             retries: RETRIES,
+            retry_for: RETRY_FOR,
             has_will: component.exports_will(),
         };
         let settings = settings(session, max_packet_size, guest_settings);
@@ -227,6 +228,9 @@ impl World {
 
 /// How often a call that failed is made again: the configuration's default.
 const RETRIES: u32 = 3;
+
+/// How long it may put a message off: the configuration's default.
+const RETRY_FOR: Duration = Duration::from_secs(3600);
 
 fn settings(session: SessionConfig, max_packet_size: usize, guest: GuestSettings) -> Settings {
     Settings {

@@ -129,6 +129,7 @@ impl Run {
                 .map(|(filter, qos)| ((*filter).into(), *qos))
                 .collect(),
             retries: guest.retries,
+            retry_for: Duration::from_millis(guest.retry_for),
             has_will: guest.has_will,
         });
         let keep_alive = Duration::from_secs(setup.keep_alive);

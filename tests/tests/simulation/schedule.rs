@@ -53,6 +53,8 @@ pub(crate) struct Setup {
 pub(crate) struct GuestSetup {
     pub(crate) subscriptions: Vec<(&'static str, Qos)>,
     pub(crate) retries: u32,
+    /// In milliseconds.
+    pub(crate) retry_for: u64,
     pub(crate) has_will: bool,
 }
 
@@ -224,6 +226,7 @@ fn guest(random: &mut Random) -> GuestSetup {
     GuestSetup {
         subscriptions,
         retries: random.below(3) as u32,
+        retry_for: random.pick(&[2_000, 60_000, HOUR]),
         has_will: random.one_in(4),
     }
 }

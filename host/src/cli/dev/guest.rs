@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::reload::{self, Reload};
 use super::screen::Screen;
@@ -33,6 +33,7 @@ pub(super) fn describe(file: Option<PathBuf>, subscribe: &[String]) -> GuestConf
         name: name.to_string_lossy().into_owned(),
         subscriptions: Vec::new(),
         retries: 3,
+        retry_for: Duration::from_secs(3_600),
         limits: GuestLimits::default(),
         env: Vec::new(),
         component,

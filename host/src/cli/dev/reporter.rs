@@ -77,7 +77,9 @@ impl Reporter {
     fn notice(&mut self, notice: &Notice) {
         match notice {
             Notice::Online { .. } => self.online(),
-            Notice::Offline { reason, next_try } => self.offline(reason, *next_try),
+            Notice::Offline {
+                reason, next_try, ..
+            } => self.offline(reason, *next_try),
             Notice::Subscribed { filter, qos } => {
                 self.now.answered += 1;
                 self.line(
@@ -105,6 +107,12 @@ impl Reporter {
                 self.line(
                     "message",
                     format_args!("{topic}: given up, {size} are too many"),
+                );
+            }
+            Notice::Dropped { topic, .. } => {
+                self.line(
+                    "message",
+                    format_args!("{topic}: dropped, too many wait for the guest"),
                 );
             }
             Notice::Unexpected { packet } => {
@@ -148,6 +156,19 @@ impl Reporter {
                 self.line(
                     "guest",
                     format_args!("{call} failed after {took}: {error}; given up"),
+                );
+            }
+            Notice::HangUp { ticket, topic, .. } => {
+                let ticket = ticket.0;
+                self.line(
+                    "link",
+                    format_args!("the broker hangs up each time letter {ticket} is sent  {topic}"),
+                );
+            }
+            Notice::ReconnectIgnored { .. } => {
+                self.line(
+                    "guest",
+                    format_args!("its reconnect is ignored: a guest has one a minute"),
                 );
             }
             Notice::InvalidWill { error, .. } => {

@@ -142,6 +142,7 @@ fn guest(name: &str, component: ComponentSource) -> GuestConfig {
         component,
         subscriptions: Vec::new(),
         retries: 3,
+        retry_for: Duration::from_secs(3600),
         limits: GuestLimits::default(),
         env: Vec::new(),
     }
@@ -178,6 +179,7 @@ fn a_guest_can_have_everything() {
         component = "my door.wasm"
         subscriptions = ["a", { filter = "b/#", qos = 0 }, { filter = "+", qos = 2 }, { filter = "c" }]
         retries = 0
+        retry-for = "24h"
         [guest.limits]
         memory = "4GiB"
         call-time = "1ms"
@@ -195,6 +197,7 @@ fn a_guest_can_have_everything() {
                 ("c".into(), Qos::AtLeastOnce),
             ],
             retries: 0,
+            retry_for: Duration::from_secs(86_400),
             limits: GuestLimits {
                 memory: 4 << 30,
                 call_time: Duration::from_millis(1),
@@ -243,6 +246,7 @@ fn any_text() -> impl Strategy<Value = String> {
         "topic",
         "min",
         "retries",
+        "retry-for",
         "user-name",
         "=",
         "= ",

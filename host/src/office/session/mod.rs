@@ -9,6 +9,7 @@ mod outbound;
 mod packet;
 mod packet_ids;
 mod round_trip;
+mod suspects;
 mod window;
 
 pub(super) use backoff::{Backoff, Random, doubled};

@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::by_packet_id::ByPacketId;
 use super::packet_ids::PacketIds;
 use super::round_trip::RoundTrip;
+use super::suspects::{RIGHT_AFTER, SUSPECT, Suspects};
 use super::window::Window;
 use super::{Carried, Delivery, Dispatch, Outgoing, Outlook, PacketId, Publish};
 use crate::office::work_list::{Entry, Key, WorkList};
@@ -23,9 +24,14 @@ pub const QOS2_WINDOW: usize = 20;
 /// has not answered one that expired in it for so long.
 const UNANSWERED: Duration = Duration::from_secs(60);
 
-/// A connection is given up when the broker answers nothing for so long, and
-/// nothing that it could answer would make room in a window.
+/// A session is given up when expired letters of QoS 2, which nothing but the end of
+/// the session ends, have used up what a guest can have of the window, and the
+/// broker has had so long to answer others.
 const SILENT: Duration = Duration::from_secs(10);
+
+/// And not more often than this, as all guests are offline meanwhile and lose what
+/// the broker keeps for them.
+const RENEWAL: Duration = Duration::from_secs(300);
 
 /// What a QoS 2 letter needs beside a round trip: the clock counts milliseconds.
 const MARGIN: Duration = Duration::from_millis(2);
@@ -37,8 +43,9 @@ struct Exchange {
     guest: GuestId,
     /// Its letter, until that has its outcome.
     letter: Option<Key>,
-    /// When its PUBLISH was first handed out.
+    /// When its PUBLISH was first handed out, and when last.
     begun: Time,
+    sent: Time,
     /// Nothing that makes the broker deliver is sent from this moment on.
     deadline: Time,
     stage: Stage,
@@ -104,8 +111,12 @@ pub(in crate::office) struct Outbound {
     round_trip: RoundTrip,
     /// When the connection began.
     connected: Time,
-    /// When the broker last answered, or the connection began.
+    /// When the broker last answered, or the connection began, and when it was last
+    /// given something to answer.
     answered: Time,
+    begun: Time,
+    /// When a new session was last asked for, to end exchanges.
+    renewed: Option<Time>,
     /// Whether the letter of a guest waits because it would come too late.
     holds_back: bool,
     /// Whether the letter of a guest waits for room in a window.
@@ -113,6 +124,7 @@ pub(in crate::office) struct Outbound {
     /// Exchanges of expired letters that the broker has not answered, by the
     /// moment that they began.
     unanswered: BTreeSet<(Time, PacketId)>,
+    suspects: Suspects,
 }
 
 impl Outbound {
@@ -127,9 +139,12 @@ impl Outbound {
             round_trip: RoundTrip::default(),
             connected: Time::default(),
             answered: Time::default(),
+            begun: Time::default(),
+            renewed: None,
             holds_back: false,
             is_full: false,
             unanswered: BTreeSet::new(),
+            suspects: Suspects::new(guests),
         }
     }
 
@@ -138,13 +153,25 @@ impl Outbound {
     pub(in crate::office) fn clogged_at(&self) -> Option<Time> {
         let unanswered = self.unanswered.first().filter(|_| self.is_full);
         let unanswered = unanswered.map(|(begun, _)| *begun + UNANSWERED);
-        let silent = self.qos2.is_overdue().then(|| self.answered + SILENT);
-        [unanswered, silent].into_iter().flatten().min()
+        let used_up = self.qos2.is_used_up().then(|| {
+            let heard = self.answered.max(self.begun);
+            self.renewal_at().max(heard + SILENT)
+        });
+        [unanswered, used_up].into_iter().flatten().min()
     }
 
     /// Returns whether a new connection must also be a new session.
-    pub(in crate::office) fn needs_new_session(&self) -> bool {
-        self.qos2.is_overdue()
+    pub(in crate::office) fn needs_new_session(&self, now: Time) -> bool {
+        self.qos2.is_used_up() && self.renewal_at() <= now
+    }
+
+    fn renewal_at(&self) -> Time {
+        self.renewed.map_or(Time::default(), |at| at + RENEWAL)
+    }
+
+    /// A new session is asked for.
+    pub(in crate::office) fn handle_renewed(&mut self, now: Time) {
+        self.renewed = Some(now);
     }
 
     /// Returns whether a letter waits that would come too late if it was sent at
@@ -170,10 +197,29 @@ impl Outbound {
         if let Some(release) = self.poll_release(now) {
             return Some(Next::Release(release));
         }
+        if let Some((key, ticket)) = self.suspects.alone(now) {
+            if list.get(key).is_some_and(|entry| entry.ticket == ticket) {
+                return None;
+            }
+            self.suspects.end();
+        }
         let round_trip = now + self.round_trip.estimate() + MARGIN;
-        let (qos1, qos2) = (&self.qos1, &self.qos2);
+        let (qos1, qos2, suspects) = (&self.qos1, &self.qos2, &self.suspects);
         let (holds_back, is_full) = (Cell::new(false), Cell::new(false));
+        let suspect_waits = Cell::new(false);
+        let is_waiting = suspects.is_waiting(now);
         let key = list.next_unsent(|entry| {
+            if suspects.is_paused(now, entry.guest) {
+                return false;
+            }
+            if entry.hang_ups >= SUSPECT {
+                if !suspects.has_waited(now) && self.has_unanswered() {
+                    suspect_waits.set(true);
+                    return false;
+                }
+            } else if is_waiting {
+                return false;
+            }
             let has_room = match entry.qos {
                 _ if entry.packet_id.is_some() => true,
                 Qos::AtMostOnce => true,
@@ -192,13 +238,19 @@ impl Outbound {
             may_go && !is_late
         });
         (self.holds_back, self.is_full) = (holds_back.get(), is_full.get());
+        if suspect_waits.get() {
+            self.suspects.handle_waiting(now);
+        }
         let key = key?;
         let entry = list.get_mut(key)?;
+        if entry.hang_ups >= SUSPECT {
+            self.suspects.handle_sent(now, key, entry.ticket);
+        }
         if entry.size() > max_packet_size {
             return Some(Next::TooLarge(key));
         }
         let (packet, carried) = match entry.packet_id {
-            Some(id) => self.resend(id, entry)?,
+            Some(id) => self.resend(now, id, entry)?,
             None => self.publish(now, key, entry, ids)?,
         };
         let dispatch = Dispatch {
@@ -247,6 +299,7 @@ impl Outbound {
         };
         let id = ids.allocate()?;
         window.handle_begun(entry.guest);
+        self.begun = now;
         entry.packet_id = Some(id);
         self.exchanges.insert(
             id,
@@ -254,6 +307,7 @@ impl Outbound {
                 guest: entry.guest,
                 letter: Some(key),
                 begun: now,
+                sent: now,
                 deadline: entry.deadline,
                 stage,
                 is_overdue: false,
@@ -272,8 +326,9 @@ impl Outbound {
 
     /// A letter that is in flight on a session that the broker has kept: the
     /// exchange goes on where it was, under the same id ([MQTT-4.4.0-1]).
-    fn resend(&mut self, id: PacketId, entry: &Entry) -> Option<(Outgoing, Carried)> {
+    fn resend(&mut self, now: Time, id: PacketId, entry: &Entry) -> Option<(Outgoing, Carried)> {
         let exchange = self.exchanges.get_mut(id)?;
+        exchange.sent = now;
         let delivery = match exchange.stage {
             Stage::Published1 => Delivery::AtLeastOnce(id),
             Stage::Published2 => Delivery::ExactlyOnce(id),
@@ -329,6 +384,47 @@ impl Outbound {
     /// is still [written](Self::handle_written).
     pub(in crate::office) fn handle_disconnected(&mut self) {
         (self.holds_back, self.is_full) = (false, false);
+        self.suspects.end();
+    }
+
+    /// Whether something that went out on this connection is not answered.
+    fn has_unanswered(&self) -> bool {
+        let mut exchanges = self.exchanges.values();
+        !self.unwritten.is_empty() || exchanges.any(|exchange| self.is_unanswered(exchange))
+    }
+
+    fn is_unanswered(&self, exchange: &Exchange) -> bool {
+        let is_published = matches!(exchange.stage, Stage::Published1 | Stage::Published2);
+        is_published && self.connected <= exchange.sent && exchange.letter.is_some()
+    }
+
+    /// The broker has hung up. Returns the letter that was alone under way, if
+    /// that was why.
+    pub(in crate::office) fn handle_hang_up(
+        &mut self,
+        now: Time,
+        list: &mut WorkList,
+    ) -> Option<Key> {
+        let alone = self.suspects.alone(now).map(|(key, _)| key);
+        let mut unanswered = 0;
+        for exchange in self.exchanges.values() {
+            if self.is_unanswered(exchange)
+                && now < exchange.sent + RIGHT_AFTER
+                && let Some(entry) = exchange.letter.and_then(|key| list.get_mut(key))
+            {
+                unanswered += 1;
+                entry.hang_ups = entry.hang_ups.saturating_add(1);
+            }
+        }
+        let key = alone.filter(|_| unanswered == 1)?;
+        let entry = list.get(key).filter(|entry| entry.hang_ups > SUSPECT)?;
+        self.suspects.handle_refused(now, entry.guest);
+        Some(key)
+    }
+
+    /// When letters may go again that may not after `now`.
+    pub(in crate::office) fn next_turn(&self, now: Time) -> Option<Time> {
+        self.suspects.next_timeout(now)
     }
 
     /// A connection begins; the broker took so long to answer CONNECT.
@@ -511,7 +607,7 @@ impl Outbound {
 impl Exchange {
     fn mark_overdue(&mut self, window: &mut Window) {
         if !std::mem::replace(&mut self.is_overdue, true) {
-            window.handle_overdue();
+            window.handle_overdue(self.guest);
         }
     }
 

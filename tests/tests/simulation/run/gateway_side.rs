@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use jackalope::broker::ConnectionId;
 use jackalope::engine::{Machine, Step};
 use jackalope::office::{
-    Answer, Assignment, GuestId, Incoming, Notice, Office, Outcome, Qos, Status, Time,
+    Answer, Assignment, Call, GuestId, Incoming, Notice, Office, Outcome, Qos, Status, Time,
 };
 
 use super::{Dial, MISTAKEN, Run, Side, Socket};
@@ -173,7 +173,14 @@ impl Side {
                     ticket,
                     outcome,
                 } => outcomes.push((guest, ticket, outcome)),
-                Notice::GivenUp { .. } => given_up = true,
+                Notice::GivenUp { guest, call, .. } => match (&self.pending, call) {
+                    (Pending::Answer { guest: answers, .. }, _) if *answers == guest => {
+                        given_up = true
+                    }
+                    (_, Call::Message(message)) => self.messages.handle_taken(guest, &message)?,
+                    (_, call) => return Err(format!("{call:?} is given up, and nobody failed")),
+                },
+                Notice::HangUp { ticket, .. } => self.model.handle_refused(ticket.0)?,
                 Notice::Offline { .. } => self.model.online = false,
                 _ => {}
             }
@@ -206,14 +213,17 @@ impl Side {
             is_put_off,
         } = pending
         {
-            ensure!(fails || !given_up, "a call that succeeded is given up");
+            ensure!(
+                fails || is_put_off || !given_up,
+                "a call that succeeded is given up"
+            );
             let end = match (fails, is_put_off) {
                 (true, _) => End::Failed { given_up },
-                (_, true) => End::PutOff,
+                (_, true) => End::PutOff { given_up },
                 _ => End::Taken,
             };
             self.calls
-                .handle_end(guest, end, &mut self.model, &mut self.messages)?;
+                .handle_end(self.now, guest, end, &mut self.model, &mut self.messages)?;
         }
         Ok(())
     }
@@ -224,6 +234,9 @@ impl Side {
             Step::Packet(packet) => self.handle_packet(packet),
             Step::Disconnected(reason) => {
                 self.note(|| format!("lost: {reason}"));
+                if reason.is_hang_up() {
+                    self.model.handle_hang_up(now);
+                }
                 self.deeds += 1;
                 Ok(())
             }
