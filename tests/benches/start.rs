@@ -82,6 +82,7 @@ impl Gateway {
         }
         let mut last = 0;
         loop {
+            #[expect(clippy::disallowed_methods, reason = "what it waits for shows nowhere")]
             thread::sleep(Duration::from_millis(300));
             let now = self.wake_ups();
             if now == last {
@@ -175,6 +176,10 @@ fn main() {
         let resident = gateway.memory("Rss:");
         let written = gateway.memory("Private_Dirty:");
         let before = gateway.wake_ups();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the time in which nothing happens is what is measured"
+        )]
         thread::sleep(IDLE);
         let wake_ups = gateway.wake_ups() - before;
         let first = *first.get_or_insert(resident);

@@ -113,6 +113,10 @@ pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -
             work_list: session.work_list,
             guests: settings,
             // The keys of a hash map are the one thing std draws at random.
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "this is the seed that chance comes in as"
+            )]
             seed: RandomState::new().build_hasher().finish(),
         },
         guests,

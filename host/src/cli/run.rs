@@ -73,6 +73,10 @@ async fn serve(options: Options, mut hangups: Signal) -> Result<(), Failure> {
     );
     let mut gateway = Gateway::new(options).map_err(Failure::other)?;
     let control = gateway.control();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it only waits for signals, and sends commands"
+    )]
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
             info!("SIGHUP: connecting anew, with the password of now");
@@ -107,6 +111,10 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what does not end must have a thread of its own"
+    )]
     fn the_end_does_not_wait_for_what_never_ends() {
         let (never, ends) = mpsc::channel::<()>();
         let (ended, end) = mpsc::channel();

@@ -1,6 +1,6 @@
 //! The guests.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -106,7 +106,7 @@ pub(super) fn resolve(
         });
     }
     let mut guests: Vec<GuestConfig> = Vec::with_capacity(written.len());
-    let mut names = HashSet::new();
+    let mut names = BTreeSet::new();
     for written in written {
         let guest = resolve_one(written, directory)?;
         if !names.insert(guest.name.clone()) {
@@ -223,7 +223,7 @@ pub(crate) fn subscriptions(
     keys: [&'static str; 2],
 ) -> Result<Vec<(Arc<str>, Qos)>, Refusal> {
     let [filter_key, qos_key] = keys;
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     let mut subscriptions = Vec::with_capacity(written.len());
     for subscription in written {
         let Some(entry) = &subscription.filter else {

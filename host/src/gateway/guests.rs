@@ -139,6 +139,10 @@ impl Guests {
             // What it waits for, a thread or a timer, holds up nobody.
             let mut busy = Duration::ZERO;
             let (handler, answer) = poll_fn(|cx| {
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "only decides on which thread the next call begins"
+                )]
                 let begun = Instant::now();
                 let polled = running.as_mut().poll(cx);
                 busy += begun.elapsed();

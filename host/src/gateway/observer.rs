@@ -57,6 +57,10 @@ impl Observer {
     /// A call begins.
     pub(super) fn handle_call(&mut self, assignment: &Assignment) {
         let call = assignment.call.clone();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "only shown: how long the call took"
+        )]
         self.begun.insert(assignment.guest, (call, Instant::now()));
     }
 

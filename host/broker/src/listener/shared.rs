@@ -61,6 +61,7 @@ impl Shared {
             }),
             changed: watch::Sender::new(()),
             earlier: Notify::new(),
+            #[expect(clippy::disallowed_methods, reason = "this is the broker's clock")]
             started: Instant::now(),
         }
     }

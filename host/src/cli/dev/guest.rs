@@ -61,6 +61,10 @@ pub(super) fn load(
     let path = file_of(guest);
     // Before it is read, so that no change is missed.
     let stamp = path.and_then(reload::stamp);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "only shown: how long loading took"
+    )]
     let begun = Instant::now();
     let component = components::load(&engine, &guest.component).map_err(Failure::Other)?;
     let (name, took) = (&guest.name, Took(begun.elapsed()));

@@ -93,6 +93,10 @@ fn wait(time: &str) -> Result<Command, String> {
 /// cancelled.
 pub(super) fn lines() -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel(1);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a read of standard input cannot be cancelled"
+    )]
     thread::spawn(move || {
         let mut input = io::stdin().lock();
         let mut line = Vec::new();

@@ -91,6 +91,10 @@ impl Interpreter<'_> {
             Command::Reconnect => self.reconnect().await,
             Command::Wait(time) => {
                 self.screen.line("wait", Span(time));
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "somebody at the terminal has asked for it"
+                )]
                 tokio::time::sleep(time).await;
             }
             Command::Help => HELP.iter().for_each(|line| self.screen.line("help", line)),
@@ -225,6 +229,10 @@ impl Interpreter<'_> {
                 }
             }
         };
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "only how long a script waits for what never comes"
+        )]
         timeout(TIMEOUT, waiting).await.is_ok()
     }
 }

@@ -86,6 +86,10 @@ async fn run(file: Option<PathBuf>, subscribe: &[String], screen: Screen) -> Res
         .observed_by(move |observed| reporter.report(observed));
     let control = gateway.control();
     let (stop, stopped) = oneshot::channel::<()>();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the gateway runs beside broker and commands"
+    )]
     let mut running = tokio::spawn(gateway.run(async {
         // It is to stop, or nobody is left to say so.
         let _ = stopped.await;
@@ -127,6 +131,10 @@ async fn run(file: Option<PathBuf>, subscribe: &[String], screen: Screen) -> Res
         () = screen.closed() => "",
     };
     drop(stop);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "only how long the end of the command may take"
+    )]
     let _ = timeout(SHUTDOWN_TIMEOUT, running).await;
     screen.line("end", format_args!("{why}{}", seen.borrow().totals));
     broker.stop().await;

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::screen::Screen;
 use super::words::Took;
@@ -40,6 +40,10 @@ impl Reload {
     pub(super) async fn watch(self, control: &Control, screen: &Screen) {
         let (mut loaded, mut last) = (self.stamp, self.stamp);
         loop {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "only how soon a change of the file is noticed"
+            )]
             tokio::time::sleep(PERIOD).await;
             let now = stamp(&self.path);
             // What differs from the last time may still be being written.
@@ -53,8 +57,16 @@ impl Reload {
     }
 
     async fn load(&self, control: &Control, screen: &Screen) {
-        let begun = std::time::Instant::now();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "only shown: how long loading took"
+        )]
+        let begun = Instant::now();
         let (engine, path) = (self.engine.clone(), self.path.clone());
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "compiling takes long, and the gateway goes on"
+        )]
         let loading = tokio::task::spawn_blocking(move || Component::load(&engine, &path));
         match loading.await {
             Ok(Ok(component)) => {
