@@ -41,6 +41,12 @@ pub enum LinesError {
     },
 }
 
+/// Splits `[topic] payload`. None for a line of any other form.
+pub(crate) fn split(line: &str) -> Option<(&str, &str)> {
+    let (topic, payload) = line.strip_prefix('[')?.split_once(']')?;
+    Some((topic, payload.strip_prefix(' ').unwrap_or(payload)))
+}
+
 impl Lines {
     /// Reads lines.
     pub fn parse(text: &str) -> Result<Self, LinesError> {
@@ -49,8 +55,7 @@ impl Lines {
             if text.trim().is_empty() || text.starts_with('#') {
                 continue;
             }
-            let inner = text.strip_prefix('[').and_then(|text| text.split_once(']'));
-            let (topic, payload) = inner.ok_or(LinesError::Form { line })?;
+            let (topic, payload) = split(text).ok_or(LinesError::Form { line })?;
             if let Err(reason) = topic::check_name(topic) {
                 let (topic, reason) = (topic.to_owned(), reason.to_string());
                 return Err(LinesError::Topic {
@@ -61,7 +66,7 @@ impl Lines {
             }
             messages.push(Published {
                 topic: topic.to_owned(),
-                payload: payload.strip_prefix(' ').unwrap_or(payload).into(),
+                payload: payload.into(),
                 qos: Qos::AtLeastOnce,
                 retain: false,
             });

@@ -77,6 +77,7 @@ use std::path::{Path, PathBuf};
 use crate::config::{self, ConfigError};
 
 pub use failed::Failed;
+pub(crate) use lines::split as split_line;
 pub use lines::{Lines, LinesError};
 pub use run::Scenario;
 

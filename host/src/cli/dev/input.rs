@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::config::parse_duration;
 use crate::office::topic;
+use crate::scenario::split_line;
 
 /// What is printed for `help`.
 pub(super) const HELP: [&str; 9] = [
@@ -46,8 +47,8 @@ impl Command {
     /// What is wrong with it, and what could be written in its place.
     pub(super) fn parse(line: &str) -> Result<Self, String> {
         let line = line.trim();
-        if let Some(rest) = line.strip_prefix('[') {
-            return publish(rest);
+        if line.starts_with('[') {
+            return publish(line);
         }
         if line.is_empty() || line.starts_with('#') {
             return Ok(Self::Nothing);
@@ -69,14 +70,14 @@ impl Command {
     }
 }
 
-fn publish(rest: &str) -> Result<Command, String> {
-    let Some((topic, payload)) = rest.split_once(']') else {
+fn publish(line: &str) -> Result<Command, String> {
+    let Some((topic, payload)) = split_line(line) else {
         return Err("the topic ends with `]`: [topic] payload".to_owned());
     };
     topic::check_name(topic).map_err(|error| format!("the topic \"{topic}\" {error}"))?;
     Ok(Command::Publish {
         topic: topic.to_owned(),
-        payload: payload.strip_prefix(' ').unwrap_or(payload).to_owned(),
+        payload: payload.to_owned(),
     })
 }
 
