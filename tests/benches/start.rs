@@ -72,7 +72,7 @@ impl Gateway {
     }
 
     /// Has every guest called, and waits until nothing happens any more.
-    fn settle(&mut self, guests: usize) {
+    fn wait_idle(&mut self, guests: usize) {
         if guests > 0 {
             let subscribe = read(&mut self.stream);
             assert_eq!(subscribe.first(), Some(&0x82), "it is SUBSCRIBE");
@@ -169,10 +169,10 @@ fn main() {
     let mut first = None;
     for guests in [1, 10, 100] {
         let mut compiled = Gateway::start(guests, place().path());
-        compiled.settle(guests);
+        compiled.wait_idle(guests);
         let compiled = compiled.memory("Rss:");
         let mut gateway = Gateway::start(guests, warm.path());
-        gateway.settle(guests);
+        gateway.wait_idle(guests);
         let resident = gateway.memory("Rss:");
         let written = gateway.memory("Private_Dirty:");
         let before = gateway.wake_ups();

@@ -1,4 +1,4 @@
-//! From a configuration to what a gateway is made of.
+//! From a configuration to the options of a gateway.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
@@ -112,7 +112,7 @@ pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -
             max_packet_size,
             work_list: session.work_list,
             guests: settings,
-            // The keys of a hash map are the one thing std draws at random.
+            // The keys of a hash map are all that std draws at random.
             #[expect(
                 clippy::disallowed_methods,
                 reason = "this is the seed that chance comes in as"

@@ -15,7 +15,8 @@ pub enum CacheDirectory {
     None,
 }
 
-/// Reads a path that may be empty. One of the file is relative to `directory`.
+/// Reads a path, which may be empty. A path in the file is relative to
+/// `directory`.
 pub(super) fn cache_directory(entry: &Entry, directory: &Path) -> Result<CacheDirectory, String> {
     let text = entry.text()?;
     if text.is_empty() {

@@ -18,8 +18,8 @@ use crate::office::{Qos, topic};
 /// One guest. `Debug` shows the names of its variables and not their values.
 #[derive(Clone, PartialEq, Eq)]
 pub struct GuestConfig {
-    /// `name`: what it is called in logs, 1 to 64 of `A-Z a-z 0-9 _ -`, unlike
-    /// all others. Default: the component's file name without its extension.
+    /// `name`: its name in logs, 1 to 64 of `A-Z a-z 0-9 _ -`; no two guests have
+    /// the same. Default: the component's file name without its extension.
     pub name: String,
     /// `component`: where its component comes from.
     pub component: ComponentSource,
@@ -217,7 +217,8 @@ fn component_source(entry: &Entry, directory: &Path) -> Result<(ComponentSource,
     ))
 }
 
-/// Subscriptions; `keys` are what errors call a filter and a quality of service.
+/// Resolves subscriptions. Errors call a filter and a quality of service by
+/// `keys`.
 pub(crate) fn subscriptions(
     written: &[Subscription],
     keys: [&'static str; 2],

@@ -59,7 +59,7 @@ pub struct Config {
     /// from 128 bytes to 256 MiB. Default: 1 MiB.
     pub max_packet_size: usize,
     /// `cache-directory`: where compiled components are kept; nowhere if it is
-    /// empty. Default: the usual place.
+    /// empty. Default: where this machine keeps caches.
     pub cache_directory: CacheDirectory,
     /// What the post office has to know.
     pub session: SessionConfig,

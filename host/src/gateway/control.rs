@@ -1,4 +1,4 @@
-//! Commands to a gateway that runs.
+//! Commands for a gateway that runs.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -52,9 +52,9 @@ impl Control {
 /// The commands that are still to be carried out. Costs nothing until somebody
 /// asks for a [`Control`].
 #[derive(Debug, Default)]
-pub(super) struct Commands(Option<(UnboundedSender<Command>, UnboundedReceiver<Command>)>);
+pub(super) struct CommandQueue(Option<(UnboundedSender<Command>, UnboundedReceiver<Command>)>);
 
-impl Commands {
+impl CommandQueue {
     pub(super) fn control(&mut self) -> Control {
         let (sender, _) = self.0.get_or_insert_with(unbounded_channel);
         Control(sender.clone())

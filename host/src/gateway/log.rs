@@ -97,8 +97,7 @@ impl Log {
         }
     }
 
-    /// When there will be something to [`drain`](Self::drain) without anything
-    /// that happens.
+    /// When [`drain`](Self::drain) is due next, if nothing happens before.
     pub(super) fn next_timeout(&self) -> Option<Time> {
         self.repeats.next_timeout()
     }

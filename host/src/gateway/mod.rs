@@ -5,9 +5,9 @@
 //! post office's, and the order in which things are done is the engine's.
 //!
 //! Guests are called in the loop itself, which costs no hop between threads. A
-//! call that is not over within one tick of the guests' clock goes on elsewhere,
-//! so that a slow guest holds up the loop for a moment and no more; a guest that
-//! was slow is called elsewhere from the start.
+//! call that is not over within one tick of the guests' clock goes on in another
+//! thread, so that a slow guest holds up the loop for a moment and no more; a guest
+//! that was slow is called there from the start.
 
 mod control;
 mod guests;
@@ -31,7 +31,7 @@ use crate::clock::{self, Alarm};
 use crate::engine::Engine;
 use crate::office::{GuestId, Office, Settings};
 use crate::wire::{Address, Handshake, LoginSource};
-use control::{Command, Commands};
+use control::{Command, CommandQueue};
 use guests::Guests;
 use log::Log;
 use machine::RealMachine;
@@ -85,7 +85,7 @@ pub enum GatewayError {
 pub struct Gateway {
     engine: Engine,
     machine: RealMachine,
-    commands: Commands,
+    commands: CommandQueue,
     alarm: Alarm,
 }
 
@@ -112,7 +112,7 @@ impl Gateway {
                 guests: Guests::new(guests, slow_calls),
                 log: Log::new(names),
             },
-            commands: Commands::default(),
+            commands: CommandQueue::default(),
             alarm: Alarm::new().map_err(GatewayError::Clock)?,
         })
     }

@@ -22,7 +22,7 @@ use crate::wire::Handshake;
 
 const CLIENT: &str = "jackalope";
 
-/// The first pause between tries to connect: as good as none.
+/// The first pause between tries to connect: the shortest there is.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 
 /// What a world is made of.

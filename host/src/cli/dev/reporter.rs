@@ -54,10 +54,10 @@ impl Reporter {
     /// Reports something that the gateway has done.
     pub(super) fn report(&mut self, observed: &Observed<'_>) {
         match observed {
-            Observed::Notice(notice) => self.notice(notice),
+            Observed::Notice(notice) => self.report_notice(notice),
             Observed::Called {
                 call, took, answer, ..
-            } => self.called(call, *took, answer),
+            } => self.report_call(call, *took, answer),
             Observed::Replaced { .. } => self.line("guest", "replaced by the new one"),
             Observed::Waiting(_) => {}
         }
@@ -74,7 +74,7 @@ impl Reporter {
         self.screen.line(subject, text);
     }
 
-    fn notice(&mut self, notice: &Notice) {
+    fn report_notice(&mut self, notice: &Notice) {
         match notice {
             Notice::Online { .. } => self.online(),
             Notice::Offline {
@@ -221,7 +221,7 @@ impl Reporter {
 
     /// Remembers the letters of a call. Reports the call, unless it was without
     /// effect and not for a message. What else comes of it follows as notices.
-    fn called(&mut self, call: &Call, took: Duration, answer: &Answer) {
+    fn report_call(&mut self, call: &Call, took: Duration, answer: &Answer) {
         self.took = took;
         match answer {
             Answer::Done(effects) => {
