@@ -22,12 +22,20 @@ use crate::office::{Answer, Disconnection, GuestId, Office, Time};
 use crate::wire::{DecodeError, Handshake, Pace, Stuck, Transport};
 use connection::{Closing, Connection};
 
-/// How many packets, and how many calls, a turn takes at most: about what is
-/// read at once when messages are small.
-const TURN: usize = 512;
+/// How many packets a turn takes in at most: a quarter of what an inbox holds, so
+/// that guests take some before it is full, whoever keeps everyone waiting.
+const TURN_PACKETS: usize = 256;
 
-/// After so much time in calls, a turn looks at the network again.
+/// How many bytes a turn reads at most, before guests are called with what was in
+/// them: less than an inbox holds.
+const TURN_BYTES: usize = 256 << 10;
+
+/// After so much time in calls, a turn looks at the network again. Guests that are
+/// fast are done with all that a turn takes in by then.
 const CALL_TIME: Duration = Duration::from_millis(5);
+
+/// The same where the clock stands still, in a test.
+const TURN_CALLS: usize = 4_096;
 
 /// How long the end of a connection in good order may take.
 const GOODBYE: Duration = Duration::from_secs(1);
@@ -188,7 +196,8 @@ impl Engine {
 
     /// Takes in what there is to read. Returns whether there may be more of it.
     fn read<M: Machine>(&mut self, machine: &mut M) -> bool {
-        for _ in 0..TURN {
+        let mut bytes = 0;
+        for _ in 0..TURN_PACKETS {
             let Connection::Open(transport) = &mut self.connection else {
                 return self.read_to_end(machine);
             };
@@ -212,9 +221,13 @@ impl Engine {
             let Some(room) = transport.room_for_input() else {
                 return false;
             };
+            if bytes >= TURN_BYTES {
+                return true;
+            }
             match machine.read(room) {
                 Ok(0) => self.lose(machine, Disconnection::Closed),
-                Ok(_) => {
+                Ok(count) => {
+                    bytes += count;
                     transport.handle_read();
                     let now = machine.now();
                     machine.observe(now, &mut self.office, Step::Traffic);
@@ -319,7 +332,7 @@ impl Engine {
     fn call<M: Machine>(&mut self, machine: &mut M) -> bool {
         let mut now = machine.now();
         let until = now + CALL_TIME;
-        for _ in 0..TURN {
+        for _ in 0..TURN_CALLS {
             if until <= now {
                 return true;
             }

@@ -7,6 +7,7 @@
 mod calls;
 mod connection;
 mod exchanges;
+mod hang_ups;
 mod letters;
 mod messages;
 mod network;

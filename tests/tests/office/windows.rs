@@ -106,24 +106,57 @@ fn exchanges_that_end_leave_their_places_to_whoever_comes_first() {
 }
 
 #[test]
-fn a_full_window_ends_the_connection_when_nothing_is_answered_for_10_s() {
+fn letters_that_wait_for_room_end_the_connection_of_a_broker_that_does_not_answer() {
     for (qos, window) in WINDOWS {
-        let mut test = TestOffice::online(one_guest());
-        open_with_ttl(&mut test, A, qos, window, SECOND);
-        test.pass(SECOND);
-        let other = match qos {
-            Qos::ExactlyOnce => Qos::AtLeastOnce,
-            _ => Qos::ExactlyOnce,
-        };
-        test.post(other, TWO_HOURS);
-        let id = id_of(&test.publish());
-        test.pass(5 * SECOND);
-        test.acknowledge(other, Some(id));
-        test.pass(10 * SECOND - Duration::from_millis(1));
-        assert_eq!(test.office.poll_close(), None, "it has answered");
-        test.pass(Duration::from_millis(1));
+        let mut test = TestOffice::online(settings());
+        let open = open_with_ttl(&mut test, A, qos, window, SECOND);
+        assert!(open < window, "others have a share");
+        test.pass(30 * SECOND);
+        test.post(qos, TWO_HOURS);
+        assert_eq!(test.publishes(), []);
+        test.pass(30 * SECOND - Duration::from_millis(1));
+        // All those of QoS 2 are dead, and have to wait for another reason.
+        if qos == Qos::AtLeastOnce {
+            assert_eq!(test.office.poll_close(), None);
+            test.pass(Duration::from_millis(1));
+        }
         assert_eq!(test.office.poll_close(), Some(Disconnection::Clogged));
     }
+}
+
+#[test]
+fn a_burst_after_a_pause_leaves_the_broker_time_to_answer() {
+    for (qos, window) in WINDOWS {
+        let mut test = TestOffice::online(one_guest());
+        test.pass(30 * SECOND);
+        open_with_ttl(&mut test, A, qos, window, Duration::from_millis(3));
+        test.pass(Duration::from_millis(3));
+        test.post(qos, TWO_HOURS);
+        test.publishes();
+        test.pass(9 * SECOND);
+        assert_eq!(test.office.poll_close(), None);
+    }
+}
+
+#[test]
+fn a_share_of_dead_exchanges_renews_the_session_and_not_at_once_again() {
+    let mut test = TestOffice::online(one_guest());
+    let use_up = |test: &mut TestOffice| {
+        assert!(open_with_ttl(test, A, Qos::ExactlyOnce, QOS2_WINDOW, SECOND) > 0);
+        test.pass(SECOND);
+        test.lose_connection();
+    };
+    use_up(&mut test);
+    assert!(test.dial().clean_session);
+    let session_present = false;
+    test.receive(Incoming::ConnAck { session_present });
+    use_up(&mut test);
+    assert!(!test.dial().clean_session, "all guests lose by it");
+    let session_present = true;
+    test.receive(Incoming::ConnAck { session_present });
+    test.pass(300 * SECOND);
+    assert_eq!(test.office.poll_close(), Some(Disconnection::Clogged));
+    assert!(test.dial().clean_session);
 }
 
 #[test]

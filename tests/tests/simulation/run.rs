@@ -22,6 +22,7 @@ use jackalope::wire::Handshake;
 
 use crate::broker_log::BrokerLog;
 use crate::calls::Calls;
+use crate::equals::Equals;
 use crate::guests::{Guest, Key, next_ticket, time, to_letter};
 use crate::messages::Messages;
 use crate::model::{Check, Model, ensure};
@@ -94,6 +95,7 @@ struct Side {
     messages: Messages,
     calls: Calls,
     broker_log: BrokerLog,
+    equals: Option<Equals>,
     /// What the broker is reading.
     arrives: Option<Piece>,
     /// What the latest input of the post office must lead to.
@@ -186,6 +188,7 @@ impl Run {
             messages: Messages::new(&setup),
             calls: Calls::new(&setup),
             broker_log: BrokerLog::new(schedule),
+            equals: setup.equals.then(|| Equals::new(&setup)),
             arrives: None,
             pending: Pending::Nothing,
             wrong: None,
@@ -371,6 +374,9 @@ impl Side {
 
     fn expect_post(&mut self, now: Time, guest: GuestId, letter: &Letter) {
         let now = now.as_millis();
+        if let Some(equals) = &mut self.equals {
+            equals.handle_posted(now, guest, letter.ticket);
+        }
         self.model.post(now, now, guest, letter);
     }
 

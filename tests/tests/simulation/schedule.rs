@@ -47,6 +47,8 @@ pub(crate) struct Setup {
     /// Whether the link is cut once more before everything is healed. If not,
     /// the last connection must recover by itself.
     pub(crate) final_cut: bool,
+    /// Whether nothing but a guest goes wrong, and the others are watched over.
+    pub(crate) equals: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -212,6 +214,7 @@ fn setup(random: &mut Random, seed: u64) -> Setup {
         split: random.pick(&[0, 0, 3, 40]),
         after_abort: random.pick(&[0, 0, 100, 50, 20]),
         final_cut: !random.one_in(5),
+        equals: false,
     }
 }
 
@@ -231,7 +234,7 @@ fn guest(random: &mut Random) -> GuestSetup {
     }
 }
 
-fn qos(random: &mut Random) -> Qos {
+pub(crate) fn qos(random: &mut Random) -> Qos {
     random.pick(&[Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce])
 }
 

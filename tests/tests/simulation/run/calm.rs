@@ -3,6 +3,7 @@
 use jackalope::office::{Outcome, Qos, Status};
 
 use super::Run;
+use crate::equals::Equals;
 use crate::model::{Check, ensure};
 use crate::schedule::{FaultPlan, HOUR, LetterPlan, Schedule, Step, TOPICS};
 
@@ -52,7 +53,9 @@ impl Run {
         // they belong to expire.
         self.send_canaries(if cut { SOON } else { LONGEST })?;
         self.take_canaries()?;
-        self.check_complete(cut)
+        self.check_complete(cut)?;
+        let equals = self.side.equals.as_ref();
+        equals.map_or(Ok(()), Equals::check_complete)
     }
 
     fn pass_until(&mut self, longest: u64, what: &str, is_so: fn(&mut Self) -> bool) -> Check {

@@ -11,7 +11,7 @@ use jackalope::office::{
 
 use super::{Dial, MISTAKEN, Run, Side, Socket};
 use crate::calls::End;
-use crate::guests::{Finished, time, to_letter};
+use crate::guests::{Finished, Key, time, to_letter};
 use crate::model::{Check, ensure};
 use crate::network::Arrival;
 
@@ -110,6 +110,9 @@ impl Side {
             let displaced = effects.displaced.len();
             for (place, (ticket, plan)) in published.iter().enumerate() {
                 let letter = to_letter(*ticket, plan);
+                if let Some(equals) = &mut self.equals {
+                    equals.handle_posted(now, guest, *ticket);
+                }
                 if place < displaced {
                     self.model.displace(guest, &letter);
                 } else {
@@ -131,7 +134,15 @@ impl Side {
         self.deeds += 1;
         match packet {
             Incoming::Publish(publish) if self.model.online => {
-                self.messages.handle_arrival(publish)?;
+                let guests = self.messages.handle_arrival(publish)?;
+                // What comes again was perhaps taken before.
+                if let (Some(equals), Some(key)) = (&mut self.equals, Key::of(&publish.payload))
+                    && !publish.duplicate
+                {
+                    for guest in guests {
+                        equals.handle_arrived(self.now, guest, key);
+                    }
+                }
             }
             Incoming::TooLarge { delivery, .. } => self.messages.handle_too_large(*delivery),
             Incoming::ConnAck { session_present } => {
@@ -181,7 +192,12 @@ impl Side {
                     (_, call) => return Err(format!("{call:?} is given up, and nobody failed")),
                 },
                 Notice::HangUp { ticket, .. } => self.model.handle_refused(ticket.0)?,
-                Notice::Offline { .. } => self.model.online = false,
+                Notice::Offline { reason, .. } => {
+                    self.model.online = false;
+                    if let Some(equals) = &mut self.equals {
+                        equals.handle_offline(self.now, &reason)?;
+                    }
+                }
                 _ => {}
             }
         }
@@ -194,6 +210,9 @@ impl Side {
             self.begin_session(session_present)?;
         }
         for (_, ticket, outcome) in &outcomes {
+            if let Some(equals) = &mut self.equals {
+                equals.handle_outcome(self.now, *ticket, *outcome)?;
+            }
             let origin = self.model.origin(ticket.0);
             let is_acked = origin.is_some_and(|(_, qos)| qos != Qos::AtMostOnce);
             if is_acked && *outcome == Outcome::Delivered {
@@ -258,6 +277,11 @@ impl Side {
             Step::Call(assignment) => {
                 self.note(|| format!("call {assignment:?}"));
                 self.deeds += 1;
+                if let (Some(equals), Call::Message(message)) = (&mut self.equals, &assignment.call)
+                    && let Some(key) = Key::of(&message.payload)
+                {
+                    equals.handle_called(now, assignment.guest, key)?;
+                }
                 self.calls
                     .handle_call(assignment, &self.model, &mut self.messages)
             }
