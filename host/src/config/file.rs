@@ -89,8 +89,8 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Written, ConfigError> {
     })
 }
 
-/// Reads the text of a file of any shape. `expected` says of a key that holds
-/// more than one value what it has to be.
+/// Reads the text of a file of any shape. `expected` describes what a key with
+/// more than one value has to be.
 pub(crate) fn parse_as<T: DeserializeOwned>(
     path: &Path,
     text: &str,

@@ -1,6 +1,6 @@
 //! The guests.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use crate::office::{Qos, topic};
 /// One guest. `Debug` shows the names of its variables and not their values.
 #[derive(Clone, PartialEq, Eq)]
 pub struct GuestConfig {
-    /// `name`: what it is called in logs, 1 to 64 of `A-Z a-z 0-9 _ -`, unlike
-    /// all others. Default: the component's file name without its extension.
+    /// `name`: its name in logs, 1 to 64 of `A-Z a-z 0-9 _ -`; no two guests have
+    /// the same. Default: the component's file name without its extension.
     pub name: String,
     /// `component`: where its component comes from.
     pub component: ComponentSource,
@@ -106,7 +106,7 @@ pub(super) fn resolve(
         });
     }
     let mut guests: Vec<GuestConfig> = Vec::with_capacity(written.len());
-    let mut names = HashSet::new();
+    let mut names = BTreeSet::new();
     for written in written {
         let guest = resolve_one(written, directory)?;
         if !names.insert(guest.name.clone()) {
@@ -217,13 +217,14 @@ fn component_source(entry: &Entry, directory: &Path) -> Result<(ComponentSource,
     ))
 }
 
-/// Subscriptions; `keys` are what errors call a filter and a quality of service.
+/// Resolves subscriptions. Errors call a filter and a quality of service by
+/// `keys`.
 pub(crate) fn subscriptions(
     written: &[Subscription],
     keys: [&'static str; 2],
 ) -> Result<Vec<(Arc<str>, Qos)>, Refusal> {
     let [filter_key, qos_key] = keys;
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     let mut subscriptions = Vec::with_capacity(written.len());
     for subscription in written {
         let Some(entry) = &subscription.filter else {

@@ -63,7 +63,7 @@ impl Log {
     /// A guest has taken the place of another.
     pub(super) fn handle_replaced(&mut self, guest: GuestId) {
         if let Some(observer) = &mut self.observer {
-            observer.tell(&Observed::Replaced { guest });
+            observer.notify(&Observed::Replaced { guest });
         }
         info!(guest = self.name(guest), "guest replaced");
     }
@@ -71,7 +71,7 @@ impl Log {
     /// There is nothing more to do at this moment.
     pub(super) fn handle_waiting(&mut self, now: Time, office: &Office) {
         if let Some(observer) = &mut self.observer {
-            observer.tell(&Observed::Waiting(office.backlog(now)));
+            observer.notify(&Observed::Waiting(office.backlog(now)));
         }
     }
 
@@ -84,7 +84,7 @@ impl Log {
         let mut losses = Losses::default();
         while let Some(notice) = office.poll_notice() {
             if let Some(observer) = &mut self.observer {
-                observer.tell(&Observed::Notice(&notice));
+                observer.notify(&Observed::Notice(&notice));
             }
             self.write(now, &notice, &mut losses);
         }
@@ -97,8 +97,7 @@ impl Log {
         }
     }
 
-    /// When there will be something to [`drain`](Self::drain) without anything
-    /// that happens.
+    /// When [`drain`](Self::drain) is due next, if nothing happens before.
     pub(super) fn next_timeout(&self) -> Option<Time> {
         self.repeats.next_timeout()
     }

@@ -120,7 +120,7 @@ fn each_key_is_read() {
 fn a_last_will_needs_no_more_than_a_topic() {
     let will = |payload: &str, qos, retain| LastWill {
         topic: "online".into(),
-        payload: Payload::new(payload.to_owned()),
+        payload: Payload::new(payload),
         qos,
         retain,
     };

@@ -14,7 +14,7 @@ use crate::wire::{Address, Handshake, LoginSource};
 
 /// The machine that the gateway runs on.
 #[derive(Debug)]
-pub(super) struct Here {
+pub(super) struct RealMachine {
     pub(super) address: Address,
     pub(super) login: Option<Box<dyn LoginSource>>,
     /// What the next CONNECT says.
@@ -24,7 +24,7 @@ pub(super) struct Here {
     pub(super) log: Log,
 }
 
-impl Machine for Here {
+impl Machine for RealMachine {
     fn now(&mut self) -> Time {
         clock::now()
     }
