@@ -42,8 +42,9 @@ const TURN_CALLS: usize = 4_096;
 /// How long the end of a connection in good order may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// How soon to look again whether the network has room for a letter that would
-/// come too late at the moment.
+/// How soon to look again whether a letter that would come too late at the moment
+/// can be in time: what is ahead of it has arrived, or nobody knows any more that
+/// the network is slow.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Drives a post office, its connection and its guests.
@@ -113,10 +114,7 @@ impl Engine {
             true => None,
             false => self.office.next_timeout(),
         };
-        let is_awaiting = |transport: &Transport| transport.output().is_awaiting();
-        let held_back =
-            self.office.holds_back() && self.connection.transport().is_some_and(is_awaiting);
-        let look_again = held_back.then(|| self.offered + LOOK_AGAIN);
+        let look_again = self.office.holds_back().then(|| self.offered + LOOK_AGAIN);
         [office, self.connection.next_timeout(), look_again]
             .into_iter()
             .flatten()
@@ -280,7 +278,7 @@ impl Engine {
             is_all = false;
             while transport.output().has_room() && !is_all {
                 machine.observe(now, &mut self.office, Step::Time);
-                let Some(dispatch) = self.office.poll_packet(now, transport.outlook()) else {
+                let Some(dispatch) = self.office.poll_packet(now, transport.outlook(now)) else {
                     is_all = true;
                     continue;
                 };

@@ -353,3 +353,40 @@ fn a_packet_that_breaks_the_protocol_ends_the_connection_by_a_reset() {
         .office
         .handle_packet(Time::from_millis(machine.now), unknown);
 }
+
+#[test]
+fn a_letter_that_would_be_late_waits_until_nobody_knows_that_the_network_is_slow() {
+    let (mut engine, mut machine) = online();
+    engine.post(&mut machine, 1, Qos::AtMostOnce, 60 * SECOND);
+    engine.turn(&mut machine);
+    for unacknowledged in [100, 0] {
+        machine.now += 1_000;
+        machine.unacknowledged = unacknowledged;
+        engine.turn(&mut machine);
+    }
+    machine.deeds();
+    let mut large = letter(2, Qos::AtMostOnce, 15 * SECOND);
+    large.payload = Payload::new([7; 5_000]);
+    let now = machine.now();
+    engine.office.post(now, A, large);
+    engine.turn(&mut machine);
+    assert!(
+        !machine
+            .deeds()
+            .iter()
+            .any(|deed| matches!(deed, Deed::Wrote(_)))
+    );
+    assert!(
+        engine
+            .next_timeout()
+            .is_some_and(|at| at <= now + LOOK_AGAIN)
+    );
+    machine.now += 10_000;
+    engine.turn(&mut machine);
+    assert!(
+        machine
+            .deeds()
+            .iter()
+            .any(|deed| matches!(deed, Deed::Wrote(_)))
+    );
+}

@@ -144,10 +144,10 @@ impl Output {
         self.is_blocked
     }
 
-    /// When a packet would arrive that is begun after all that is here.
-    pub fn outlook(&self) -> Outlook {
+    /// What is to be expected of a packet that is begun after all that is here.
+    pub fn outlook(&self, now: Time) -> Outlook {
         let ahead = self.taken - self.acknowledged + self.bytes.len() as u64;
-        self.pace.outlook(ahead)
+        self.pace.outlook(now, ahead)
     }
 
     /// What was learnt of the network, for the next connection.

@@ -79,9 +79,9 @@ impl Transport {
         self.output.check(now)
     }
 
-    /// When a packet would arrive that is pushed now.
-    pub fn outlook(&self) -> Outlook {
-        self.output.outlook()
+    /// What is to be expected of a packet that is pushed now.
+    pub fn outlook(&self, now: Time) -> Outlook {
+        self.output.outlook(now)
     }
 
     /// Adds a packet to what goes out.
