@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use super::backoff::doubled;
+use crate::office::session::backoff::doubled;
 use crate::office::work_list::Key;
 use crate::office::{GuestId, Ticket, Time};
 

@@ -20,8 +20,9 @@ pub(super) struct Window {
     open: Vec<usize>,
     /// How many of them are not set aside for their guests.
     common: usize,
-    /// How many of them are of letters that have expired, by guest.
+    /// How many of them are of letters that have expired, by guest, and together.
     overdue: Vec<usize>,
+    all_overdue: usize,
 }
 
 impl Window {
@@ -38,6 +39,7 @@ impl Window {
             open: vec![0; guests],
             common: 0,
             overdue: vec![0; guests],
+            all_overdue: 0,
         }
     }
 
@@ -51,6 +53,9 @@ impl Window {
     /// Returns whether a guest may begin none because of its own, which are all of
     /// expired letters.
     pub(super) fn is_used_up(&self) -> bool {
+        if self.all_overdue == 0 {
+            return false;
+        }
         let mut guests = (0_u16..)
             .map(GuestId)
             .zip(self.open.iter().zip(&self.overdue));
@@ -67,6 +72,7 @@ impl Window {
 
     pub(super) fn handle_overdue(&mut self, guest: GuestId) {
         self.overdue[guest.index()] += 1;
+        self.all_overdue += 1;
     }
 
     pub(super) fn handle_completed(&mut self, guest: GuestId, was_overdue: bool) {
@@ -74,12 +80,13 @@ impl Window {
         self.common -= usize::from(*open > self.reserve);
         *open -= 1;
         self.overdue[guest.index()] -= usize::from(was_overdue);
+        self.all_overdue -= usize::from(was_overdue);
     }
 
     pub(super) fn clear(&mut self) {
         self.open.fill(0);
         self.overdue.fill(0);
-        self.common = 0;
+        (self.common, self.all_overdue) = (0, 0);
     }
 }
 
