@@ -1,4 +1,6 @@
-//! The clock: the one place that asks the machine for the time.
+//! The clock: where the time comes from by which letters expire and deadlines
+//! are met. Elsewhere a time is only shown, or limits a call or the wait of a
+//! command; each such place says so to clippy, which knows no other.
 //!
 //! For all that is timed it is CLOCK_BOOTTIME, which goes on while the machine sleeps: the ttl of a
 //! letter must not stand still in a suspended gateway. Tokio's timers stand
@@ -20,6 +22,7 @@ use tokio::io::unix::AsyncFd;
 use crate::office::Time;
 
 /// The time since the machine was started, sleep included.
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub fn now() -> Time {
     let now = clock_gettime(ClockId::Boottime);
     let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
@@ -32,6 +35,7 @@ pub fn now() -> Time {
 pub struct TimeOfDay;
 
 impl TimeProvider for TimeOfDay {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
     fn current_time(&self) -> Option<UnixTime> {
         let now = clock_gettime(ClockId::Realtime);
         let seconds = u64::try_from(now.tv_sec).ok()?;

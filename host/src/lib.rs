@@ -18,7 +18,7 @@
 //! - [`broker`] is the fake broker, for development and tests.
 //! - [`testing`] is for tests of guests in Rust, in virtual time, and
 //!   [`scenario`] for the same as files.
-//! - [`clock`] is the one place that asks the machine for the time.
+//! - [`clock`] is where the time comes from by which letters expire.
 //! - [`example`] holds the guests that are built into the binary.
 
 pub mod office;

@@ -247,6 +247,7 @@ async fn latency_round(count: usize) -> [Latencies; 2] {
     let warm_up = 20;
     for index in 0..warm_up + count {
         for (echo, took) in echoes.iter_mut().zip(&mut took) {
+            #[expect(clippy::disallowed_methods, reason = "the load has a pace")]
             std::thread::sleep(next.saturating_duration_since(Instant::now()));
             next += pause;
             let latency = within(pause, "echo", echo.latency(messages, &template)).await;

@@ -22,7 +22,8 @@ use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 
 use jackalope::office::Qos;
-use jackalope_tests::{desk, is_smoke};
+use jackalope_tests::is_smoke;
+use jackalope_tests::office::rounds;
 
 use guests::hosted::{ECHOED, Hosted, message, runtime};
 
@@ -54,7 +55,7 @@ fn guest_call(rounds: usize) {
 /// A letter of QoS 1 with 64 bytes through the post office, while 1,000 others
 /// wait there.
 fn post_send_ack(rounds: usize) {
-    desk::post_send_ack(Qos::AtLeastOnce, rounds);
+    rounds::post_send_ack(Qos::AtLeastOnce, rounds);
 }
 
 fn main() -> ExitCode {

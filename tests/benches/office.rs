@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use divan::Bencher;
 use jackalope::office::Qos;
-use jackalope_tests::desk::{Desk, GUEST, OTHER, PAYLOAD, TOPIC, shuffled};
+use jackalope_tests::office::TestOffice;
+use jackalope_tests::office::rounds::{GUEST, OTHER, PAYLOAD, TOPIC, shuffled};
 
 const QOS: [Qos; 3] = [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce];
 
@@ -30,22 +31,22 @@ fn main() {
 /// of another guest wait for a window of their quality of service.
 #[divan::bench(args = pairs(), sample_count = 100, sample_size = 1_000)]
 fn post_send_ack(bencher: Bencher, (qos, waiting): (Qos, usize)) {
-    let mut desk = Desk::online(2);
+    let mut test = TestOffice::measured(2);
     let other_qos = if qos == Qos::ExactlyOnce {
         Qos::AtLeastOnce
     } else {
         Qos::ExactlyOnce
     };
-    desk.wait(OTHER, other_qos, waiting);
-    let desk = RefCell::new(desk);
+    test.wait(OTHER, other_qos, waiting);
+    let test = RefCell::new(test);
     let mut n = 0;
     bencher
         .with_inputs(|| {
             n += 1;
             let ttl = HOUR + Duration::from_millis(shuffled(n, waiting));
-            desk.borrow_mut().letter(qos, ttl)
+            test.borrow_mut().measured_letter(qos, ttl)
         })
-        .bench_local_values(|letter| desk.borrow_mut().post_send_ack(letter));
+        .bench_local_values(|letter| test.borrow_mut().post_send_ack(letter));
 }
 
 /// The same where the letter joins the end of the queue: it is posted, and the
@@ -53,25 +54,25 @@ fn post_send_ack(bencher: Bencher, (qos, waiting): (Qos, usize)) {
 /// acknowledged and its outcome told.
 #[divan::bench(args = pairs(), sample_count = 100, sample_size = 1_000)]
 fn queue(bencher: Bencher, (qos, waiting): (Qos, usize)) {
-    let mut desk = Desk::online(1);
-    let mut ids = VecDeque::from(desk.wait(GUEST, qos, waiting));
+    let mut test = TestOffice::measured(1);
+    let mut ids = VecDeque::from(test.wait(GUEST, qos, waiting));
     let mut n = 0;
-    let desk = RefCell::new(desk);
+    let test = RefCell::new(test);
     bencher
         .with_inputs(|| {
             n += 1;
             let ttl = HOUR + Duration::from_millis(shuffled(n, waiting));
-            desk.borrow_mut().letter(qos, ttl)
+            test.borrow_mut().measured_letter(qos, ttl)
         })
         .bench_local_values(|letter| {
-            let mut desk = desk.borrow_mut();
-            desk.post(GUEST, letter);
+            let mut test = test.borrow_mut();
+            test.post_letter(GUEST, letter);
             if let Some(id) = ids.pop_front() {
-                desk.acknowledge(qos, Some(id));
+                test.acknowledge(qos, Some(id));
             }
-            ids.extend(desk.publish());
-            desk.take_outcome();
-            desk.take_notices();
+            ids.extend(test.next_id());
+            test.take_outcome();
+            test.take_notices();
         });
 }
 
@@ -79,25 +80,25 @@ fn queue(bencher: Bencher, (qos, waiting): (Qos, usize)) {
 /// posted, which is not measured.
 #[divan::bench(args = WAITING, sample_count = 1_000, sample_size = 100)]
 fn expire(bencher: Bencher, waiting: usize) {
-    let mut desk = Desk::online(1);
-    desk.wait(GUEST, Qos::AtMostOnce, waiting);
+    let mut test = TestOffice::measured(1);
+    test.wait(GUEST, Qos::AtMostOnce, waiting);
     let mut posted = waiting;
-    let begun = desk.now();
-    let desk = RefCell::new(desk);
+    let begun = test.now;
+    let test = RefCell::new(test);
     bencher
         .with_inputs(|| {
             // As many letters as wait have deadlines in each stretch of time
             // that is as many milliseconds long.
-            let mut desk = desk.borrow_mut();
+            let mut test = test.borrow_mut();
             let (stretch, n) = (posted / waiting, posted % waiting);
             let after = (stretch * waiting) as u64 + shuffled(n, waiting);
-            let ttl = (begun + HOUR + Duration::from_millis(after)).since(desk.now());
-            let letter = desk.letter(Qos::AtMostOnce, ttl);
-            desk.post(GUEST, letter);
-            desk.take_notices();
+            let ttl = (begun + HOUR + Duration::from_millis(after)).since(test.now);
+            let letter = test.measured_letter(Qos::AtMostOnce, ttl);
+            test.post_letter(GUEST, letter);
+            test.take_notices();
             posted += 1;
         })
-        .bench_local_values(|()| desk.borrow_mut().expire_next());
+        .bench_local_values(|()| test.borrow_mut().expire_next());
 }
 
 /// A message comes in, its guest is called and answers with a letter, which is
@@ -108,28 +109,28 @@ fn expire(bencher: Bencher, waiting: usize) {
     (Qos::ExactlyOnce, 1), (Qos::ExactlyOnce, 100),
 ], sample_count = 100, sample_size = 1_000)]
 fn echo(bencher: Bencher, (qos, guests): (Qos, u16)) {
-    let desk = RefCell::new(Desk::online(guests));
+    let test = RefCell::new(TestOffice::measured(guests));
     bencher
         .with_inputs(|| {
-            let mut desk = desk.borrow_mut();
-            (desk.message(qos), desk.letter(qos, HOUR))
+            let mut test = test.borrow_mut();
+            (test.message(qos), test.measured_letter(qos, HOUR))
         })
-        .bench_local_values(|(message, letter)| desk.borrow_mut().echo(message, letter));
+        .bench_local_values(|(message, letter)| test.borrow_mut().echo(message, letter));
 }
 
 /// What a letter takes of the machine's memory beside its topic and payload:
 /// the growth of the process, so what the allocator keeps for itself counts.
 fn memory() {
     let before = resident();
-    let mut desk = Desk::online(1);
+    let mut test = TestOffice::measured(1);
     let overhead = |letters: usize| {
         (resident() - before) as f64 / letters as f64 - (TOPIC.len() + PAYLOAD) as f64
     };
     let (mut worst, mut worst_at) = (0.0, 0);
     for letters in 1..=1_000_000 {
-        let letter = desk.letter(Qos::AtMostOnce, HOUR + Duration::from_millis(letters));
-        desk.post(GUEST, letter);
-        desk.take_notices();
+        let letter = test.measured_letter(Qos::AtMostOnce, HOUR + Duration::from_millis(letters));
+        test.post_letter(GUEST, letter);
+        test.take_notices();
         if letters >= 10_000 && letters % 500 == 0 {
             let letters = letters as usize;
             if overhead(letters) > worst {
@@ -140,7 +141,7 @@ fn memory() {
     let usual = overhead(1_000_000);
     println!("memory of a letter beside its topic and payload, resident:");
     println!("  {usual:.0} bytes with 1,000,000 of them, {worst:.0} at the worst ({worst_at})");
-    desk.expire_all();
+    test.expire_all();
     let owed = (resident() - before) as f64 / 1e6;
     println!("  {owed:.0} bytes when it has just expired with all others and its outcome is owed");
 }

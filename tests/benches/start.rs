@@ -72,7 +72,7 @@ impl Gateway {
     }
 
     /// Has every guest called, and waits until nothing happens any more.
-    fn settle(&mut self, guests: usize) {
+    fn wait_idle(&mut self, guests: usize) {
         if guests > 0 {
             let subscribe = read(&mut self.stream);
             assert_eq!(subscribe.first(), Some(&0x82), "it is SUBSCRIBE");
@@ -82,6 +82,7 @@ impl Gateway {
         }
         let mut last = 0;
         loop {
+            #[expect(clippy::disallowed_methods, reason = "what it waits for shows nowhere")]
             thread::sleep(Duration::from_millis(300));
             let now = self.wake_ups();
             if now == last {
@@ -168,13 +169,17 @@ fn main() {
     let mut first = None;
     for guests in [1, 10, 100] {
         let mut compiled = Gateway::start(guests, place().path());
-        compiled.settle(guests);
+        compiled.wait_idle(guests);
         let compiled = compiled.memory("Rss:");
         let mut gateway = Gateway::start(guests, warm.path());
-        gateway.settle(guests);
+        gateway.wait_idle(guests);
         let resident = gateway.memory("Rss:");
         let written = gateway.memory("Private_Dirty:");
         let before = gateway.wake_ups();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the time in which nothing happens is what is measured"
+        )]
         thread::sleep(IDLE);
         let wake_ups = gateway.wake_ups() - before;
         let first = *first.get_or_insert(resident);

@@ -40,7 +40,8 @@ impl GatewayOptions {
         }
     }
 
-    /// The same, with TLS, and this authority as the one that is trusted. The
+    /// The same, with TLS, and this authority as the one that is trusted; so slow
+    /// that each try gets its line in the log. The
     /// table of TLS is open for more keys.
     pub fn secure(binary: &str, port: u16, certificates: &Certificates) -> Self {
         let ca = certificates.path("ca.pem");
@@ -49,7 +50,7 @@ impl GatewayOptions {
             config,
             ..Self::new(binary, port)
         }
-        .config("backoff = { min = \"50ms\", max = \"100ms\" }")
+        .config("backoff = { min = \"1s\", max = \"1s\" }")
         .config(&format!("[tls]\nca-file = {ca:?}"))
     }
 

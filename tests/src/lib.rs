@@ -1,5 +1,6 @@
 //! What the integration tests are written with: guests as paths of components,
-//! a real broker, a network that can be cut, the gateway as a process.
+//! a real broker, a network that can be cut, the gateway as a process, the post
+//! office alone.
 //!
 //! Nothing here waits for a fixed time: everything waits for something to be
 //! seen, and gives up loudly after [`PATIENCE`].
@@ -8,10 +9,10 @@
 #![allow(clippy::panic)]
 
 mod certificates;
-pub mod desk;
 mod gateway;
 mod lines;
 mod mosquitto;
+pub mod office;
 pub mod plain;
 mod process;
 mod proxy;

@@ -210,7 +210,10 @@ impl WithPassword {
             _ => None,
         };
         let login = login.expect("it is CONNECT with a user name");
-        assert_eq!((&*login.username, &*login.password), ("u", password));
+        assert_eq!(
+            (&*login.user_name, login.password.as_deref()),
+            ("u", Some(password.as_bytes()))
+        );
     }
 
     async fn expect_disconnect(&mut self) {

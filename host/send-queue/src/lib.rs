@@ -38,6 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(clippy::disallowed_methods, reason = "two sockets of this test")]
     fn what_the_peer_has_no_room_for_is_counted_until_it_reads() -> io::Result<()> {
         let listener = TcpListener::bind("127.0.0.1:0")?;
         let mut socket = TcpStream::connect(listener.local_addr()?)?;

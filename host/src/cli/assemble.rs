@@ -1,8 +1,9 @@
-//! From a configuration to what a gateway is made of.
+//! From a configuration to the options of a gateway.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::runtime::Handle;
@@ -23,12 +24,41 @@ pub(super) struct Loaded {
     pub(super) settings: GuestSettings,
 }
 
+impl Loaded {
+    /// A guest of this component, under its limits.
+    pub(super) fn new(guest: &GuestConfig, component: &Component, max_packet_size: usize) -> Self {
+        let limits = Limits {
+            memory: guest.limits.memory,
+            call_time: guest.limits.call_time,
+        };
+        let options = GuestOptions {
+            limits,
+            grants: Grants {
+                env: guest.env.clone(),
+            },
+            max_packet_size,
+            ..GuestOptions::new(&guest.name)
+        };
+        Self {
+            name: guest.name.clone(),
+            handler: Handler::Component(Box::new(Guest::new(component, options))),
+            settings: GuestSettings {
+                subscriptions: guest.subscriptions.clone(),
+                retries: guest.retries,
+                retry_for: guest.retry_for,
+                has_will: component.exports_will(),
+            },
+        }
+    }
+}
+
 /// Loads every guest.
 pub(super) fn load_guests(config: &Config) -> Result<Vec<Loaded>, Failure> {
     if config.guests.is_empty() {
         let settings = GuestSettings {
             subscriptions: Vec::new(),
             retries: 0,
+            retry_for: Duration::ZERO,
             has_will: false,
         };
         let handler = Handler::Logger(Logger);
@@ -45,34 +75,9 @@ pub(super) fn load_guests(config: &Config) -> Result<Vec<Loaded>, Failure> {
             .get(&guest.component)
             .with_context(|| format!("guest \"{}\"", guest.name))
             .map_err(Failure::Config)?;
-        loaded.push(settle(guest, &component, config.max_packet_size));
+        loaded.push(Loaded::new(guest, &component, config.max_packet_size));
     }
     Ok(loaded)
-}
-
-/// A guest of this component, under its limits.
-pub(super) fn settle(guest: &GuestConfig, component: &Component, max_packet_size: usize) -> Loaded {
-    let limits = Limits {
-        memory: guest.limits.memory,
-        call_time: guest.limits.call_time,
-    };
-    let options = GuestOptions {
-        limits,
-        grants: Grants {
-            env: guest.env.clone(),
-        },
-        max_packet_size,
-        ..GuestOptions::new(&guest.name)
-    };
-    Loaded {
-        name: guest.name.clone(),
-        handler: Handler::Component(Box::new(Guest::new(component, options))),
-        settings: GuestSettings {
-            subscriptions: guest.subscriptions.clone(),
-            retries: guest.retries,
-            has_will: component.exports_will(),
-        },
-    }
 }
 
 /// A gateway of these guests.
@@ -111,7 +116,11 @@ pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -
             max_packet_size,
             work_list: session.work_list,
             guests: settings,
-            // The keys of a hash map are the one thing std draws at random.
+            // The keys of a hash map are all that std draws at random.
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "this is the seed that chance comes in as"
+            )]
             seed: RandomState::new().build_hasher().finish(),
         },
         guests,

@@ -48,11 +48,16 @@ async fn serve(address: SocketAddr) -> Result<(), Failure> {
     .map_err(Failure::Other)?;
     let (address, events) = (broker.address(), broker.events());
     // Not on a thread of the broker's: a reader may keep it waiting.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a slow reader of what is printed must not hold up the broker"
+    )]
     let mut printing = tokio::task::spawn_blocking(move || {
         // A closed pipe says that nobody reads any more.
         let _ = print(address, events);
     });
     // Without a line to print, only this tells that nobody would read it.
+    #[expect(clippy::disallowed_methods, reason = "poll(2) waits")]
     let unread = tokio::task::spawn_blocking(wait_until_unread);
     tokio::select! {
         _ = signal => {}
@@ -61,6 +66,10 @@ async fn serve(address: SocketAddr) -> Result<(), Failure> {
     }
     broker.stop().await;
     if !printing.is_finished() {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "only how long the end of the command may take"
+        )]
         let _ = timeout(LAST_LINES, printing).await;
     }
     Ok(())
@@ -77,6 +86,10 @@ fn wait_until_unread() -> rustix::io::Result<()> {
 
 /// Prints what happens until the broker has stopped.
 fn print(address: SocketAddr, mut events: Events) -> io::Result<()> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "only shown: the time of each line"
+    )]
     let started = Instant::now();
     let mut out = io::stdout();
     writeln!(out, "listening on {address}")?;

@@ -19,8 +19,8 @@ const NO_CACHE: &str = "no cache of compiled components";
 
 /// Starts an engine that keeps what it compiles in this directory.
 ///
-/// One that was named and can not be used is a fault of the configuration. Where
-/// nobody has named one it is done without.
+/// If the configuration names a directory that can not be used, that is an error.
+/// If it names none and the default one can not be used, there is no cache.
 pub(super) fn start(wanted: &CacheDirectory) -> Result<Engine, Failure> {
     let without = || Engine::start().map_err(Failure::other);
     match wanted {
@@ -29,8 +29,8 @@ pub(super) fn start(wanted: &CacheDirectory) -> Result<Engine, Failure> {
             EngineError::NoCache(why) => Failure::Config(anyhow::Error::from(why).context(REMEDY)),
             error => Failure::other(error),
         }),
-        CacheDirectory::Usual => {
-            let Some(path) = usual_path(|name| env::var_os(name)) else {
+        CacheDirectory::Default => {
+            let Some(path) = default_path(|name| env::var_os(name)) else {
                 debug!("{NO_CACHE}: there is neither CACHE_DIRECTORY nor HOME");
                 return without();
             };
@@ -56,8 +56,8 @@ fn start_in(path: &Path) -> Result<Engine, EngineError> {
     Engine::start_cached(&directory)
 }
 
-/// The same for a command that has no configuration: only the variable of this
-/// one key is for it.
+/// Starts an engine for a command without a configuration file: of the variables,
+/// it reads that of `cache-directory` alone.
 pub(super) fn start_unconfigured() -> Result<Engine, Failure> {
     const VARIABLE: &str = "JACKALOPE_CACHE_DIRECTORY";
     let variable = env::var_os(VARIABLE).map(|value| (VARIABLE.into(), value));
@@ -65,9 +65,9 @@ pub(super) fn start_unconfigured() -> Result<Engine, Failure> {
     start(&config.cache_directory)
 }
 
-/// Where systemd gives the service a directory, there; else where the user's
-/// caches are.
-fn usual_path(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+/// The directory that systemd gives the service, or else that of the user's
+/// caches.
+fn default_path(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     // Relative ones mean nothing: the working directory is anywhere.
     let absolute = |path: PathBuf| path.is_absolute().then_some(path);
     let of = |name| variable(name).map(PathBuf::from).and_then(absolute);
@@ -89,7 +89,7 @@ mod tests {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| OsString::from(value))
         };
-        assert_eq!(usual_path(variable), expect.map(PathBuf::from));
+        assert_eq!(default_path(variable), expect.map(PathBuf::from));
     }
 
     #[test]

@@ -14,12 +14,15 @@ use super::Failure;
 /// The variable that chooses what is logged.
 const VARIABLE: &str = "JACKALOPE_LOG";
 
-/// Whether somebody has said what is to be logged.
+/// Returns whether somebody has said what is to be logged.
 pub(super) fn is_asked_for() -> bool {
     std::env::var_os(VARIABLE).is_some()
 }
 
-/// Starts the log. Fails when the filter in `JACKALOPE_LOG` makes no sense.
+/// Starts the log.
+///
+/// # Errors
+/// `JACKALOPE_LOG` is not a filter.
 pub(super) fn start() -> Result<(), Failure> {
     let filter = chosen()?.unwrap_or_else(|| EnvFilter::new("info"));
     tracing_subscriber::registry()
@@ -29,8 +32,8 @@ pub(super) fn start() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Starts a log of another kind, and the usual one only where `JACKALOPE_LOG`
-/// asks for it.
+/// Starts a log that writes to `layer`, and the usual one too if `JACKALOPE_LOG`
+/// is set.
 pub(super) fn start_with(
     layer: impl Layer<Registry> + Send + Sync + 'static,
 ) -> Result<(), Failure> {

@@ -62,9 +62,8 @@ enum Command {
     /// Runs the guest in a gateway of its own and shows all that happens, as it
     /// happens. Lines on standard input are messages for the guest,
     /// `[topic] payload`, or disturb the connection; `help` lists them. Where
-    /// standard input is no terminal, each line waits for what the last one has
-    /// led to, and at the end of input the command ends as soon as all is
-    /// quiet. When the file of the guest changes, it is loaded again.
+    /// standard input is no terminal, each line waits until the effects of the
+    /// last one are over, and so does the end of input, which ends the command. When the file of the guest changes, it is loaded again.
     #[command(after_help = DEV_HELP)]
     Dev {
         /// The component; without it the example `door`, which is built in.
@@ -133,7 +132,7 @@ fn socket_address(text: &str) -> Result<SocketAddr, String> {
 enum Failure {
     /// The configuration, or something it names, can not be used: 78.
     Config(anyhow::Error),
-    /// The arguments ask for nothing that can be done: 64.
+    /// The arguments do not fit together: 64.
     Usage(anyhow::Error),
     /// Everything else: 1.
     Other(anyhow::Error),
@@ -151,20 +150,20 @@ impl Failure {
         Self::Other(error.into())
     }
 
-    /// Says what is wrong on standard error.
+    /// Prints what is wrong on standard error.
     fn report(self) -> ExitCode {
         let (error, code) = match self {
             Self::Config(error) => (error, EXIT_CONFIG),
             Self::Usage(error) => (error, EXIT_USAGE),
             Self::Other(error) => (error, 1),
         };
-        complain(format_args!("error: {error:#}"));
+        print_error(format_args!("error: {error:#}"));
         ExitCode::from(code)
     }
 }
 
-/// A line on standard error. Where there is none, nobody is listening.
-fn complain(line: impl Display) {
+/// Prints a line on standard error, if there is one.
+fn print_error(line: impl Display) {
     let _ = writeln!(std::io::stderr(), "{line}");
 }
 

@@ -42,8 +42,8 @@ pub(super) fn run(path: Option<&Path>) -> Result<(), Failure> {
 }
 
 /// Runs a gateway to its end, and does not wait for what is still busy then: a
-/// guest, or the system at looking up the broker's name, which can take longer
-/// than a gateway may take to end.
+/// guest, or a look-up of the broker's name, which can take longer than the end
+/// of a gateway may.
 fn run_on<T>(runtime: Runtime, slow_calls: Runtime, gateway: impl Future<Output = T>) -> T {
     let result = runtime.block_on(gateway);
     slow_calls.shutdown_background();
@@ -51,7 +51,7 @@ fn run_on<T>(runtime: Runtime, slow_calls: Runtime, gateway: impl Future<Output 
     result
 }
 
-/// Says which variables change nothing, though their names begin as ours do.
+/// Warns of variables with our prefix that change nothing.
 fn warn_of_unknown(variables: &[UnknownVariable]) {
     if !variables.is_empty() {
         let names: Vec<_> = variables.iter().map(ToString::to_string).collect();
@@ -89,6 +89,10 @@ async fn serve(options: Options, mut hangups: Signal) -> Result<(), Failure> {
     );
     let mut gateway = Gateway::new(options).map_err(Failure::other)?;
     let control = gateway.control();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it only waits for signals, and sends commands"
+    )]
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
             info!("SIGHUP: connecting anew, with the password of now");
@@ -101,7 +105,14 @@ async fn serve(options: Options, mut hangups: Signal) -> Result<(), Failure> {
             letters = summary.letters_lost,
             "stopped with letters on the work list: they are lost"
         );
-    } else {
+    }
+    if summary.outcomes_lost > 0 {
+        warn!(
+            outcomes = summary.outcomes_lost,
+            "stopped with outcomes that guests were not told: they are lost"
+        );
+    }
+    if (summary.letters_lost, summary.outcomes_lost) == (0, 0) {
         info!("stopped");
     }
     Ok(())
@@ -116,6 +127,10 @@ mod tests {
     use super::*;
 
     #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what does not end must have a thread of its own"
+    )]
     fn the_end_does_not_wait_for_what_never_ends() {
         let (never, ends) = mpsc::channel::<()>();
         let (ended, end) = mpsc::channel();

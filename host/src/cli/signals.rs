@@ -5,8 +5,8 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::Failure;
 
-/// Ready with its name at the first SIGTERM or Ctrl-C after this call. Must be
-/// called within a tokio runtime.
+/// Waits for the first SIGTERM or Ctrl-C after this call, and returns its name.
+/// Must be called within a tokio runtime.
 pub(super) fn listen() -> Result<impl Future<Output = &'static str> + Send, Failure> {
     let mut terminate = listen_for(SignalKind::terminate())?;
     let mut interrupt = listen_for(SignalKind::interrupt())?;

@@ -8,7 +8,7 @@ use anyhow::{Context, anyhow};
 
 use super::{Failure, engine, logging};
 use crate::guest::Component;
-use crate::scenario::{File, Lines, NoLines};
+use crate::scenario::{File, Lines, LinesError};
 use crate::testing;
 
 const USAGE: &str = "name scenario files, or give lines `[topic] payload` on standard input";
@@ -77,7 +77,7 @@ fn read_lines() -> Result<Lines, Failure> {
         .context("standard input cannot be read")
         .map_err(Failure::Config)?;
     Lines::parse(&text).map_err(|error| match error {
-        NoLines::Empty => Failure::Usage(anyhow!("no scenario: {USAGE}")),
+        LinesError::Empty => Failure::Usage(anyhow!("no scenario: {USAGE}")),
         error => Failure::Config(anyhow!("standard input:{error}")),
     })
 }

@@ -7,15 +7,16 @@ use super::entry::Entry;
 /// Where compiled components are kept from one start to the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CacheDirectory {
-    /// Where such things are kept on this machine, if there is such a place.
-    Usual,
+    /// Where this machine keeps caches, if there is such a place.
+    Default,
     /// In this directory.
     Named(PathBuf),
     /// Nowhere.
     None,
 }
 
-/// Reads a path that may be empty. One of the file is relative to `directory`.
+/// Reads a path, which may be empty. A path in the file is relative to
+/// `directory`.
 pub(super) fn cache_directory(entry: &Entry, directory: &Path) -> Result<CacheDirectory, String> {
     let text = entry.text()?;
     if text.is_empty() {

@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Deserializer};
 use toml::{Spanned, Value};
 
-/// A value as written. A value of the wrong type is one too, so that it is
-/// refused in the same words as any other wrong value.
+/// A value as written, of any type, so that a value of the wrong type is refused
+/// in the same words as any other wrong value.
 pub(crate) struct Entry {
     pub(crate) value: Value,
     pub(crate) origin: Origin,
@@ -72,7 +72,7 @@ impl Entry {
         }
     }
 
-    /// `found` and what is wrong with it.
+    /// The value as found, followed by what is wrong with it.
     pub(crate) fn but(&self, what: impl Display) -> String {
         format!("{} {what}", self.found())
     }
@@ -83,8 +83,8 @@ impl Entry {
             .ok_or_else(|| self.but("is not a text; put it in quotes"))
     }
 
-    /// A value that is written as a text of a certain form, `expected` when it
-    /// is not a text at all.
+    /// Parses a value that is written as a text. If it is not a text, the error
+    /// is `expected`.
     pub(crate) fn parse<T: std::str::FromStr<Err: Display>>(
         &self,
         expected: T::Err,

@@ -9,7 +9,7 @@ use super::file::{LastWill, Tls, Written};
 /// What all our variables begin with.
 const PREFIX: &str = "JACKALOPE_";
 
-/// Variables with our prefix that are not for the configuration.
+/// Variables with our prefix that are read elsewhere.
 fn is_of_others(name: &str) -> bool {
     name == "JACKALOPE_LOG" || name.starts_with("JACKALOPE_SIM_")
 }
@@ -17,7 +17,7 @@ fn is_of_others(name: &str) -> bool {
 /// The place that a variable takes in what is written.
 type Slot = fn(&mut Written) -> &mut Option<Entry>;
 
-/// Every variable there is. Guests are configured in the file alone.
+/// All variables. Guests are configured in the file alone.
 const VARIABLES: [(&str, Slot); 24] = [
     ("JACKALOPE_CLIENT_ID", |w| &mut w.client_id),
     ("JACKALOPE_CLEAN_SESSION", |w| &mut w.clean_session),
@@ -61,8 +61,8 @@ fn last_will(written: &mut Written) -> &mut LastWill {
     &mut written.last_will.get_or_insert_default().keys
 }
 
-/// A variable that begins as ours do and is none of them: one of somebody else,
-/// or a slip of the pen. Displays as its name, on one line, with a guess.
+/// An unknown variable with our prefix: a misspelt one, or somebody else's.
+/// Displays as its name, on one line, with the variable that was probably meant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownVariable {
     /// Its name.
@@ -81,9 +81,10 @@ impl fmt::Display for UnknownVariable {
     }
 }
 
-/// Puts each variable in the place of what the file says. Those that begin as
-/// ours do and are not known, in the order of their names: Kubernetes sets
-/// `JACKALOPE_PORT` and more for a service called jackalope.
+/// Puts each variable in the place of what the file says. Returns the unknown ones
+/// with our prefix, in the order of their names. There can be some that nobody
+/// has misspelt: Kubernetes sets `JACKALOPE_PORT` and more for a service called
+/// jackalope.
 pub(super) fn overlay(
     written: &mut Written,
     environment: impl Iterator<Item = (OsString, OsString)>,
@@ -112,7 +113,7 @@ pub(super) fn overlay(
     Ok(unknown)
 }
 
-/// The variable that `name` is a slip of the pen for.
+/// The variable that `name` probably means.
 fn nearest(name: &str) -> Option<&'static str> {
     const SLIPS: usize = 3;
     // What is much longer than every name is none of them.

@@ -75,6 +75,7 @@ pub(super) struct Guest {
     pub(super) component: Option<Entry>,
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) retries: Option<Entry>,
+    pub(super) retry_for: Option<Entry>,
     pub(super) limits: Table<Limits>,
     pub(super) env: BTreeMap<Spanned<String>, Entry>,
 }
@@ -102,8 +103,8 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Written, ConfigError> {
     })
 }
 
-/// Reads the text of a file of any shape. `expected` says of a key that holds
-/// more than one value what it has to be.
+/// Reads the text of a file of any shape. `expected` describes what a key with
+/// more than one value has to be.
 pub(crate) fn parse_as<T: DeserializeOwned>(
     path: &Path,
     text: &str,

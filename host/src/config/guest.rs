@@ -1,6 +1,6 @@
 //! The guests.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,8 +18,8 @@ use crate::office::{Qos, topic};
 /// One guest. `Debug` shows the names of its variables and not their values.
 #[derive(Clone, PartialEq, Eq)]
 pub struct GuestConfig {
-    /// `name`: what it is called in logs, 1 to 64 of `A-Z a-z 0-9 _ -`, unlike
-    /// all others. Default: the component's file name without its extension.
+    /// `name`: its name in logs, 1 to 64 of `A-Z a-z 0-9 _ -`; no two guests have
+    /// the same. Default: the component's file name without its extension.
     pub name: String,
     /// `component`: where its component comes from.
     pub component: ComponentSource,
@@ -29,6 +29,11 @@ pub struct GuestConfig {
     /// `retries`: how often a call that failed is made again, 0 to 1,000.
     /// Default: 3.
     pub retries: u32,
+    /// `retry-for`: how long it may put a message off with `retry`, 1 s to 24 h.
+    /// Default: 1 h, the ttl of a letter whose guest names none. It outlasts a
+    /// restart of whatever the guest waits for; and the messages behind the one
+    /// that is put off do not wait for ever.
+    pub retry_for: Duration,
     /// `[guest.limits]`: what it may use.
     pub limits: GuestLimits,
     /// `[guest.env]`: the variables it sees, sorted by name, and no others.
@@ -60,6 +65,7 @@ pub struct GuestLimits {
 /// A [`GuestId`](crate::office::GuestId) has 16 bits.
 const MAX_GUESTS: usize = 1 << 16;
 const DEFAULT_RETRIES: u32 = 3;
+const DEFAULT_RETRY_FOR: Duration = Duration::from_secs(3600);
 const DEFAULT_QOS: Qos = Qos::AtLeastOnce;
 const EXAMPLE: &str = "example:";
 
@@ -80,6 +86,7 @@ impl fmt::Debug for GuestConfig {
             .field("component", &self.component)
             .field("subscriptions", &self.subscriptions)
             .field("retries", &self.retries)
+            .field("retry_for", &self.retry_for)
             .field("limits", &self.limits)
             .field("env", &names)
             .finish()
@@ -99,7 +106,7 @@ pub(super) fn resolve(
         });
     }
     let mut guests: Vec<GuestConfig> = Vec::with_capacity(written.len());
-    let mut names = HashSet::new();
+    let mut names = BTreeSet::new();
     for written in written {
         let guest = resolve_one(written, directory)?;
         if !names.insert(guest.name.clone()) {
@@ -137,6 +144,7 @@ fn resolve_one(written: &Table<Guest>, directory: &Path) -> Result<GuestConfig, 
             ["guest.subscriptions.filter", "guest.subscriptions.qos"],
         )?,
         retries: DEFAULT_RETRIES,
+        retry_for: DEFAULT_RETRY_FOR,
         limits: GuestLimits::default(),
         env: env(&guest.env, "guest.env")?,
     };
@@ -153,6 +161,12 @@ fn resolve_one(written: &Table<Guest>, directory: &Path) -> Result<GuestConfig, 
         &guest.retries,
         "guest.retries",
         |entry| entry.whole(0..=1000),
+    )?;
+    set(
+        &mut config.retry_for,
+        &guest.retry_for,
+        "guest.retry-for",
+        |entry| period(entry, Period::from_secs(1)..=Period::from_secs(86_400)),
     )?;
     set(
         &mut config.limits.memory,
@@ -203,13 +217,14 @@ fn component_source(entry: &Entry, directory: &Path) -> Result<(ComponentSource,
     ))
 }
 
-/// Subscriptions; `keys` are what errors call a filter and a quality of service.
+/// Resolves subscriptions. Errors call a filter and a quality of service by
+/// `keys`.
 pub(crate) fn subscriptions(
     written: &[Subscription],
     keys: [&'static str; 2],
 ) -> Result<Vec<(Arc<str>, Qos)>, Refusal> {
     let [filter_key, qos_key] = keys;
-    let mut seen = HashSet::new();
+    let mut seen = BTreeSet::new();
     let mut subscriptions = Vec::with_capacity(written.len());
     for subscription in written {
         let Some(entry) = &subscription.filter else {

@@ -63,7 +63,7 @@ pub struct Config {
     /// from 128 bytes to 256 MiB. Default: 1 MiB.
     pub max_packet_size: usize,
     /// `cache-directory`: where compiled components are kept; nowhere if it is
-    /// empty. Default: the usual place.
+    /// empty. Default: where this machine keeps caches.
     pub cache_directory: CacheDirectory,
     /// What the post office has to know.
     pub session: SessionConfig,
@@ -105,7 +105,7 @@ impl Default for Config {
             tls: None,
             login: None,
             max_packet_size: 1024 * 1024,
-            cache_directory: CacheDirectory::Usual,
+            cache_directory: CacheDirectory::Default,
             session: SessionConfig::default(),
             guests: Vec::new(),
             unknown_variables: Vec::new(),
@@ -158,7 +158,7 @@ impl Config {
         text: &str,
         environment: impl Iterator<Item = (OsString, OsString)>,
     ) -> Result<Self, ConfigError> {
-        let text = without_mark(text);
+        let text = without_byte_order_mark(text);
         let directory = path.parent().unwrap_or(Path::new(""));
         let mut written = file::parse(path, text)?;
         let refused = |refusal| ConfigError::refused(path, text, refusal);
@@ -188,7 +188,7 @@ pub(crate) fn read_text(path: &Path) -> Result<String, ConfigError> {
 }
 
 /// A byte order mark is no column of the first line.
-pub(crate) fn without_mark(text: &str) -> &str {
+pub(crate) fn without_byte_order_mark(text: &str) -> &str {
     text.strip_prefix('\u{feff}').unwrap_or(text)
 }
 

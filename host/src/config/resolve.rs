@@ -233,5 +233,5 @@ pub(crate) fn topic_name(entry: &Entry) -> Result<Arc<str>, String> {
 fn will_payload(entry: &Entry) -> Result<Payload, String> {
     let payload = entry.text()?;
     check_length(entry, payload)?;
-    Ok(Payload::new(payload.to_owned()))
+    Ok(Payload::new(payload))
 }

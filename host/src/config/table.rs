@@ -11,8 +11,8 @@ use toml::{Spanned, Value};
 
 use super::entry::{Entry, Origin};
 
-/// The keys of a table. What serde derives alone would also take a list, as the
-/// values of the keys in their order.
+/// The keys of a table. Unlike what serde derives, it does not take a list of the
+/// values in the place of a table.
 #[derive(Default)]
 pub(crate) struct Table<T> {
     /// The table's header or braces; empty where there is no such table.

@@ -37,7 +37,7 @@ const SIZE_UNITS: [(&str, u64); 4] = [
 ];
 
 /// The number of smallest units in `text`. One that is too large becomes the
-/// largest there is: every key has its bound, and that says it best.
+/// largest number, which the bound of the key then refuses.
 fn number(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let end = text
         .find(|c: char| !c.is_ascii_digit())
@@ -50,7 +50,7 @@ fn number(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     Some(digits.parse().unwrap_or(u64::MAX).saturating_mul(*factor))
 }
 
-/// The same in the largest unit that leaves no rest.
+/// A number of smallest units in the largest unit that leaves no rest.
 fn with_unit(value: u64, units: &[(&str, u64)]) -> (u64, String) {
     units
         .iter()

@@ -13,6 +13,10 @@
 
 mod connection;
 mod machine;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tls_tests;
 
 use std::time::Duration;
 
@@ -22,18 +26,27 @@ use crate::office::{Answer, Disconnection, GuestId, Office, Time};
 use crate::wire::{DecodeError, Handshake, Pace, Stuck, Tls, Transport};
 use connection::{Closing, Connection};
 
-/// How many packets, and how many calls, a turn takes at most: about what is
-/// read at once when messages are small.
-const TURN: usize = 512;
+/// How many packets a turn takes in at most: a quarter of what an inbox holds, so
+/// that guests take some before it is full, whoever keeps everyone waiting.
+const TURN_PACKETS: usize = 256;
 
-/// After so much time in calls, a turn looks at the network again.
+/// How many bytes a turn reads at most, before guests are called with what was in
+/// them: less than an inbox holds.
+const TURN_BYTES: usize = 256 << 10;
+
+/// After so much time in calls, a turn looks at the network again. Guests that are
+/// fast are done with all that a turn takes in by then.
 const CALL_TIME: Duration = Duration::from_millis(5);
+
+/// The same where the clock stands still, in a test.
+const TURN_CALLS: usize = 4_096;
 
 /// How long the end of a connection in good order may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// How soon to look again whether the network has room for a letter that would
-/// come too late at the moment.
+/// How soon to look again whether a letter that would come too late at the moment
+/// can be in time: what is ahead of it has arrived, or nobody knows any more that
+/// the network is slow.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Drives a post office, its connection and its guests.
@@ -103,10 +116,7 @@ impl Engine {
             true => None,
             false => self.office.next_timeout(),
         };
-        let is_awaiting = |transport: &Transport| transport.output().is_awaiting();
-        let held_back =
-            self.office.holds_back() && self.connection.transport().is_some_and(is_awaiting);
-        let look_again = held_back.then(|| self.offered + LOOK_AGAIN);
+        let look_again = self.office.holds_back().then(|| self.offered + LOOK_AGAIN);
         [office, self.connection.next_timeout(), look_again]
             .into_iter()
             .flatten()
@@ -198,7 +208,8 @@ impl Engine {
 
     /// Takes in what there is to read. Returns whether there may be more of it.
     fn read<M: Machine>(&mut self, machine: &mut M) -> bool {
-        for _ in 0..TURN {
+        let mut bytes = 0;
+        for _ in 0..TURN_PACKETS {
             let Connection::Open(transport) = &mut self.connection else {
                 return self.read_to_end(machine);
             };
@@ -226,12 +237,16 @@ impl Engine {
             let Some(room) = transport.room_for_input() else {
                 return false;
             };
+            if bytes >= TURN_BYTES {
+                return true;
+            }
             match machine.read(room) {
                 Ok(0) => {
                     let reason = ended(transport, Disconnection::Closed);
                     self.lose(machine, reason);
                 }
-                Ok(_) => {
+                Ok(count) => {
+                    bytes += count;
                     if let Err(error) = transport.handle_read() {
                         // Who looks into the broker's log finds a reason there.
                         transport.seal();
@@ -291,7 +306,7 @@ impl Engine {
             is_all = false;
             while transport.output().has_room() && !is_all {
                 machine.observe(now, &mut self.office, Step::Time);
-                let Some(dispatch) = self.office.poll_packet(now, transport.outlook()) else {
+                let Some(dispatch) = self.office.poll_packet(now, transport.outlook(now)) else {
                     is_all = true;
                     continue;
                 };
@@ -350,7 +365,7 @@ impl Engine {
     fn call<M: Machine>(&mut self, machine: &mut M) -> bool {
         let mut now = machine.now();
         let until = now + CALL_TIME;
-        for _ in 0..TURN {
+        for _ in 0..TURN_CALLS {
             if until <= now {
                 return true;
             }
@@ -475,6 +490,10 @@ fn ended(transport: &Transport, otherwise: Disconnection) -> Disconnection {
 }
 
 fn lost(error: &std::io::Error) -> Disconnection {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset};
+    if let BrokenPipe | ConnectionAborted | ConnectionReset = error.kind() {
+        return Disconnection::Reset;
+    }
     Disconnection::Failed(format!("the connection was lost: {error}"))
 }
 

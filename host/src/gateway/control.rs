@@ -1,4 +1,4 @@
-//! Orders to a gateway that runs.
+//! Commands for a gateway that runs.
 
 use std::future::pending;
 use std::sync::Arc;
@@ -8,14 +8,14 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use super::Handler;
 use crate::office::{GuestId, Payload};
 
-/// Gives orders to a gateway, from any thread. They are carried out in their
-/// order, between two calls of guests; a gateway that has ended carries out
+/// Sends commands to a gateway, from any thread. They are carried out in their
+/// command, between two calls of guests; a gateway that has ended carries out
 /// none.
 #[derive(Debug, Clone)]
-pub struct Control(UnboundedSender<Order>);
+pub struct Control(UnboundedSender<Command>);
 
 #[derive(Debug)]
-pub(super) enum Order {
+pub(super) enum Command {
     Replace(GuestId, Box<Handler>),
     Reconnect,
     Deliver(Arc<str>, Payload),
@@ -27,45 +27,45 @@ impl Control {
     /// guest stay; what the old one kept in its memory goes with it, and the
     /// new one is not told again what the old one was told.
     pub fn replace(&self, guest: GuestId, handler: Handler) {
-        self.give(Order::Replace(guest, Box::new(handler)));
+        self.send(Command::Replace(guest, Box::new(handler)));
     }
 
     /// Drops the connection and makes a new one, as a guest's `reconnect` does:
     /// at once where one is waiting for its time, but never two within one
     /// `backoff.min`.
     pub fn reconnect(&self) {
-        self.give(Order::Reconnect);
+        self.send(Command::Reconnect);
     }
 
     /// Hands a message to the guests that subscribe to its topic, with QoS 0,
     /// whether there is a connection or not. The topic must be a valid name.
     pub fn deliver(&self, topic: &str, payload: Payload) {
-        self.give(Order::Deliver(topic.into(), payload));
+        self.send(Command::Deliver(topic.into(), payload));
     }
 
-    fn give(&self, order: Order) {
-        // Without a gateway there is nothing left to order.
-        let _ = self.0.send(order);
+    fn send(&self, command: Command) {
+        // Without a gateway there is nothing left to command.
+        let _ = self.0.send(command);
     }
 }
 
-/// The orders that are still to be carried out. Costs nothing until somebody
+/// The commands that are still to be carried out. Costs nothing until somebody
 /// asks for a [`Control`].
 #[derive(Debug, Default)]
-pub(super) struct Orders(Option<(UnboundedSender<Order>, UnboundedReceiver<Order>)>);
+pub(super) struct CommandQueue(Option<(UnboundedSender<Command>, UnboundedReceiver<Command>)>);
 
-impl Orders {
+impl CommandQueue {
     pub(super) fn control(&mut self) -> Control {
         let (sender, _) = self.0.get_or_insert_with(unbounded_channel);
         Control(sender.clone())
     }
 
-    /// Waits for an order. Can be dropped and called again.
-    pub(super) async fn next(&mut self) -> Order {
+    /// Waits for an command. Can be dropped and called again.
+    pub(super) async fn next(&mut self) -> Command {
         if let Some((_, receiver)) = &mut self.0
-            && let Some(order) = receiver.recv().await
+            && let Some(command) = receiver.recv().await
         {
-            return order;
+            return command;
         }
         pending().await
     }

@@ -55,7 +55,7 @@ impl Logger {
 
 #[derive(Debug)]
 struct Slot {
-    /// The guest, unless it is at a call elsewhere.
+    /// The guest, unless it is at a call on another thread.
     handler: Option<Handler>,
     /// Whether its last call computed for longer than a tick.
     is_slow: bool,
@@ -63,7 +63,7 @@ struct Slot {
     successor: Option<Handler>,
 }
 
-/// A call that was finished elsewhere.
+/// A call that was finished on another thread.
 struct Finished {
     guest: GuestId,
     handler: Handler,
@@ -77,7 +77,7 @@ type Running = Pin<Box<dyn Future<Output = (Handler, Answer)> + Send>>;
 #[derive(Debug)]
 pub(super) struct Guests {
     slots: Vec<Slot>,
-    elsewhere: JoinSet<Finished>,
+    running: JoinSet<Finished>,
     slow_calls: Handle,
 }
 
@@ -90,20 +90,20 @@ impl Guests {
         };
         Self {
             slots: guests.into_iter().map(slot).collect(),
-            elsewhere: JoinSet::new(),
+            running: JoinSet::new(),
             slow_calls,
         }
     }
 
-    /// Names the successor of a guest, if there is such a guest.
+    /// Names the successor of a guest. Does nothing if there is no such guest.
     pub(super) fn replace(&mut self, guest: GuestId, handler: Handler) {
         if let Some(slot) = self.slots.get_mut(guest.index()) {
             slot.successor = Some(handler);
         }
     }
 
-    /// Lets the successor take the place of a guest, unless that is at a call
-    /// elsewhere. Returns whether it has.
+    /// Lets the successor take the place of a guest, unless the guest is at a call
+    /// on another thread. Returns whether it took the place.
     pub(super) fn install(&mut self, guest: GuestId) -> bool {
         let Some(slot) = self.slots.get_mut(guest.index()) else {
             return false;
@@ -139,6 +139,10 @@ impl Guests {
             // What it waits for, a thread or a timer, holds up nobody.
             let mut busy = Duration::ZERO;
             let (handler, answer) = poll_fn(|cx| {
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "only decides on which thread the next call begins"
+                )]
                 let begun = Instant::now();
                 let polled = running.as_mut().poll(cx);
                 busy += begun.elapsed();
@@ -153,13 +157,13 @@ impl Guests {
             }
         };
         slot.is_slow = true;
-        self.elsewhere.spawn_on(finish, &self.slow_calls);
+        self.running.spawn_on(finish, &self.slow_calls);
         None
     }
 
     /// Waits for a call that takes longer. Can be dropped and called again.
     pub(super) async fn finished(&mut self) -> Result<(GuestId, Answer), JoinError> {
-        let Some(finished) = self.elsewhere.join_next().await else {
+        let Some(finished) = self.running.join_next().await else {
             return pending().await;
         };
         let Finished {

@@ -11,6 +11,9 @@ use crate::office::{
     Answer, Assignment, Call, Disconnection, GuestId, Notice, Office, Outcome, Ticket, Time,
 };
 
+/// From so many hang-ups in a row on, the log names what may be the cause.
+const MANY_HANG_UPS: u32 = 3;
+
 /// Writes the notices of the post office, and passes them on to an observer.
 pub(super) struct Log {
     names: Vec<String>,
@@ -60,7 +63,7 @@ impl Log {
     /// A guest has taken the place of another.
     pub(super) fn handle_replaced(&mut self, guest: GuestId) {
         if let Some(observer) = &mut self.observer {
-            observer.tell(&Observed::Replaced { guest });
+            observer.notify(&Observed::Replaced { guest });
         }
         info!(guest = self.name(guest), "guest replaced");
     }
@@ -68,7 +71,7 @@ impl Log {
     /// There is nothing more to do at this moment.
     pub(super) fn handle_waiting(&mut self, now: Time, office: &Office) {
         if let Some(observer) = &mut self.observer {
-            observer.tell(&Observed::Waiting(office.backlog(now)));
+            observer.notify(&Observed::Waiting(office.backlog(now)));
         }
     }
 
@@ -81,7 +84,7 @@ impl Log {
         let mut losses = Losses::default();
         while let Some(notice) = office.poll_notice() {
             if let Some(observer) = &mut self.observer {
-                observer.tell(&Observed::Notice(&notice));
+                observer.notify(&Observed::Notice(&notice));
             }
             self.write(now, &notice, &mut losses);
         }
@@ -94,8 +97,7 @@ impl Log {
         }
     }
 
-    /// When there will be something to [`drain`](Self::drain) without anything
-    /// that happens.
+    /// When [`drain`](Self::drain) is due next, if nothing happens before.
     pub(super) fn next_timeout(&self) -> Option<Time> {
         self.repeats.next_timeout()
     }
@@ -132,12 +134,25 @@ impl Log {
             Notice::Offline {
                 reason,
                 next_try: Some(at),
+                hang_ups,
+            } if *hang_ups >= MANY_HANG_UPS => {
+                warn!(
+                    next_try = pause(at),
+                    "offline: {reason}, {hang_ups} times in a row soon after it began: does another \
+                     client use the same client-id, or does the broker not accept what is sent?"
+                );
+            }
+            Notice::Offline {
+                reason,
+                next_try: Some(at),
+                ..
             } => {
                 warn!(next_try = pause(at), "offline: {reason}");
             }
             Notice::Offline {
                 reason,
                 next_try: None,
+                ..
             } => info!("offline: {reason}"),
             Notice::Subscribed { filter, qos } => {
                 info!(%filter, qos = *qos as u8, "subscribed");
@@ -152,6 +167,14 @@ impl Log {
             Notice::TooLarge { topic, size } => {
                 error!(%topic, size, "a message larger than max-packet-size was given up");
             }
+            Notice::Dropped {
+                guest,
+                topic,
+                count,
+            } => {
+                let guest = self.name(*guest);
+                warn!(guest, %topic, count, "a message was dropped: too many wait for the guest");
+            }
             Notice::Unexpected { packet } => warn!("the broker sent an unexpected {packet}"),
             Notice::Accepted {
                 guest,
@@ -161,6 +184,17 @@ impl Log {
                 debug!(guest = self.name(*guest), ticket = ticket.0, %topic, "letter accepted");
             }
             Notice::Sent { ticket } => debug!(ticket = ticket.0, "letter sent"),
+            Notice::HangUp {
+                guest,
+                ticket,
+                topic,
+            } => {
+                let (guest, ticket) = (self.name(*guest), ticket.0);
+                error!(
+                    guest, ticket, %topic,
+                    "refused: the broker hung up each time it was sent this letter"
+                );
+            }
             Notice::Outcome {
                 guest,
                 ticket,
@@ -209,6 +243,10 @@ impl Log {
             Notice::GivenUp { guest, call, error } => {
                 error!(guest = self.name(*guest), call = %Name(call), error, "given up");
             }
+            Notice::ReconnectIgnored { guest } => {
+                let guest = self.name(*guest);
+                warn!(guest, "its reconnect is ignored: a guest has one a minute");
+            }
             Notice::InvalidWill { guest, error } => {
                 warn!(
                     guest = self.name(*guest),
@@ -232,7 +270,13 @@ fn kind(notice: &Notice) -> Option<Kind> {
         Notice::Offline {
             reason,
             next_try: Some(_),
+            ..
         } => (Level::WARN, offline(reason), None),
+        Notice::HangUp { guest, .. } => (
+            Level::ERROR,
+            "refused: the broker hung up each time it was sent this letter",
+            Some(*guest),
+        ),
         Notice::SubscriptionRefused { .. } => {
             (Level::WARN, "the broker refused the subscription", None)
         }
@@ -259,6 +303,7 @@ fn offline(reason: &Disconnection) -> &'static str {
     match reason {
         Disconnection::Refused(_) => "offline: the broker refused the connection",
         Disconnection::Closed => "offline: the broker closed the connection",
+        Disconnection::Reset => "offline: the connection was reset",
         Disconnection::Reconnect => "offline: a new connection was asked for",
         Disconnection::Violation(_) => "offline: the broker broke a rule of MQTT",
         _ => "offline",

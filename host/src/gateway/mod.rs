@@ -1,18 +1,18 @@
 //! The gateway: drives the [engine](crate::engine) on this machine.
 //!
 //! Its loop runs a turn of the engine and then waits for whatever comes first:
-//! the network, a guest, the clock, an order, or the end. All decisions are the
+//! the network, a guest, the clock, an command, or the end. All decisions are the
 //! post office's, and the order in which things are done is the engine's.
 //!
 //! Guests are called in the loop itself, which costs no hop between threads. A
-//! call that is not over within one tick of the guests' clock goes on elsewhere,
-//! so that a slow guest holds up the loop for a moment and no more; a guest that
-//! was slow is called elsewhere from the start.
+//! call that is not over within one tick of the guests' clock goes on in another
+//! thread, so that a slow guest holds up the loop for a moment and no more; a guest
+//! that was slow is called there from the start.
 
 mod control;
 mod guests;
-mod here;
 mod log;
+mod machine;
 mod observer;
 mod repeats;
 mod socket;
@@ -32,10 +32,10 @@ use crate::clock::{self, Alarm};
 use crate::engine::Engine;
 use crate::office::{GuestId, Office, Settings};
 use crate::wire::{Address, Handshake, LoginSource, TlsClient};
-use control::{Order, Orders};
+use control::{Command, CommandQueue};
 use guests::Guests;
-use here::Here;
 use log::Log;
+use machine::RealMachine;
 use observer::Observer;
 use socket::{Event, Socket};
 
@@ -66,6 +66,9 @@ pub struct Options {
 pub struct Summary {
     /// How many letters had no outcome at the end, and never will have.
     pub letters_lost: usize,
+    /// How many letters had an outcome at the end that their guest was not told,
+    /// and never will be.
+    pub outcomes_lost: usize,
 }
 
 /// Something that only a fault of the machine or of the gateway can bring about.
@@ -84,8 +87,8 @@ pub enum GatewayError {
 #[derive(Debug)]
 pub struct Gateway {
     engine: Engine,
-    here: Here,
-    orders: Orders,
+    machine: RealMachine,
+    commands: CommandQueue,
     alarm: Alarm,
 }
 
@@ -105,7 +108,7 @@ impl Gateway {
         let (names, guests) = guests.into_iter().unzip();
         Ok(Self {
             engine: Engine::new(Office::new(clock::now(), settings)),
-            here: Here {
+            machine: RealMachine {
                 address,
                 tls,
                 login,
@@ -114,7 +117,7 @@ impl Gateway {
                 guests: Guests::new(guests, slow_calls),
                 log: Log::new(names),
             },
-            orders: Orders::default(),
+            commands: CommandQueue::default(),
             alarm: Alarm::new().map_err(GatewayError::Clock)?,
         })
     }
@@ -123,15 +126,15 @@ impl Gateway {
     /// in the loop, which waits for it.
     #[must_use]
     pub fn observed_by(mut self, observer: impl FnMut(&Observed<'_>) + Send + 'static) -> Self {
-        self.here
+        self.machine
             .log
             .set_observer(Observer::new(Box::new(observer)));
         self
     }
 
-    /// A handle that gives orders to the gateway while it runs.
+    /// A handle that sends commands to the gateway while it runs.
     pub fn control(&mut self) -> Control {
-        self.orders.control()
+        self.commands.control()
     }
 
     /// Runs until `shutdown` is ready and what is under way is finished, which
@@ -143,19 +146,19 @@ impl Gateway {
         let mut shutdown = pin!(shutdown);
         let mut is_stopping = false;
         loop {
-            let has_more = self.engine.turn(&mut self.here);
+            let has_more = self.engine.turn(&mut self.machine);
             let now = clock::now();
-            self.here.log.drain(now, self.engine.office_mut());
+            self.machine.log.drain(now, self.engine.office_mut());
             if self.engine.office().is_finished(now) {
-                self.engine.finish(&mut self.here);
+                self.engine.finish(&mut self.machine);
                 if self.engine.is_closed() {
                     break;
                 }
             }
             if !has_more {
-                self.here.log.handle_waiting(now, self.engine.office());
+                self.machine.log.handle_waiting(now, self.engine.office());
             }
-            let timeout = [self.engine.next_timeout(), self.here.log.next_timeout()];
+            let timeout = [self.engine.next_timeout(), self.machine.log.next_timeout()];
             let timeout = timeout.into_iter().flatten().min();
             let (reads, writes) = (self.engine.wants_read(), self.engine.wants_write());
             tokio::select! {
@@ -164,50 +167,51 @@ impl Gateway {
                     is_stopping = true;
                     self.engine.office_mut().handle_shutdown(clock::now());
                 }
-                finished = self.here.guests.finished() => {
+                finished = self.machine.guests.finished() => {
                     let (guest, answer) = finished.map_err(GatewayError::Panicked)?;
-                    self.engine.handle_answer(&mut self.here, guest, answer);
+                    self.engine.handle_answer(&mut self.machine, guest, answer);
                     self.install(guest);
                 }
-                order = self.orders.next() => self.handle_order(order),
-                event = self.here.socket.wait(reads, writes) => self.handle_event(event),
+                command = self.commands.next() => self.handle_command(command),
+                event = self.machine.socket.wait(reads, writes) => self.handle_event(event),
                 () = ready(()), if has_more => {}
                 alarm = self.alarm.wait_until(timeout) => alarm.map_err(GatewayError::Clock)?,
             }
         }
-        self.here.log.handle_end();
+        self.machine.log.handle_end();
         Ok(Summary {
             letters_lost: self.engine.office().open_letters(),
+            outcomes_lost: self.engine.office().untold_outcomes(),
         })
     }
 
     fn handle_event(&mut self, event: Event) {
         if let Event::Dialed(dialed) = event {
-            let handshake = self.here.handshake.clone();
+            let handshake = self.machine.handshake.clone();
             let dialed = dialed.map(|tls| (&handshake, tls));
-            self.engine.handle_dialed_through(&mut self.here, dialed);
+            self.engine.handle_dialed_through(&mut self.machine, dialed);
         }
     }
 
-    fn handle_order(&mut self, order: Order) {
+    fn handle_command(&mut self, command: Command) {
         let now = clock::now();
         let office = self.engine.office_mut();
-        match order {
-            Order::Replace(guest, handler) => {
-                self.here.guests.replace(guest, *handler);
+        match command {
+            Command::Replace(guest, handler) => {
+                self.machine.guests.replace(guest, *handler);
                 self.install(guest);
             }
-            Order::Reconnect => office.handle_reconnect(now),
-            Order::Deliver(topic, payload) => office.handle_local_message(now, topic, payload),
+            Command::Reconnect => office.handle_reconnect(now),
+            Command::Deliver(topic, payload) => office.handle_local_message(now, topic, payload),
         }
     }
 
     /// Lets the successor of a guest take its place, if there is one and the
     /// guest is at no call.
     fn install(&mut self, guest: GuestId) {
-        if self.here.guests.install(guest) {
+        if self.machine.guests.install(guest) {
             self.engine.office_mut().handle_replaced(guest);
-            self.here.log.handle_replaced(guest);
+            self.machine.log.handle_replaced(guest);
         }
     }
 }

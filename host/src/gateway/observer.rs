@@ -34,36 +34,40 @@ pub enum Observed<'a> {
     Waiting(Backlog),
 }
 
-type Tell = Box<dyn FnMut(&Observed<'_>) + Send>;
+type Callback = Box<dyn FnMut(&Observed<'_>) + Send>;
 
 /// An observer, with the calls it has not been told of yet.
 pub(super) struct Observer {
-    tell: Tell,
+    callback: Callback,
     begun: BTreeMap<GuestId, (Call, Instant)>,
 }
 
 impl Observer {
-    pub(super) fn new(tell: Tell) -> Self {
+    pub(super) fn new(callback: Callback) -> Self {
         Self {
-            tell,
+            callback,
             begun: BTreeMap::new(),
         }
     }
 
-    pub(super) fn tell(&mut self, observed: &Observed<'_>) {
-        (self.tell)(observed);
+    pub(super) fn notify(&mut self, observed: &Observed<'_>) {
+        (self.callback)(observed);
     }
 
     /// A call begins.
     pub(super) fn handle_call(&mut self, assignment: &Assignment) {
         let call = assignment.call.clone();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "only shown: how long the call took"
+        )]
         self.begun.insert(assignment.guest, (call, Instant::now()));
     }
 
     /// The call of this guest is over.
     pub(super) fn handle_answer(&mut self, guest: GuestId, answer: &Answer) {
         if let Some((call, begun)) = self.begun.remove(&guest) {
-            self.tell(&Observed::Called {
+            self.notify(&Observed::Called {
                 guest,
                 call: &call,
                 took: begun.elapsed(),

@@ -9,8 +9,8 @@ use crate::office::Time;
 /// So many lines of a kind are written within a [`PERIOD`].
 const FIRST: u32 = 5;
 
-/// How often there is a count, and how long there must have been nothing to
-/// count for the next lines to be the first again.
+/// How often a count is written. After so long without one, the next lines are
+/// the first again.
 const PERIOD: Duration = Duration::from_secs(10);
 
 /// What there was of each kind in its current period.
@@ -36,8 +36,8 @@ impl<K: Ord + Copy> Repeats<K> {
         }
     }
 
-    /// Something of this kind has happened so many times: whether it is written.
-    /// If not, it is counted.
+    /// Returns whether a line of this kind is written, which stands for so many
+    /// events. If not, they are counted.
     pub(super) fn admit(&mut self, now: Time, kind: K, times: u64) -> bool {
         let period = self.kinds.entry(kind).or_insert(Period {
             end: now + PERIOD,
@@ -57,8 +57,8 @@ impl<K: Ord + Copy> Repeats<K> {
         false
     }
 
-    /// A kind whose count is due, and how often it was not written since the
-    /// last line. To be called until there is none.
+    /// Returns a kind whose count is due, and how many of its events were not
+    /// written since its last line. To be called until there is none.
     pub(super) fn poll(&mut self, now: Time) -> Option<(K, u64)> {
         if self.due.is_none_or(|due| due > now) {
             return None;
@@ -80,7 +80,7 @@ impl<K: Ord + Copy> Repeats<K> {
             .filter(|_| self.kinds.values().any(|period| period.held > 0))
     }
 
-    /// All counts that are not told yet, whether they are due or not.
+    /// Takes all counts, whether they are due or not.
     pub(super) fn take_all(&mut self) -> impl Iterator<Item = (K, u64)> + use<K> {
         self.due = None;
         std::mem::take(&mut self.kinds)

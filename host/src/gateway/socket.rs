@@ -33,8 +33,11 @@ impl Socket {
     pub(super) fn dial(address: Address, tls: Option<Arc<TlsClient>>) -> Self {
         Self::Dialing(Box::pin(async move {
             let tls = match tls {
-                // Reading files would hold up the loop.
                 Some(tls) => {
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "files may take longer than the loop can wait"
+                    )]
                     let begun = spawn_blocking(move || tls.begin()).await;
                     Some(Box::new(begun.map_err(|error| error.to_string())??))
                 }

@@ -224,6 +224,7 @@ mod tests {
 
     /// Waits until wasmtime's thread has done what it does after so many uses of
     /// a component.
+    #[expect(clippy::disallowed_methods, reason = "a bound on the wait")]
     fn wait_for_uses(entry: &Path, uses: usize) {
         let expect = format!("usages = {uses}");
         let give_up = Instant::now() + Duration::from_secs(60);

@@ -110,6 +110,7 @@ async fn a_call_is_not_charged_for_what_others_compute() {
     let mut call = pin!(guest.call(&offline));
     assert!(!poll_once(call.as_mut()).await, "longer than a tick");
     assert!(!poll_once(call.as_mut()).await, "longer than two");
+    #[expect(clippy::disallowed_methods, reason = "others compute for so long")]
     let others = Instant::now();
     while others.elapsed() <= LIMIT {
         hint::spin_loop();
@@ -405,6 +406,7 @@ async fn a_call_can_move_to_a_task() {
         ..GuestText::default()
     }
     .guest();
+    #[expect(clippy::disallowed_methods, reason = "that it can move is the test")]
     let answer = tokio::spawn(async move {
         let outcome = assignment(Call::Outcome(Ticket(1), Outcome::Delivered));
         guest.call(&outcome).await

@@ -39,6 +39,10 @@ impl Yields {
 /// poll is free: a call does not hold its thread for longer than a tick, and
 /// most calls are over by then and need not look at the clock. The future is
 /// borrowed, as one that is taken is kept twice.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the limit of a call counts what it uses of this machine's time"
+)]
 pub(super) fn within<T>(
     limit: Duration,
     yields: &Yields,
@@ -147,6 +151,7 @@ mod tests {
 
     #[test]
     fn a_pause_uses_no_time_and_all_else_adds_up() {
+        #[expect(clippy::disallowed_methods, reason = "any moment will do")]
         let begun = Instant::now();
         let mut budget = Budget::new(begun, 10 * SECOND);
         budget.resume(begun + 2 * SECOND);

@@ -168,7 +168,7 @@ pub(super) fn connection() -> Assignment {
 pub(super) fn message(topic: &str, payload: &[u8]) -> Assignment {
     assignment(Call::Message(Message {
         topic: Arc::from(topic),
-        payload: Payload::new(payload.to_vec()),
+        payload: Payload::new(payload),
         qos: Qos::ExactlyOnce,
         retained: true,
         duplicate: false,

@@ -77,7 +77,14 @@ impl Office {
         }
     }
 
-    pub(super) fn post_since(&mut self, since: Time, now: Time, guest: GuestId, letter: Letter) {
+    /// Returns whether it displaces another letter of the guest.
+    pub(super) fn post_since(
+        &mut self,
+        since: Time,
+        now: Time,
+        guest: GuestId,
+        letter: Letter,
+    ) -> bool {
         let deadline = since + letter.ttl;
         let ticket = letter.ticket;
         self.notices.push_detail(|| Notice::Accepted {
@@ -86,16 +93,22 @@ impl Office {
             topic: letter.topic.clone(),
         });
         if deadline <= now {
-            return self.report(guest, ticket, Outcome::Expired);
+            self.report(guest, ticket, Outcome::Expired);
+            return false;
         }
         let WorkListSettings { max, overflow } = self.settings.work_list;
-        if self.list.len_of(guest) >= max {
+        let is_full = self.list.len_of(guest) >= max;
+        if is_full {
             match (overflow, self.list.oldest(guest)) {
                 (Overflow::DropOldest, Some(oldest)) => self.conclude(oldest, Outcome::Displaced),
-                _ => return self.report(guest, ticket, Outcome::Refused),
+                _ => {
+                    self.report(guest, ticket, Outcome::Refused);
+                    return false;
+                }
             }
         }
         self.list.push(guest, letter, deadline);
+        is_full
     }
 
     /// What the next call of a guest may publish. Letters only leave the work

@@ -9,8 +9,9 @@ impl Office {
         match answer {
             Answer::Done(effects) => {
                 let ended = self.guests.change(guest, Inbox::handle_done);
+                let was_outcome = matches!(ended, Some(Ended::Event(Call::Outcome(..))));
                 self.end(guest, ended);
-                self.commit(now, guest, effects);
+                self.commit(now, guest, was_outcome, effects);
             }
             Answer::Rejected(reason, effects) => {
                 let ended = self.guests.change(guest, Inbox::handle_done);
@@ -22,8 +23,9 @@ impl Office {
                         reason,
                     });
                 }
+                let was_outcome = matches!(ended, Some(Ended::Event(Call::Outcome(..))));
                 self.end(guest, ended);
-                self.commit(now, guest, effects);
+                self.commit(now, guest, was_outcome, effects);
             }
             Answer::Will(will) => {
                 self.guests.change(guest, Inbox::handle_done);
@@ -41,7 +43,14 @@ impl Office {
                             next_try,
                         });
                     }
-                    Decision::Over(ended) => self.end(guest, Some(ended)),
+                    Decision::Over(ended) => {
+                        if let Ended::Message(..) = &ended {
+                            let call = ended.call();
+                            let error = format!("put off for too long: {reason}");
+                            self.notices.push(Notice::GivenUp { guest, call, error });
+                        }
+                        self.end(guest, Some(ended));
+                    }
                     Decision::TryAgain(..) | Decision::NoCall => {}
                 }
             }
@@ -66,17 +75,26 @@ impl Office {
         }
     }
 
-    fn commit(&mut self, now: Time, guest: GuestId, effects: Effects) {
+    fn commit(&mut self, now: Time, guest: GuestId, was_outcome: bool, effects: Effects) {
         // A ttl counts from the beginning of the call: never too late.
         let called = self.guests.called(guest);
+        let mut has_displaced = !effects.displaced.is_empty();
         for ticket in effects.displaced {
             self.report(guest, ticket, Outcome::Displaced);
         }
         for letter in effects.letters {
-            self.post_since(called, now, guest, letter);
+            has_displaced |= self.post_since(called, now, guest, letter);
         }
+        self.guests.change(guest, |inbox| {
+            inbox.handle_committed(now, was_outcome, has_displaced);
+        });
         if effects.reconnect {
-            self.handle_reconnect(now);
+            // While the gateway stops, the others need the connection that there is.
+            if self.shutdown.is_none() && self.guests.handle_reconnect(now, guest) {
+                self.handle_reconnect(now);
+            } else {
+                self.notices.push(Notice::ReconnectIgnored { guest });
+            }
         }
     }
 
@@ -88,7 +106,7 @@ impl Office {
         }
     }
 
-    fn take(&mut self, receipt: Receipt) {
+    pub(super) fn take(&mut self, receipt: Receipt) {
         let is_online = self.link.is_online();
         self.answers
             .extend(self.inbound.handle_taken(receipt, is_online));

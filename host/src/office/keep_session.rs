@@ -1,9 +1,13 @@
 //! How the session goes: connections begin and end, messages and answers to
 //! subscriptions come in.
 
+use super::guests::Inbox;
 use super::routing::{Ruling, WrongCount};
-use super::session::{Arrival, Duplicate};
-use super::{Call, Disconnection, Message, Notice, Office, PacketId, Publish, Qos, Status, Time};
+use super::session::{Arrival, Duplicate, Receipt};
+use super::{
+    Call, Disconnection, GuestId, Message, Notice, Office, Outcome, PacketId, Publish, Qos, Status,
+    Time,
+};
 
 impl Office {
     pub(super) fn handle_connack(&mut self, now: Time, session_present: bool) {
@@ -46,14 +50,15 @@ impl Office {
             retain,
             duplicate,
         } = publish;
-        self.routed.clear();
-        self.subscriptions.route(&topic, &mut self.routed);
-        let guests = &self.routed;
-        let Some((last, others)) = guests.split_last() else {
+        let mut guests = std::mem::take(&mut self.routed);
+        guests.clear();
+        self.subscriptions.route(&topic, &mut guests);
+        if guests.is_empty() {
+            self.routed = guests;
             self.notices.push(Notice::Unrouted { topic });
             self.answers.extend(self.inbound.handle_unwanted(delivery));
             return;
-        };
+        }
         match self
             .inbound
             .handle_publish(delivery, duplicate, guests.len())
@@ -73,15 +78,36 @@ impl Office {
                     message: message.clone(),
                     guests: guests.clone(),
                 });
-                for guest in others {
-                    let message = message.clone();
-                    self.guests
-                        .change(*guest, |inbox| inbox.push_message(message, receipt));
+                for guest in &guests {
+                    self.deliver(*guest, &message, receipt);
                 }
-                self.guests
-                    .change(*last, |inbox| inbox.push_message(message, receipt));
             }
         }
+        self.routed = guests;
+    }
+
+    /// Puts a message into the inbox of one guest. Where there is no room for it,
+    /// it is over for this guest.
+    fn deliver(&mut self, guest: GuestId, message: &Message, receipt: Receipt) {
+        if self.guests.inbox(guest).has_room_for(message) {
+            let message = message.clone();
+            self.guests
+                .change(guest, |inbox| inbox.push_message(message, receipt));
+            return;
+        }
+        self.notices.push(match message.qos {
+            Qos::AtMostOnce => Notice::Dropped {
+                guest,
+                topic: message.topic.clone(),
+                count: self.guests.change(guest, Inbox::count_dropped),
+            },
+            Qos::AtLeastOnce | Qos::ExactlyOnce => Notice::GivenUp {
+                guest,
+                call: Call::Message(message.clone()),
+                error: "too many messages wait for this guest".into(),
+            },
+        });
+        self.take(receipt);
     }
 
     pub(super) fn handle_suback(&mut self, now: Time, id: PacketId, granted: &[Option<Qos>]) {
@@ -126,19 +152,38 @@ impl Office {
 
     pub(super) fn disconnect(&mut self, now: Time, reason: Disconnection) {
         let was_online = self.link.is_online();
-        let is_wanted = reason == Disconnection::Reconnect;
         self.answers.clear();
+        if was_online && reason.is_hang_up() {
+            self.handle_hang_up(now);
+        }
         self.outbound.handle_disconnected();
         if self.shutdown.is_some() {
             self.link.stop();
         }
-        let mut next_try = self.link.handle_disconnected(now, &mut self.random);
-        if is_wanted {
-            next_try = self.link.hurry(now);
-        }
-        self.notices.push(Notice::Offline { reason, next_try });
+        let next_try = self
+            .link
+            .handle_disconnected(now, &reason, &mut self.random);
+        self.notices.push(Notice::Offline {
+            reason,
+            next_try,
+            hang_ups: self.link.hang_ups(),
+        });
         if was_online {
             self.guests.tell_status(Status::Offline);
+        }
+    }
+
+    /// The broker has hung up, perhaps because of a letter.
+    fn handle_hang_up(&mut self, now: Time) {
+        if let Some(key) = self.outbound.handle_hang_up(now, &mut self.list)
+            && let Some(entry) = self.list.get(key)
+        {
+            self.notices.push(Notice::HangUp {
+                guest: entry.guest,
+                ticket: entry.ticket,
+                topic: entry.topic.clone(),
+            });
+            self.conclude(key, Outcome::Refused);
         }
     }
 }

@@ -33,7 +33,7 @@ mod words;
 mod work_list;
 
 #[cfg(test)]
-mod tests;
+mod equals_tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -159,6 +159,11 @@ impl Office {
         self.list.len()
     }
 
+    /// Returns how many letters have an outcome that their guest has not been told.
+    pub fn untold_outcomes(&self) -> usize {
+        self.guests.inboxes().map(Inbox::outcomes).sum()
+    }
+
     /// Returns what is not over yet.
     pub fn backlog(&self, now: Time) -> Backlog {
         let takes_messages = self.shutdown.is_none();
@@ -203,6 +208,7 @@ impl Office {
             self.list.next_deadline(),
             self.outbound.next_deadline(),
             self.outbound.clogged_at().filter(|_| self.link.is_online()),
+            self.outbound.next_turn(self.latest),
             subscriptions,
             self.shutdown,
             self.guests.next_timeout(takes_messages),
@@ -218,13 +224,7 @@ impl Office {
         let Some(until) = self.shutdown else {
             return false;
         };
-        let is_idle = self.guests.inboxes().all(|inbox| {
-            if self.link.is_online() {
-                inbox.is_idle()
-            } else {
-                !inbox.is_running()
-            }
-        });
+        let is_idle = self.guests.inboxes().all(Inbox::is_idle);
         let is_sent = self.list.len() == 0 && self.answers.is_empty();
         until <= now || (is_idle && (is_sent || !self.link.is_online()))
     }
@@ -338,7 +338,8 @@ impl Office {
         self.post_since(now, now, guest, letter);
     }
 
-    /// Someone asks for a new connection.
+    /// The operator asks for a new connection. Guests [ask](Effects::reconnect) as
+    /// well, and get one a minute each.
     pub fn handle_reconnect(&mut self, now: Time) {
         self.expire(now);
         if self.link.is_up() {
@@ -390,7 +391,11 @@ impl Office {
             self.guests
                 .change(*guest, |inbox| inbox.set_wants_will(false));
         }
-        let clean_session = self.settings.clean_session || self.outbound.needs_new_session();
+        let is_renewed = self.outbound.needs_new_session(now);
+        if is_renewed {
+            self.outbound.handle_renewed(now);
+        }
+        let clean_session = self.settings.clean_session || is_renewed;
         self.asked_for_new_session = clean_session;
         Some(Connect {
             clean_session,

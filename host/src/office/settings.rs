@@ -67,6 +67,8 @@ pub struct GuestSettings {
     pub subscriptions: Vec<(Arc<str>, Qos)>,
     /// How often a call that failed is made again before it is given up.
     pub retries: u32,
+    /// How long it may put a message off before that is given up.
+    pub retry_for: Duration,
     /// Whether it is to be asked for the last will.
     pub has_will: bool,
 }

@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use crate::testing::Happened;
+use crate::testing::Record;
 
-/// How many of the things that happened are shown, the last ones.
+/// How many records are shown: the last ones.
 const SHOWN: usize = 40;
 
 /// How a scenario has failed. Displayed as lines, without the last line break:
@@ -14,7 +14,7 @@ pub struct Failed {
     pub(super) line: usize,
     pub(super) expected: String,
     pub(super) seen: Vec<String>,
-    pub(super) happened: Vec<Happened>,
+    pub(super) records: Vec<Record>,
 }
 
 impl Failed {
@@ -34,9 +34,9 @@ impl Failed {
         &self.seen
     }
 
-    /// All that has happened up to then.
-    pub fn happened(&self) -> &[Happened] {
-        &self.happened
+    /// The log of the scenario up to its failure.
+    pub fn records(&self) -> &[Record] {
+        &self.records
     }
 }
 
@@ -49,16 +49,16 @@ impl fmt::Display for Failed {
             let expected = if row == 0 { self.expected.as_str() } else { "" };
             write!(f, "\n  {expected:width$} | {seen}")?;
         }
-        if self.happened.is_empty() {
+        if self.records.is_empty() {
             return write!(f, "\n  what happened: nothing");
         }
         write!(f, "\n  what happened:")?;
-        let left_out = self.happened.len().saturating_sub(SHOWN);
+        let left_out = self.records.len().saturating_sub(SHOWN);
         if left_out > 0 {
             write!(f, "\n    ({left_out} more before)")?;
         }
-        for happened in &self.happened[left_out..] {
-            write!(f, "\n    {happened}")?;
+        for record in &self.records[left_out..] {
+            write!(f, "\n    {record}")?;
         }
         Ok(())
     }

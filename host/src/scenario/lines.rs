@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::guest::Component;
 use crate::office::{Qos, topic};
-use crate::testing::{Happening, Network, Published, World, WorldOptions};
+use crate::testing::{Event, Network, Published, World, WorldOptions};
 
 /// How much time passes from one message to the next, so that what a guest
 /// puts off has its time.
@@ -19,7 +19,7 @@ pub struct Lines(Vec<Published>);
 /// Why lines are no messages. Displayed with the number of the line.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
-pub enum NoLines {
+pub enum LinesError {
     /// There are no messages.
     #[error("there are no lines `[topic] payload`")]
     Empty,
@@ -41,19 +41,24 @@ pub enum NoLines {
     },
 }
 
+/// Splits `[topic] payload`. None for a line of any other form.
+pub(crate) fn split(line: &str) -> Option<(&str, &str)> {
+    let (topic, payload) = line.strip_prefix('[')?.split_once(']')?;
+    Some((topic, payload.strip_prefix(' ').unwrap_or(payload)))
+}
+
 impl Lines {
     /// Reads lines.
-    pub fn parse(text: &str) -> Result<Self, NoLines> {
+    pub fn parse(text: &str) -> Result<Self, LinesError> {
         let mut messages = Vec::new();
         for (line, text) in (1..).zip(text.lines()) {
             if text.trim().is_empty() || text.starts_with('#') {
                 continue;
             }
-            let inner = text.strip_prefix('[').and_then(|text| text.split_once(']'));
-            let (topic, payload) = inner.ok_or(NoLines::Form { line })?;
+            let (topic, payload) = split(text).ok_or(LinesError::Form { line })?;
             if let Err(reason) = topic::check_name(topic) {
                 let (topic, reason) = (topic.to_owned(), reason.to_string());
-                return Err(NoLines::Topic {
+                return Err(LinesError::Topic {
                     line,
                     topic,
                     reason,
@@ -61,20 +66,20 @@ impl Lines {
             }
             messages.push(Published {
                 topic: topic.to_owned(),
-                payload: payload.strip_prefix(' ').unwrap_or(payload).into(),
+                payload: payload.into(),
                 qos: Qos::AtLeastOnce,
                 retain: false,
             });
         }
         if messages.is_empty() {
-            return Err(NoLines::Empty);
+            return Err(LinesError::Empty);
         }
         Ok(Self(messages))
     }
 
     /// Sends the messages to this guest, which subscribes to just their topics,
-    /// one each second of virtual time. Writes what happens, a line each; says
-    /// whether all calls of the guest have succeeded.
+    /// one each second of virtual time. Writes a line for each event.
+    /// Returns whether all calls of the guest have succeeded.
     ///
     /// Must not be called within an async runtime: it brings its own.
     pub fn run(&self, guest: &Component, out: &mut impl Write) -> io::Result<bool> {
@@ -87,11 +92,11 @@ impl Lines {
             env: Vec::new(),
         };
         let mut world = World::new(guest, options, Network::Up)?;
-        let mut all_well = true;
+        let mut all_succeeded = true;
         let mut tell = |world: &mut World, out: &mut dyn Write| {
-            for happened in world.take_happened() {
-                all_well &= !matches!(happened.what, Happening::Failed { .. });
-                writeln!(out, "{}", happened.what)?;
+            for record in world.take_records() {
+                all_succeeded &= !matches!(record.event, Event::Failed { .. });
+                writeln!(out, "{}", record.event)?;
             }
             io::Result::Ok(())
         };
@@ -103,6 +108,6 @@ impl Lines {
             world.advance(PAUSE);
             tell(&mut world, out)?;
         }
-        Ok(all_well)
+        Ok(all_succeeded)
     }
 }

@@ -77,7 +77,8 @@ use std::path::{Path, PathBuf};
 use crate::config::{self, ConfigError};
 
 pub use failed::Failed;
-pub use lines::{Lines, NoLines};
+pub(crate) use lines::split as split_line;
+pub use lines::{Lines, LinesError};
 pub use run::Scenario;
 
 /// A scenario file that was read.
@@ -98,7 +99,7 @@ impl File {
 
     /// Takes a text for that of the file at `path`.
     pub fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        let text = config::without_mark(text);
+        let text = config::without_byte_order_mark(text);
         let written = file::parse(path, text)?;
         let scenarios = resolve::resolve(path, text, &written)
             .map_err(|refusal| ConfigError::refused(path, text, refusal))?;

@@ -11,7 +11,7 @@ use toml::Value;
 use super::expected::expectations;
 use super::file::{self, Written};
 use super::run::Scenario;
-use super::step::{ExpectedPayload, Step, What};
+use super::step::{Action, ExpectedPayload, Step};
 use crate::config::Place;
 use crate::config::entry::{Entry, Origin, Refusal};
 use crate::config::guest::{env, subscriptions};
@@ -83,9 +83,9 @@ fn scenario(
         Entry::flag,
     )?;
     let step = |written: &Table<file::Step>| {
-        let what = step(written)?;
+        let action = step(written)?;
         let line = line(&written.span);
-        Ok(Step { line, what })
+        Ok(Step { line, action })
     };
     Ok(Scenario {
         name,
@@ -105,28 +105,31 @@ fn own_subscriptions(written: &[Subscription]) -> Result<Vec<(Arc<str>, Qos)>, R
     subscriptions(written, keys)
 }
 
-fn step(written: &Table<file::Step>) -> Result<What, Refusal> {
+fn step(written: &Table<file::Step>) -> Result<Action, Refusal> {
     let keys = &written.keys;
-    let mut found: Vec<(&'static str, What)> = Vec::new();
+    let mut found: Vec<(&'static str, Action)> = Vec::new();
     if let Some(table) = &keys.message {
         found.push(("message", message(table)?));
     }
     if let Some(entry) = &keys.network {
         let network = read(entry, "scenario.step.network", network)?;
-        found.push(("network", What::Network(network)));
+        found.push(("network", Action::Network(network)));
     }
     if let Some(entry) = &keys.acks {
-        found.push(("acks", What::Acks(read(entry, "scenario.step.acks", acks)?)));
+        found.push((
+            "acks",
+            Action::Acks(read(entry, "scenario.step.acks", acks)?),
+        ));
     }
     if let Some(entry) = &keys.advance {
         let duration = read(entry, "scenario.step.advance", advance)?;
-        found.push(("advance", What::Advance(duration)));
+        found.push(("advance", Action::Advance(duration)));
     }
     for (name, expectation) in expectations(keys)? {
-        found.push((name, What::Expect(expectation)));
+        found.push((name, Action::Expect(expectation)));
     }
     match (found.pop(), found.pop()) {
-        (Some((_, what)), None) => Ok(what),
+        (Some((_, action)), None) => Ok(action),
         (Some((second, _)), Some((first, _))) => {
             let reason =
                 format!("`{first}` and `{second}`: a step is one thing; make two steps of it");
@@ -139,7 +142,7 @@ fn step(written: &Table<file::Step>) -> Result<What, Refusal> {
     }
 }
 
-fn message(written: &Table<file::Message>) -> Result<What, Refusal> {
+fn message(written: &Table<file::Message>) -> Result<Action, Refusal> {
     let keys = &written.keys;
     let key = "scenario.step.message.topic";
     let topic = needed(&keys.topic, &written.span, key)?;
@@ -182,9 +185,9 @@ fn message(written: &Table<file::Message>) -> Result<What, Refusal> {
         "scenario.step.message.retain",
         Entry::flag,
     )?;
-    let mut cuts = false;
+    let mut then_down = false;
     set(
-        &mut cuts,
+        &mut then_down,
         &keys.then_network,
         "scenario.step.message.then-network",
         |entry| match entry.value.as_str() {
@@ -192,7 +195,7 @@ fn message(written: &Table<file::Message>) -> Result<What, Refusal> {
             _ => Err(entry.but(r#"is not allowed; write "down""#)),
         },
     )?;
-    Ok(What::Message { message, cuts })
+    Ok(Action::Message { message, then_down })
 }
 
 /// What stands under `payload` or under `json`, but not under both.

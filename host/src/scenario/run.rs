@@ -3,10 +3,10 @@
 use std::io;
 
 use super::failed::Failed;
-use super::step::{Expectation, Step, What};
+use super::step::{Action, Expectation, Step};
 use crate::guest::Component;
 use crate::office::Outcome;
-use crate::testing::{Happened, Happening, Network, World, WorldOptions};
+use crate::testing::{Event, Network, Record, World, WorldOptions};
 
 /// A scenario that was read.
 #[derive(Debug)]
@@ -23,8 +23,8 @@ pub struct Scenario {
 /// A scenario that is being run.
 struct Run {
     world: World,
-    /// What has happened, and whether a step has expected it.
-    happened: Vec<(Happened, bool)>,
+    /// What was recorded, and whether a step has expected it.
+    records: Vec<(Record, bool)>,
 }
 
 impl Scenario {
@@ -42,10 +42,10 @@ impl Scenario {
     pub fn run(&self, guest: &Component) -> io::Result<Result<(), Failed>> {
         let mut run = Run {
             world: World::new(guest, self.options.clone(), self.begins)?,
-            happened: Vec::new(),
+            records: Vec::new(),
         };
         for step in &self.steps {
-            if let Err((expected, seen)) = run.make(&step.what) {
+            if let Err((expected, seen)) = run.perform(&step.action) {
                 return Ok(Err(run.failed(step.line, expected, seen)));
             }
         }
@@ -60,30 +60,30 @@ impl Scenario {
 type Mismatch = (String, Vec<String>);
 
 impl Run {
-    fn make(&mut self, what: &What) -> Result<(), Mismatch> {
+    fn perform(&mut self, action: &Action) -> Result<(), Mismatch> {
         let world = &mut self.world;
-        match what {
-            What::Message { message, cuts } => {
-                let taken = if *cuts {
-                    world.publish_and_cut(message.clone())
+        match action {
+            Action::Message { message, then_down } => {
+                let taken = if *then_down {
+                    world.publish_then_network_down(message.clone())
                 } else {
                     world.publish(message.clone())
                 };
                 taken.map_err(|error| (message.to_string(), vec![error.to_string()]))?;
             }
-            What::Network(network) => world.set_network(*network),
-            What::Acks(acks) => world.set_acks(*acks),
-            What::Advance(duration) => world.advance(*duration),
-            What::Expect(expectation) => return self.expect(expectation),
+            Action::Network(network) => world.set_network(*network),
+            Action::Acks(acks) => world.set_acks(*acks),
+            Action::Advance(duration) => world.advance(*duration),
+            Action::Expect(expectation) => return self.expect(expectation),
         }
         Ok(())
     }
 
     fn expect(&mut self, expectation: &Expectation) -> Result<(), Mismatch> {
-        self.look();
+        self.take_records();
         let mut has_fitted = false;
-        for (happened, expected) in &mut self.happened {
-            if *expected || !expectation.fits(&happened.what) {
+        for (record, expected) in &mut self.records {
+            if *expected || !expectation.fits(&record.event) {
                 continue;
             }
             *expected = true;
@@ -93,7 +93,7 @@ impl Run {
             }
         }
         let others = self.unexpected();
-        let seen: Vec<_> = others.filter_map(|what| expectation.show(what)).collect();
+        let seen: Vec<_> = others.filter_map(|event| expectation.show(event)).collect();
         let is_met = match expectation {
             Expectation::NothingPublished => seen.is_empty(),
             _ => has_fitted,
@@ -109,19 +109,19 @@ impl Run {
         Err((expectation.to_string(), seen))
     }
 
-    /// Whether all is well when there are no more steps.
+    /// Checks what is left when there are no more steps.
     fn end(&mut self, allows_unexpected: bool) -> Result<(), Mismatch> {
-        self.look();
+        self.take_records();
         let violations = self.world.violations();
         if !violations.is_empty() {
             return Err(("(a gateway that keeps to MQTT)".into(), violations));
         }
-        let matters = |what: &&Happening| match what {
-            Happening::Published(_)
-            | Happening::Rejected { .. }
-            | Happening::Retried { .. }
-            | Happening::Failed { .. } => true,
-            Happening::Outcome { outcome, .. } => *outcome != Outcome::Delivered,
+        let matters = |event: &&Event| match event {
+            Event::Published(_)
+            | Event::Rejected { .. }
+            | Event::Retried { .. }
+            | Event::Failed { .. } => true,
+            Event::Outcome { outcome, .. } => *outcome != Outcome::Delivered,
             _ => false,
         };
         let left: Vec<_> = self.unexpected().filter(matters).collect();
@@ -132,24 +132,24 @@ impl Run {
         Err(("(nothing more)".into(), left))
     }
 
-    fn unexpected(&self) -> impl Iterator<Item = &Happening> {
-        let left = self.happened.iter().filter(|(_, expected)| !expected);
-        left.map(|(happened, _)| &happened.what)
+    fn unexpected(&self) -> impl Iterator<Item = &Event> {
+        let left = self.records.iter().filter(|(_, expected)| !expected);
+        left.map(|(record, _)| &record.event)
     }
 
-    fn look(&mut self) {
-        let new = self.world.take_happened().into_iter();
-        self.happened.extend(new.map(|happened| (happened, false)));
+    fn take_records(&mut self) {
+        let new = self.world.take_records().into_iter();
+        self.records.extend(new.map(|record| (record, false)));
     }
 
     fn failed(mut self, line: usize, expected: String, seen: Vec<String>) -> Failed {
-        self.look();
-        let happened = self.happened.into_iter();
+        self.take_records();
+        let records = self.records.into_iter();
         Failed {
             line,
             expected,
             seen,
-            happened: happened.map(|(happened, _)| happened).collect(),
+            records: records.map(|(record, _)| record).collect(),
         }
     }
 }

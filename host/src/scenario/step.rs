@@ -6,26 +6,30 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::office::{Outcome, Qos};
-use crate::testing::{Acks, Content, Happening, Network, Published};
+use crate::testing::{Acks, Content, Event, Network, Published};
 
 /// One step, with the line it is written at.
 #[derive(Debug)]
 pub(super) struct Step {
     pub(super) line: usize,
-    pub(super) what: What,
+    pub(super) action: Action,
 }
 
 /// What a step does or expects.
 #[derive(Debug)]
-pub(super) enum What {
-    Message { message: Published, cuts: bool },
+pub(super) enum Action {
+    Message {
+        message: Published,
+        /// Whether the network goes down after it.
+        then_down: bool,
+    },
     Network(Network),
     Acks(Acks),
     Advance(Duration),
     Expect(Expectation),
 }
 
-/// What is to have happened. Displayed as a failure shows it.
+/// An event that a step expects. Displayed as a failure shows it.
 #[derive(Debug)]
 pub(super) enum Expectation {
     Published(ExpectedMessage),
@@ -58,36 +62,35 @@ pub(super) enum ExpectedPayload {
 }
 
 impl Expectation {
-    /// Whether this is what is expected.
-    pub(super) fn fits(&self, what: &Happening) -> bool {
-        match (self, what) {
-            (Self::Published(expected), Happening::Published(message)) => expected.fits(message),
+    /// Returns whether this event is an expected one.
+    pub(super) fn fits(&self, event: &Event) -> bool {
+        match (self, event) {
+            (Self::Published(expected), Event::Published(message)) => expected.fits(message),
             (
                 Self::Outcome { topic, outcome },
-                Happening::Outcome {
+                Event::Outcome {
                     topic: of,
                     outcome: seen,
                 },
             ) => outcome == seen && (topic.is_none() || topic.as_deref() == of.as_deref()),
-            (Self::Rejected(text), Happening::Rejected { reason, .. })
-            | (Self::Retried(text), Happening::Retried { reason, .. }) => reason.contains(text),
-            (Self::Failed(text), Happening::Failed { error, .. }) => error.contains(text),
-            (Self::Printed(text), Happening::Printed(line)) => line.contains(text),
+            (Self::Rejected(text), Event::Rejected { reason, .. })
+            | (Self::Retried(text), Event::Retried { reason, .. }) => reason.contains(text),
+            (Self::Failed(text), Event::Failed { error, .. }) => error.contains(text),
+            (Self::Printed(text), Event::Printed(line)) => line.contains(text),
             _ => false,
         }
     }
 
-    /// Whether one step takes all that fits: the host tries again by itself,
-    /// and how often is not what a scenario is about.
+    /// Returns whether one step expects all events that fit. The host tries again
+    /// by itself, and a scenario need not say how often.
     pub(super) fn takes_all(&self) -> bool {
         matches!(self, Self::Retried(_) | Self::Failed(_))
     }
 
-    /// How a failure shows something that might have been expected; none for
-    /// what is of another kind.
-    pub(super) fn show(&self, what: &Happening) -> Option<String> {
-        match (self, what) {
-            (Self::Published(expected), Happening::Published(message)) => {
+    /// How a failure shows an event of the expected kind; none for other kinds.
+    pub(super) fn show(&self, event: &Event) -> Option<String> {
+        match (self, event) {
+            (Self::Published(expected), Event::Published(message)) => {
                 let shown = ExpectedMessage {
                     topic: message.topic.clone(),
                     payload: None,
@@ -96,19 +99,17 @@ impl Expectation {
                 };
                 Some(shown.line(&Content(&message.payload)))
             }
-            (Self::NothingPublished, Happening::Published(message)) => Some(message.to_string()),
-            (Self::Outcome { .. }, Happening::Outcome { topic, outcome }) => {
+            (Self::NothingPublished, Event::Published(message)) => Some(message.to_string()),
+            (Self::Outcome { .. }, Event::Outcome { topic, outcome }) => {
                 let topic = topic.as_deref().unwrap_or("(of the same call)");
                 Some(format!("{topic} {outcome}"))
             }
-            (Self::Rejected(_), Happening::Rejected { reason, .. }) => {
+            (Self::Rejected(_), Event::Rejected { reason, .. }) => {
                 Some(format!("rejected: {reason}"))
             }
-            (Self::Retried(_), Happening::Retried { reason, .. }) => {
-                Some(format!("put off: {reason}"))
-            }
-            (Self::Failed(_), Happening::Failed { error, .. }) => Some(format!("failed: {error}")),
-            (Self::Printed(_), Happening::Printed(line)) => Some(format!("printed: {line}")),
+            (Self::Retried(_), Event::Retried { reason, .. }) => Some(format!("put off: {reason}")),
+            (Self::Failed(_), Event::Failed { error, .. }) => Some(format!("failed: {error}")),
+            (Self::Printed(_), Event::Printed(line)) => Some(format!("printed: {line}")),
             _ => None,
         }
     }
@@ -179,8 +180,8 @@ impl fmt::Display for Expectation {
     }
 }
 
-/// Whether all of `part` is in `whole`: of a table the fields, each in part;
-/// everything else has to be equal.
+/// Returns whether all of `part` is in `whole`: of a table the fields, each in
+/// part; everything else has to be equal.
 fn is_part_of(part: &Value, whole: &Value) -> bool {
     match (part, whole) {
         (Value::Object(part), Value::Object(whole)) => part

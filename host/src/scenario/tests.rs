@@ -1,6 +1,6 @@
 //! Files and lines: what is read, and in which words it is refused.
 
-use super::{File, Lines, NoLines};
+use super::{File, Lines, LinesError};
 
 #[track_caller]
 fn check_refused(text: &str, expected: &str) {
@@ -149,7 +149,7 @@ fn wrong_values_are_refused_where_they_are() {
 #[test]
 fn lines_are_a_topic_in_brackets_and_a_payload() {
     assert!(Lines::parse("# a comment\n\n[a/b] c d\n[a]\r\n").is_ok());
-    assert_eq!(Lines::parse("\n# a\n").unwrap_err(), NoLines::Empty);
+    assert_eq!(Lines::parse("\n# a\n").unwrap_err(), LinesError::Empty);
     let error = Lines::parse("[a] b\na b\n").unwrap_err();
     assert_eq!(
         error.to_string(),

@@ -7,15 +7,15 @@ use std::time::Duration;
 use bytes::BytesMut;
 use tokio::runtime::Runtime;
 
-use super::happening::{Happening, Network, call_name};
+use super::event::{Event, Network, call_name};
 use super::journal::Journal;
 use crate::broker::{ConnectionId, Core, Output};
 use crate::engine::{Machine, Step};
 use crate::guest::{Guest, Printed, VirtualClock};
 use crate::office::{Answer, Assignment, Office, Time};
 
-/// A guest that is called more often than this without any time passing is
-/// taken to answer itself.
+/// A guest that is called more often than this at one moment is taken to
+/// answer itself.
 const CALLS_AT_ONCE: usize = 10_000;
 
 /// The machine of a test. Its network carries bytes at once, or not at all.
@@ -32,9 +32,9 @@ pub(super) struct InMemory {
     /// How many connections there have been.
     connections: u64,
     open: Option<Connection>,
-    /// Whether a connection is to be made.
+    /// Whether the gateway has asked for a connection.
     is_dialing: bool,
-    /// How many calls were made since time has passed.
+    /// How many calls were made at this moment.
     calls: usize,
 }
 
@@ -73,30 +73,35 @@ impl InMemory {
         }
     }
 
-    /// Lets time pass until this moment.
+    /// Sets the clock forward.
     pub(super) fn set_time(&mut self, now: Time) {
         self.now = now;
         self.clock.set(now);
         self.calls = 0;
     }
 
-    /// Whether the guest has been called so often that only time can help.
+    /// Returns whether the guest was called too often for one moment.
     pub(super) fn has_called_enough(&self) -> bool {
         self.calls >= CALLS_AT_ONCE
     }
 
-    pub(super) fn happen(&mut self, what: Happening) {
-        self.journal.happen(self.now, what);
+    pub(super) fn record(&mut self, event: Event) {
+        self.journal.record(self.now, event);
     }
 
-    /// Makes the connection that the gateway has asked for, if it has. Returns
-    /// whether there is one now.
-    pub(super) fn poll_dialed(&mut self) -> Option<Result<(), String>> {
-        if !std::mem::take(&mut self.is_dialing) {
-            return None;
-        }
+    /// Returns whether the gateway has asked for a connection.
+    pub(super) fn is_dialing(&self) -> bool {
+        self.is_dialing
+    }
+
+    /// Makes the connection that the gateway has asked for.
+    ///
+    /// # Errors
+    /// Why it cannot be made.
+    pub(super) fn finish_dial(&mut self) -> Result<(), String> {
+        self.is_dialing = false;
         if self.network == Network::Down {
-            return Some(Err("the network is down".into()));
+            return Err("the network is down".into());
         }
         self.connections += 1;
         let id = ConnectionId(self.connections);
@@ -106,21 +111,21 @@ impl InMemory {
             is_ended: false,
         });
         self.broker.handle_open(self.now.into(), id);
-        Some(Ok(()))
+        Ok(())
     }
 
-    /// Whether there is something to read, or the end.
-    pub(super) fn has_input(&mut self) -> bool {
-        if self.network == Network::Up {
-            self.carry();
-        }
+    /// Returns whether a read would find bytes, the end or an error.
+    pub(super) fn has_input(&self) -> bool {
         let is_cut = self.network == Network::Down;
         let open = self.open.as_ref();
         open.is_some_and(|open| is_cut || open.is_ended || !open.input.is_empty())
     }
 
-    /// Carries what the broker has sent.
+    /// Carries what the broker has sent to the gateway, if the network is up.
     pub(super) fn carry(&mut self) {
+        if self.network == Network::Down {
+            return;
+        }
         while let Some(output) = self.broker.poll_output() {
             // What is for a connection that is gone goes with it.
             match (output, &mut self.open) {
@@ -133,11 +138,12 @@ impl InMemory {
         }
     }
 
-    /// Writes down what broker and post office have to say.
-    pub(super) fn note(&mut self, office: &mut Office) {
+    /// Records what the broker and the post office report.
+    pub(super) fn record_reports(&mut self, office: &mut Office) {
         // The trace of packets is not what a test of a guest is about.
         while self.broker.poll_event().is_some() {}
-        self.journal.look_at(self.now, self.broker.messages());
+        self.journal
+            .record_messages(self.now, self.broker.messages());
         while let Some(notice) = office.poll_notice() {
             self.journal.handle_notice(self.now, notice);
         }
@@ -154,9 +160,7 @@ impl Machine for InMemory {
     }
 
     fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
-        if self.network == Network::Up {
-            self.carry();
-        }
+        self.carry();
         let Some(open) = &mut self.open else {
             return Err(io::ErrorKind::NotConnected.into());
         };
@@ -208,7 +212,7 @@ impl Machine for InMemory {
     fn call(&mut self, assignment: Assignment) -> Option<Answer> {
         self.calls += 1;
         if self.calls == CALLS_AT_ONCE {
-            self.happen(Happening::Failed {
+            self.record(Event::Failed {
                 call: call_name(&assignment.call),
                 error: format!("called {CALLS_AT_ONCE} times at once; does it answer itself?"),
                 again: true,
@@ -216,17 +220,17 @@ impl Machine for InMemory {
         }
         let answer = self.runtime.block_on(self.guest.call(&assignment));
         for line in self.printed.take() {
-            self.happen(Happening::Printed(line));
+            self.record(Event::Printed(line));
         }
         Some(answer)
     }
 
     fn observe(&mut self, _: Time, office: &mut Office, step: Step<'_>) {
         if matches!(step, Step::Call(_)) {
-            self.note(office);
+            self.record_reports(office);
         }
     }
 }
 
-/// The shortest time that passes.
-pub(super) const MOMENT: Duration = Duration::from_millis(1);
+/// The resolution of virtual time.
+pub(super) const SHORTEST_STEP: Duration = Duration::from_millis(1);

@@ -1,36 +1,37 @@
-//! Writes down what happens, as far as a test of a guest is about it.
+//! Keeps the records of a test: what the broker and the post office report, as
+//! far as it concerns the guest.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::happening::{Happened, Happening, Published, call_name};
+use super::event::{Event, Published, Record, call_name};
 use crate::broker::Message;
 use crate::office::{Notice, Ticket, Time};
 
-/// What has happened and was not taken yet.
+/// The records of a test that were not taken yet.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
-    happened: Vec<Happened>,
+    records: Vec<Record>,
     /// The topics of the letters without an outcome.
-    topics: HashMap<Ticket, Arc<str>>,
-    /// How many messages of the broker were looked at.
-    looked_at: usize,
+    topics: BTreeMap<Ticket, Arc<str>>,
+    /// How many of the messages that the broker keeps were recorded.
+    messages_recorded: usize,
 }
 
 impl Journal {
-    /// Takes what has happened, the oldest first.
-    pub(super) fn take(&mut self) -> Vec<Happened> {
-        std::mem::take(&mut self.happened)
+    /// Takes the records, the oldest first.
+    pub(super) fn take(&mut self) -> Vec<Record> {
+        std::mem::take(&mut self.records)
     }
 
-    pub(super) fn happen(&mut self, at: Time, what: Happening) {
-        self.happened.push(Happened { at, what });
+    pub(super) fn record(&mut self, at: Time, event: Event) {
+        self.records.push(Record { at, event });
     }
 
-    /// Looks at the messages that the broker has taken since the last time:
-    /// those of the gateway are the guest's.
-    pub(super) fn look_at(&mut self, now: Time, messages: &VecDeque<Message>) {
-        let new = messages.range(self.looked_at..);
+    /// Records what the guest has published: the messages that the broker has
+    /// taken from the gateway since the last time.
+    pub(super) fn record_messages(&mut self, now: Time, messages: &VecDeque<Message>) {
+        let new = messages.range(self.messages_recorded..);
         for message in new.filter(|message| message.from.is_some()) {
             let message = Published {
                 topic: message.topic.clone(),
@@ -38,43 +39,43 @@ impl Journal {
                 qos: message.qos.into(),
                 retain: message.retain,
             };
-            self.happen(now, Happening::Published(message));
+            self.record(now, Event::Published(message));
         }
-        self.looked_at = messages.len();
+        self.messages_recorded = messages.len();
     }
 
-    /// The post office has something to say.
+    /// Records what the post office reports, if it concerns the guest.
     pub(super) fn handle_notice(&mut self, now: Time, notice: Notice) {
-        let what = match notice {
+        let event = match notice {
             Notice::Accepted { ticket, topic, .. } => {
                 self.topics.insert(ticket, topic);
                 return;
             }
             Notice::Outcome {
                 ticket, outcome, ..
-            } => Happening::Outcome {
+            } => Event::Outcome {
                 topic: self.topics.remove(&ticket),
                 outcome,
             },
-            Notice::Rejected { topic, reason, .. } => Happening::Rejected { topic, reason },
-            Notice::PutOff { topic, reason, .. } => Happening::Retried { topic, reason },
-            Notice::Failed { call, error, .. } => Happening::Failed {
+            Notice::Rejected { topic, reason, .. } => Event::Rejected { topic, reason },
+            Notice::PutOff { topic, reason, .. } => Event::Retried { topic, reason },
+            Notice::Failed { call, error, .. } => Event::Failed {
                 call: call_name(&call),
                 error,
                 again: true,
             },
-            Notice::GivenUp { call, error, .. } => Happening::Failed {
+            Notice::GivenUp { call, error, .. } => Event::Failed {
                 call: call_name(&call),
                 error,
                 again: false,
             },
-            Notice::InvalidWill { error, .. } => Happening::Failed {
+            Notice::InvalidWill { error, .. } => Event::Failed {
                 call: "last-will".into(),
                 error,
                 again: false,
             },
             _ => return,
         };
-        self.happen(now, what);
+        self.record(now, event);
     }
 }

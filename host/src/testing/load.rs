@@ -8,7 +8,7 @@ use crate::guest::{Component, Engine, LoadError};
 /// Why there is no guest to test.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum NoGuest {
+pub enum GuestError {
     /// There is no component, or it does not fit this host.
     #[error(transparent)]
     Load(#[from] LoadError),
@@ -22,7 +22,7 @@ pub enum NoGuest {
 
 /// Loads a guest: the path of a component, or `example:` and the name of one
 /// that is built in.
-pub fn load(engine: &Engine, name: &str) -> Result<Component, NoGuest> {
+pub fn load(engine: &Engine, name: &str) -> Result<Component, GuestError> {
     match name.strip_prefix("example:") {
         None => Ok(Component::load(engine, Path::new(name))?),
         Some(example) => Ok(Component::from_bytes(engine, name, bytes_of(example)?)?),
@@ -30,6 +30,6 @@ pub fn load(engine: &Engine, name: &str) -> Result<Component, NoGuest> {
 }
 
 /// The component of an example.
-pub(crate) fn bytes_of(example: &str) -> Result<&'static [u8], NoGuest> {
-    example::component(example).ok_or_else(|| NoGuest::NoExample(example.to_owned()))
+pub(crate) fn bytes_of(example: &str) -> Result<&'static [u8], GuestError> {
+    example::component(example).ok_or_else(|| GuestError::NoExample(example.to_owned()))
 }

@@ -43,7 +43,7 @@
 //! Scenario files do the same without Rust: see [`scenario`](crate::scenario).
 
 mod convert;
-mod happening;
+mod event;
 mod in_memory;
 mod journal;
 mod load;
@@ -53,10 +53,10 @@ mod world;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use happening::Content;
+pub(crate) use event::Content;
 pub(crate) use load::bytes_of;
 pub(crate) use world::{World, WorldOptions};
 
-pub use happening::{Acks, Happened, Happening, Network, Published};
-pub use load::{NoGuest, load};
+pub use event::{Acks, Event, Network, Published, Record};
+pub use load::{GuestError, load};
 pub use site::{Site, SiteError, SiteOptions};

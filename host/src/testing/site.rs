@@ -6,8 +6,8 @@
 use std::io;
 use std::time::Duration;
 
-use super::happening::{Acks, Happened, Happening, Network, Published};
-use super::load::{NoGuest, load};
+use super::event::{Acks, Event, Network, Published, Record};
+use super::load::{GuestError, load};
 use super::world::{World, WorldOptions};
 use crate::guest::{Component, Engine, EngineError};
 use crate::office::{Outcome, Qos, topic};
@@ -21,7 +21,7 @@ pub enum SiteError {
     Engine(#[from] EngineError),
     /// The guest can not be loaded.
     #[error(transparent)]
-    Guest(#[from] NoGuest),
+    Guest(#[from] GuestError),
     /// A subscription is not a topic filter.
     #[error("{filter:?} {reason}")]
     Filter {
@@ -46,15 +46,15 @@ pub struct SiteOptions {
 
 /// A gateway with one guest, a broker, and the network between them.
 ///
-/// What happens is kept until it is asked for, and each kind can be asked for
-/// on its own: [`published`](Self::published), [`outcomes`](Self::outcomes),
-/// [`rejections`](Self::rejections), or [`everything`](Self::everything).
+/// What happens is recorded. These take records out, so that each is seen
+/// once: [`published`](Self::published), [`outcomes`](Self::outcomes),
+/// [`rejections`](Self::rejections), or [`records`](Self::records).
 ///
 /// Must not be used within an async runtime: it brings its own.
 #[derive(Debug)]
 pub struct Site {
     pub(super) world: World,
-    happened: Vec<Happened>,
+    records: Vec<Record>,
 }
 
 impl SiteOptions {
@@ -100,7 +100,7 @@ impl SiteOptions {
         };
         Ok(Site {
             world: World::new(&self.component, options, network)?,
-            happened: Vec::new(),
+            records: Vec::new(),
         })
     }
 }
@@ -125,13 +125,13 @@ impl Site {
         }
     }
 
-    // ---- what happens to it ----
+    // ---- inputs ----
 
     /// Somebody publishes a message with QoS 1.
     ///
     /// # Panics
-    /// If the broker does not take it: the topic is no topic name, or the
-    /// message too large. So for all that publish.
+    /// If the broker does not take it, because the topic is not a topic name or
+    /// the message is too large. All methods that publish do so.
     #[track_caller]
     pub fn message(&mut self, topic: &str, payload: impl Into<Vec<u8>>) {
         self.publish(message(topic, payload.into()));
@@ -148,11 +148,14 @@ impl Site {
         }
     }
 
-    /// Somebody publishes a message with QoS 1, and it is the last one to get
-    /// through: the network is down before the guest is called with it.
+    /// Somebody publishes a message with QoS 1, and then the network goes down:
+    /// the message reaches the guest, but nothing that it publishes gets out.
     #[track_caller]
     pub fn message_then_network_down(&mut self, topic: &str, payload: impl Into<Vec<u8>>) {
-        if let Err(error) = self.world.publish_and_cut(message(topic, payload.into())) {
+        if let Err(error) = self
+            .world
+            .publish_then_network_down(message(topic, payload.into()))
+        {
             panic!("the broker does not take the message: {error}");
         }
     }
@@ -167,7 +170,7 @@ impl Site {
         self.world.set_network(Network::Up);
     }
 
-    /// From now on the broker sends acknowledgements, or does not. Those that
+    /// Makes the broker send or withhold acknowledgements from now on. Those that
     /// it has withheld are never sent.
     pub fn acks(&mut self, acks: Acks) {
         self.world.set_acks(acks);
@@ -178,23 +181,22 @@ impl Site {
         self.world.advance(duration);
     }
 
-    // ---- what it has led to ----
+    // ---- results ----
 
-    /// The messages of the guest that have arrived at the broker since this was
-    /// last asked, the oldest first.
+    /// Takes the messages that the guest has published and the broker has
+    /// received, the oldest first.
     pub fn published(&mut self) -> Vec<Published> {
-        self.take(|what| match what {
-            Happening::Published(message) => Ok(message),
+        self.take(|event| match event {
+            Event::Published(message) => Ok(message),
             other => Err(other),
         })
     }
 
-    /// What became of the guest's letters since this was last asked: their
-    /// topics and outcomes, the oldest first. Without the letters that were
-    /// displaced by others of the same call.
+    /// Takes the outcomes of the guest's letters, each with its topic, the oldest
+    /// first. Letters that others of the same call have displaced are not in it.
     pub fn outcomes(&mut self) -> Vec<(String, Outcome)> {
-        self.take(|what| match what {
-            Happening::Outcome {
+        self.take(|event| match event {
+            Event::Outcome {
                 topic: Some(topic),
                 outcome,
             } => Ok((topic.to_string(), outcome)),
@@ -202,37 +204,37 @@ impl Site {
         })
     }
 
-    /// The reasons for which the guest has rejected messages since this was
-    /// last asked.
+    /// Takes the reasons for which the guest has rejected messages, the oldest
+    /// first.
     pub fn rejections(&mut self) -> Vec<String> {
-        self.take(|what| match what {
-            Happening::Rejected { reason, .. } => Ok(reason),
+        self.take(|event| match event {
+            Event::Rejected { reason, .. } => Ok(reason),
             other => Err(other),
         })
     }
 
-    /// Everything that nobody has asked for yet, the oldest first.
-    pub fn everything(&mut self) -> Vec<Happened> {
-        self.take_new();
-        std::mem::take(&mut self.happened)
+    /// Takes all records that are left, the oldest first.
+    pub fn records(&mut self) -> Vec<Record> {
+        self.take_from_world();
+        std::mem::take(&mut self.records)
     }
 
-    fn take<T>(&mut self, select: impl Fn(Happening) -> Result<T, Happening>) -> Vec<T> {
-        self.take_new();
+    fn take<T>(&mut self, select: impl Fn(Event) -> Result<T, Event>) -> Vec<T> {
+        self.take_from_world();
         let mut taken = Vec::new();
         let mut left = Vec::new();
-        for Happened { at, what } in std::mem::take(&mut self.happened) {
-            match select(what) {
+        for Record { at, event } in std::mem::take(&mut self.records) {
+            match select(event) {
                 Ok(item) => taken.push(item),
-                Err(what) => left.push(Happened { at, what }),
+                Err(event) => left.push(Record { at, event }),
             }
         }
-        self.happened = left;
+        self.records = left;
         taken
     }
 
-    fn take_new(&mut self) {
-        self.happened.append(&mut self.world.take_happened());
+    fn take_from_world(&mut self) {
+        self.records.append(&mut self.world.take_records());
     }
 }
 

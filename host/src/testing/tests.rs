@@ -41,7 +41,7 @@ fn all_that_happens_has_its_moment() {
     site.message_then_network_down(REQUEST, UNLOCK);
     site.advance(Duration::from_secs(7_200));
     site.network_up();
-    let lines: Vec<_> = site.everything().iter().map(ToString::to_string).collect();
+    let lines: Vec<_> = site.records().iter().map(ToString::to_string).collect();
     assert_eq!(
         lines,
         [
@@ -67,7 +67,7 @@ fn the_same_test_always_ends_the_same_way() {
             site.advance(Duration::from_secs(90));
             site.network_up();
         }
-        site.everything()
+        site.records()
     };
     assert_eq!(run(), run());
 }

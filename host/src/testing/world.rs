@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use tokio::runtime::Builder;
 
-use super::happening::{Acks, Happened, Happening, Network, Published};
-use super::in_memory::{InMemory, MOMENT};
+use super::event::{Acks, Event, Network, Published, Record};
+use super::in_memory::{InMemory, SHORTEST_STEP};
 use crate::broker::{Ack, Core, CoreOptions, Fault, PublishError};
 use crate::config::{Config, SessionConfig};
 use crate::engine::{Engine, Machine};
@@ -22,10 +22,10 @@ use crate::wire::Handshake;
 
 const CLIENT: &str = "jackalope";
 
-/// The first pause between tries to connect: as good as none.
+/// The first pause between tries to connect: the shortest there is.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 
-/// What a world begins with.
+/// What a world is made of.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WorldOptions {
     pub(crate) subscriptions: Vec<(Arc<str>, Qos)>,
@@ -69,6 +69,7 @@ impl World {
         let guest_settings = GuestSettings {
             subscriptions: options.subscriptions,
             retries: RETRIES,
+            retry_for: RETRY_FOR,
             has_will: component.exports_will(),
         };
         let settings = settings(session, max_packet_size, guest_settings);
@@ -85,34 +86,36 @@ impl World {
             machine: InMemory::new(network, broker, guest, clock, printed, runtime),
             handshake,
         };
-        world.do_all();
+        world.run_until_idle();
         Ok(world)
     }
 
-    /// Takes what has happened since the last time, the oldest first.
-    pub(crate) fn take_happened(&mut self) -> Vec<Happened> {
+    /// Takes what was recorded since the last time, the oldest first.
+    pub(crate) fn take_records(&mut self) -> Vec<Record> {
         self.machine.journal.take()
     }
 
-    /// What the gateway did that a client of MQTT must not do: a fault of the
-    /// host, never of a guest.
+    /// What the gateway did that MQTT forbids: a bug of the host, not of a guest.
     pub(crate) fn violations(&self) -> Vec<String> {
         let violations = self.machine.broker.violations().iter();
         violations.map(ToString::to_string).collect()
     }
 
-    // ---- what can be done to it ----
+    // ---- inputs ----
 
     /// Somebody publishes a message.
     pub(crate) fn publish(&mut self, message: Published) -> Result<(), PublishError> {
         self.give_to_broker(message)?;
-        self.do_all();
+        self.run_until_idle();
         Ok(())
     }
 
-    /// Somebody publishes a message, and it is the last one to get through:
-    /// the network is down before the guest is called with it.
-    pub(crate) fn publish_and_cut(&mut self, message: Published) -> Result<(), PublishError> {
+    /// Somebody publishes a message, and then the network goes down: the message
+    /// reaches the gateway, but nothing that the guest answers gets out.
+    pub(crate) fn publish_then_network_down(
+        &mut self,
+        message: Published,
+    ) -> Result<(), PublishError> {
         self.give_to_broker(message)?;
         self.machine.carry();
         self.set_network(Network::Down);
@@ -124,16 +127,16 @@ impl World {
             return;
         }
         self.machine.network = network;
-        self.machine.happen(Happening::Network(network));
+        self.machine.record(Event::Network(network));
         if network == Network::Up {
             let now = self.machine.now();
             self.engine.office_mut().handle_reconnect(now);
         }
-        self.do_all();
+        self.run_until_idle();
     }
 
     pub(crate) fn set_acks(&mut self, acks: Acks) {
-        self.machine.happen(Happening::Acks(acks));
+        self.machine.record(Event::Acks(acks));
         let (now, broker) = (self.machine.now(), &mut self.machine.broker);
         match acks {
             Acks::Sent => broker.clear_faults(now.into()),
@@ -148,14 +151,14 @@ impl World {
     pub(crate) fn advance(&mut self, duration: Duration) {
         let until = self.machine.now() + duration;
         while self.step_towards(until) {
-            self.do_all();
+            self.run_until_idle();
         }
     }
 
-    // ---- how it goes on ----
+    // ---- virtual time ----
 
-    /// To the next moment at which something is due, but not beyond `until`.
-    /// Returns whether that was not reached before.
+    /// Sets the clock to the next moment at which something is due, at most to
+    /// `until`. Returns false if it had reached that before.
     fn step_towards(&mut self, until: Time) -> bool {
         let now = self.machine.now();
         if until <= now {
@@ -167,13 +170,16 @@ impl World {
         ];
         let next = next.into_iter().flatten().min().unwrap_or(until);
         // What is still due now was left undone for a reason.
-        self.machine.set_time(next.max(now + MOMENT).min(until));
+        self.machine
+            .set_time(next.max(now + SHORTEST_STEP).min(until));
         true
     }
 
-    /// Does all that there is to do now, and connects if it can.
-    fn do_all(&mut self) {
-        // More than one pause can only follow from a guest that reconnects.
+    /// Runs turns until nothing more happens at this moment. While the network is
+    /// up and the gateway is not online, time passes until it has connected.
+    fn run_until_idle(&mut self) {
+        // It takes more than one try only if a guest keeps asking for a new
+        // connection.
         let give_up = self.machine.now() + Duration::from_secs(1);
         loop {
             while self.turn() {}
@@ -191,17 +197,17 @@ impl World {
         let now = self.machine.now();
         self.machine.broker.handle_timeout(now.into());
         let has_more = self.engine.turn(&mut self.machine);
-        self.machine.note(self.engine.office_mut());
-        let dialed = self.machine.poll_dialed();
-        let has_dialed = dialed.is_some();
-        if let Some(dialed) = dialed {
-            let dialed = dialed.map(|()| &self.handshake);
+        self.machine.record_reports(self.engine.office_mut());
+        let is_dialing = self.machine.is_dialing();
+        if is_dialing {
+            let dialed = self.machine.finish_dial().map(|()| &self.handshake);
             self.engine.handle_dialed(&mut self.machine, dialed);
         }
+        self.machine.carry();
         let is_due = |at: Option<Time>| at.is_some_and(|at| at <= now);
         !self.machine.has_called_enough()
             && (has_more
-                || has_dialed
+                || is_dialing
                 || self.machine.has_input()
                 || is_due(self.engine.next_timeout()))
     }
@@ -215,13 +221,16 @@ impl World {
         } = message.clone();
         let (now, broker) = (self.machine.now(), &mut self.machine.broker);
         broker.publish(now.into(), &topic, payload, qos.into(), retain)?;
-        self.machine.happen(Happening::Message(message));
+        self.machine.record(Event::Message(message));
         Ok(())
     }
 }
 
 /// How often a call that failed is made again: the configuration's default.
 const RETRIES: u32 = 3;
+
+/// How long it may put a message off: the configuration's default.
+const RETRY_FOR: Duration = Duration::from_secs(3600);
 
 fn settings(session: SessionConfig, max_packet_size: usize, guest: GuestSettings) -> Settings {
     Settings {

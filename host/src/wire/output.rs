@@ -161,10 +161,10 @@ impl Output {
         self.is_blocked
     }
 
-    /// When a packet would arrive that is begun after all that is here.
-    pub fn outlook(&self) -> Outlook {
+    /// What is to be expected of a packet that is begun after all that is here.
+    pub fn outlook(&self, now: Time) -> Outlook {
         let ahead = self.taken - self.acknowledged + self.unwritten() as u64;
-        self.pace.outlook(ahead)
+        self.pace.outlook(now, ahead)
     }
 
     /// What was learnt of the network, for the next connection.
@@ -240,29 +240,36 @@ impl Output {
     }
 
     fn recall(&mut self, now: Time) {
-        let mut bytes = std::mem::take(&mut self.bytes);
-        let (packets, recalled) = (&mut self.packets, &mut self.recalled);
-        packets.retain(|packet| {
-            let part = bytes.split_to(packet.rest);
-            if packet.has_expired(now) {
+        let mut recalled = std::mem::take(&mut self.recalled);
+        self.retain(|packet| {
+            let has_expired = packet.has_expired(now);
+            if has_expired {
                 recalled.push_back(packet.carried);
-                return false;
             }
-            self.bytes.extend_from_slice(&part);
-            true
+            !has_expired
         });
-        let waiting = packets.iter().filter(|packet| !packet.is_begun);
+        self.recalled = recalled;
+        let waiting = self.packets.iter().filter(|packet| !packet.is_begun);
         self.earliest = waiting.filter_map(|packet| packet.expires).min();
         self.is_blocked &= self.unwritten() > 0;
     }
 
-    /// Takes out everything that is not begun: the connection is to end.
+    /// Takes out every letter that is not begun: the connection is to end.
     pub fn clear(&mut self) {
-        let begun = self.packets.front().filter(|packet| packet.is_begun);
-        let (packets, bytes) = begun.map_or((0, 0), |packet| (1, packet.rest));
-        self.packets.truncate(packets);
-        self.bytes.truncate(bytes);
+        self.retain(|packet| packet.is_begun || packet.is_plain());
         self.earliest = None;
+    }
+
+    fn retain(&mut self, mut keep: impl FnMut(&Packet) -> bool) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        self.packets.retain(|packet| {
+            let part = bytes.split_to(packet.rest);
+            let is_kept = keep(packet);
+            if is_kept {
+                self.bytes.extend_from_slice(&part);
+            }
+            is_kept
+        });
     }
 
     /// The kernel has taken so many of the [bytes](Self::bytes).
@@ -360,5 +367,208 @@ impl Packet {
 
     fn has_expired(&self, now: Time) -> bool {
         !self.is_begun && self.expires.is_some_and(|expires| expires <= now)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BufMut;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::office::Ticket;
+
+    const SILENCE: Duration = Duration::from_secs(60);
+
+    fn at(millis: u64) -> Time {
+        Time::from_millis(millis)
+    }
+
+    fn output() -> Output {
+        Output::new(at(0), SILENCE, Pace::default())
+    }
+
+    fn push(output: &mut Output, now: Time, number: u64, len: usize, expires: Option<Time>) {
+        let carried = match expires {
+            Some(_) => Carried::Letter(Ticket(number)),
+            None => Carried::Nothing,
+        };
+        let encode = |bytes: &mut BytesMut| {
+            bytes.put_bytes(number as u8, len);
+            Ok::<_, ()>(())
+        };
+        assert_eq!(output.push(now, expires, carried, encode), Ok(()));
+    }
+
+    #[derive(Debug, Clone)]
+    enum Act {
+        Push {
+            len: usize,
+            ttl: Option<u64>,
+        },
+        /// The kernel takes so many percent of what it is given.
+        Take(usize),
+        /// The peer acknowledges so many percent of what it has not.
+        Acknowledge(usize),
+        Pass(u64),
+        Clear,
+    }
+
+    fn act() -> impl Strategy<Value = Act> {
+        let ttl = prop_oneof![Just(None), (1..5_000_u64).prop_map(Some)];
+        prop_oneof![
+            4 => (1..50_usize, ttl).prop_map(|(len, ttl)| Act::Push { len, ttl }),
+            3 => (0..=100_usize).prop_map(Act::Take),
+            2 => (0..=100_usize).prop_map(Act::Acknowledge),
+            2 => (0..3_000_u64).prop_map(Act::Pass),
+            1 => Just(Act::Clear),
+        ]
+    }
+
+    /// A packet, the naive way: where it lies in the stream, if it does.
+    #[derive(Debug)]
+    struct Naive {
+        number: u64,
+        len: usize,
+        taken: usize,
+        end: usize,
+        expires: Option<Time>,
+    }
+
+    proptest! {
+        #[test]
+        fn letters_are_found_again_in_the_bytes(acts in prop::collection::vec(act(), 0..80)) {
+            let (mut output, mut now) = (output(), at(0));
+            let mut packets: Vec<Naive> = Vec::new();
+            let (mut taken, mut acknowledged) = (0, 0);
+            for (number, act) in (0..).zip(acts) {
+                let (mut recalled, mut written) = (Vec::new(), Vec::new());
+                match act {
+                    Act::Push { len, ttl } => {
+                        let expires = ttl.map(|ttl| now + Duration::from_millis(ttl));
+                        push(&mut output, now, number, len, expires);
+                        packets.push(Naive { number, len, taken: 0, end: usize::MAX, expires });
+                    }
+                    Act::Take(percent) => {
+                        let mut count = output.bytes().len() * percent / 100;
+                        output.handle_taken(now, count);
+                        for packet in packets.iter_mut().filter(|packet| packet.taken < packet.len) {
+                            if count == 0 {
+                                break;
+                            }
+                            if packet.taken == 0 {
+                                packet.end = taken + packet.len;
+                            }
+                            let part = count.min(packet.len - packet.taken);
+                            packet.taken += part;
+                            (count, taken) = (count - part, taken + part);
+                            if packet.taken == packet.len && packet.expires.is_some() {
+                                written.push(packet.number);
+                            }
+                        }
+                    }
+                    Act::Acknowledge(percent) => {
+                        acknowledged += (taken - acknowledged) * percent / 100;
+                        output.handle_unacknowledged(now, taken - acknowledged);
+                    }
+                    Act::Pass(millis) => now = now + Duration::from_millis(millis),
+                    Act::Clear => {
+                        output.clear();
+                        packets.retain(|packet| packet.taken > 0 || packet.expires.is_none());
+                    }
+                }
+                packets.retain(|packet| {
+                    let is_over = packet.taken == 0 && packet.expires.is_some_and(|at| at <= now);
+                    if is_over {
+                        recalled.push(packet.number);
+                    }
+                    !is_over
+                });
+
+                let tickets = |carried| match carried {
+                    Carried::Letter(Ticket(number)) => number,
+                    other => panic!("{other:?}"),
+                };
+                let polled = std::iter::from_fn(|| output.poll_recalled(now).map(tickets));
+                prop_assert_eq!(polled.collect::<Vec<_>>(), recalled);
+                let polled = std::iter::from_fn(|| output.poll_written().map(tickets));
+                prop_assert_eq!(polled.collect::<Vec<_>>(), written);
+                let rest: Vec<u8> = packets
+                    .iter()
+                    .flat_map(|packet| vec![packet.number as u8; packet.len - packet.taken])
+                    .collect();
+                prop_assert_eq!(output.bytes(), &rest[..]);
+                let on_their_way = packets.iter().filter(|packet| {
+                    packet.taken > 0 && acknowledged < packet.end
+                });
+                let latest = on_their_way.filter_map(|packet| packet.expires).min();
+                let latest = latest.map(|expires| expires + GRACE);
+                let is_overdue = latest.is_some_and(|latest| latest <= now);
+                prop_assert_eq!(output.check(now) == Err(Stuck::Overdue), is_overdue);
+                if let Some(latest) = latest {
+                    prop_assert!(output.next_timeout().is_some_and(|at| at <= latest));
+                }
+                prop_assert_eq!(output.is_done(), rest.is_empty() && taken == acknowledged);
+            }
+        }
+    }
+
+    #[test]
+    fn a_letter_that_was_begun_ends_the_connection_when_it_is_late() {
+        let mut output = output();
+        push(&mut output, at(0), 1, 100, Some(at(5_000)));
+        output.handle_taken(at(10), 1);
+        assert_eq!(output.poll_recalled(at(6_000)), None, "it was begun");
+        assert_eq!(output.bytes().len(), 99);
+        assert_eq!(output.check(at(6_999)), Ok(()));
+        assert_eq!(output.check(at(7_000)), Err(Stuck::Overdue));
+        output.handle_taken(at(6_000), 99);
+        output.handle_unacknowledged(at(6_999), 1);
+        assert_eq!(output.check(at(7_000)), Err(Stuck::Overdue));
+        output.handle_unacknowledged(at(6_999), 0);
+        assert_eq!(output.check(at(7_000)), Ok(()));
+        assert_eq!(output.next_timeout(), None);
+    }
+
+    #[test]
+    fn a_network_that_does_nothing_is_given_up_and_one_that_does_little_is_not() {
+        let mut output = output();
+        let silence = 60_000;
+        push(&mut output, at(1_000), 0, 1_000, None);
+        output.handle_blocked();
+        assert_eq!(output.check(at(1_000 + silence - 1)), Ok(()));
+        assert_eq!(output.check(at(1_000 + silence)), Err(Stuck::Silent));
+        output.handle_taken(at(50_000), 1_000);
+        for step in 1..100 {
+            let now = 50_000 + step * 59_999;
+            output.handle_unacknowledged(at(now), 1_000 - step as usize);
+            assert_eq!(output.check(at(now + 59_999)), Ok(()));
+        }
+        assert_eq!(
+            output.check(at(50_000 + 99 * 59_999 + silence)),
+            Err(Stuck::Silent)
+        );
+    }
+
+    #[test]
+    fn a_batch_is_bounded_and_smaller_where_the_network_is_slow() {
+        let fill = |output: &mut Output| {
+            while output.has_room() {
+                push(output, at(0), 0, 1_000, Some(at(1_000)));
+            }
+            output.bytes().len()
+        };
+        let mut output = output();
+        assert!((SLOW_BATCH..SLOW_BATCH + 1_000).contains(&fill(&mut output)));
+        output.handle_taken(at(0), output.bytes().len());
+        assert!((BATCH..BATCH + 1_000).contains(&fill(&mut output)));
+        output.handle_taken(at(0), 1);
+        assert!(!output.has_room() && output.is_blocked());
+        output.handle_taken(at(0), output.bytes().len() - 1);
+        output.handle_taken(at(0), 1);
+        assert!((BATCH..BATCH + 1_000).contains(&fill(&mut output)));
+        output.handle_blocked();
+        output.clear();
+        assert_eq!(output.bytes(), [0; 0]);
     }
 }

@@ -32,11 +32,12 @@ impl Pace {
         Self { busy: None, ..self }
     }
 
-    /// When a packet would arrive behind so many bytes.
-    pub(super) fn outlook(&self, ahead: u64) -> Outlook {
+    /// What is to be expected of a packet behind so many bytes.
+    pub(super) fn outlook(&self, now: Time, ahead: u64) -> Outlook {
+        let measured = self.measured.filter(|(_, at)| now < *at + LIFETIME);
         Outlook {
             ahead,
-            pace: self.measured.map(|(pace, _)| pace),
+            pace: measured.map(|(pace, _)| pace),
         }
     }
 
@@ -49,9 +50,7 @@ impl Pace {
 
     /// The peer has acknowledged so many bytes more, and so many are left.
     pub(super) fn handle_acknowledged(&mut self, now: Time, news: u64, left: u64) {
-        if self.measured.is_some_and(|(_, at)| at + LIFETIME <= now) {
-            self.measured = None;
-        }
+        self.measured = self.measured.filter(|(_, at)| now < *at + LIFETIME);
         let Some((since, before)) = self.busy else {
             return;
         };
@@ -92,7 +91,7 @@ mod tests {
             pace.handle_taken(at(moment), false);
             pace.handle_acknowledged(at(moment + 1), 100, 0);
         }
-        assert_eq!(pace.outlook(1_000_000).pace, None);
+        assert_eq!(pace.outlook(at(1_000), 1_000_000).pace, None);
     }
 
     #[test]
@@ -102,9 +101,9 @@ mod tests {
         for step in 1..=20 {
             pace.handle_acknowledged(at(step * 100), 2_000, 50_000);
         }
-        assert_eq!(pace.outlook(0).pace, Some(20_000));
+        assert_eq!(pace.outlook(at(2_000), 0).pace, Some(20_000));
         pace.handle_acknowledged(at(2_010), 50_000, 0);
-        assert_eq!(pace.outlook(0).pace, Some(5_000_000));
+        assert_eq!(pace.outlook(at(2_010), 0).pace, Some(5_000_000));
     }
 
     #[test]
@@ -112,13 +111,12 @@ mod tests {
         let mut pace = Pace::default();
         pace.handle_taken(at(0), false);
         pace.handle_acknowledged(at(200), 10, 90);
-        assert_eq!(pace.outlook(0).pace, Some(50));
+        assert_eq!(pace.outlook(at(10_199), 0).pace, Some(50));
         pace.handle_acknowledged(at(10_200), 0, 90);
         // Measured again at once, as it is still busy.
-        assert_eq!(pace.outlook(0).pace, Some(1));
+        assert_eq!(pace.outlook(at(10_200), 0).pace, Some(1));
         pace.handle_acknowledged(at(10_201), 90, 0);
-        assert_eq!(pace.outlook(0).pace, Some(90_000));
-        pace.handle_acknowledged(at(20_201), 0, 0);
-        assert_eq!(pace.outlook(0).pace, None);
+        assert_eq!(pace.outlook(at(20_200), 0).pace, Some(90_000));
+        assert_eq!(pace.outlook(at(20_201), 0).pace, None, "nobody has to look");
     }
 }

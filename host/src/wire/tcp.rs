@@ -56,6 +56,7 @@ pub struct Tcp {
 impl Tcp {
     /// Connects, trying each address that the host name stands for.
     pub async fn dial(address: &Address) -> io::Result<Self> {
+        #[expect(clippy::disallowed_methods, reason = "this is the gateway's socket")]
         let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
         // Packets are batched before they are written: waiting for more is no use.
         stream.set_nodelay(true)?;

@@ -87,9 +87,9 @@ impl Transport {
         self.output.check(now)
     }
 
-    /// When a packet would arrive that is pushed now.
-    pub fn outlook(&self) -> Outlook {
-        self.output.outlook()
+    /// What is to be expected of a packet that is pushed now.
+    pub fn outlook(&self, now: Time) -> Outlook {
+        self.output.outlook(now)
     }
 
     /// Adds a packet to what goes out.
@@ -114,14 +114,14 @@ impl Transport {
     /// Ends the session in good order: what is not begun is left out, and
     /// DISCONNECT is the last packet that goes out.
     pub fn finish(&mut self, now: Time) {
-        self.output.clear();
         if let Some(tls) = &mut self.tls {
             tls.finish();
             if !tls.is_ready() {
-                // Not even CONNECT went out.
-                return;
+                // Not even CONNECT went out, and it will not.
+                return self.output.discard();
             }
         }
+        self.output.clear();
         let encode = |bytes: &mut BytesMut| v4::encode(Outgoing::Disconnect, bytes);
         // There is nothing in it that could not be encoded.
         let _ = self.output.push(now, None, Carried::Nothing, encode);

@@ -16,6 +16,8 @@ struct Told {
     /// How often the call with the event, and the message, at the front failed.
     outcome_failures: u32,
     message_failures: u32,
+    /// When the message at the front was first put off.
+    put_off: Option<u64>,
     /// The message that is called again.
     again: Option<Message>,
     status: Option<Status>,
@@ -28,6 +30,7 @@ pub(crate) struct Calls {
     max: usize,
     overflow: Overflow,
     retries: Vec<u32>,
+    retry_for: Vec<u64>,
     guests: Vec<Told>,
 }
 
@@ -35,7 +38,7 @@ pub(crate) struct Calls {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum End {
     Taken,
-    PutOff,
+    PutOff { given_up: bool },
     Failed { given_up: bool },
 }
 
@@ -45,6 +48,7 @@ impl Calls {
             max: setup.max,
             overflow: setup.overflow,
             retries: setup.guests.iter().map(|guest| guest.retries).collect(),
+            retry_for: setup.guests.iter().map(|guest| guest.retry_for).collect(),
             guests: vec![Told::default(); setup.guests.len()],
         }
     }
@@ -94,6 +98,7 @@ impl Calls {
 
     pub(crate) fn handle_end(
         &mut self,
+        now: u64,
         id: GuestId,
         end: End,
         model: &mut Model,
@@ -104,7 +109,11 @@ impl Calls {
         let Some(call) = guest.running.take() else {
             return Err("the simulation answers twice".into());
         };
-        let ends = !matches!(end, End::PutOff | End::Failed { given_up: false });
+        let goes_on = matches!(
+            end,
+            End::PutOff { given_up: false } | End::Failed { given_up: false }
+        );
+        let ends = !goes_on;
         match call {
             Call::Outcome(..) => {
                 count(&mut guest.outcome_failures, end, retries)?;
@@ -115,7 +124,16 @@ impl Calls {
             }
             Call::Message(message) => {
                 count(&mut guest.message_failures, end, retries)?;
+                if let End::PutOff { given_up } = end {
+                    let since = *guest.put_off.get_or_insert(now);
+                    let is_over = since + self.retry_for[id.index()] <= now;
+                    ensure!(
+                        given_up == is_over,
+                        "{id:?}: put off since {since}, given up at {now}: {given_up}"
+                    );
+                }
                 if ends {
+                    guest.put_off = None;
                     guest.message_failures = 0;
                     guest.again = None;
                     messages.handle_taken(id, &message)?;

@@ -14,6 +14,7 @@
 
 mod broker_log;
 mod calls;
+mod equals;
 mod guests;
 mod messages;
 mod model;
@@ -22,6 +23,7 @@ mod random;
 mod run;
 mod schedule;
 mod shrink;
+mod unwritten;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -38,10 +40,19 @@ const LINES: usize = 150;
 
 #[test]
 fn schedules_hold() {
+    hold(Schedule::generate, SCHEDULES);
+}
+
+#[test]
+fn guests_are_equals() {
+    hold(equals::generate, SCHEDULES / 20);
+}
+
+fn hold(generate: fn(u64) -> Schedule, usual: u64) {
     if let Some(seed) = variable("JACKALOPE_SIM_SEED") {
-        return check(seed);
+        return check(generate, seed);
     }
-    let count = variable("JACKALOPE_SIM_SCHEDULES").unwrap_or(SCHEDULES);
+    let count = variable("JACKALOPE_SIM_SCHEDULES").unwrap_or(usual);
     let start = variable("JACKALOPE_SIM_START").unwrap_or(0);
     let (next, has_failed) = (AtomicU64::new(0), AtomicBool::new(false));
     let begun = Instant::now();
@@ -55,7 +66,7 @@ fn schedules_hold() {
                 if number > 0 && number % 100_000 == 0 {
                     eprintln!("{number} schedules in {} s", begun.elapsed().as_secs());
                 }
-                let schedule = Schedule::generate(start + number);
+                let schedule = generate(start + number);
                 if let Err(reason) = run_caught(&schedule, None) {
                     has_failed.store(true, Ordering::Relaxed);
                     return Some((start + number, reason));
@@ -74,7 +85,7 @@ fn schedules_hold() {
         failures.min()
     });
     if let Some((seed, reason)) = failed {
-        fail(seed, reason);
+        fail(generate, seed, reason);
     }
     if begun.elapsed() > Duration::from_secs(60) {
         eprintln!("{count} schedules in {} s", begun.elapsed().as_secs());
@@ -97,10 +108,10 @@ fn the_same_seed_does_the_same() {
 }
 
 #[track_caller]
-fn check(seed: u64) {
-    let schedule = Schedule::generate(seed);
+fn check(generate: fn(u64) -> Schedule, seed: u64) {
+    let schedule = generate(seed);
     if let Err(reason) = run_caught(&schedule, None) {
-        fail(seed, reason);
+        fail(generate, seed, reason);
     }
     let mut trace = Vec::new();
     let _ = run_caught(&schedule, Some(&mut trace));
@@ -109,8 +120,8 @@ fn check(seed: u64) {
 
 /// Shows a schedule that fails, made shorter, and how to see it again.
 #[track_caller]
-fn fail(seed: u64, reason: String) -> ! {
-    let (schedule, shorter_reason) = shrink::shrink(&Schedule::generate(seed), reason.clone());
+fn fail(generate: fn(u64) -> Schedule, seed: u64, reason: String) -> ! {
+    let (schedule, shorter_reason) = shrink::shrink(&generate(seed), reason.clone());
     let mut trace = Vec::new();
     let _ = run_caught(&schedule, Some(&mut trace));
     let cut = trace.len().saturating_sub(LINES);

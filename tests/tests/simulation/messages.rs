@@ -132,8 +132,8 @@ impl Messages {
         self.seen.clear();
     }
 
-    /// The gateway has read a message.
-    pub(crate) fn handle_arrival(&mut self, publish: &Publish) -> Check {
+    /// The gateway has read a message. Returns whom it goes to.
+    pub(crate) fn handle_arrival(&mut self, publish: &Publish) -> Result<Vec<usize>, String> {
         let Some(key) = Key::of(&publish.payload) else {
             return Err("a strange payload has arrived".into());
         };
@@ -142,10 +142,11 @@ impl Messages {
             let index = self.latest(id, kind)?;
             self.seen.insert(id, index);
         }
-        for guest in self.receivers(kind, &publish.topic) {
-            self.arrived[guest].push(kind);
+        let guests = self.receivers(kind, &publish.topic);
+        for guest in &guests {
+            self.arrived[*guest].push(kind);
         }
-        Ok(())
+        Ok(guests)
     }
 
     /// The gateway has read the beginning of a message that is too large: the

@@ -34,6 +34,8 @@ struct Known {
     /// As a packet.
     size: usize,
     outcome: Option<Outcome>,
+    /// How often the other side hung up right after it was sent.
+    hang_ups: u32,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,6 +55,8 @@ struct Exchange {
     stage: Stage,
     /// Whether the present connection has seen its latest packet.
     is_sent: bool,
+    /// When its latest PUBLISH was written.
+    sent: u64,
 }
 
 #[derive(Debug)]
@@ -153,6 +157,7 @@ impl Model {
             deadline: since + ttl,
             size: size(letter),
             outcome: None,
+            hang_ups: 0,
         };
         let deadline = known.deadline;
         self.letters.insert(ticket, known);
@@ -179,6 +184,7 @@ impl Model {
             deadline: 0,
             size: 0,
             outcome: None,
+            hang_ups: 0,
         };
         self.letters.insert(letter.ticket.0, known);
         self.conclude(letter.ticket.0, Outcome::Displaced);
@@ -240,21 +246,44 @@ impl Model {
         Ok(())
     }
 
+    /// The other side has hung up: whatever is unanswered may be why.
+    pub(crate) fn handle_hang_up(&mut self, now: u64) {
+        if self.online {
+            for ticket in self.unanswered(now) {
+                if let Some(known) = self.letters.get_mut(&ticket) {
+                    known.hang_ups += 1;
+                }
+            }
+        }
+    }
+
+    /// The letters that were published on this connection a short time ago, and
+    /// not answered.
+    fn unanswered(&self, now: u64) -> Vec<u64> {
+        let is_unanswered = |exchange: &&Exchange| {
+            exchange.is_sent
+                && exchange.stage == Stage::Published
+                && now < exchange.sent + 5_000
+                && self.is_open(exchange.ticket)
+        };
+        let unanswered = self.exchanges.values().filter(is_unanswered);
+        unanswered.map(|exchange| exchange.ticket).collect()
+    }
+
+    /// A letter is refused, since the other side hangs up whenever it is sent.
+    pub(crate) fn handle_refused(&mut self, ticket: u64) -> Check {
+        let hang_ups = self.letters.get(&ticket).map(|known| known.hang_ups);
+        ensure!(
+            hang_ups.is_some_and(|times| times > 3),
+            "letter {ticket} is refused after {hang_ups:?} hang-ups"
+        );
+        self.conclude(ticket, Outcome::Refused);
+        Ok(())
+    }
+
     /// When a letter expires.
     pub(crate) fn deadline(&self, ticket: u64) -> Option<u64> {
         self.letters.get(&ticket).map(|known| known.deadline)
-    }
-
-    /// How many exchanges of expired letters of QoS 2 a guest has open.
-    pub(crate) fn abandoned(&self, guest: GuestId) -> usize {
-        let is_abandoned = |exchange: &&Exchange| {
-            exchange.qos == Qos::ExactlyOnce
-                && !self.is_open(exchange.ticket)
-                && self
-                    .origin(exchange.ticket)
-                    .is_some_and(|(id, _)| id == guest)
-        };
-        self.exchanges.values().filter(is_abandoned).count()
     }
 
     /// A session has begun.

@@ -22,11 +22,13 @@ use jackalope::wire::Handshake;
 
 use crate::broker_log::BrokerLog;
 use crate::calls::Calls;
+use crate::equals::Equals;
 use crate::guests::{Guest, Key, next_ticket, time, to_letter};
 use crate::messages::Messages;
 use crate::model::{Check, Model, ensure};
 use crate::network::{Network, Piece};
 use crate::schedule::{CutPlan, LetterPlan, Schedule, Setup, Step};
+use crate::unwritten::Unwritten;
 use gateway_side::Pending;
 
 /// The client id of the gateway.
@@ -47,6 +49,8 @@ const MISTAKEN: &str = "mistaken session";
 /// A connection that is being made.
 #[derive(Debug)]
 struct Dial {
+    /// How many bytes its CONNECT has.
+    connect: usize,
     /// When it is made, if ever.
     until: Option<u64>,
     succeeds: bool,
@@ -59,6 +63,7 @@ struct Socket {
     /// What has come and was not read.
     input: BytesMut,
     is_ended: bool,
+    unwritten: Unwritten,
 }
 
 /// A schedule at work.
@@ -79,6 +84,8 @@ struct Side {
     network: Network,
     socket: Option<Socket>,
     dial: Option<Dial>,
+    /// How many bytes the next CONNECT has.
+    connect: usize,
     reading_stopped: bool,
     /// The session that the gateway knows.
     session: Option<u64>,
@@ -94,6 +101,7 @@ struct Side {
     messages: Messages,
     calls: Calls,
     broker_log: BrokerLog,
+    equals: Option<Equals>,
     /// What the broker is reading.
     arrives: Option<Piece>,
     /// What the latest input of the post office must lead to.
@@ -129,6 +137,7 @@ impl Run {
                 .map(|(filter, qos)| ((*filter).into(), *qos))
                 .collect(),
             retries: guest.retries,
+            retry_for: Duration::from_millis(guest.retry_for),
             has_will: guest.has_will,
         });
         let keep_alive = Duration::from_secs(setup.keep_alive);
@@ -167,6 +176,7 @@ impl Run {
             network: Network::new(setup.seed, setup.split),
             socket: None,
             dial: None,
+            connect: 0,
             reading_stopped: false,
             session: None,
             refused_dials: 0,
@@ -185,6 +195,7 @@ impl Run {
             messages: Messages::new(&setup),
             calls: Calls::new(&setup),
             broker_log: BrokerLog::new(schedule),
+            equals: setup.equals.then(|| Equals::new(&setup)),
             arrives: None,
             pending: Pending::Nothing,
             wrong: None,
@@ -370,6 +381,9 @@ impl Side {
 
     fn expect_post(&mut self, now: Time, guest: GuestId, letter: &Letter) {
         let now = now.as_millis();
+        if let Some(equals) = &mut self.equals {
+            equals.handle_posted(now, guest, letter.ticket);
+        }
         self.model.post(now, now, guest, letter);
     }
 

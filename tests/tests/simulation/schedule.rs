@@ -47,12 +47,16 @@ pub(crate) struct Setup {
     /// Whether the link is cut once more before everything is healed. If not,
     /// the last connection must recover by itself.
     pub(crate) final_cut: bool,
+    /// Whether nothing but a guest goes wrong, and the others are watched over.
+    pub(crate) equals: bool,
 }
 
 #[derive(Debug, Clone)]
 pub(crate) struct GuestSetup {
     pub(crate) subscriptions: Vec<(&'static str, Qos)>,
     pub(crate) retries: u32,
+    /// In milliseconds.
+    pub(crate) retry_for: u64,
     pub(crate) has_will: bool,
 }
 
@@ -210,6 +214,7 @@ fn setup(random: &mut Random, seed: u64) -> Setup {
         split: random.pick(&[0, 0, 3, 40]),
         after_abort: random.pick(&[0, 0, 100, 50, 20]),
         final_cut: !random.one_in(5),
+        equals: false,
     }
 }
 
@@ -224,11 +229,12 @@ fn guest(random: &mut Random) -> GuestSetup {
     GuestSetup {
         subscriptions,
         retries: random.below(3) as u32,
+        retry_for: random.pick(&[2_000, 60_000, HOUR]),
         has_will: random.one_in(4),
     }
 }
 
-fn qos(random: &mut Random) -> Qos {
+pub(crate) fn qos(random: &mut Random) -> Qos {
     random.pick(&[Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce])
 }
 

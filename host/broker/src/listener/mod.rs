@@ -37,10 +37,15 @@ impl Broker {
     /// Binds and begins to serve. An address that can not be bound is the only
     /// error.
     pub async fn start(options: Options) -> io::Result<Self> {
+        #[expect(clippy::disallowed_methods, reason = "this is the broker's listener")]
         let listener = TcpListener::bind(options.address).await?;
         let address = listener.local_addr()?;
         let shared = Arc::new(Shared::new(&options));
         let (running, stop) = watch::channel(());
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the guard that is returned stops it"
+        )]
         let task = tokio::spawn(serve::serve(listener, shared.clone(), stop));
         Ok(Self {
             shared,

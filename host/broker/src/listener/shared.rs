@@ -61,6 +61,7 @@ impl Shared {
             }),
             changed: watch::Sender::new(()),
             earlier: Notify::new(),
+            #[expect(clippy::disallowed_methods, reason = "this is the broker's clock")]
             started: Instant::now(),
         }
     }
@@ -88,7 +89,7 @@ impl Shared {
                 .values()
                 .for_each(|outbox| outbox.wake.notify_one());
         }
-        state.settle(now);
+        state.distribute(now);
         let next = state.core.next_timeout();
         let earlier = next.is_some_and(|next| state.awaited.is_none_or(|awaited| next < awaited));
         drop(state);
@@ -159,7 +160,8 @@ impl Shared {
 }
 
 impl State {
-    fn settle(&mut self, now: Time) {
+    /// Moves what the core has put out to the sockets and the log.
+    fn distribute(&mut self, now: Time) {
         while let Some(output) = self.core.poll_output() {
             let (Output::Send(id, _) | Output::Close(id)) = &output;
             let id = *id;

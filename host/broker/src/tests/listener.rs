@@ -13,6 +13,10 @@ struct Client {
 impl Client {
     async fn open(broker: &Broker) -> Self {
         Self {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "a client that is not the gateway"
+            )]
             stream: TcpStream::connect(broker.address()).await.unwrap(),
             input: BytesMut::new(),
         }
@@ -51,6 +55,7 @@ fn run(test: impl AsyncFnOnce(Broker)) {
         .unwrap();
     runtime.block_on(async {
         let broker = Broker::start(Options::default()).await.unwrap();
+        #[expect(clippy::disallowed_methods, reason = "a bound on the test")]
         tokio::time::timeout(seconds(10), test(broker))
             .await
             .unwrap();

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::reload::{self, Reload};
 use super::screen::Screen;
 use super::words::Took;
-use crate::cli::assemble::{Loaded, settle};
-use crate::cli::components::load;
+use crate::cli::assemble::Loaded;
+use crate::cli::components;
 use crate::cli::{Failure, engine};
 use crate::config::{ComponentSource, Config, GuestConfig, GuestLimits};
 use crate::office::Qos;
@@ -33,6 +33,7 @@ pub(super) fn describe(file: Option<PathBuf>, subscribe: &[String]) -> GuestConf
         name: name.to_string_lossy().into_owned(),
         subscriptions: Vec::new(),
         retries: 3,
+        retry_for: Duration::from_secs(3_600),
         limits: GuestLimits::default(),
         env: Vec::new(),
         component,
@@ -50,8 +51,8 @@ pub(super) fn describe(file: Option<PathBuf>, subscribe: &[String]) -> GuestConf
     guest
 }
 
-/// Loads the guest, and says so: that may take a moment.
-pub(super) fn load_it(
+/// Loads the guest, and prints how long that took.
+pub(super) fn load(
     guest: &GuestConfig,
     config: &Config,
     screen: &Screen,
@@ -60,8 +61,12 @@ pub(super) fn load_it(
     let path = file_of(guest);
     // Before it is read, so that no change is missed.
     let stamp = path.and_then(reload::stamp);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "only shown: how long loading took"
+    )]
     let begun = Instant::now();
-    let component = load(&engine, &guest.component).map_err(Failure::Other)?;
+    let component = components::load(&engine, &guest.component).map_err(Failure::Other)?;
     let (name, took) = (&guest.name, Took(begun.elapsed()));
     match path {
         Some(path) => screen.line("guest", format_args!("{} loaded in {took}", path.display())),
@@ -70,7 +75,7 @@ pub(super) fn load_it(
             format_args!("the example {name}, loaded in {took}"),
         ),
     }
-    let mut loaded = settle(guest, &component, config.max_packet_size);
+    let mut loaded = Loaded::new(guest, &component, config.max_packet_size);
     // One without a will answers that it has none; its successor may have one.
     loaded.settings.has_will = true;
     let reload = path.map(|path| Reload {
@@ -83,16 +88,16 @@ pub(super) fn load_it(
     Ok((loaded, reload))
 }
 
-/// Says what the guest subscribes to where nobody has said so.
-pub(super) fn say_default(guest: &GuestConfig, screen: &Screen) {
+/// Prints what the guest subscribes to by default.
+pub(super) fn print_default(guest: &GuestConfig, screen: &Screen) {
     if file_of(guest).is_some() {
         let text = "subscribes to everything, also to what it sends; --subscribe chooses";
         screen.line("guest", text);
     }
 }
 
-/// Says what a person at a terminal can do.
-pub(super) fn hint(guest: &GuestConfig, screen: &Screen) {
+/// Prints what a person at a terminal can type.
+pub(super) fn print_hint(guest: &GuestConfig, screen: &Screen) {
     let example = match file_of(guest) {
         Some(_) => "[topic] payload",
         None => r#"[doors/front/request] {"action":"unlock"}"#,

@@ -11,7 +11,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::screen::Screen;
 
-/// Shows the guest's own lines, and errors that are told nowhere else.
+/// Prints the guest's own lines, and errors that nothing else prints.
 pub(super) fn layer<S>(screen: Screen) -> impl Layer<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
@@ -21,9 +21,9 @@ where
 }
 
 fn is_shown(about: &Metadata<'_>) -> bool {
-    // The story is told from what the gateway logs.
-    let is_told = about.target().starts_with("jackalope::gateway");
-    about.target() == "guest" || (*about.level() == Level::ERROR && !is_told)
+    // What the gateway logs, the reporter prints.
+    let is_reported = about.target().starts_with("jackalope::gateway");
+    about.target() == "guest" || (*about.level() == Level::ERROR && !is_reported)
 }
 
 struct GuestLines(Screen);

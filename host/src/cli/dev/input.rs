@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use crate::config::parse_duration;
 use crate::office::topic;
+use crate::scenario::split_line;
 
 /// What is printed for `help`.
 pub(super) const HELP: [&str; 9] = [
@@ -25,9 +26,9 @@ pub(super) const HELP: [&str; 9] = [
 /// The longest `wait`.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
-/// A line that was understood.
+/// A line of input, parsed.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Line {
+pub(super) enum Command {
     Publish { topic: String, payload: String },
     Offline,
     DropAcks,
@@ -39,12 +40,15 @@ pub(super) enum Line {
     Nothing,
 }
 
-impl Line {
-    /// Understands a line, or says what would be understood.
+impl Command {
+    /// Parses a line.
+    ///
+    /// # Errors
+    /// What is wrong with it, and what could be written in its place.
     pub(super) fn parse(line: &str) -> Result<Self, String> {
         let line = line.trim();
-        if let Some(rest) = line.strip_prefix('[') {
-            return publish(rest);
+        if line.starts_with('[') {
+            return publish(line);
         }
         if line.is_empty() || line.starts_with('#') {
             return Ok(Self::Nothing);
@@ -66,29 +70,34 @@ impl Line {
     }
 }
 
-fn publish(rest: &str) -> Result<Line, String> {
-    let Some((topic, payload)) = rest.split_once(']') else {
+fn publish(line: &str) -> Result<Command, String> {
+    let Some((topic, payload)) = split_line(line) else {
         return Err("the topic ends with `]`: [topic] payload".to_owned());
     };
     topic::check_name(topic).map_err(|error| format!("the topic \"{topic}\" {error}"))?;
-    Ok(Line::Publish {
+    Ok(Command::Publish {
         topic: topic.to_owned(),
-        payload: payload.strip_prefix(' ').unwrap_or(payload).to_owned(),
+        payload: payload.to_owned(),
     })
 }
 
-fn wait(time: &str) -> Result<Line, String> {
+fn wait(time: &str) -> Result<Command, String> {
     match parse_duration(time) {
-        Some(time) if time <= LONGEST_WAIT => Ok(Line::Wait(time)),
+        Some(time) if time <= LONGEST_WAIT => Ok(Command::Wait(time)),
         _ => Err(format!(
             "\"{time}\" is no time to wait: write e.g. 500ms, 6s or 2m, at most 1h"
         )),
     }
 }
 
-/// Reads standard input, in a thread of its own: a read can not be given up.
+/// Reads standard input, in a thread of its own, since a read cannot be
+/// cancelled.
 pub(super) fn lines() -> mpsc::Receiver<String> {
     let (sender, receiver) = mpsc::channel(1);
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a read of standard input cannot be cancelled"
+    )]
     thread::spawn(move || {
         let mut input = io::stdin().lock();
         let mut line = Vec::new();
@@ -109,7 +118,7 @@ mod tests {
 
     #[test]
     fn lines_are_understood() {
-        let publish = |topic: &str, payload: &str| Line::Publish {
+        let publish = |topic: &str, payload: &str| Command::Publish {
             topic: topic.to_owned(),
             payload: payload.to_owned(),
         };
@@ -117,14 +126,14 @@ mod tests {
             ("[a/b] {\"c\": [1]}\n", publish("a/b", "{\"c\": [1]}")),
             ("[a/b]", publish("a/b", "")),
             ("[a/b]x", publish("a/b", "x")),
-            (" offline \r\n", Line::Offline),
-            ("drop-acks", Line::DropAcks),
-            ("wait 500ms", Line::Wait(Duration::from_millis(500))),
-            ("wait 1h", Line::Wait(LONGEST_WAIT)),
-            ("# offline", Line::Nothing),
-            ("", Line::Nothing),
+            (" offline \r\n", Command::Offline),
+            ("drop-acks", Command::DropAcks),
+            ("wait 500ms", Command::Wait(Duration::from_millis(500))),
+            ("wait 1h", Command::Wait(LONGEST_WAIT)),
+            ("# offline", Command::Nothing),
+            ("", Command::Nothing),
         ] {
-            assert_eq!(Line::parse(text), Ok(line), "{text}");
+            assert_eq!(Command::parse(text), Ok(line), "{text}");
         }
     }
 
@@ -140,7 +149,7 @@ mod tests {
             ("[a/+] x", "holds a wildcard"),
             ("[] x", "is empty"),
         ] {
-            let error = Line::parse(text).expect_err(text);
+            let error = Command::parse(text).expect_err(text);
             assert!(error.contains(expect), "{text}: {error}");
         }
     }

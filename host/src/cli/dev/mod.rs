@@ -1,16 +1,16 @@
 //! `jackalope dev`: a guest, a gateway and a fake broker in one process, to try
 //! a guest out by hand or by a script.
 
-mod director;
 mod input;
+mod interpreter;
 
 mod guest;
 mod reload;
 
 mod guest_lines;
+mod reporter;
 mod screen;
 mod state;
-mod story;
 mod words;
 
 use std::future::pending;
@@ -23,11 +23,11 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
-use self::director::{Director, Ending};
+use self::interpreter::{BrokerMode, Ending, Interpreter};
 use self::reload::Reload;
+use self::reporter::Reporter;
 use self::screen::Screen;
 use self::state::State;
-use self::story::Story;
 use super::assemble::options;
 use super::{Failure, logging, signals};
 use crate::broker::{Broker, CoreOptions, Options};
@@ -49,10 +49,10 @@ const BACKOFF: BackoffSettings = BackoffSettings {
 /// everything else meanwhile.
 const THREADS: usize = 3;
 
-/// How long what is under way may take at the end.
-const GOODBYE: Duration = Duration::from_secs(1);
+/// How long the gateway may take to end.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Runs a guest until its input or somebody says that it is enough.
+/// Runs a guest until the end of input, `quit` or a signal.
 pub(super) fn dev(file: Option<PathBuf>, subscribe: &[String]) -> Result<(), Failure> {
     let screen = Screen::new();
     logging::start_with(guest_lines::layer(screen.clone()))?;
@@ -62,7 +62,7 @@ pub(super) fn dev(file: Option<PathBuf>, subscribe: &[String]) -> Result<(), Fai
         .build()
         .map_err(Failure::other)?;
     let result = runtime.block_on(run(file, subscribe, screen));
-    // A guest that is still busy is not worth waiting for.
+    // Without waiting for a guest that is still busy.
     runtime.shutdown_background();
     result
 }
@@ -73,19 +73,23 @@ async fn run(file: Option<PathBuf>, subscribe: &[String], screen: Screen) -> Res
 
     let guest = guest::describe(file, subscribe);
     let config = config(&broker);
-    let (loaded, reload) = guest::load_it(&guest, &config, &screen)?;
+    let (loaded, reload) = guest::load(&guest, &config, &screen)?;
     if subscribe.is_empty() {
-        guest::say_default(&guest, &screen);
+        guest::print_default(&guest, &screen);
     }
 
     let signal = signals::listen()?;
     let (state, seen) = watch::channel(State::default());
-    let mut story = Story::new(screen.clone(), state);
+    let mut reporter = Reporter::new(screen.clone(), state);
     let mut gateway = Gateway::new(options(config, vec![loaded], Handle::current()))
         .map_err(Failure::other)?
-        .observed_by(move |observed| story.tell(observed));
+        .observed_by(move |observed| reporter.report(observed));
     let control = gateway.control();
     let (stop, stopped) = oneshot::channel::<()>();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the gateway runs beside broker and commands"
+    )]
     let mut running = tokio::spawn(gateway.run(async {
         // It is to stop, or nobody is left to say so.
         let _ = stopped.await;
@@ -94,21 +98,21 @@ async fn run(file: Option<PathBuf>, subscribe: &[String], screen: Screen) -> Res
     let filters = guest.subscriptions.iter();
     let filters = filters.map(|(filter, _)| filter.to_string()).collect();
     let is_script = !io::stdin().is_terminal();
-    let mut director = Director {
+    let mut interpreter = Interpreter {
         screen: screen.clone(),
         broker: &broker,
         control: control.clone(),
         state: seen.clone(),
         filters,
         is_script,
-        trouble: director::Trouble::None,
+        broker_mode: BrokerMode::Normal,
     };
     let lines = async {
-        director.wait_ready().await;
+        interpreter.wait_ready().await;
         if !is_script {
-            guest::hint(&guest, &screen);
+            guest::print_hint(&guest, &screen);
         }
-        director.run(input::lines()).await
+        interpreter.run(input::lines()).await
     };
     let why = tokio::select! {
         ended = &mut running => {
@@ -116,8 +120,8 @@ async fn run(file: Option<PathBuf>, subscribe: &[String], screen: Screen) -> Res
             return ended.map(drop).map_err(Failure::other);
         }
         ending = lines => match ending {
-            Ending::Quiet | Ending::Quit => "",
-            Ending::NotQuiet => "not quiet after 10 s: ",
+            Ending::Idle | Ending::Quit => "",
+            Ending::Busy => "still busy after 10 s: ",
         },
         name = signal => match name {
             "SIGINT" => "",
@@ -127,7 +131,11 @@ async fn run(file: Option<PathBuf>, subscribe: &[String], screen: Screen) -> Res
         () = screen.closed() => "",
     };
     drop(stop);
-    let _ = timeout(GOODBYE, running).await;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "only how long the end of the command may take"
+    )]
+    let _ = timeout(SHUTDOWN_TIMEOUT, running).await;
     screen.line("end", format_args!("{why}{}", seen.borrow().totals));
     broker.stop().await;
     Ok(())

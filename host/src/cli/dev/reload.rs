@@ -3,11 +3,11 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::screen::Screen;
 use super::words::Took;
-use crate::cli::assemble::{Loaded, settle};
+use crate::cli::assemble::Loaded;
 use crate::config::GuestConfig;
 use crate::gateway::Control;
 use crate::guest::{Component, Engine};
@@ -16,7 +16,7 @@ use crate::office::GuestId;
 /// How often the file is looked at.
 const PERIOD: Duration = Duration::from_millis(300);
 
-/// What changes when a file is written anew: when it was, its size, its inode.
+/// What changes when a file is written anew: its time, its size, its inode.
 pub(super) type Stamp = (i64, i64, u64, u64);
 
 /// The stamp of a file; none while there is no such file.
@@ -40,6 +40,10 @@ impl Reload {
     pub(super) async fn watch(self, control: &Control, screen: &Screen) {
         let (mut loaded, mut last) = (self.stamp, self.stamp);
         loop {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "only how soon a change of the file is noticed"
+            )]
             tokio::time::sleep(PERIOD).await;
             let now = stamp(&self.path);
             // What differs from the last time may still be being written.
@@ -53,8 +57,16 @@ impl Reload {
     }
 
     async fn load(&self, control: &Control, screen: &Screen) {
-        let begun = std::time::Instant::now();
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "only shown: how long loading took"
+        )]
+        let begun = Instant::now();
         let (engine, path) = (self.engine.clone(), self.path.clone());
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "compiling takes long, and the gateway goes on"
+        )]
         let loading = tokio::task::spawn_blocking(move || Component::load(&engine, &path));
         match loading.await {
             Ok(Ok(component)) => {
@@ -63,7 +75,8 @@ impl Reload {
                     "guest",
                     format_args!("its file has changed, loaded in {took}"),
                 );
-                let Loaded { handler, .. } = settle(&self.config, &component, self.max_packet_size);
+                let Loaded { handler, .. } =
+                    Loaded::new(&self.config, &component, self.max_packet_size);
                 control.replace(GuestId(0), handler);
             }
             Ok(Err(error)) => {

@@ -18,6 +18,10 @@ impl Screen {
     /// The time counts from now.
     pub(super) fn new() -> Self {
         Self {
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "only shown: the time of each line"
+            )]
             started: Instant::now(),
             closed: Arc::new(watch::Sender::new(false)),
         }

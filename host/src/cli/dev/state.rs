@@ -1,16 +1,16 @@
-//! What is known of the gateway at this moment, for whoever waits for it.
+//! What is known of the gateway at the moment, for those who wait for a change.
 
 use std::fmt;
 
 use super::words::Counted;
 use crate::office::{Backlog, Outcome};
 
-/// How things stand.
+/// The state of the gateway.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct State {
     pub(super) is_online: bool,
-    /// How often a connection has ended or was not made.
-    pub(super) downs: usize,
+    /// How many connections have ended or were not made.
+    pub(super) disconnections: usize,
     /// How many subscriptions the broker has answered on this connection.
     pub(super) answered: usize,
     /// How many letters did not go out on this connection.

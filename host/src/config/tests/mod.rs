@@ -124,7 +124,7 @@ fn each_key_is_read() {
 fn a_last_will_needs_no_more_than_a_topic() {
     let will = |payload: &str, qos, retain| LastWill {
         topic: "online".into(),
-        payload: Payload::new(payload.to_owned()),
+        payload: Payload::new(payload),
         qos,
         retain,
     };
@@ -146,6 +146,7 @@ fn guest(name: &str, component: ComponentSource) -> GuestConfig {
         component,
         subscriptions: Vec::new(),
         retries: 3,
+        retry_for: Duration::from_secs(3600),
         limits: GuestLimits::default(),
         env: Vec::new(),
     }
@@ -182,6 +183,7 @@ fn a_guest_can_have_everything() {
         component = "my door.wasm"
         subscriptions = ["a", { filter = "b/#", qos = 0 }, { filter = "+", qos = 2 }, { filter = "c" }]
         retries = 0
+        retry-for = "24h"
         [guest.limits]
         memory = "4GiB"
         call-time = "1ms"
@@ -199,6 +201,7 @@ fn a_guest_can_have_everything() {
                 ("c".into(), Qos::AtLeastOnce),
             ],
             retries: 0,
+            retry_for: Duration::from_secs(86_400),
             limits: GuestLimits {
                 memory: 4 << 30,
                 call_time: Duration::from_millis(1),
@@ -247,6 +250,7 @@ fn any_text() -> impl Strategy<Value = String> {
         "topic",
         "min",
         "retries",
+        "retry-for",
         "user-name",
         "=",
         "= ",

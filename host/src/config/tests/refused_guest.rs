@@ -133,6 +133,13 @@ fn guest_retries_and_limits() {
         &values,
         "is not a whole number from 0 to 1000",
     );
+    check_guest("", "retry-for", NO_TEXTS, NO_DURATION);
+    check_guest(
+        "",
+        "retry-for",
+        &[("'0s'", "\"0s\""), ("'25h'", "\"25h\"")],
+        r#"is out of range; write "1s" to "24h""#,
+    );
     check_guest(
         ".limits",
         "memory",

@@ -26,7 +26,7 @@ fn unknown_keys() {
     check_refused(
         "[[guest]]\ncomponent = 'd'\nsubscription = []",
         "3:1: guest: unknown key `subscription`, expected one of `name`, `component`, \
-         `subscriptions`, `retries`, `limits`, `env`",
+         `subscriptions`, `retries`, `retry-for`, `limits`, `env`",
     );
     check_refused(
         "[[guest]]\n[guest.limits]\nram = 1",

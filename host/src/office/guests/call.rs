@@ -95,6 +95,7 @@ pub struct Effects {
     pub displaced: Vec<Ticket>,
     /// The other accepted letters, in the order they were published.
     pub letters: VecDeque<Letter>,
-    /// Whether it asked for a new connection.
+    /// Whether it asked for a new connection. It gets the first at once, and others
+    /// a minute after the last at the earliest.
     pub reconnect: bool,
 }

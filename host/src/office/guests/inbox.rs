@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::{Call, Message, Status};
+use super::{Call, Message, Status, bounds};
 use crate::office::session::{Receipt, doubled};
 use crate::office::{Outcome, Ticket, Time};
 
@@ -14,6 +14,14 @@ const LONGEST_RETRY: Duration = Duration::from_secs(30);
 /// The pause after the second failure in a row. After the first there is none.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// So many outcomes in a row may lead to letters that displace others of the
+/// guest: publishing again what was displaced would go round for ever.
+const FREE_DISPLACING: u32 = 10;
+
+/// The pause after one more of them.
+const FIRST_SLOWDOWN: Duration = Duration::from_millis(10);
+const LONGEST_SLOWDOWN: Duration = Duration::from_secs(1);
 
 /// Something to tell a guest other than a message.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,20 +88,28 @@ impl Ended {
 #[derive(Debug)]
 pub(in crate::office) struct Inbox {
     retries: u32,
+    retry_for: Duration,
     numbers: u64,
     events: VecDeque<Numbered<Event>>,
     messages: VecDeque<Numbered<(Message, Receipt)>>,
+    /// What the messages take.
     bytes: usize,
+    /// How many messages were dropped for want of room.
+    dropped: u64,
     wants_will: bool,
     running: Option<Running>,
     /// How many of the events are outcomes.
     outcomes: usize,
     /// Failures in a row, over all calls.
     failures: u32,
+    /// Calls with an outcome in a row that displaced letters of the guest.
+    displacing: u32,
     /// No call before this moment.
     paused_until: Time,
     /// How often the message at the front was put off.
     put_off: u32,
+    /// When it was put off for the first time.
+    put_off_since: Option<Time>,
     /// The message at the front waits for this moment.
     retry_at: Option<Time>,
     /// What the guest was last told of the connection.
@@ -102,19 +118,23 @@ pub(in crate::office) struct Inbox {
 
 impl Inbox {
     /// Empty but for the news that there is no connection.
-    pub(in crate::office) fn new(retries: u32) -> Self {
+    pub(in crate::office) fn new(retries: u32, retry_for: Duration) -> Self {
         let mut inbox = Self {
             retries,
+            retry_for,
             numbers: 0,
             events: VecDeque::new(),
             messages: VecDeque::new(),
             bytes: 0,
+            dropped: 0,
             wants_will: false,
             running: None,
             outcomes: 0,
             failures: 0,
+            displacing: 0,
             paused_until: Time::default(),
             put_off: 0,
+            put_off_since: None,
             retry_at: None,
             status: None,
         };
@@ -179,8 +199,20 @@ impl Inbox {
         self.push_event(Event::Outcome(ticket, outcome));
     }
 
+    /// Returns whether there is room for a message. An empty inbox has room for
+    /// any.
+    pub(in crate::office) fn has_room_for(&self, message: &Message) -> bool {
+        bounds::have_room(self.messages.len(), self.bytes, message)
+    }
+
+    /// A message is dropped for want of room. Returns how many were so far.
+    pub(in crate::office) fn count_dropped(&mut self) -> u64 {
+        self.dropped += 1;
+        self.dropped
+    }
+
     pub(in crate::office) fn push_message(&mut self, message: Message, receipt: Receipt) {
-        self.bytes += message.payload.len();
+        self.bytes += bounds::cost(&message);
         let number = self.number();
         self.messages.push_back(Numbered {
             number,
@@ -256,8 +288,15 @@ impl Inbox {
     /// The guest is another one: no failures, no reason to wait.
     pub(in crate::office) fn handle_replaced(&mut self) {
         self.failures = 0;
+        self.displacing = 0;
         self.paused_until = Time::default();
+        self.handle_front_new();
+    }
+
+    /// The message at the front has not been put off.
+    fn handle_front_new(&mut self) {
         self.put_off = 0;
+        self.put_off_since = None;
         self.retry_at = None;
     }
 
@@ -267,14 +306,38 @@ impl Inbox {
         self.end()
     }
 
-    /// The guest has put the message off.
+    /// What the last call published has displaced letters of the guest, or has
+    /// not. A guest that goes on displacing them in answer to outcomes is called
+    /// ever less often, until a call displaces none.
+    pub(in crate::office) fn handle_committed(
+        &mut self,
+        now: Time,
+        was_outcome: bool,
+        has_displaced: bool,
+    ) {
+        if !has_displaced {
+            self.displacing = 0;
+        } else if was_outcome {
+            self.displacing = self.displacing.saturating_add(1);
+            if let Some(times) = self.displacing.checked_sub(FREE_DISPLACING) {
+                self.paused_until = now + doubled(FIRST_SLOWDOWN, times, LONGEST_SLOWDOWN);
+            }
+        }
+    }
+
+    /// The guest has put the message off. It is tried again after growing pauses,
+    /// for the last time when it has been put off for `retry_for`.
     pub(in crate::office) fn handle_retry(&mut self, now: Time) -> Decision {
         self.failures = 0;
         if self.running != Some(Running::Message) {
             return self.give_up();
         }
+        let last = *self.put_off_since.get_or_insert(now) + self.retry_for;
+        if last <= now {
+            return self.give_up();
+        }
         self.running = None;
-        let again = now + doubled(FIRST_RETRY, self.put_off, LONGEST_RETRY);
+        let again = (now + doubled(FIRST_RETRY, self.put_off, LONGEST_RETRY)).min(last);
         self.put_off = self.put_off.saturating_add(1);
         self.retry_at = Some(again);
         let Some(front) = self.messages.front_mut() else {
@@ -337,10 +400,9 @@ impl Inbox {
                 Some(Ended::Event(call))
             }
             Running::Message => {
-                self.put_off = 0;
-                self.retry_at = None;
+                self.handle_front_new();
                 let (message, receipt) = self.messages.pop_front()?.item;
-                self.bytes -= message.payload.len();
+                self.bytes -= bounds::cost(&message);
                 Some(Ended::Message(message, receipt))
             }
         }

@@ -1,5 +1,6 @@
 //! The guests, and whose turn it is to be called.
 
+mod bounds;
 mod call;
 mod inbox;
 
@@ -9,6 +10,10 @@ use super::{GuestId, GuestSettings, Time};
 
 pub use call::{Answer, Assignment, Call, Effects, Message, Room, Status};
 pub(super) use inbox::{Decision, Ended, Inbox};
+
+/// How long a guest has to wait from one connection that it asked for to the
+/// next.
+const RECONNECT_PAUSE: Duration = Duration::from_secs(60);
 
 /// All guests. The questions that are asked on every turn cost nothing for
 /// guests that have nothing to do.
@@ -29,14 +34,17 @@ struct Guest {
     /// How much more time its calls have kept everyone waiting than those of the
     /// guest that comes next.
     lead: Duration,
+    /// It gets no connection that it asks for before this moment.
+    reconnect_at: Time,
 }
 
 impl Guests {
     pub(super) fn new(now: Time, settings: &[GuestSettings]) -> Self {
         let guest = |guest: &GuestSettings| Guest {
-            inbox: Inbox::new(guest.retries),
+            inbox: Inbox::new(guest.retries, guest.retry_for),
             called: now,
             lead: Duration::ZERO,
+            reconnect_at: now,
         };
         let mut guests = Self {
             all: settings.iter().map(guest).collect(),
@@ -67,6 +75,16 @@ impl Guests {
     /// When the call that the guest is at, or its last one, began.
     pub(super) fn called(&self, guest: GuestId) -> Time {
         self.all[guest.index()].called
+    }
+
+    /// A guest asks for a new connection. Returns whether it gets one.
+    pub(super) fn handle_reconnect(&mut self, now: Time, guest: GuestId) -> bool {
+        let earliest = &mut self.all[guest.index()].reconnect_at;
+        let is_time = *earliest <= now;
+        if is_time {
+            *earliest = now + RECONNECT_PAUSE;
+        }
+        is_time
     }
 
     pub(super) fn tell_status(&mut self, status: Status) {

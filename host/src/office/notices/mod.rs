@@ -24,6 +24,9 @@ pub enum Notice {
         reason: Disconnection,
         /// When the next try is due. None: there will be none.
         next_try: Option<Time>,
+        /// How many connections in a row the broker ended soon after they began,
+        /// this one included.
+        hang_ups: u32,
     },
     /// The broker has granted a subscription.
     Subscribed {
@@ -59,6 +62,16 @@ pub enum Notice {
         /// Its size in bytes.
         size: usize,
     },
+    /// A message of QoS 0 has come in for a guest for which too many wait. It is
+    /// not called with it.
+    Dropped {
+        /// Who.
+        guest: GuestId,
+        /// The topic of the message.
+        topic: Arc<str>,
+        /// How many were dropped for this guest, with this one.
+        count: u64,
+    },
     /// The broker has sent a packet that answers nothing.
     Unexpected {
         /// What it was.
@@ -77,6 +90,16 @@ pub enum Notice {
     Sent {
         /// Its number.
         ticket: Ticket,
+    },
+    /// The broker has hung up again and again right after it was sent this letter,
+    /// which is refused.
+    HangUp {
+        /// Who sent it.
+        guest: GuestId,
+        /// Its number.
+        ticket: Ticket,
+        /// Its topic.
+        topic: Arc<str>,
     },
     /// A letter has its outcome.
     Outcome {
@@ -118,14 +141,20 @@ pub enum Notice {
         /// When it is called with it again.
         next_try: Time,
     },
-    /// A call of a guest has failed for the last time.
+    /// A call of a guest has failed for the last time, or is not made at all.
     GivenUp {
         /// Who.
         guest: GuestId,
         /// What it was called with.
         call: Call,
-        /// How it failed.
+        /// How it failed, or why it is not made.
         error: String,
+    },
+    /// A guest has asked for a new connection less than a minute after the last one
+    /// that it got, or while the gateway stops.
+    ReconnectIgnored {
+        /// Who.
+        guest: GuestId,
     },
     /// A guest has named a last will that cannot be sent.
     InvalidWill {

@@ -73,6 +73,12 @@ impl<T> ByPacketId<T> {
     }
 
     /// All that there is, by ascending id.
+    pub(super) fn values(&self) -> impl Iterator<Item = &T> {
+        let pages = self.pages.iter().flatten();
+        pages.flat_map(|page| page.items.iter().flatten())
+    }
+
+    /// All that there is, by ascending id.
     pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = (PacketId, &mut T)> {
         let pages = self.pages.iter_mut().enumerate();
         pages.flat_map(|(number, page)| {

@@ -52,7 +52,9 @@ pub(in crate::office) struct Inbound {
     /// By receipt, which count from 1.
     handled: Vec<Handling>,
     free: Vec<Receipt>,
-    exchanges: ByPacketId<Exchange>,
+    /// An id of one quality of service says nothing about the other.
+    at_least_once: ByPacketId<Exchange>,
+    exactly_once: ByPacketId<Exchange>,
 }
 
 impl Inbound {
@@ -68,19 +70,25 @@ impl Inbound {
         }
         let receipt = match delivery {
             Delivery::AtMostOnce => Receipt(None),
-            Delivery::AtLeastOnce(id) | Delivery::ExactlyOnce(id) => {
-                let receipt = self.give_receipt(Handling {
-                    guests,
-                    exchange: Some(delivery),
-                });
-                self.exchanges.insert(id, Exchange::Handled(receipt));
+            Delivery::AtLeastOnce(id) => {
+                let receipt = self.give_receipt(guests, delivery);
+                self.at_least_once.insert(id, Exchange::Handled(receipt));
+                receipt
+            }
+            Delivery::ExactlyOnce(id) => {
+                let receipt = self.give_receipt(guests, delivery);
+                self.exactly_once.insert(id, Exchange::Handled(receipt));
                 receipt
             }
         };
         Arrival::New(receipt)
     }
 
-    fn give_receipt(&mut self, handling: Handling) -> Receipt {
+    fn give_receipt(&mut self, guests: usize, delivery: Delivery) -> Receipt {
+        let handling = Handling {
+            guests,
+            exchange: Some(delivery),
+        };
         if let Some(receipt) = self.free.pop()
             && let Some(place) = self.handling(receipt)
         {
@@ -100,16 +108,19 @@ impl Inbound {
         self.handled.get_mut(number - 1)
     }
 
-    /// What to answer at once to a message that nobody wants.
+    /// What to answer at once to a message that nobody wants. One whose packet id
+    /// is that of a QoS 2 message which is here already is taken for that one.
     pub(in crate::office) fn handle_unwanted(&mut self, delivery: Delivery) -> Option<Outgoing> {
-        match delivery {
-            Delivery::AtMostOnce => None,
-            Delivery::AtLeastOnce(id) => {
-                self.exchanges.remove(id);
+        // Of a QoS 1 message that is here this is no duplicate: that one is wanted.
+        match (self.known(delivery, false), delivery) {
+            (Some(Duplicate::InHand), _) | (None, Delivery::AtMostOnce) => None,
+            (Some(Duplicate::Taken(answer)), _) => Some(answer),
+            (None, Delivery::AtLeastOnce(id)) => {
+                self.at_least_once.remove(id);
                 Some(Outgoing::PubAck(id))
             }
-            Delivery::ExactlyOnce(id) => {
-                self.exchanges.insert(id, Exchange::Taken);
+            (None, Delivery::ExactlyOnce(id)) => {
+                self.exactly_once.insert(id, Exchange::Taken);
                 Some(Outgoing::PubRec(id))
             }
         }
@@ -121,10 +132,10 @@ impl Inbound {
     fn known(&mut self, delivery: Delivery, duplicate: bool) -> Option<Duplicate> {
         match delivery {
             Delivery::AtMostOnce => None,
-            Delivery::AtLeastOnce(id) => match self.exchanges.get(id)? {
+            Delivery::AtLeastOnce(id) => match self.at_least_once.get(id)? {
                 Exchange::Handled(_) if duplicate => Some(Duplicate::InHand),
                 Exchange::Taken if duplicate => {
-                    self.exchanges.remove(id);
+                    self.at_least_once.remove(id);
                     Some(Duplicate::Taken(Outgoing::PubAck(id)))
                 }
                 Exchange::Handled(receipt) => {
@@ -134,7 +145,7 @@ impl Inbound {
                 }
                 Exchange::Taken => None,
             },
-            Delivery::ExactlyOnce(id) => match self.exchanges.get(id)? {
+            Delivery::ExactlyOnce(id) => match self.exactly_once.get(id)? {
                 Exchange::Handled(_) => Some(Duplicate::InHand),
                 Exchange::Taken => Some(Duplicate::Taken(Outgoing::PubRec(id))),
             },
@@ -159,11 +170,15 @@ impl Inbound {
         match exchange? {
             Delivery::AtMostOnce => None,
             Delivery::AtLeastOnce(id) if is_online => {
-                self.exchanges.remove(id);
+                self.at_least_once.remove(id);
                 Some(Outgoing::PubAck(id))
             }
-            Delivery::AtLeastOnce(id) | Delivery::ExactlyOnce(id) => {
-                self.exchanges.insert(id, Exchange::Taken);
+            Delivery::AtLeastOnce(id) => {
+                self.at_least_once.insert(id, Exchange::Taken);
+                None
+            }
+            Delivery::ExactlyOnce(id) => {
+                self.exactly_once.insert(id, Exchange::Taken);
                 is_online.then_some(Outgoing::PubRec(id))
             }
         }
@@ -172,7 +187,7 @@ impl Inbound {
     /// The broker ends a QoS 2 exchange. An unknown one is answered like a known
     /// one, since an earlier PUBCOMP may be lost.
     pub(in crate::office) fn handle_pubrel(&mut self, id: PacketId) -> Outgoing {
-        if let Some(Exchange::Handled(receipt)) = self.exchanges.remove(id) {
+        if let Some(Exchange::Handled(receipt)) = self.exactly_once.remove(id) {
             self.disown(receipt);
         }
         Outgoing::PubComp(id)
@@ -181,7 +196,8 @@ impl Inbound {
     /// The broker has forgotten the session: its packet ids mean nothing now.
     /// Messages that guests are at stay with them.
     pub(in crate::office) fn handle_session_lost(&mut self) {
-        self.exchanges = ByPacketId::default();
+        self.at_least_once = ByPacketId::default();
+        self.exactly_once = ByPacketId::default();
         for handling in &mut self.handled {
             handling.exchange = None;
         }
@@ -281,5 +297,56 @@ mod tests {
             inbound.handle_taken(new, true),
             Some(Outgoing::PubAck(id(1)))
         );
+    }
+
+    #[test]
+    fn a_qos_1_exchange_says_nothing_about_a_qos_2_message() {
+        let mut inbound = Inbound::default();
+        let old = arrive(&mut inbound, Delivery::AtLeastOnce(id(1)), false, 1);
+        // Without a connection it stays, for when it comes again.
+        assert_eq!(inbound.handle_taken(old, false), None);
+        let new = arrive(&mut inbound, Delivery::ExactlyOnce(id(1)), false, 1);
+        assert_eq!(
+            inbound.handle_taken(new, true),
+            Some(Outgoing::PubRec(id(1)))
+        );
+    }
+
+    #[test]
+    fn a_qos_2_exchange_says_nothing_about_a_qos_1_message() {
+        let mut inbound = Inbound::default();
+        let old = arrive(&mut inbound, Delivery::ExactlyOnce(id(1)), false, 1);
+        let new = arrive(&mut inbound, Delivery::AtLeastOnce(id(1)), true, 1);
+        assert_eq!(
+            inbound.handle_taken(new, true),
+            Some(Outgoing::PubAck(id(1)))
+        );
+        assert_eq!(
+            inbound.handle_taken(old, true),
+            Some(Outgoing::PubRec(id(1)))
+        );
+    }
+
+    #[test]
+    fn an_unwanted_message_overwrites_no_exchange() {
+        let mut inbound = Inbound::default();
+        let delivery = Delivery::ExactlyOnce(id(1));
+        let receipt = arrive(&mut inbound, delivery, false, 1);
+        assert_eq!(inbound.handle_unwanted(delivery), None);
+        let in_hand = Arrival::Duplicate(Duplicate::InHand);
+        assert_eq!(inbound.handle_publish(delivery, true, 1), in_hand);
+        let answer = Some(Outgoing::PubRec(id(1)));
+        assert_eq!(inbound.handle_taken(receipt, true), answer);
+        assert_eq!(inbound.handle_unwanted(delivery), answer);
+    }
+
+    #[test]
+    fn an_unwanted_message_of_a_reused_qos_1_id_is_acknowledged_once() {
+        let mut inbound = Inbound::default();
+        let delivery = Delivery::AtLeastOnce(id(1));
+        let receipt = arrive(&mut inbound, delivery, false, 1);
+        let answer = Some(Outgoing::PubAck(id(1)));
+        assert_eq!(inbound.handle_unwanted(delivery), answer);
+        assert_eq!(inbound.handle_taken(receipt, true), None);
     }
 }

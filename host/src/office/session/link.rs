@@ -21,6 +21,8 @@ pub enum Disconnection {
     Refused(u8),
     /// The broker has closed it.
     Closed,
+    /// The broker, or something on the way to it, has reset it.
+    Reset,
     /// The network or a malformed packet has ended it: the text says how.
     Failed(String),
     /// There was no connection, or no CONNACK, within 20 s.
@@ -31,7 +33,8 @@ pub enum Disconnection {
     Violation(&'static str),
     /// A guest or the operator asked for a new connection.
     Reconnect,
-    /// Expired QoS 2 letters take up the whole window; a new session frees it.
+    /// Exchanges of expired letters, which the broker does not end, leave no room for
+    /// others.
     Clogged,
     /// The gateway stops.
     Shutdown,
@@ -55,6 +58,7 @@ impl fmt::Display for Disconnection {
                 )
             }
             Self::Closed => f.write_str("the broker closed the connection"),
+            Self::Reset => f.write_str("the connection was reset"),
             Self::Failed(error) => f.write_str(error),
             Self::ConnectTimeout => {
                 write!(
@@ -69,10 +73,17 @@ impl fmt::Display for Disconnection {
             Self::Violation(rule) => write!(f, "the broker broke a rule of MQTT: {rule}"),
             Self::Reconnect => f.write_str("a new connection was asked for"),
             Self::Clogged => f.write_str(
-                "expired QoS 2 letters take up the whole window, which only a new session frees",
+                "exchanges of expired letters, which the broker does not end, take up the window",
             ),
             Self::Shutdown => f.write_str("the gateway stops"),
         }
+    }
+}
+
+impl Disconnection {
+    /// Returns whether somebody on the other side has ended it and not said why.
+    pub const fn is_hang_up(&self) -> bool {
+        matches!(self, Self::Closed | Self::Reset)
     }
 }
 
@@ -138,6 +149,13 @@ pub(in crate::office) struct Link {
     state: State,
     /// When the last connection was begun.
     begun: Option<Time>,
+    /// When the broker accepted the present one.
+    connected: Option<Time>,
+    /// A connection has lasted when it has gone on for so long: longer than two
+    /// clients of one id wait that throw each other out.
+    lasting: Duration,
+    /// How many connections in a row the broker ended before they had lasted.
+    hang_ups: u32,
 }
 
 impl Link {
@@ -154,6 +172,9 @@ impl Link {
                 until: first_connect,
             },
             begun: None,
+            connected: None,
+            lasting: backoff.max * 2,
+            hang_ups: 0,
         }
     }
 
@@ -283,7 +304,7 @@ impl Link {
     /// The broker has accepted. Returns how long that took, from the beginning of
     /// the connection.
     pub(in crate::office) fn handle_connected(&mut self, now: Time) -> Duration {
-        self.backoff.reset();
+        self.connected = Some(now);
         self.state = State::Online(Traffic {
             sent: now,
             received: now,
@@ -305,17 +326,41 @@ impl Link {
         }
     }
 
+    /// The connection is gone. Returns when the next is due.
+    ///
+    /// The pauses grow until a connection has lasted. One that ended because
+    /// somebody here wanted it neither makes them longer nor shorter.
     pub(in crate::office) fn handle_disconnected(
         &mut self,
         now: Time,
+        reason: &Disconnection,
         random: &mut Random,
     ) -> Option<Time> {
+        let connected = self.connected.take();
         if matches!(self.state, State::Stopped) {
             return None;
+        }
+        if connected.is_some_and(|connected| connected + self.lasting <= now) {
+            self.backoff.reset();
+            self.hang_ups = 0;
+        }
+        if connected.is_some() && reason.is_hang_up() {
+            self.hang_ups += 1;
+        }
+        if *reason == Disconnection::Reconnect {
+            let earliest = self.begun.map_or(now, |begun| begun + self.min_pause);
+            let until = now.max(earliest);
+            self.state = State::Waiting { until };
+            return Some(until);
         }
         let until = now + self.backoff.next(random);
         self.state = State::Waiting { until };
         Some(until)
+    }
+
+    /// How many connections in a row the broker ended soon after they began.
+    pub(in crate::office) fn hang_ups(&self) -> u32 {
+        self.hang_ups
     }
 
     /// Makes the next connection due at once, though not within the shortest

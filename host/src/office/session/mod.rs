@@ -8,8 +8,6 @@ mod link;
 mod outbound;
 mod packet;
 mod packet_ids;
-mod round_trip;
-mod window;
 
 pub(super) use backoff::{Backoff, Random, doubled};
 pub(super) use inbound::{Arrival, Duplicate, Inbound, Receipt};

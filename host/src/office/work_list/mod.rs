@@ -40,6 +40,8 @@ pub(super) struct Entry {
     pub(super) retain: bool,
     /// The packet id of its exchange, while it has one.
     pub(super) packet_id: Option<PacketId>,
+    /// How often the broker hung up right after it was sent.
+    pub(in crate::office) hang_ups: u8,
     previous: u32,
     next: u32,
 }
@@ -146,6 +148,7 @@ impl WorkList {
             qos: letter.qos,
             retain: letter.retain,
             packet_id: None,
+            hang_ups: 0,
             previous: list.last,
             next: NONE,
         };

@@ -69,6 +69,13 @@ impl Output {
         }
     }
 
+    /// Takes out all packets, of which none was sealed.
+    pub(in crate::wire) fn discard(&mut self) {
+        self.bytes.clear();
+        self.packets.clear();
+        self.earliest = None;
+    }
+
     /// How many bytes go into the next record: whole packets, but for one that
     /// does not fit into any.
     fn next_record(&self) -> usize {

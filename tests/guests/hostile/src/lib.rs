@@ -45,6 +45,7 @@ impl Guest for Hostile {
             b"eat" => eat(),
             b"recurse" => println!("{}", recurse(0)),
             b"panic" => panic!("as asked for"),
+            #[expect(clippy::disallowed_methods, reason = "as asked for")]
             b"sleep" => std::thread::sleep(Duration::from_secs(3_600)),
             b"print-forever" => loop {
                 println!("as asked for");

@@ -61,12 +61,12 @@ impl Model {
                 Ok(())
             }
             Delivery::AtLeastOnce(id) | Delivery::ExactlyOnce(id) => {
-                self.handle_exchange(ticket, id, publish)
+                self.handle_exchange(now, ticket, id, publish)
             }
         }
     }
 
-    fn handle_exchange(&mut self, ticket: u64, id: PacketId, publish: &Publish) -> Check {
+    fn handle_exchange(&mut self, now: u64, ticket: u64, id: PacketId, publish: &Publish) -> Check {
         if let Some(exchange) = self.exchanges.get_mut(&id) {
             ensure!(
                 exchange.ticket == ticket,
@@ -79,7 +79,7 @@ impl Model {
             );
             ensure!(publish.duplicate, "letter {ticket} is sent again, no DUP");
             ensure!(!exchange.is_sent, "letter {ticket} is sent twice");
-            exchange.is_sent = true;
+            (exchange.is_sent, exchange.sent) = (true, now);
             return Ok(());
         }
         ensure!(!publish.duplicate, "letter {ticket}: DUP, first time");
@@ -93,6 +93,7 @@ impl Model {
                 qos: publish.delivery.qos(),
                 stage: Stage::Published,
                 is_sent: true,
+                sent: now,
             },
         );
         Ok(())

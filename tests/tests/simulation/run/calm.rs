@@ -1,8 +1,9 @@
 //! The calm after the storm: everything is healed, and must come to a good end.
 
-use jackalope::office::{GuestId, Outcome, QOS2_WINDOW, Qos, Status};
+use jackalope::office::{Outcome, Qos, Status};
 
 use super::Run;
+use crate::equals::Equals;
 use crate::model::{Check, ensure};
 use crate::schedule::{FaultPlan, HOUR, LetterPlan, Schedule, Step, TOPICS};
 
@@ -52,7 +53,9 @@ impl Run {
         // they belong to expire.
         self.send_canaries(if cut { SOON } else { LONGEST })?;
         self.take_canaries()?;
-        self.check_complete(cut)
+        self.check_complete(cut)?;
+        let equals = self.side.equals.as_ref();
+        equals.map_or(Ok(()), Equals::check_complete)
     }
 
     fn pass_until(&mut self, longest: u64, what: &str, is_so: fn(&mut Self) -> bool) -> Check {
@@ -100,9 +103,6 @@ impl Run {
     fn send_canaries(&mut self, longest: u64) -> Check {
         for guest in 0..self.side.guests.len() {
             for qos in [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce] {
-                if qos == Qos::ExactlyOnce && self.has_used_up_its_share(guest) {
-                    continue;
-                }
                 let letter = LetterPlan {
                     topic: "out",
                     qos,
@@ -120,14 +120,6 @@ impl Run {
             }
         }
         Ok(())
-    }
-
-    /// Whether expired letters of a guest among others take up what is set aside
-    /// for it, for as long as the session goes on.
-    fn has_used_up_its_share(&self, guest: usize) -> bool {
-        let guests = self.side.guests.len();
-        let share = (QOS2_WINDOW / (2 * guests)).max(1);
-        guests > 1 && self.side.model.abandoned(GuestId(guest as u16)) >= share
     }
 
     /// Messages to everyone must be taken.

@@ -6,14 +6,17 @@ use bytes::BytesMut;
 use jackalope::broker::ConnectionId;
 use jackalope::engine::{Machine, Step};
 use jackalope::office::{
-    Answer, Assignment, GuestId, Incoming, Notice, Office, Outcome, Qos, Status, Time,
+    Answer, Assignment, Call, GuestId, Incoming, Notice, Office, Outcome, Qos, Status, Time,
 };
+
+use jackalope::wire::encode_connect;
 
 use super::{Dial, MISTAKEN, Run, Side, Socket};
 use crate::calls::End;
-use crate::guests::{Finished, time, to_letter};
+use crate::guests::{Finished, Key, time, to_letter};
 use crate::model::{Check, ensure};
 use crate::network::Arrival;
+use crate::unwritten::Unwritten;
 
 /// What the latest input of the post office must lead to, beside outcomes.
 #[derive(Debug)]
@@ -50,6 +53,7 @@ impl Run {
                 id,
                 input: BytesMut::new(),
                 is_ended: false,
+                unwritten: Unwritten::connect(dial.connect),
             });
             Ok(&handshake)
         } else {
@@ -110,6 +114,9 @@ impl Side {
             let displaced = effects.displaced.len();
             for (place, (ticket, plan)) in published.iter().enumerate() {
                 let letter = to_letter(*ticket, plan);
+                if let Some(equals) = &mut self.equals {
+                    equals.handle_posted(now, guest, *ticket);
+                }
                 if place < displaced {
                     self.model.displace(guest, &letter);
                 } else {
@@ -131,7 +138,15 @@ impl Side {
         self.deeds += 1;
         match packet {
             Incoming::Publish(publish) if self.model.online => {
-                self.messages.handle_arrival(publish)?;
+                let guests = self.messages.handle_arrival(publish)?;
+                // What comes again was perhaps taken before.
+                if let (Some(equals), Some(key)) = (&mut self.equals, Key::of(&publish.payload))
+                    && !publish.duplicate
+                {
+                    for guest in guests {
+                        equals.handle_arrived(self.now, guest, key);
+                    }
+                }
             }
             Incoming::TooLarge { delivery, .. } => self.messages.handle_too_large(*delivery),
             Incoming::ConnAck { session_present } => {
@@ -173,8 +188,20 @@ impl Side {
                     ticket,
                     outcome,
                 } => outcomes.push((guest, ticket, outcome)),
-                Notice::GivenUp { .. } => given_up = true,
-                Notice::Offline { .. } => self.model.online = false,
+                Notice::GivenUp { guest, call, .. } => match (&self.pending, call) {
+                    (Pending::Answer { guest: answers, .. }, _) if *answers == guest => {
+                        given_up = true
+                    }
+                    (_, Call::Message(message)) => self.messages.handle_taken(guest, &message)?,
+                    (_, call) => return Err(format!("{call:?} is given up, and nobody failed")),
+                },
+                Notice::HangUp { ticket, .. } => self.model.handle_refused(ticket.0)?,
+                Notice::Offline { reason, .. } => {
+                    self.model.online = false;
+                    if let Some(equals) = &mut self.equals {
+                        equals.handle_offline(self.now, &reason)?;
+                    }
+                }
                 _ => {}
             }
         }
@@ -187,6 +214,9 @@ impl Side {
             self.begin_session(session_present)?;
         }
         for (_, ticket, outcome) in &outcomes {
+            if let Some(equals) = &mut self.equals {
+                equals.handle_outcome(self.now, *ticket, *outcome)?;
+            }
             let origin = self.model.origin(ticket.0);
             let is_acked = origin.is_some_and(|(_, qos)| qos != Qos::AtMostOnce);
             if is_acked && *outcome == Outcome::Delivered {
@@ -206,14 +236,17 @@ impl Side {
             is_put_off,
         } = pending
         {
-            ensure!(fails || !given_up, "a call that succeeded is given up");
+            ensure!(
+                fails || is_put_off || !given_up,
+                "a call that succeeded is given up"
+            );
             let end = match (fails, is_put_off) {
                 (true, _) => End::Failed { given_up },
-                (_, true) => End::PutOff,
+                (_, true) => End::PutOff { given_up },
                 _ => End::Taken,
             };
             self.calls
-                .handle_end(guest, end, &mut self.model, &mut self.messages)?;
+                .handle_end(self.now, guest, end, &mut self.model, &mut self.messages)?;
         }
         Ok(())
     }
@@ -224,6 +257,9 @@ impl Side {
             Step::Packet(packet) => self.handle_packet(packet),
             Step::Disconnected(reason) => {
                 self.note(|| format!("lost: {reason}"));
+                if reason.is_hang_up() {
+                    self.model.handle_hang_up(now);
+                }
                 self.deeds += 1;
                 Ok(())
             }
@@ -233,24 +269,39 @@ impl Side {
             }
             Step::Recalled(carried) => {
                 self.note(|| format!("recalled {carried:?}"));
+                if let Some(socket) = &mut self.socket {
+                    socket.unwritten.handle_recalled(carried)?;
+                }
                 self.model.handle_recalled(now, carried)
             }
             Step::Answer(guest, _) => self.handle_answer(now, guest),
             Step::Packed(dispatch) => {
                 self.note(|| format!("out {:?}", dispatch.packet));
                 self.deeds += 1;
+                if let Some(socket) = &mut self.socket {
+                    socket.unwritten.handle_packed(dispatch)?;
+                }
                 self.model.handle_written(now, &dispatch.packet)?;
                 self.messages.handle_written(&dispatch.packet)
             }
             Step::Call(assignment) => {
                 self.note(|| format!("call {assignment:?}"));
                 self.deeds += 1;
+                if let (Some(equals), Call::Message(message)) = (&mut self.equals, &assignment.call)
+                    && let Some(key) = Key::of(&message.payload)
+                {
+                    equals.handle_called(now, assignment.guest, key)?;
+                }
                 self.calls
                     .handle_call(assignment, &self.model, &mut self.messages)
             }
             Step::Connect(connect) => {
                 self.note(|| format!("dial {connect:?}"));
                 self.deeds += 1;
+                let mut bytes = BytesMut::new();
+                encode_connect(&self.handshake, connect, &mut bytes)
+                    .map_err(|error| error.to_string())?;
+                self.connect = bytes.len();
                 Ok(())
             }
         }
@@ -280,6 +331,7 @@ impl Machine for Side {
         let succeeds = self.refused_dials == 0;
         self.refused_dials = self.refused_dials.saturating_sub(1);
         self.dial = Some(Dial {
+            connect: self.connect,
             until: (!self.dials_hang).then_some(self.now + self.network.up),
             succeeds,
         });
@@ -299,10 +351,13 @@ impl Machine for Side {
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let Some(socket) = &self.socket else {
+        let Some(socket) = &mut self.socket else {
             return Err(io::ErrorKind::NotConnected.into());
         };
         let taken = self.network.write(self.now, socket.id, bytes);
+        let offered = socket.unwritten.handle_offered(bytes.len());
+        let checked = offered.and_then(|()| socket.unwritten.handle_taken(self.now, taken));
+        self.check(checked);
         if taken == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }

@@ -20,8 +20,9 @@ pub(super) struct Window {
     open: Vec<usize>,
     /// How many of them are not set aside for their guests.
     common: usize,
-    /// How many letters have expired before their exchange was over.
-    overdue: usize,
+    /// How many of them are of letters that have expired, by guest, and together.
+    overdue: Vec<usize>,
+    all_overdue: usize,
 }
 
 impl Window {
@@ -37,7 +38,8 @@ impl Window {
             most,
             open: vec![0; guests],
             common: 0,
-            overdue: 0,
+            overdue: vec![0; guests],
+            all_overdue: 0,
         }
     }
 
@@ -48,9 +50,18 @@ impl Window {
         open < self.most && (open < self.reserve || self.common < common)
     }
 
-    /// Whether all exchanges that can be open are of expired letters.
-    pub(super) fn is_overdue(&self) -> bool {
-        self.overdue >= self.size
+    /// Returns whether a guest may begin none because of its own, which are all of
+    /// expired letters.
+    pub(super) fn is_used_up(&self) -> bool {
+        if self.all_overdue == 0 {
+            return false;
+        }
+        let mut guests = (0_u16..)
+            .map(GuestId)
+            .zip(self.open.iter().zip(&self.overdue));
+        guests.any(|(guest, (open, overdue))| {
+            *overdue > 0 && overdue == open && !self.has_room(guest)
+        })
     }
 
     pub(super) fn handle_begun(&mut self, guest: GuestId) {
@@ -59,20 +70,23 @@ impl Window {
         self.common += usize::from(*open > self.reserve);
     }
 
-    pub(super) fn handle_overdue(&mut self) {
-        self.overdue += 1;
+    pub(super) fn handle_overdue(&mut self, guest: GuestId) {
+        self.overdue[guest.index()] += 1;
+        self.all_overdue += 1;
     }
 
     pub(super) fn handle_completed(&mut self, guest: GuestId, was_overdue: bool) {
         let open = &mut self.open[guest.index()];
         self.common -= usize::from(*open > self.reserve);
         *open -= 1;
-        self.overdue -= usize::from(was_overdue);
+        self.overdue[guest.index()] -= usize::from(was_overdue);
+        self.all_overdue -= usize::from(was_overdue);
     }
 
     pub(super) fn clear(&mut self) {
         self.open.fill(0);
-        (self.common, self.overdue) = (0, 0);
+        self.overdue.fill(0);
+        (self.common, self.all_overdue) = (0, 0);
     }
 }
 

@@ -1,4 +1,4 @@
-//! What has happened, in the order it did.
+//! What a test of a guest can see happen.
 
 use std::fmt;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ pub struct Published {
     pub retain: bool,
 }
 
-/// Something that has happened. Displayed on one line.
+/// Something that a test can see happen. Displayed on one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Happening {
+pub enum Event {
     /// Somebody has published a message for the guest.
     Message(Published),
     /// The network is up or down from here on.
@@ -83,13 +83,13 @@ pub enum Acks {
     Withheld,
 }
 
-/// Something that has happened, with its moment.
+/// An event and its time, as a line of the test's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Happened {
-    /// When, since the beginning.
+pub struct Record {
+    /// Since the beginning of the test.
     pub at: Time,
-    /// What.
-    pub what: Happening,
+    /// What has happened.
+    pub event: Event,
 }
 
 /// A call, by what it is about.
@@ -148,7 +148,7 @@ impl PartialEq<(&str, &str)> for Published {
     }
 }
 
-impl fmt::Display for Happening {
+impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Message(message) => write!(f, "message   {message}"),
@@ -172,14 +172,14 @@ impl fmt::Display for Happening {
     }
 }
 
-/// The moment as a clock shows it: `2:00:00.000`.
-impl fmt::Display for Happened {
+/// Begins with the time, as a clock shows it: `2:00:00.000`.
+impl fmt::Display for Record {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let millis = self.at.as_millis();
         let (seconds, millis) = (millis / 1_000, millis % 1_000);
         let (minutes, seconds) = (seconds / 60, seconds % 60);
         let (hours, minutes) = (minutes / 60, minutes % 60);
-        let what = &self.what;
-        write!(f, "{hours}:{minutes:02}:{seconds:02}.{millis:03}  {what}")
+        let event = &self.event;
+        write!(f, "{hours}:{minutes:02}:{seconds:02}.{millis:03}  {event}")
     }
 }

@@ -1,4 +1,4 @@
-//! Does what the lines say, one after the other.
+//! Executes the commands of standard input, one after the other.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
 use super::CLIENT_ID;
-use super::input::{HELP, Line};
+use super::input::{Command, HELP};
 use super::screen::Screen;
 use super::state::State;
 use super::words::Span;
@@ -14,55 +14,57 @@ use crate::broker::{Ack, Broker, ConnectReturnCode, Core, Fault, QoS, Times};
 use crate::gateway::Control;
 use crate::office::{Payload, topic};
 
-/// How long a line waits for what the last one has led to, and the end for all.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a command waits for the effects of the last one, and the end for
+/// the effects of all.
+const TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How the lines have ended.
+/// Why there are no more commands to execute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Ending {
     /// Somebody has asked for the end.
     Quit,
-    /// There are no more lines, and all is quiet.
-    Quiet,
-    /// There are no more lines, and something is still under way.
-    NotQuiet,
+    /// The input has ended, and everything has settled.
+    Idle,
+    /// The input has ended, and something is still under way.
+    Busy,
 }
 
-/// What is wrong with the broker.
+/// How the broker behaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Trouble {
-    None,
+pub(super) enum BrokerMode {
+    /// As a broker should.
+    Normal,
     /// It does not acknowledge what it gets.
     DropsAcks,
     /// It takes no connection.
     Offline,
 }
 
-/// Does what the lines say.
+/// Executes commands.
 #[derive(Debug)]
-pub(super) struct Director<'a> {
+pub(super) struct Interpreter<'a> {
     pub(super) screen: Screen,
     pub(super) broker: &'a Broker,
     pub(super) control: Control,
     pub(super) state: watch::Receiver<State>,
     pub(super) filters: Vec<String>,
-    /// Whether each line waits for what the last one has led to. A person at a
-    /// terminal does so without being told.
+    /// Whether each command waits for the effects of the last one. A person at a
+    /// terminal sees them.
     pub(super) is_script: bool,
-    pub(super) trouble: Trouble,
+    pub(super) broker_mode: BrokerMode,
 }
 
-impl Director<'_> {
-    /// Does what all the lines say.
+impl Interpreter<'_> {
+    /// Executes all commands.
     pub(super) async fn run(mut self, mut lines: mpsc::Receiver<String>) -> Ending {
         while let Some(line) = lines.recv().await {
-            match Line::parse(&line) {
-                Ok(Line::Quit) => return Ending::Quit,
-                Ok(line) => {
-                    if self.is_script && line != Line::Nothing {
-                        self.settle().await;
+            match Command::parse(&line) {
+                Ok(Command::Quit) => return Ending::Quit,
+                Ok(command) => {
+                    if self.is_script && command != Command::Nothing {
+                        self.wait_settled().await;
                     }
-                    self.obey(line).await;
+                    self.execute(command).await;
                 }
                 Err(error) => self.screen.line("help", error),
             }
@@ -70,29 +72,33 @@ impl Director<'_> {
         if !self.is_script {
             return Ending::Quit;
         }
-        let is_quiet = |state: &State| {
+        let is_idle = |state: &State| {
             let left = state.backlog;
             left.letters + left.messages + left.events == 0 && !state.is_busy
         };
-        match self.wait_for(is_quiet).await {
-            true => Ending::Quiet,
-            false => Ending::NotQuiet,
+        match self.wait_for(is_idle).await {
+            true => Ending::Idle,
+            false => Ending::Busy,
         }
     }
 
-    async fn obey(&mut self, line: Line) {
-        match line {
-            Line::Publish { topic, payload } => self.publish(&topic, payload).await,
-            Line::Offline => self.offline().await,
-            Line::DropAcks => self.drop_acks(),
-            Line::Online => self.online().await,
-            Line::Reconnect => self.reconnect().await,
-            Line::Wait(time) => {
+    async fn execute(&mut self, command: Command) {
+        match command {
+            Command::Publish { topic, payload } => self.publish(&topic, payload).await,
+            Command::Offline => self.offline().await,
+            Command::DropAcks => self.drop_acks(),
+            Command::Online => self.online().await,
+            Command::Reconnect => self.reconnect().await,
+            Command::Wait(time) => {
                 self.screen.line("wait", Span(time));
+                #[expect(
+                    clippy::disallowed_methods,
+                    reason = "somebody at the terminal has asked for it"
+                )]
                 tokio::time::sleep(time).await;
             }
-            Line::Help => HELP.iter().for_each(|line| self.screen.line("help", line)),
-            Line::Quit | Line::Nothing => {}
+            Command::Help => HELP.iter().for_each(|line| self.screen.line("help", line)),
+            Command::Quit | Command::Nothing => {}
         }
     }
 
@@ -105,7 +111,7 @@ impl Director<'_> {
             let text = format_args!("{topic}: the guest does not subscribe to this topic");
             return self.screen.line("message", text);
         }
-        if self.trouble == Trouble::Offline {
+        if self.broker_mode == BrokerMode::Offline {
             let before = self.state.borrow().totals.messages;
             self.control
                 .deliver(topic, Payload::new(payload.into_bytes()));
@@ -121,10 +127,10 @@ impl Director<'_> {
     }
 
     async fn offline(&mut self) {
-        if self.trouble == Trouble::Offline {
+        if self.broker_mode == BrokerMode::Offline {
             return self.screen.line("broker", "is offline already");
         }
-        self.trouble = Trouble::Offline;
+        self.broker_mode = BrokerMode::Offline;
         self.screen.line("broker", "goes offline");
         let code = ConnectReturnCode::ServiceUnavailable;
         self.broker
@@ -134,10 +140,10 @@ impl Director<'_> {
     }
 
     fn drop_acks(&mut self) {
-        match self.trouble {
-            Trouble::Offline => return self.screen.line("broker", "is offline: `online` first"),
-            Trouble::DropsAcks => return self.screen.line("broker", "drops acks already"),
-            Trouble::None => self.trouble = Trouble::DropsAcks,
+        match self.broker_mode {
+            BrokerMode::Offline => return self.screen.line("broker", "is offline: `online` first"),
+            BrokerMode::DropsAcks => return self.screen.line("broker", "drops acks already"),
+            BrokerMode::Normal => self.broker_mode = BrokerMode::DropsAcks,
         }
         self.screen.line("broker", "acknowledges nothing any more");
         let acks = vec![Ack::PubAck, Ack::PubRec, Ack::PubComp];
@@ -145,25 +151,28 @@ impl Director<'_> {
     }
 
     async fn online(&mut self) {
-        if self.trouble == Trouble::None {
+        if self.broker_mode == BrokerMode::Normal {
             return self.screen.line("broker", "is online already");
         }
         self.screen.line("broker", "is online again");
         self.broker.clear_faults();
-        self.trouble = Trouble::None;
+        self.broker_mode = BrokerMode::Normal;
         // What it did not acknowledge goes out again with a new connection.
         self.reconnect().await;
     }
 
     async fn reconnect(&mut self) {
         let State {
-            is_online, downs, ..
+            is_online,
+            disconnections,
+            ..
         } = *self.state.borrow();
         self.control.reconnect();
         if is_online {
-            self.wait_for(|state| state.downs > downs).await;
+            self.wait_for(|state| state.disconnections > disconnections)
+                .await;
         }
-        if self.trouble != Trouble::Offline {
+        if self.broker_mode != BrokerMode::Offline {
             self.wait_ready().await;
         }
     }
@@ -175,25 +184,25 @@ impl Director<'_> {
             .await;
     }
 
-    /// Waits until the last line has led to all it can lead to.
-    async fn settle(&mut self) {
-        let (filters, trouble) = (self.filters.len(), self.trouble);
+    /// Waits until the last command has no more effects to come.
+    async fn wait_settled(&mut self) {
+        let (filters, broker_mode) = (self.filters.len(), self.broker_mode);
         let is_settled = |state: &State| {
             let is_ready = state.is_online && state.answered >= filters;
             let is_taken = state.backlog.messages + state.backlog.events == 0;
             !state.is_busy
-                && match trouble {
-                    Trouble::None => is_ready && is_taken && state.backlog.letters == 0,
-                    Trouble::DropsAcks => is_ready && is_taken && state.unsent == 0,
+                && match broker_mode {
+                    BrokerMode::Normal => is_ready && is_taken && state.backlog.letters == 0,
+                    BrokerMode::DropsAcks => is_ready && is_taken && state.unsent == 0,
                     // What was put off may wait for the connection.
-                    Trouble::Offline => !state.is_online,
+                    BrokerMode::Offline => !state.is_online,
                 }
         };
         self.wait_for(is_settled).await;
     }
 
-    /// Waits until this is so and no message is on its way to the gateway;
-    /// whether it has become so in time.
+    /// Waits until this is so and no message is on its way to the gateway.
+    /// Returns whether that was in time.
     async fn wait_for(&mut self, wanted: impl Fn(&State) -> bool) -> bool {
         let waiting = async {
             loop {
@@ -220,6 +229,10 @@ impl Director<'_> {
                 }
             }
         };
-        timeout(PATIENCE, waiting).await.is_ok()
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "only how long a script waits for what never comes"
+        )]
+        timeout(TIMEOUT, waiting).await.is_ok()
     }
 }

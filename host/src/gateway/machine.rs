@@ -15,7 +15,7 @@ use crate::wire::{Address, Handshake, LoginSource, TlsClient};
 
 /// The machine that the gateway runs on.
 #[derive(Debug)]
-pub(super) struct Here {
+pub(super) struct RealMachine {
     pub(super) address: Address,
     pub(super) tls: Option<Arc<TlsClient>>,
     pub(super) login: Option<Box<dyn LoginSource>>,
@@ -26,7 +26,7 @@ pub(super) struct Here {
     pub(super) log: Log,
 }
 
-impl Machine for Here {
+impl Machine for RealMachine {
     fn now(&mut self) -> Time {
         clock::now()
     }

@@ -1,4 +1,4 @@
-//! What the gateway does, told line by line.
+//! Reports what the gateway does, line by line.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,24 +15,23 @@ use crate::office::{
     Time,
 };
 
-/// Tells what happens, and keeps the [`State`] up to date.
+/// Prints what happens, and keeps the [`State`] up to date.
 #[derive(Debug)]
-pub(super) struct Story {
+pub(super) struct Reporter {
     screen: Screen,
-    /// How things stand, for the others when it is told.
+    /// The latest state, which the others see once it is reported.
     now: State,
     state: watch::Sender<State>,
     /// Letters without an outcome.
-    letters: BTreeMap<Ticket, Open>,
-    /// Why the last try to connect has failed, while there is no connection:
-    /// the same reason again is no news.
+    letters: BTreeMap<Ticket, OpenLetter>,
+    /// Why there is no connection. The same reason is reported once.
     down: Option<Disconnection>,
-    /// How long the last call took, for what comes of it.
+    /// How long the last call took, for the notices that follow from it.
     took: Duration,
 }
 
 #[derive(Debug)]
-struct Open {
+struct OpenLetter {
     letter: Letter,
     /// How often it went out.
     sent: u32,
@@ -40,7 +39,7 @@ struct Open {
     is_sent: bool,
 }
 
-impl Story {
+impl Reporter {
     pub(super) fn new(screen: Screen, state: watch::Sender<State>) -> Self {
         Self {
             screen,
@@ -52,13 +51,13 @@ impl Story {
         }
     }
 
-    /// Something has happened.
-    pub(super) fn tell(&mut self, observed: &Observed<'_>) {
+    /// Reports something that the gateway has done.
+    pub(super) fn report(&mut self, observed: &Observed<'_>) {
         match observed {
-            Observed::Notice(notice) => self.notice(notice),
+            Observed::Notice(notice) => self.report_notice(notice),
             Observed::Called {
                 call, took, answer, ..
-            } => self.called(call, *took, answer),
+            } => self.report_call(call, *took, answer),
             Observed::Replaced { .. } => self.line("guest", "replaced by the new one"),
             Observed::Waiting(_) => {}
         }
@@ -75,10 +74,12 @@ impl Story {
         self.screen.line(subject, text);
     }
 
-    fn notice(&mut self, notice: &Notice) {
+    fn report_notice(&mut self, notice: &Notice) {
         match notice {
             Notice::Online { .. } => self.online(),
-            Notice::Offline { reason, next_try } => self.offline(reason, *next_try),
+            Notice::Offline {
+                reason, next_try, ..
+            } => self.offline(reason, *next_try),
             Notice::Subscribed { filter, qos } => {
                 self.now.answered += 1;
                 self.line(
@@ -106,6 +107,12 @@ impl Story {
                 self.line(
                     "message",
                     format_args!("{topic}: given up, {size} are too many"),
+                );
+            }
+            Notice::Dropped { topic, .. } => {
+                self.line(
+                    "message",
+                    format_args!("{topic}: dropped, too many wait for the guest"),
                 );
             }
             Notice::Unexpected { packet } => {
@@ -151,6 +158,19 @@ impl Story {
                     format_args!("{call} failed after {took}: {error}; given up"),
                 );
             }
+            Notice::HangUp { ticket, topic, .. } => {
+                let ticket = ticket.0;
+                self.line(
+                    "link",
+                    format_args!("the broker hangs up each time letter {ticket} is sent  {topic}"),
+                );
+            }
+            Notice::ReconnectIgnored { .. } => {
+                self.line(
+                    "guest",
+                    format_args!("its reconnect is ignored: a guest has one a minute"),
+                );
+            }
             Notice::InvalidWill { error, .. } => {
                 self.line("guest", format_args!("its last will is not used: {error}"));
             }
@@ -169,7 +189,7 @@ impl Story {
 
     fn offline(&mut self, reason: &Disconnection, next_try: Option<Time>) {
         self.now.is_online = false;
-        self.now.downs += 1;
+        self.now.disconnections += 1;
         if self.down.as_ref() == Some(reason) {
             return;
         }
@@ -199,9 +219,9 @@ impl Story {
         self.line("message", format_args!("{topic}{marks}  {payload}"));
     }
 
-    /// Remembers the letters of a call; a call that leads to nothing and is no
-    /// message is not told. What the post office has a notice for comes then.
-    fn called(&mut self, call: &Call, took: Duration, answer: &Answer) {
+    /// Remembers the letters of a call. Reports the call, unless it was without
+    /// effect and not for a message. What else comes of it follows as notices.
+    fn report_call(&mut self, call: &Call, took: Duration, answer: &Answer) {
         self.took = took;
         match answer {
             Answer::Done(effects) => {
@@ -228,7 +248,7 @@ impl Story {
     fn remember(&mut self, effects: &Effects) {
         let displaced = effects.displaced.len();
         self.now.totals.count_displaced(displaced);
-        let open = |letter: &Letter| Open {
+        let open = |letter: &Letter| OpenLetter {
             letter: letter.clone(),
             sent: 0,
             is_sent: false,
@@ -242,7 +262,7 @@ impl Story {
 
     fn accepted(&mut self, ticket: Ticket) {
         self.now.totals.letters += 1;
-        let Some(Open { letter, .. }) = self.letters.get(&ticket) else {
+        let Some(OpenLetter { letter, .. }) = self.letters.get(&ticket) else {
             return;
         };
         let (topic, qos, ttl) = (&letter.topic, name(letter.qos), Span(letter.ttl));
@@ -265,7 +285,7 @@ impl Story {
     }
 
     fn outcome(&mut self, ticket: Ticket, outcome: Outcome) {
-        // Letters that were displaced within their call are told with it.
+        // Letters that were displaced within their call are reported with it.
         let Some(open) = self.letters.remove(&ticket) else {
             return;
         };

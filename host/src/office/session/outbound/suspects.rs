@@ -1,0 +1,127 @@
+//! Letters after which the broker hangs up.
+//!
+//! A broker that does not take a letter, for its size or its topic, closes the
+//! connection, and nothing in MQTT 3.1.1 says why. Sent again after each
+//! reconnect, such a letter keeps everyone offline until it expires. So letters
+//! are counted that were unanswered when the broker hung up. One that was
+//! [`SUSPECT`] times among them goes alone: nothing else is under way while it
+//! waits for its answer. If the broker hangs up once more, it is refused, and the
+//! other letters of its guest wait for a while, which grows each time.
+
+use std::time::Duration;
+
+use crate::office::session::backoff::doubled;
+use crate::office::work_list::Key;
+use crate::office::{GuestId, Ticket, Time};
+
+/// A letter that was unanswered at so many hang-ups goes alone.
+pub(super) const SUSPECT: u8 = 3;
+
+/// The broker hangs up right after a letter when no more time has passed since.
+pub(super) const RIGHT_AFTER: Duration = Duration::from_secs(5);
+
+/// Others wait for a letter to go alone, and for its answer, for so long at most.
+const ALONE: Duration = Duration::from_secs(5);
+
+/// How long the letters of a guest wait after one was refused: doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
+
+/// Whether letters may go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    /// All of them.
+    Everyone,
+    /// None until what is under way was answered, or until then: a suspect waits.
+    Waiting { until: Time },
+    /// None until this one was answered, or until then.
+    Alone {
+        key: Key,
+        ticket: Ticket,
+        until: Time,
+    },
+}
+
+/// A guest whose letters were refused.
+#[derive(Debug, Clone, Copy, Default)]
+struct Paused {
+    times: u32,
+    until: Time,
+}
+
+/// Which letters are under suspicion, and what follows from it.
+#[derive(Debug)]
+pub(super) struct Suspects {
+    turn: Turn,
+    paused: Vec<Paused>,
+}
+
+impl Suspects {
+    pub(super) fn new(guests: usize) -> Self {
+        Self {
+            turn: Turn::Everyone,
+            paused: vec![Paused::default(); guests],
+        }
+    }
+
+    /// The letter that goes alone, if its time is not over.
+    pub(super) fn alone(&self, now: Time) -> Option<(Key, Ticket)> {
+        match self.turn {
+            Turn::Alone { key, ticket, until } if now < until => Some((key, ticket)),
+            _ => None,
+        }
+    }
+
+    /// Whether others wait for a suspect to go.
+    pub(super) fn is_waiting(&self, now: Time) -> bool {
+        matches!(self.turn, Turn::Waiting { until } if now < until)
+    }
+
+    /// Whether a suspect has waited long enough.
+    pub(super) fn has_waited(&self, now: Time) -> bool {
+        matches!(self.turn, Turn::Waiting { until } if until <= now)
+    }
+
+    /// Whether the letters of a guest wait after one that was refused.
+    pub(super) fn is_paused(&self, now: Time, guest: GuestId) -> bool {
+        now < self.paused[guest.index()].until
+    }
+
+    /// A suspect cannot go yet.
+    pub(super) fn handle_waiting(&mut self, now: Time) {
+        if !matches!(self.turn, Turn::Waiting { .. }) {
+            self.turn = Turn::Waiting { until: now + ALONE };
+        }
+    }
+
+    /// A suspect goes.
+    pub(super) fn handle_sent(&mut self, now: Time, key: Key, ticket: Ticket) {
+        let until = now + ALONE;
+        self.turn = Turn::Alone { key, ticket, until };
+    }
+
+    /// Nobody has to wait any more.
+    pub(super) fn end(&mut self) {
+        self.turn = Turn::Everyone;
+    }
+
+    /// A letter of this guest was refused.
+    pub(super) fn handle_refused(&mut self, now: Time, guest: GuestId) {
+        let paused = &mut self.paused[guest.index()];
+        if paused.until + LONGEST_PAUSE <= now {
+            paused.times = 0;
+        }
+        paused.until = now + doubled(FIRST_PAUSE, paused.times, LONGEST_PAUSE);
+        paused.times += 1;
+    }
+
+    /// When letters may go again that may not after `now`.
+    pub(super) fn next_timeout(&self, now: Time) -> Option<Time> {
+        let turn = match self.turn {
+            Turn::Everyone => None,
+            Turn::Waiting { until } | Turn::Alone { until, .. } => Some(until),
+        };
+        let paused = self.paused.iter().map(|paused| paused.until);
+        paused.chain(turn).filter(|at| now < *at).min()
+    }
+}

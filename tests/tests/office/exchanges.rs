@@ -1,0 +1,98 @@
+//! Exchanges of QoS 1 and 2: their ids, their halves and their sessions.
+
+use jackalope::office::{Incoming, Outcome, Outgoing, Qos};
+use jackalope_tests::office::{
+    SECOND, TWO_HOURS, TestOffice, id_of, kept_session, one_guest, settings,
+};
+
+#[test]
+fn the_second_half_of_a_qos_2_exchange_expires_too() {
+    let mut test = TestOffice::online(settings());
+    let ticket = test.post(Qos::ExactlyOnce, 5 * SECOND);
+    let id = id_of(&test.publish());
+    test.now = test.now + TWO_HOURS;
+    test.receive(Incoming::PubRec(id));
+    assert_eq!(test.packets(), [], "a broker delivers at PUBREL");
+    assert_eq!(test.outcomes(), [(ticket, Outcome::Expired)]);
+}
+
+#[test]
+fn a_released_qos_2_letter_is_delivered_at_pubcomp() {
+    let mut test = TestOffice::online(settings());
+    let ticket = test.post(Qos::ExactlyOnce, TWO_HOURS);
+    let id = id_of(&test.publish());
+    test.receive(Incoming::PubRec(id));
+    assert_eq!(test.packets(), [Outgoing::PubRel(id)]);
+    test.receive(Incoming::PubRec(id));
+    assert_eq!(test.packets(), [], "a duplicate PUBREC");
+    assert_eq!(test.outcomes(), []);
+    test.receive(Incoming::PubComp(id));
+    assert_eq!(test.outcomes(), [(ticket, Outcome::Delivered)]);
+}
+
+#[test]
+fn after_a_lost_session_letters_go_out_again_in_order_with_fresh_ids() {
+    let mut test = TestOffice::online(settings());
+    for qos in [Qos::AtLeastOnce, Qos::ExactlyOnce, Qos::AtLeastOnce] {
+        test.post(qos, TWO_HOURS);
+    }
+    let before = test.publishes();
+    test.receive(Incoming::PubAck(id_of(&before[0])));
+    test.lose_connection();
+    test.connect(false);
+    let after = test.publishes();
+    let topics: Vec<_> = after.iter().map(|publish| &*publish.topic).collect();
+    assert_eq!(topics, ["t/2", "t/3"]);
+    assert!(
+        after.iter().all(|publish| !publish.duplicate),
+        "to this session they are new"
+    );
+}
+
+#[test]
+fn in_a_kept_session_exchanges_go_on_under_their_ids() {
+    let mut test = TestOffice::online(kept_session());
+    for qos in [Qos::AtLeastOnce, Qos::ExactlyOnce, Qos::ExactlyOnce] {
+        test.post(qos, TWO_HOURS);
+    }
+    let sent = test.publishes();
+    let released = id_of(&sent[2]);
+    test.receive(Incoming::PubRec(released));
+    assert_eq!(test.packets(), [Outgoing::PubRel(released)]);
+    test.lose_connection();
+    test.connect(true);
+    let packets = test.packets();
+    let [
+        Outgoing::Publish(first),
+        Outgoing::Publish(second),
+        Outgoing::PubRel(third),
+    ] = &packets[..]
+    else {
+        panic!("{packets:?}");
+    };
+    assert_eq!((first.delivery, first.duplicate), (sent[0].delivery, true));
+    assert_eq!(
+        (second.delivery, second.duplicate),
+        (sent[1].delivery, true)
+    );
+    assert_eq!(*third, released);
+}
+
+#[test]
+fn an_id_is_taken_until_its_exchange_is_over() {
+    let mut test = TestOffice::online(one_guest());
+    test.post(Qos::ExactlyOnce, 50 * TWO_HOURS);
+    let held = id_of(&test.publish());
+    test.receive(Incoming::PubRec(held));
+    assert_eq!(test.packet(), Some(Outgoing::PubRel(held)));
+    for _ in 0..2 * usize::from(u16::MAX) {
+        test.post(Qos::AtLeastOnce, TWO_HOURS);
+        let id = id_of(&test.publish());
+        assert_ne!(id, held, "PUBCOMP has not come");
+        test.receive(Incoming::PubAck(id));
+        test.take_calls();
+        test.notices();
+    }
+    test.receive(Incoming::PubComp(held));
+    assert_eq!(test.office.open_letters(), 0);
+}

@@ -1,0 +1,16 @@
+//! The post office, seen from its counter: what it does when, told as small
+//! stories. Random schedules are elsewhere; here each test is one promise.
+
+// A test that can not go on says so by panicking.
+#![allow(clippy::panic)]
+
+mod calls;
+mod connection;
+mod exchanges;
+mod hang_ups;
+mod letters;
+mod messages;
+mod network;
+mod shutdown;
+mod subscriptions;
+mod windows;
