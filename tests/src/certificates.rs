@@ -19,20 +19,22 @@ pub struct Certificates {
 
 impl Certificates {
     /// A new authority, that nobody knows, with a certificate for a broker at
-    /// 127.0.0.1 and `localhost`: `broker.pem` and `broker.key`.
+    /// 127.0.0.1 and `localhost`: `broker.pem` and `broker.key`. With
+    /// `openssl.cnf`, OpenSSL speaks no version above TLS 1.2.
     pub fn new() -> Self {
+        let directory = TempDir::new().expect("there is a place for temporary files");
         let mut params = CertificateParams::default();
-        params
-            .distinguished_name
-            .push(DnType::CommonName, "test CA");
+        let name = format!("CA of {}", directory.path().display());
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let ca = CertifiedIssuer::self_signed(params, new_key()).expect("it is valid");
-        let directory = TempDir::new().expect("there is a place for temporary files");
         let certificates = Self { directory, ca };
+        write(&certificates.path("ca.pem"), &certificates.ca.pem());
         write(
-            &certificates.directory.path().join("ca.pem"),
-            &certificates.ca.pem(),
+            &certificates.path("openssl.cnf"),
+            "openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n\
+             [c]\nMaxProtocol = TLSv1.2\n",
         );
         certificates.issue("broker", &["127.0.0.1", "localhost"]);
         certificates
@@ -96,7 +98,8 @@ fn new_key() -> KeyPair {
     KeyPair::generate().expect("there is randomness")
 }
 
-fn write(path: &Path, content: &str) {
+fn write(path: impl AsRef<Path>, content: &str) {
+    let path = path.as_ref();
     fs::write(path, content).expect("it can be written");
     fs::set_permissions(path, Permissions::from_mode(0o600)).expect("it is ours");
 }

@@ -17,6 +17,8 @@ pub struct Mosquitto {
     /// Where it speaks TLS, if it does.
     secure_port: Option<u16>,
     config: NamedTempFile,
+    /// The configuration of its OpenSSL, if it is not that of the machine.
+    openssl: Option<String>,
     child: Child,
 }
 
@@ -28,16 +30,26 @@ impl Mosquitto {
 
     /// Starts one with these lines of configuration.
     pub fn with(lines: &str) -> Self {
-        Self::start_with(lines, None)
+        Self::start_with(lines, None, None)
     }
 
     /// Starts one that lets everybody in, and speaks TLS on another port, with
     /// these lines of configuration for that.
     pub fn secure(certificates: &Certificates, lines: &str) -> Self {
-        Self::start_with(lines, Some(certificates))
+        Self::start_with(lines, Some(certificates), None)
     }
 
-    fn start_with(lines: &str, certificates: Option<&Certificates>) -> Self {
+    /// The same, which speaks no version above TLS 1.2.
+    pub fn secure_by_tls_12(certificates: &Certificates, lines: &str) -> Self {
+        let openssl = certificates.path("openssl.cnf");
+        Self::start_with(lines, Some(certificates), Some(openssl))
+    }
+
+    fn start_with(
+        lines: &str,
+        certificates: Option<&Certificates>,
+        openssl: Option<String>,
+    ) -> Self {
         for _ in 0..10 {
             let port = free_port();
             let secure_port = certificates.map(|_| free_port());
@@ -52,11 +64,12 @@ impl Mosquitto {
                 "listener {port} 127.0.0.1\npersistence false\n{before}{lines}"
             )
             .expect("a temporary file can be written");
-            let child = spawn(&config);
+            let child = spawn(&config, openssl.as_deref());
             let mut broker = Self {
                 port,
                 secure_port,
                 config,
+                openssl: openssl.clone(),
                 child,
             };
             // Somebody else may have been given the port in between.
@@ -108,7 +121,7 @@ impl Mosquitto {
     /// Starts it again on the same port.
     #[track_caller]
     pub fn restart(&mut self) {
-        self.child = spawn(&self.config);
+        self.child = spawn(&self.config, self.openssl.as_deref());
         assert!(self.is_up(), "mosquitto does not start again");
     }
 
@@ -138,10 +151,11 @@ impl Drop for Mosquitto {
     }
 }
 
-fn spawn(config: &NamedTempFile) -> Child {
+fn spawn(config: &NamedTempFile, openssl: Option<&str>) -> Child {
     // Debian keeps it where only root looks by default.
     let path = std::env::var("PATH").unwrap_or_default();
     Command::new("mosquitto")
+        .envs(openssl.map(|path| ("OPENSSL_CONF", path)))
         .env("PATH", format!("{path}:/usr/sbin:/usr/local/sbin"))
         .arg("-c")
         .arg(config.path())

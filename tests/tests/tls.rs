@@ -24,6 +24,15 @@ fn start(broker: &Mosquitto, certificates: &Certificates, lines: &str) -> Gatewa
         .start()
 }
 
+/// Brokers that speak TLS 1.2 alone, and 1.3 alone, with these lines.
+fn both_versions(certificates: &Certificates, lines: &str) -> [Mosquitto; 2] {
+    let only_13 = format!("{lines}tls_version tlsv1.3");
+    [
+        Mosquitto::secure_by_tls_12(certificates, lines),
+        Mosquitto::secure(certificates, &only_13),
+    ]
+}
+
 #[track_caller]
 fn check_offline(gateway: &Gateway, reason: &str) {
     let line = gateway.log.wait_for("offline");
@@ -33,8 +42,7 @@ fn check_offline(gateway: &Gateway, reason: &str) {
 #[test]
 fn letters_of_every_size_and_quality_arrive() {
     let certificates = Certificates::new();
-    for version in ["tlsv1.2", "tlsv1.3"] {
-        let broker = Mosquitto::secure(&certificates, &format!("tls_version {version}"));
+    for broker in both_versions(&certificates, "") {
         let gateway = GatewayOptions::secure(BINARY, broker.secure_port(), &certificates)
             .guest("burst", BURST, &["burst/start"], "")
             .start();
@@ -75,13 +83,12 @@ fn the_end_in_good_order() {
 #[test]
 fn versions_and_protocols() {
     let certificates = Certificates::new();
-    let old = Mosquitto::secure(&certificates, "tls_version tlsv1.2");
+    let [old, new] = both_versions(&certificates, "");
     let gateway = start(&old, &certificates, "min-version = \"1.3\"");
     check_offline(
         &gateway,
         "the broker speaks no version of TLS that tls.min-version allows",
     );
-    let new = Mosquitto::secure(&certificates, "tls_version tlsv1.3");
     let lines = "min-version = \"1.3\"\nalpn = [\"mqtt\"]";
     start(&new, &certificates, lines).log.wait_for(" online ");
 }
@@ -91,9 +98,7 @@ fn a_broker_that_wants_certificates() {
     let (ours, theirs) = (Certificates::new(), Certificates::new());
     ours.issue("gateway", &["gateway"]);
     theirs.issue("gateway", &["gateway"]);
-    for version in ["tlsv1.2", "tlsv1.3"] {
-        let lines = format!("require_certificate true\ntls_version {version}");
-        let broker = Mosquitto::secure(&ours, &lines);
+    for broker in both_versions(&ours, "require_certificate true\n") {
         let gateway = start(&broker, &ours, &identity(&ours, "gateway"));
         gateway.log.wait_for(" online ");
 
@@ -131,7 +136,7 @@ fn a_broker_that_is_not_the_right_one() {
 }
 
 #[test]
-fn a_port_with_tls_and_one_without() {
+fn a_port_without_tls() {
     let certificates = Certificates::new();
     let broker = Mosquitto::secure(&certificates, "");
     let gateway = GatewayOptions::secure(BINARY, broker.port(), &certificates).start();
@@ -139,11 +144,6 @@ fn a_port_with_tls_and_one_without() {
         &gateway,
         "the server closed the connection without a word of TLS; \
          perhaps there is no TLS on this port (mqtt://)",
-    );
-    let gateway = GatewayOptions::new(BINARY, broker.secure_port()).start();
-    check_offline(
-        &gateway,
-        "the broker speaks TLS on this port; its address begins with mqtts://",
     );
 }
 
@@ -194,6 +194,14 @@ fn a_command_that_could_not_be_sent_in_time_is_never_sent() {
     network.restore();
     statuses.wait_for_message(r#"doors/front/status 0 {"action":"unlock","outcome":"expired"}"#);
     assert_eq!(commands.messages(), [""; 0]);
+}
+
+#[test]
+fn a_port_of_tls_that_is_spoken_to_without_is_warned_of() {
+    let gateway = GatewayOptions::new(BINARY, 8883).start();
+    gateway.log.wait_for(" starts ");
+    let warning = "port 8883 is usually one of TLS; its address begins with mqtts://";
+    assert_eq!(gateway.log.count(warning), 1);
 }
 
 #[test]

@@ -41,7 +41,7 @@ pub use env::UnknownVariable;
 pub use error::{ConfigError, Place};
 pub use guest::{ComponentSource, GuestConfig, GuestLimits};
 pub use login::{Credentials, PasswordSource};
-pub use server::ServerAddressError;
+pub use server::{DEFAULT_TLS_PORT, ServerAddressError};
 pub(crate) use values::parse_duration;
 
 /// Everything a gateway is told before it starts.

@@ -25,7 +25,8 @@ pub enum ServerAddressError {
 }
 
 const DEFAULT_PORT: u16 = 1883;
-const DEFAULT_TLS_PORT: u16 = 8883;
+/// The port of a broker with TLS when none is named.
+pub const DEFAULT_TLS_PORT: u16 = 8883;
 
 /// What other transports are called in an address.
 const TRANSPORTS: [(&str, &str); 2] = [

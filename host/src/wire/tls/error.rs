@@ -13,6 +13,8 @@ use super::About;
 pub enum TlsError {
     /// Nobody who is trusted has signed the broker's certificate.
     UnknownIssuer(Trust),
+    /// A CA with the name of a trusted one, but another key, has.
+    Namesake,
     /// The broker's certificate is no longer valid.
     Expired {
         /// What this machine's clock says.
@@ -111,6 +113,7 @@ impl TlsError {
     fn of_certificate(error: CertificateError, about: &About) -> Self {
         match error {
             CertificateError::UnknownIssuer => Self::UnknownIssuer(about.trust),
+            CertificateError::BadSignature => Self::Namesake,
             CertificateError::ExpiredContext { time, not_after } => Self::Expired {
                 now: time,
                 until: not_after,
@@ -145,7 +148,7 @@ fn refusal(alert: AlertDescription) -> Option<&'static str> {
         AlertDescription::CertificateRevoked => "it was revoked",
         AlertDescription::UnsupportedCertificate => "it is of a kind that it does not support",
         AlertDescription::AccessDenied => "it is not allowed in",
-        AlertDescription::DecryptError => "its signature is wrong",
+        AlertDescription::DecryptError => "the CA that it names has not signed it",
         AlertDescription::BadCertificate
         | AlertDescription::CertificateUnknown
         | AlertDescription::CertificateRequired
@@ -171,6 +174,10 @@ impl fmt::Display for TlsError {
             Self::UnknownIssuer(Trust::System) => f.write_str(
                 "the broker's certificate is signed by no CA that this machine knows; \
                  if it is your own CA, name its certificate in tls.ca-file",
+            ),
+            Self::Namesake => f.write_str(
+                "the broker's certificate is signed by a CA that has the name of a trusted one \
+                 but another key; was the CA made anew?",
             ),
             Self::Expired { now, until } => write!(
                 f,

@@ -38,6 +38,15 @@ fn a_stranger() {
         failure(files.trusting(&ca), &server),
         "the broker's certificate is signed by no CA of tls.ca-file"
     );
+    let namesake = Ca::new("ours").issue(&["broker"]);
+    assert_eq!(
+        failure(
+            files.trusting(&ca),
+            &super::server(&namesake, rustls::ALL_VERSIONS, None)
+        ),
+        "the broker's certificate is signed by a CA that has the name of a trusted one \
+         but another key; was the CA made anew?"
+    );
     assert_eq!(
         TlsError::UnknownIssuer(Trust::System).to_string(),
         "the broker's certificate is signed by no CA that this machine knows; \
