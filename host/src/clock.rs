@@ -2,10 +2,10 @@
 //! are met. Elsewhere a time is only shown, or limits a call or the wait of a
 //! command; each such place says so to clippy, which knows no other.
 //!
-//! For all that is timed it is CLOCK_BOOTTIME, which goes on while the machine sleeps: the ttl of a
+//! It is CLOCK_BOOTTIME, which goes on while the machine sleeps: the ttl of a
 //! letter must not stand still in a suspended gateway. Tokio's timers stand
-//! still then, so the alarm is a timer of the same clock. The time of day is
-//! only what certificates are checked against.
+//! still then, so the alarm is a timer of the same clock. The time of day serves
+//! for nothing but certificates.
 
 use std::io;
 use std::os::fd::OwnedFd;

@@ -73,8 +73,11 @@ struct Digest(u64);
 #[derive(Hash)]
 struct Contents {
     authorities: Vec<CertificateDer<'static>>,
-    identity: Option<(Vec<u8>, Vec<u8>)>,
+    identity: Option<IdentityBytes>,
 }
+
+/// A certificate file and a key file.
+type IdentityBytes = (Vec<u8>, Vec<u8>);
 
 impl TlsOptions {
     /// Whether the files can be used at this moment. What the operating system
@@ -120,7 +123,7 @@ impl TlsOptions {
         Ok(roots)
     }
 
-    fn read_identity(&self) -> Result<Option<(Vec<u8>, Vec<u8>)>, TlsFileError> {
+    fn read_identity(&self) -> Result<Option<IdentityBytes>, TlsFileError> {
         let Some(identity) = &self.identity else {
             return Ok(None);
         };
