@@ -105,6 +105,13 @@ impl Outbound {
         }
     }
 
+    /// Returns whether there are exchanges without a letter, which time can do
+    /// something about.
+    #[inline]
+    pub(in crate::office) fn has_loose_ends(&self) -> bool {
+        !self.unlisted.is_empty() || !self.unanswered.is_empty() || self.qos2.has_overdue()
+    }
+
     /// When a new connection is the only thing that helps. No guest brings that
     /// about alone, unless it is the only one or the broker does not answer.
     pub(in crate::office) fn clogged_at(&self) -> Option<Time> {
@@ -254,8 +261,10 @@ impl Outbound {
             return Acked::Unknown;
         };
         ids.release(id);
-        self.unlisted.remove(&(exchange.deadline, id));
-        self.unanswered.remove(&(exchange.begun, id));
+        if exchange.letter.is_none() {
+            self.unlisted.remove(&(exchange.deadline, id));
+            self.unanswered.remove(&(exchange.begun, id));
+        }
         let window = match exchange.stage {
             Stage::Published1 => &mut self.qos1,
             _ => &mut self.qos2,
