@@ -32,10 +32,6 @@ const CALL_TIME: Duration = Duration::from_millis(5);
 /// How long the end of a connection in good order may take.
 const GOODBYE: Duration = Duration::from_secs(1);
 
-/// How soon to look again whether the network has room for a letter that would
-/// come too late at the moment.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
-
 /// Drives a post office, its connection and its guests.
 #[derive(Debug)]
 pub struct Engine {
@@ -103,10 +99,10 @@ impl Engine {
             true => None,
             false => self.office.next_timeout(),
         };
-        let is_awaiting = |transport: &Transport| transport.output().is_awaiting();
-        let held_back =
-            self.office.holds_back() && self.connection.transport().is_some_and(is_awaiting);
-        let look_again = held_back.then(|| self.offered + LOOK_AGAIN);
+        let output = self.connection.transport().map(Transport::output);
+        let look_again = output
+            .filter(|it| it.is_awaiting() && (it.is_full() || self.office.holds_back()))
+            .map(|output| output.next_look(self.offered));
         [office, self.connection.next_timeout(), look_again]
             .into_iter()
             .flatten()
@@ -277,7 +273,11 @@ impl Engine {
             }
         }
         self.flush(machine);
-        !is_all && matches!(&self.connection, Connection::Open(open) if open.output().has_room())
+        if !is_all && !self.has_room() {
+            // A fast network has carried it by now.
+            self.look(machine);
+        }
+        !is_all && self.has_room()
     }
 
     /// Gives the network what it takes at once, and nothing that has expired.
@@ -313,6 +313,10 @@ impl Engine {
             }
         }
         self.end_close(machine);
+    }
+
+    fn has_room(&self) -> bool {
+        matches!(&self.connection, Connection::Open(open) if open.output().has_room())
     }
 
     /// Has guests called. Returns whether there may be more calls.

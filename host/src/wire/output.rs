@@ -18,7 +18,10 @@
 //!
 //! So that the second case stays rare on a network that is slow but alive, the
 //! pace at which the peer acknowledges is measured, and [`Output::outlook`] says
-//! when a packet would arrive that is begun now.
+//! when a packet would arrive that is begun now. No more is on its way than the
+//! network carries within a second, or while nothing is known of it, than it has
+//! shown to carry: what its kernel would take beyond that could only come late, and
+//! it would stand before whatever has less time.
 //!
 //! A layer below, such as TLS, turns packets into other bytes when they are
 //! begun: what it has made of a packet counts as taken from the packet.
@@ -132,10 +135,26 @@ impl Output {
         self.acknowledged < self.taken
     }
 
-    /// Whether a packet can be added: the network took the last batch, and the
-    /// one at hand is not full.
+    /// Whether a packet can be added: the network took the last batch, the one at
+    /// hand is not full, and neither is the network.
     pub fn has_room(&self) -> bool {
-        !self.is_blocked && self.bytes.len() < self.batch
+        !self.is_blocked && self.bytes.len() < self.batch && !self.is_full()
+    }
+
+    /// Whether as much is on its way as the network should have. Nobody tells when
+    /// this changes: it is to be [looked at](Self::next_look).
+    pub fn is_full(&self) -> bool {
+        self.ahead() >= self.pace.limit()
+    }
+
+    /// When to ask again what the peer has acknowledged, after `looked`, if
+    /// something waits for that.
+    pub fn next_look(&self, looked: Time) -> Time {
+        self.pace.next_look(looked)
+    }
+
+    fn ahead(&self) -> u64 {
+        self.taken - self.acknowledged + self.bytes.len() as u64
     }
 
     /// Whether the kernel has not taken all that it was given last. It is to be
@@ -146,8 +165,7 @@ impl Output {
 
     /// When a packet would arrive that is begun after all that is here.
     pub fn outlook(&self) -> Outlook {
-        let ahead = self.taken - self.acknowledged + self.bytes.len() as u64;
-        self.pace.outlook(ahead)
+        self.pace.outlook(self.ahead())
     }
 
     /// What was learnt of the network, for the next connection.
@@ -305,6 +323,7 @@ impl Output {
     /// Of all that the kernel has taken, the peer's has not acknowledged so many
     /// bytes.
     pub fn handle_unacknowledged(&mut self, now: Time, count: usize) {
+        let is_limited = self.is_blocked || self.is_full();
         let acknowledged = self
             .taken
             .saturating_sub(count as u64)
@@ -315,7 +334,7 @@ impl Output {
             self.progress = now;
         }
         self.pace
-            .handle_acknowledged(now, news, self.taken - acknowledged);
+            .handle_acknowledged(now, news, self.taken - acknowledged, is_limited);
         while self
             .on_their_way
             .front()
