@@ -23,8 +23,9 @@ use window::Window;
 /// How many QoS 1 letters may be in flight.
 pub const QOS1_WINDOW: usize = 100;
 /// How many QoS 2 letters may be in flight: mosquitto cuts a client off at the
-/// 21st open exchange.
-pub const QOS2_WINDOW: usize = 20;
+/// 21st open exchange, and while 20 are open it acknowledges letters of QoS 1 and
+/// throws them away.
+pub const QOS2_WINDOW: usize = 19;
 
 /// A connection is given up when letters wait for room in a window, and the broker
 /// has not answered one that expired in it for so long.
