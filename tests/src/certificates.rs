@@ -30,9 +30,9 @@ impl Certificates {
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let ca = CertifiedIssuer::self_signed(params, new_key()).expect("it is valid");
         let certificates = Self { directory, ca };
-        write(&certificates.path("ca.pem"), &certificates.ca.pem());
+        write(certificates.path("ca.pem"), &certificates.ca.pem());
         write(
-            &certificates.path("openssl.cnf"),
+            certificates.path("openssl.cnf"),
             "openssl_conf = a\n[a]\nssl_conf = b\n[b]\nsystem_default = c\n\
              [c]\nMaxProtocol = TLSv1.2\n",
         );
@@ -57,14 +57,8 @@ impl Certificates {
         ];
         let key = new_key();
         let certificate = params.signed_by(&key, &self.ca).expect("it is valid");
-        write(
-            &self.directory.path().join(format!("{name}.pem")),
-            &certificate.pem(),
-        );
-        write(
-            &self.directory.path().join(format!("{name}.key")),
-            &key.serialize_pem(),
-        );
+        write(self.path(&format!("{name}.pem")), &certificate.pem());
+        write(self.path(&format!("{name}.key")), &key.serialize_pem());
     }
 
     /// The lines that have a mosquitto speak TLS on this port.

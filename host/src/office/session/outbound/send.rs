@@ -1,6 +1,5 @@
 //! What goes out next, and what becomes of it on the way to the network.
 
-use std::cell::Cell;
 use std::time::Duration;
 
 use super::Outbound;
@@ -24,6 +23,21 @@ pub(in crate::office) enum Next {
     Letter(Dispatch, Ticket),
     /// The letter at this place is larger than the broker takes.
     TooLarge(Key),
+}
+
+/// What a letter waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Obstacle {
+    /// Its turn: it waits for other letters, or for its guest's pause to be over.
+    Turn,
+    /// That nothing else is under way, which is not so.
+    NotAlone,
+    /// Room in a window.
+    Full,
+    /// Nothing: it has less time left than its exchange takes.
+    TooShort,
+    /// That what is ahead of it arrives: now it would come too late.
+    Late,
 }
 
 impl Outbound {
@@ -50,42 +64,16 @@ impl Outbound {
             }
             self.suspects.end();
         }
-        let round_trip = now + self.round_trip.estimate() + MARGIN;
-        let (qos1, qos2, suspects) = (&self.qos1, &self.qos2, &self.suspects);
-        let (holds_back, is_full) = (Cell::new(false), Cell::new(false));
-        let suspect_waits = Cell::new(false);
-        let is_waiting = suspects.is_waiting(now);
+        let (mut holds_back, mut is_full, mut suspect_waits) = (false, false, false);
         let key = list.next_unsent(|entry| {
-            if suspects.is_paused(now, entry.guest) {
-                return false;
-            }
-            if entry.hang_ups >= SUSPECT {
-                if !suspects.has_waited(now) && self.has_unanswered() {
-                    suspect_waits.set(true);
-                    return false;
-                }
-            } else if is_waiting {
-                return false;
-            }
-            let has_room = match entry.qos {
-                _ if entry.packet_id.is_some() => true,
-                Qos::AtMostOnce => true,
-                Qos::AtLeastOnce => qos1.has_room(entry.guest),
-                Qos::ExactlyOnce => qos2.has_room(entry.guest),
-            };
-            is_full.set(is_full.get() || !has_room);
-            let is_in_time = match entry.qos {
-                _ if entry.packet_id.is_some() => true,
-                Qos::AtMostOnce | Qos::AtLeastOnce => true,
-                Qos::ExactlyOnce => round_trip < entry.deadline,
-            };
-            let may_go = has_room && is_in_time;
-            let is_late = may_go && outlook.arrival(now, entry.size()) > entry.deadline;
-            holds_back.set(holds_back.get() || is_late);
-            may_go && !is_late
+            let obstacle = self.obstacle(now, entry, outlook);
+            holds_back |= obstacle == Some(Obstacle::Late);
+            is_full |= obstacle == Some(Obstacle::Full);
+            suspect_waits |= obstacle == Some(Obstacle::NotAlone);
+            obstacle.is_none()
         });
-        (self.holds_back, self.is_full) = (holds_back.get(), is_full.get());
-        if suspect_waits.get() {
+        (self.holds_back, self.is_full) = (holds_back, is_full);
+        if suspect_waits {
             self.suspects.handle_waiting(now);
         }
         let key = key?;
@@ -106,6 +94,35 @@ impl Outbound {
             carried,
         };
         Some(Next::Letter(dispatch, entry.ticket))
+    }
+
+    /// What a letter waits for, if it may not go now.
+    #[inline]
+    fn obstacle(&self, now: Time, entry: &Entry, outlook: Outlook) -> Option<Obstacle> {
+        if self.suspects.is_paused(now, entry.guest) {
+            return Some(Obstacle::Turn);
+        }
+        if entry.hang_ups >= SUSPECT {
+            if !self.suspects.has_waited(now) && self.has_unanswered() {
+                return Some(Obstacle::NotAlone);
+            }
+        } else if self.suspects.is_waiting(now) {
+            return Some(Obstacle::Turn);
+        }
+        match entry.qos {
+            // It goes on.
+            _ if entry.packet_id.is_some() => {}
+            Qos::AtMostOnce => {}
+            Qos::AtLeastOnce if self.qos1.has_room(entry.guest) => {}
+            Qos::ExactlyOnce if self.qos2.has_room(entry.guest) => {
+                if entry.deadline <= now + self.round_trip.estimate() + MARGIN {
+                    return Some(Obstacle::TooShort);
+                }
+            }
+            Qos::AtLeastOnce | Qos::ExactlyOnce => return Some(Obstacle::Full),
+        }
+        let is_late = |pace| entry.deadline < outlook.arrival(now, entry.size(), pace);
+        outlook.pace.is_some_and(is_late).then_some(Obstacle::Late)
     }
 
     fn poll_release(&mut self, now: Time) -> Option<Dispatch> {
