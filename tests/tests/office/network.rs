@@ -192,6 +192,20 @@ fn the_round_trip_follows_what_pubrec_takes() {
     assert_eq!(test.packets(), [], "slower than CONNACK was");
 }
 
+#[test]
+fn an_exchange_that_an_earlier_connection_began_shows_no_round_trip() {
+    let mut test = TestOffice::online(kept_session());
+    test.post(Qos::ExactlyOnce, TWO_HOURS);
+    let id = id_of(&test.publish());
+    test.pass(20 * SECOND);
+    test.lose_connection();
+    test.connect(true);
+    assert_eq!(id_of(&test.publish()), id);
+    test.acknowledge(Qos::ExactlyOnce, Some(id));
+    test.post(Qos::ExactlyOnce, SECOND);
+    assert_eq!(test.publishes().len(), 1, "CONNACK was fast");
+}
+
 fn after_a_connack_of(time: Duration) -> TestOffice {
     let mut test = TestOffice::offline(one_guest());
     test.dial();
