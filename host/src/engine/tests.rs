@@ -401,6 +401,22 @@ fn the_rest_of_a_letter_that_is_late_is_not_written() {
 }
 
 #[test]
+fn no_more_than_64_kib_are_written_at_once() {
+    let (mut engine, mut machine) = online();
+    for ticket in 1..=1_000 {
+        engine.post(&mut machine, ticket, Qos::AtMostOnce, 60 * SECOND);
+    }
+    while engine.turn(&mut machine) {}
+    let deeds = machine.deeds();
+    let writes = deeds.iter().filter_map(|deed| match deed {
+        Deed::Wrote(bytes) => Some(*bytes),
+        _ => None,
+    });
+    let largest = writes.max().expect("letters are written");
+    assert!((60_000..(64 << 10) + 105).contains(&largest), "{largest}");
+}
+
+#[test]
 fn what_comes_all_at_once_is_read_no_faster_than_guests_take_it() {
     // More than an inbox holds, by number and by size.
     for (count, size) in [(3_000, 1), (100, 64 << 10)] {
