@@ -198,13 +198,15 @@ mod tests {
             clean_session: true,
             will: None,
         };
-        Transport::new(Time::default(), &handshake, &connect, Pace::default()).expect("it is valid")
+        let transport =
+            Transport::new(Time::default(), &handshake, &connect, Pace::default(), None);
+        transport.expect("it is valid")
     }
 
     fn read(transport: &mut Transport, bytes: &[u8]) {
         let room = transport.room_for_input().expect("no packet is left");
         room.extend_from_slice(bytes);
-        transport.handle_read();
+        transport.handle_read().expect("there is no TLS");
     }
 
     #[test]
