@@ -1,5 +1,5 @@
-//! A fake MQTT 3.1.1 broker for development and for tests of clients, with
-//! faults on demand.
+//! A fake broker of MQTT 3.1.1 and MQTT 5 for development and for tests of
+//! clients, with faults on demand.
 //!
 //! [`Broker`] listens on a port of its own and stops when it is dropped. A test
 //! of whatever client tells it what is to go wrong, and asks it what has
@@ -64,10 +64,13 @@ mod session;
 
 mod codec;
 mod connect;
+mod convert;
 mod frame;
 mod reader;
 mod text;
 mod topic;
+
+pub mod v5;
 
 #[cfg(test)]
 mod tests;
