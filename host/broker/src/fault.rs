@@ -15,8 +15,8 @@ use super::v5::{Packet, Reason};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// Answers CONNECT with this return code and closes the connection. The
-    /// sessions stay as they are.
+    /// Answers CONNECT with this return code, or the reason of MQTT 5 that says
+    /// the same, and closes the connection. The sessions stay as they are.
     RefuseConnect(ConnectReturnCode, Times),
     /// Answers CONNECT of MQTT 5 with this reason and closes the connection; to
     /// clients of MQTT 3.1.1 nothing happens. The sessions stay as they are.
@@ -49,10 +49,11 @@ pub enum Fault {
     DelayAcks(Duration),
     /// Sends all acknowledgements twice. Stays.
     DuplicateAcks,
-    /// Refuses a subscription to exactly this topic filter. Stays.
+    /// Refuses a subscription to exactly this topic filter; to clients of MQTT 5
+    /// as not authorized. Stays.
     RefuseSubscription(String),
-    /// Delivers no message of a client to a topic that this filter matches. A
-    /// client of MQTT 5 is told this reason, which should be an error, in
+    /// Delivers nothing that a client publishes to a topic that this filter
+    /// matches; wills are left alone. A client of MQTT 5 is told this reason, which should be an error, in
     /// PUBACK or PUBREC; one of MQTT 3.1.1 can not be told, and gets what it
     /// always gets. Stays.
     RefusePublish(String, Reason),

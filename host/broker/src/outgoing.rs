@@ -113,7 +113,7 @@ impl Outgoing {
         Ok(known || self.released.contains(&id))
     }
 
-    /// A PUBREC with an error, which ends the exchange ([MQTT-4.3.3-4] of
+    /// A PUBREC with an error, which ends the exchange (section 4.3.3 of
     /// MQTT 5).
     pub(super) fn handle_pubrec_error(&mut self, id: u16) -> Result<(), Violation> {
         self.take(id, QoS::ExactlyOnce)?;

@@ -76,7 +76,7 @@ enum Command {
     /// Run the fake broker alone.
     ///
     /// MQTT 3.1.1 and MQTT 5 for development and tests: strict, in memory, open
-    /// to everybody who reaches it. Prints each packet until SIGTERM or Ctrl-C:
+    /// to everybody who reaches it unless there is a `--user`. Prints each packet until SIGTERM or Ctrl-C:
     /// what a client sends behind `>`, what it is sent behind `<`.
     Broker {
         /// Where to listen: an IP address and a port; 0 lets the system choose.

@@ -60,14 +60,13 @@ impl Core {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
+        let wanted = connect.properties.session_expiry().unwrap_or(0);
         let (keep_alive, session_expiry) = if v5 {
-            let wanted = connect.properties.session_expiry().unwrap_or(0);
             (
                 self.options.server_keep_alive.unwrap_or(connect.keep_alive),
                 wanted.min(self.options.session_expiry_maximum),
             )
         } else {
-            let wanted = connect.properties.session_expiry().unwrap_or(0);
             (connect.keep_alive, wanted)
         };
         let properties = &connect.properties;
@@ -76,6 +75,7 @@ impl Core {
         connection.last_heard = now;
         connection.patience =
             (keep_alive > 0).then(|| Duration::from_secs(keep_alive.into()) * 3 / 2);
+        connection.wants_session = wanted > 0;
         connection.aliases.outgoing_maximum = properties.topic_alias_maximum();
         connection.receive_maximum = properties.receive_maximum();
         connection.maximum_packet_size =

@@ -29,6 +29,8 @@ pub(super) struct Connection {
     /// Whether it speaks MQTT 5; the rest is of use there alone.
     pub(super) v5: bool,
     pub(super) aliases: Aliases,
+    /// Whether CONNECT asked for a session that outlives the connection.
+    pub(super) wants_session: bool,
     /// How many QoS 1 and 2 messages the client takes at once.
     pub(super) receive_maximum: u16,
     /// The largest packet that the client takes, in bytes.
@@ -59,6 +61,7 @@ impl Connection {
             muted: false,
             v5: false,
             aliases: Aliases::default(),
+            wants_session: false,
             receive_maximum: u16::MAX,
             maximum_packet_size: None,
         }

@@ -105,14 +105,8 @@ impl Core {
         id: ConnectionId,
         disconnect: &Disconnect,
     ) -> Result<(), Violation> {
-        let maximum = self.options.session_expiry_maximum;
-        if let Some(expiry) = disconnect.properties.session_expiry()
-            && let Some((_, session)) = self.session(id)
-        {
-            if session.expiry == 0 && expiry > 0 {
-                return Err(Violation::SessionExpiryRaised);
-            }
-            session.expiry = expiry.min(maximum);
+        if let Some(expiry) = disconnect.properties.session_expiry() {
+            self.change_session_expiry(id, expiry)?;
         }
         if let Some(connection) = self.connections.get_mut(&id) {
             if disconnect.reason == Reason::Success {
@@ -128,6 +122,22 @@ impl Core {
             reason => CloseReason::DisconnectWith(reason),
         };
         self.close(now, id, reason);
+        Ok(())
+    }
+
+    fn change_session_expiry(&mut self, id: ConnectionId, expiry: u32) -> Result<(), Violation> {
+        let connection = self.connections.get(&id);
+        let wants_session = connection.is_some_and(|connection| connection.wants_session);
+        if expiry > 0 && !wants_session {
+            return Err(Violation::SessionExpiryRaised);
+        }
+        let maximum = self.options.session_expiry_maximum;
+        if let Some((_, session)) = self.session(id)
+            // One that was forgotten stays so.
+            && session.expiry > 0
+        {
+            session.expiry = expiry.min(maximum);
+        }
         Ok(())
     }
 

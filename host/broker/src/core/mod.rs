@@ -270,7 +270,12 @@ impl Core {
             Some(Immediate::DisconnectAll(reason)) => {
                 let all: Vec<_> = self.connections.keys().copied().collect();
                 for connection in all {
-                    self.close(now, connection, CloseReason::DisconnectedWith(reason));
+                    let reason = if self.is_v5(connection) {
+                        CloseReason::DisconnectedWith(reason)
+                    } else {
+                        CloseReason::Fault
+                    };
+                    self.close(now, connection, reason);
                 }
             }
             Some(Immediate::ResumeReading) => self.resume_reading(now),

@@ -177,7 +177,8 @@ pub(super) fn read(body: &mut Reader<'_>, allowed: &[u8]) -> Result<Properties, 
         // A number takes one byte, as none is above 127.
         let number = body.u8()?;
         if !allowed.contains(&number) {
-            return Err(if number == 11 {
+            // Only PUBLISH may have a topic alias.
+            return Err(if number == 11 && allowed.contains(&35) {
                 Violation::SubscriptionIdFromClient
             } else {
                 Violation::PropertyNotAllowed

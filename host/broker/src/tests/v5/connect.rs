@@ -121,7 +121,7 @@ fn connections_are_ended_with_a_reason() {
     test.expect5(1, &["DISCONNECT server busy"]);
     test.expect_closed(1, CloseReason::DisconnectedWith(Reason::ServerBusy));
     test.expect(2, &[]);
-    test.expect_closed(2, CloseReason::DisconnectedWith(Reason::ServerBusy));
+    test.expect_closed(2, CloseReason::Fault);
 }
 
 #[test]

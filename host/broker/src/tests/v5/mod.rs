@@ -4,6 +4,7 @@
 mod connect;
 mod flow;
 mod publish;
+mod random;
 mod sessions;
 mod subscribe;
 mod violations;

@@ -96,3 +96,14 @@ fn a_will_does_not_outlive_its_session() {
     test.lose(4);
     test.expect_messages(&["w gone", "w gone", "w gone"]);
 }
+
+#[test]
+fn a_session_that_is_forgotten_is_not_brought_back() {
+    let mut test = Test::new();
+    test.open5(1, Client::kept("a", 60));
+    test.inject(Fault::ForgetSession("a".to_owned()));
+    test.bytes(1, &[0xe0, 7, 0, 5, 17, 0, 0, 0, 60]);
+    test.expect_no_violation();
+    test.open5(2, Client::kept("a", 60));
+    assert!(!test.sent(2)[0].contains("session present"));
+}

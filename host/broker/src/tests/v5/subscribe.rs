@@ -47,7 +47,8 @@ fn the_retain_flag_stays_if_wanted() {
     test.subscribe5(1, &[wanted]);
     test.connect5(2, "b");
     test.subscribe5(2, &[filter("t", 0)]);
-    (test.sent(1), test.sent(2));
+    test.sent(1);
+    test.sent(2);
     test.inject_message("t", "hi", 0, true);
     test.expect5(1, &["PUBLISH q0 retained t 2 bytes \"hi\""]);
     test.expect5(2, &["PUBLISH q0 t 2 bytes \"hi\""]);
