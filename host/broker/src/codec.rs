@@ -1,10 +1,11 @@
-//! Where the packets of this crate become those of the codec, which nothing
-//! else here knows.
+//! Where the packets of MQTT 3.1.1 become those of the codec, which nothing else
+//! here knows.
 
 use bytes::{Bytes, BytesMut};
 use rumqttc::mqttbytes::{self, v4};
 
 use super::packet::{ConnectReturnCode, Packet, Publish, QoS};
+use super::v5;
 
 /// Reads a packet that a client sends, other than CONNECT. `frame` holds one
 /// packet and nothing else; `limit` is the largest remaining length.
@@ -73,6 +74,7 @@ pub(super) fn write(packet: &Packet) -> Option<Bytes> {
         }
         Packet::UnsubAck(id) => v4::Packet::UnsubAck(v4::UnsubAck::new(*id)),
         Packet::PingResp => v4::Packet::PingResp,
+        Packet::V5(packet) => return v5::write(packet),
         Packet::Connect(_)
         | Packet::Subscribe { .. }
         | Packet::Unsubscribe { .. }

@@ -1,35 +1,53 @@
 //! Reading CONNECT (section 3.1).
 //!
 //! Not the codec's work: it takes a password for UTF-8, reads level 5 as if it
-//! were level 4, and looks at few of the flags.
+//! were level 4, and looks at few of the flags. What follows level 5 is read in
+//! `v5`.
 
 use bytes::Bytes;
 
-use super::packet::{Connect, LastWill, Login, QoS};
+use super::packet::{Connect, LastWill, Login, Packet, QoS};
 use super::reader::Reader;
 use super::topic;
+use super::v5;
 use super::violation::Violation;
 
 const RESERVED: u8 = 0b0000_0001;
-const CLEAN_SESSION: u8 = 0b0000_0010;
-const WILL: u8 = 0b0000_0100;
-const WILL_QOS: u8 = 0b0001_1000;
-const WILL_RETAIN: u8 = 0b0010_0000;
-const PASSWORD: u8 = 0b0100_0000;
-const USER_NAME: u8 = 0b1000_0000;
+pub(super) const CLEAN_SESSION: u8 = 0b0000_0010;
+pub(super) const WILL: u8 = 0b0000_0100;
+pub(super) const WILL_QOS: u8 = 0b0001_1000;
+pub(super) const WILL_RETAIN: u8 = 0b0010_0000;
+pub(super) const PASSWORD: u8 = 0b0100_0000;
+pub(super) const USER_NAME: u8 = 0b1000_0000;
 
 /// Reads what follows the fixed header of a CONNECT.
-pub(super) fn read(body: &[u8]) -> Result<Connect, Violation> {
+pub(super) fn read(body: &[u8]) -> Result<Packet, Violation> {
     let mut body = Reader(body);
     if body.text()? != "MQTT" {
         return Err(Violation::ProtocolName);
     }
     // Before anything that another level may have changed.
-    if body.u8()? != 4 {
-        return Err(Violation::ProtocolLevel);
+    match body.u8()? {
+        4 => read_3_1_1(body).map(Packet::Connect),
+        5 => {
+            let connect = v5::read_connect(body.0)?;
+            Ok(Packet::V5(Box::new(v5::Packet::Connect(connect))))
+        }
+        _ => Err(Violation::ProtocolLevel),
     }
+}
+
+/// Whether a connection begins with a CONNECT of MQTT 5, as far as it is there.
+pub(super) fn is_v5(body: &[u8]) -> bool {
+    body.starts_with(b"\0\x04MQTT\x05")
+}
+
+fn read_3_1_1(mut body: Reader<'_>) -> Result<Connect, Violation> {
     let flags = body.u8()?;
     check_flags(flags)?;
+    if flags & (USER_NAME | PASSWORD) == PASSWORD {
+        return Err(Violation::PasswordAlone);
+    }
     let keep_alive = body.u16()?;
     let client_id = body.text()?.to_owned();
     let last_will = read_will(flags, &mut body)?;
@@ -44,7 +62,8 @@ pub(super) fn read(body: &[u8]) -> Result<Connect, Violation> {
     })
 }
 
-fn check_flags(flags: u8) -> Result<(), Violation> {
+/// What both versions ask of the flags.
+pub(super) fn check_flags(flags: u8) -> Result<(), Violation> {
     if flags & RESERVED != 0 {
         return Err(Violation::ConnectFlags);
     }
@@ -53,9 +72,6 @@ fn check_flags(flags: u8) -> Result<(), Violation> {
     }
     if flags & WILL_QOS == WILL_QOS {
         return Err(Violation::WillQos);
-    }
-    if flags & (USER_NAME | PASSWORD) == PASSWORD {
-        return Err(Violation::PasswordAlone);
     }
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::fault::Fault;
 use super::packet::{ConnectReturnCode, Packet};
+use super::v5::Reason;
 use super::violation::Violation;
 
 /// The number of a connection. Who opens connections chooses it, and never
@@ -67,6 +68,13 @@ pub enum Event {
         /// What.
         violation: Violation,
     },
+    /// A client of MQTT 5 did what it must not do.
+    ViolationV5 {
+        /// Who.
+        peer: Peer,
+        /// What.
+        violation: Violation,
+    },
     /// A connection was closed.
     Closed {
         /// Where to.
@@ -107,6 +115,14 @@ pub enum Event {
         /// The topic of the message.
         topic: String,
     },
+    /// A message for a client of MQTT 5 was dropped, because its packet would
+    /// be larger than the client allows.
+    TooLarge {
+        /// The client id.
+        client: Arc<str>,
+        /// The topic of the message.
+        topic: String,
+    },
     /// A fault was injected.
     Fault {
         /// Which.
@@ -129,6 +145,14 @@ pub enum CloseReason {
     KeepAlive,
     /// The client did what it must not do.
     Violation(Violation),
+    /// The client of MQTT 5 did what it must not do.
+    ViolationV5(Violation),
+    /// The client sent a DISCONNECT with this reason.
+    DisconnectWith(Reason),
+    /// The broker did not accept the CONNECT of MQTT 5.
+    RefusedWith(Reason),
+    /// The broker sent a DISCONNECT with this reason, because of a fault.
+    DisconnectedWith(Reason),
     /// Another connection uses the client id ([MQTT-3.1.4-2]).
     TakenOver,
     /// The broker did not accept the CONNECT.
@@ -155,6 +179,9 @@ impl fmt::Display for Event {
             Self::Withheld { peer, packet } => write!(f, "{peer} | {packet} (withheld)"),
             Self::Cut { peer, packet } => write!(f, "{peer} | {packet} (half of it)"),
             Self::Violation { peer, violation } => write!(f, "{peer} VIOLATION: {violation}"),
+            Self::ViolationV5 { peer, violation } => {
+                write!(f, "{peer} VIOLATION: {}", violation.text_v5())
+            }
             Self::Closed { peer, reason } => write!(f, "{peer} closed: {reason}"),
             Self::SessionCreated { client } => write!(f, "{client} session created"),
             Self::SessionResumed {
@@ -170,6 +197,12 @@ impl fmt::Display for Event {
             Self::Dropped { client, topic } => {
                 write!(f, "{client} queue full, dropped a message to {topic}")
             }
+            Self::TooLarge { client, topic } => {
+                write!(
+                    f,
+                    "{client} takes no packet as large, dropped a message to {topic}"
+                )
+            }
             Self::Fault { fault } => write!(f, "fault: {fault:?}"),
             Self::FaultsCleared => f.write_str("faults cleared"),
         }
@@ -183,6 +216,10 @@ impl fmt::Display for CloseReason {
             Self::Lost => f.write_str("connection lost"),
             Self::KeepAlive => f.write_str("keep-alive timeout"),
             Self::Violation(violation) => write!(f, "{violation}"),
+            Self::ViolationV5(violation) => f.write_str(&violation.text_v5()),
+            Self::DisconnectWith(reason) => write!(f, "disconnect, {reason}"),
+            Self::RefusedWith(reason) => write!(f, "refused: {reason}"),
+            Self::DisconnectedWith(reason) => write!(f, "fault, {reason}"),
             Self::TakenOver => f.write_str("client id taken over"),
             Self::Refused(code) => write!(f, "{code}"),
             Self::Fault => f.write_str("fault"),

@@ -1,10 +1,12 @@
 //! Faults: what a broker and the line to it do wrong, on demand.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::packet::{ConnectReturnCode, Packet, PacketType};
+use super::packet::{ConnectReturnCode, PacketType};
+use super::topic;
+use super::v5::{Packet, Reason};
 
 /// Something that goes wrong. Some happen at once, some wait for their packet
 /// and happen once, and some stay until
@@ -13,9 +15,12 @@ use super::packet::{ConnectReturnCode, Packet, PacketType};
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
-    /// Answers CONNECT with this return code and closes the connection. The
-    /// sessions stay as they are.
+    /// Answers CONNECT with this return code, or the reason of MQTT 5 that says
+    /// the same, and closes the connection. The sessions stay as they are.
     RefuseConnect(ConnectReturnCode, Times),
+    /// Answers CONNECT of MQTT 5 with this reason and closes the connection; to
+    /// clients of MQTT 3.1.1 nothing happens. The sessions stay as they are.
+    RefuseConnectV5(Reason, Times),
     /// Handles CONNECT this much later; what the client sends meanwhile waits.
     /// Stays.
     DelayConnect(Duration),
@@ -24,6 +29,9 @@ pub enum Fault {
     NeverAnswerConnect,
     /// Closes all connections, at once.
     DropNow,
+    /// Closes all connections, at once: those of MQTT 5 with a DISCONNECT of this
+    /// reason.
+    Disconnect(Reason),
     /// Closes the connection on which the n-th packet of a type arrives (the
     /// first is 1), counted over all connections from now on. The packet has
     /// its effect, but its sender gets no answer: the line is cut right behind
@@ -41,8 +49,14 @@ pub enum Fault {
     DelayAcks(Duration),
     /// Sends all acknowledgements twice. Stays.
     DuplicateAcks,
-    /// Refuses a subscription to exactly this topic filter. Stays.
+    /// Refuses a subscription to exactly this topic filter; to clients of MQTT 5
+    /// as not authorized. Stays.
     RefuseSubscription(String),
+    /// Delivers nothing that a client publishes to a topic that this filter
+    /// matches; wills are left alone. A client of MQTT 5 is told this reason, which should be an error, in
+    /// PUBACK or PUBREC; one of MQTT 3.1.1 can not be told, and gets what it
+    /// always gets. Stays.
+    RefusePublish(String, Reason),
     /// Reads nothing more from any connection, so that sockets fill up; see
     /// [`wants_read`](super::Core::wants_read). Meanwhile keep-alive is not
     /// watched. Stays, until [`ResumeReading`](Self::ResumeReading).
@@ -87,7 +101,7 @@ impl Ack {
             Packet::PubAck(_) => Some(Self::PubAck),
             Packet::PubRec(_) => Some(Self::PubRec),
             Packet::PubComp(_) => Some(Self::PubComp),
-            Packet::SubAck { .. } => Some(Self::SubAck),
+            Packet::SubAck(_) => Some(Self::SubAck),
             _ => None,
         }
     }
@@ -97,6 +111,7 @@ impl Ack {
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     refuse_connect: Option<(ConnectReturnCode, Times)>,
+    refuse_connect_v5: Option<(Reason, Times)>,
     pub(super) connect_delay: Option<Duration>,
     pub(super) never_answer_connect: bool,
     drop_after: Vec<(u32, PacketType)>,
@@ -105,12 +120,14 @@ pub(super) struct Faults {
     pub(super) ack_delay: Option<Duration>,
     pub(super) duplicate_acks: bool,
     refused_filters: BTreeSet<String>,
+    refused_topics: BTreeMap<String, Reason>,
     pub(super) reading_stopped: bool,
 }
 
 /// What a fault does at once.
 pub(super) enum Immediate {
     DropAll,
+    DisconnectAll(Reason),
     ResumeReading,
     ForgetSession(Arc<str>),
     TakeOver(Arc<str>),
@@ -121,6 +138,9 @@ impl Faults {
     pub(super) fn inject(&mut self, fault: Fault) -> Option<Immediate> {
         match fault {
             Fault::RefuseConnect(code, times) => self.refuse_connect = Some((code, times)),
+            Fault::RefuseConnectV5(reason, times) => {
+                self.refuse_connect_v5 = Some((reason, times));
+            }
             Fault::DelayConnect(delay) => self.connect_delay = Some(delay),
             Fault::NeverAnswerConnect => self.never_answer_connect = true,
             Fault::DropAfter(count, kind) => self.drop_after.push((count.max(1), kind)),
@@ -131,8 +151,12 @@ impl Faults {
             Fault::RefuseSubscription(filter) => {
                 self.refused_filters.insert(filter);
             }
+            Fault::RefusePublish(filter, reason) => {
+                self.refused_topics.insert(filter, reason);
+            }
             Fault::StopReading => self.reading_stopped = true,
             Fault::ResumeReading => return Some(Immediate::ResumeReading),
+            Fault::Disconnect(reason) => return Some(Immediate::DisconnectAll(reason)),
             Fault::DropNow => return Some(Immediate::DropAll),
             Fault::ForgetSession(client) => return Some(Immediate::ForgetSession(client.into())),
             Fault::TakeOver(client) => return Some(Immediate::TakeOver(client.into())),
@@ -142,14 +166,12 @@ impl Faults {
 
     /// A CONNECT is to be answered: the code that it is refused with.
     pub(super) fn refuse_connect(&mut self) -> Option<ConnectReturnCode> {
-        match &mut self.refuse_connect {
-            Some((code, Times::Always)) => Some(*code),
-            Some((code, Times::Next(left))) if *left > 0 => {
-                *left -= 1;
-                Some(*code)
-            }
-            _ => None,
-        }
+        next(&mut self.refuse_connect)
+    }
+
+    /// The same for one of MQTT 5.
+    pub(super) fn refuse_connect_v5(&mut self) -> Option<Reason> {
+        next(&mut self.refuse_connect_v5)
     }
 
     /// A packet has arrived: whether the line is cut behind it.
@@ -178,5 +200,24 @@ impl Faults {
 
     pub(super) fn refuses_filter(&self, filter: &str) -> bool {
         self.refused_filters.contains(filter)
+    }
+    /// The reason why a message to a topic is refused.
+    pub(super) fn refuses_topic(&self, name: &str) -> Option<Reason> {
+        let mut refused = self.refused_topics.iter();
+        refused
+            .find(|(filter, _)| topic::matches(filter, name))
+            .map(|(_, &reason)| reason)
+    }
+}
+
+/// What is answered this time.
+fn next<T: Copy>(answer: &mut Option<(T, Times)>) -> Option<T> {
+    match answer {
+        Some((answer, Times::Always)) => Some(*answer),
+        Some((answer, Times::Next(left))) if *left > 0 => {
+            *left -= 1;
+            Some(*answer)
+        }
+        _ => None,
     }
 }

@@ -9,11 +9,54 @@ use bytes::BytesMut;
 use super::packet::{Packet, PacketType};
 use super::reader::Reader;
 use super::violation::Violation;
-use super::{codec, connect, topic};
+use super::{codec, connect, topic, v5};
 
-/// Takes the next packet off the front of `input`; `None` when it is not there
-/// as a whole. `limit` is the largest remaining length.
+/// Takes the next packet off the front of `input`, a CONNECT or one of MQTT
+/// 3.1.1; `None` when it is not there as a whole. `limit` is the largest
+/// remaining length.
 pub(super) fn read(input: &mut BytesMut, limit: usize) -> Result<Option<Packet>, Violation> {
+    let Some((header, mut frame)) = split(input, limit)? else {
+        return Ok(None);
+    };
+    let body = &frame[header.length..];
+    if header.kind == PacketType::Connect {
+        return connect::read(body).map(Some);
+    }
+    check_body(&header, body)?;
+    let packet = codec::read(&mut frame, limit).ok_or(Violation::Malformed)?;
+    Ok(Some(packet))
+}
+
+/// Takes the next packet of MQTT 5 off the front of `input`, behind CONNECT.
+/// `limit` is the largest length of a whole packet ([MQTT-3.2.2-15]).
+pub(super) fn read_v5(input: &mut BytesMut, limit: usize) -> Result<Option<Packet>, Violation> {
+    if input.first().is_some_and(|first| first >> 4 == AUTH) {
+        return Err(Violation::AuthNotExpected);
+    }
+    if Header::read(input)?.is_some_and(|header| header.length + header.remaining > limit) {
+        return Err(Violation::PacketTooLarge);
+    }
+    let Some((header, frame)) = split(input, limit)? else {
+        return Ok(None);
+    };
+    let packet = v5::read(header.kind, header.flags, &frame[header.length..])?;
+    Ok(Some(Packet::V5(Box::new(packet))))
+}
+
+/// Whether the first packet is a CONNECT of MQTT 5, as far as it is there.
+pub(super) fn begins_v5(input: &[u8]) -> bool {
+    match Header::read(input) {
+        Ok(Some(header)) => {
+            header.kind == PacketType::Connect && connect::is_v5(&input[header.length..])
+        }
+        _ => false,
+    }
+}
+
+/// The type of a packet that only MQTT 5 has.
+const AUTH: u8 = 15;
+
+fn split(input: &mut BytesMut, limit: usize) -> Result<Option<(Header, BytesMut)>, Violation> {
     let Some(header) = Header::read(input)? else {
         return Ok(None);
     };
@@ -26,14 +69,7 @@ pub(super) fn read(input: &mut BytesMut, limit: usize) -> Result<Option<Packet>,
         input.reserve(total - input.len());
         return Ok(None);
     }
-    let mut frame = input.split_to(total);
-    let body = &frame[header.length..];
-    if header.kind == PacketType::Connect {
-        return connect::read(body).map(Packet::Connect).map(Some);
-    }
-    check_body(&header, body)?;
-    let packet = codec::read(&mut frame, limit).ok_or(Violation::Malformed)?;
-    Ok(Some(packet))
+    Ok(Some((header, input.split_to(total))))
 }
 
 struct Header {

@@ -1,8 +1,9 @@
 //! What a client has under way to the broker: its packet ids in use.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::packet::{Publish, QoS};
+use super::packet::QoS;
+use super::v5::Publish;
 use super::violation::Violation;
 
 /// The packet ids that a client uses, from the packet that needs an
@@ -10,6 +11,8 @@ use super::violation::Violation;
 #[derive(Debug, Default)]
 pub(super) struct Incoming {
     exchanges: BTreeMap<u16, Exchange>,
+    /// Of which messages this connection has brought a PUBLISH.
+    here: BTreeSet<u16>,
 }
 
 #[derive(Debug)]
@@ -20,6 +23,8 @@ enum Exchange {
     AtLeastOnce,
     /// PUBLISH with QoS 2, waiting for PUBREL.
     ExactlyOnce(Publish),
+    /// The same, but its message is not taken.
+    Refused(Publish),
     /// PUBREL, waiting for PUBCOMP.
     Released,
 }
@@ -33,24 +38,50 @@ pub(super) enum Arrival {
     Duplicate,
 }
 
+/// What a PUBREL releases.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Released {
+    /// A message.
+    Message(Box<Publish>),
+    /// Nothing, as its message was released before or is not taken.
+    Nothing,
+    /// Nothing, as there is no such exchange.
+    Unknown,
+}
+
+/// How many exchanges a client may have open.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Limit {
+    /// Of QoS 2, in MQTT 3.1.1.
+    ExactlyOnce(usize),
+    /// Of QoS 1 and 2, in MQTT 5.
+    ReceiveMaximum(u16),
+}
+
 impl Incoming {
-    /// A PUBLISH with QoS 1 or 2. `limit` is for open QoS 2 exchanges.
+    /// A PUBLISH with QoS 1 or 2.
     pub(super) fn handle_publish(
         &mut self,
         publish: &Publish,
-        limit: usize,
+        limit: Limit,
     ) -> Result<Arrival, Violation> {
+        if let Limit::ReceiveMaximum(_) = limit
+            && publish.dup
+            && self.here.contains(&publish.packet_id)
+        {
+            return Err(Violation::ResentTooEarly);
+        }
         let exactly_once = publish.qos == QoS::ExactlyOnce;
         match self.exchanges.get(&publish.packet_id) {
             Some(Exchange::AtLeastOnce) if publish.dup && !exactly_once => {}
-            Some(Exchange::ExactlyOnce(first)) if publish.dup && same(first, publish) => {
+            Some(Exchange::ExactlyOnce(first) | Exchange::Refused(first))
+                if publish.dup && same(first, publish) =>
+            {
+                self.here.insert(publish.packet_id);
                 return Ok(Arrival::Duplicate);
             }
             Some(_) => return Err(Violation::PacketIdInUse),
-            None if exactly_once && self.open_exchanges() >= limit => {
-                return Err(Violation::TooManyExchanges);
-            }
-            None => {}
+            None => self.check_limit(limit, exactly_once)?,
         }
         let exchange = if exactly_once {
             Exchange::ExactlyOnce(publish.clone())
@@ -58,23 +89,31 @@ impl Incoming {
             Exchange::AtLeastOnce
         };
         self.exchanges.insert(publish.packet_id, exchange);
+        self.here.insert(publish.packet_id);
         Ok(Arrival::New)
     }
 
-    /// A PUBREL: answers the message it releases, if it is the first one.
-    pub(super) fn handle_pubrel(&mut self, id: u16) -> Result<Option<Publish>, Violation> {
+    /// The message of a QoS 2 exchange that is open is not taken.
+    pub(super) fn refuse(&mut self, id: u16) {
+        if let Some(Exchange::ExactlyOnce(publish)) = self.exchanges.remove(&id) {
+            self.exchanges.insert(id, Exchange::Refused(publish));
+        }
+    }
+
+    /// A PUBREL: answers what it releases.
+    pub(super) fn handle_pubrel(&mut self, id: u16) -> Result<Released, Violation> {
         match self.exchanges.remove(&id) {
             Some(Exchange::ExactlyOnce(publish)) => {
                 self.exchanges.insert(id, Exchange::Released);
-                Ok(Some(publish))
+                Ok(Released::Message(Box::new(publish)))
             }
-            Some(Exchange::Released) => {
+            Some(Exchange::Released | Exchange::Refused(_)) => {
                 self.exchanges.insert(id, Exchange::Released);
-                Ok(None)
+                Ok(Released::Nothing)
             }
             Some(Exchange::AtLeastOnce | Exchange::Subscribe) => Err(Violation::WrongAck),
             // PUBCOMP was lost, or the session was.
-            None => Ok(None),
+            None => Ok(Released::Unknown),
         }
     }
 
@@ -96,20 +135,36 @@ impl Incoming {
     /// The last acknowledgement of an exchange is sent: the id is free again.
     pub(super) fn handle_finished(&mut self, id: u16) {
         self.exchanges.remove(&id);
+        self.here.remove(&id);
     }
 
     /// The connection is closed: only what belongs to messages is kept
     /// (section 3.1.2.4).
     pub(super) fn handle_closed(&mut self) {
+        self.here.clear();
         self.exchanges
             .retain(|_, exchange| !matches!(exchange, Exchange::Subscribe));
     }
 
-    fn open_exchanges(&self) -> usize {
-        self.exchanges
-            .values()
-            .filter(|exchange| matches!(exchange, Exchange::ExactlyOnce(_) | Exchange::Released))
-            .count()
+    fn check_limit(&self, limit: Limit, exactly_once: bool) -> Result<(), Violation> {
+        let open = self.exchanges.values();
+        match limit {
+            Limit::ExactlyOnce(limit) => {
+                let open = open.filter(|exchange| {
+                    !matches!(exchange, Exchange::AtLeastOnce | Exchange::Subscribe)
+                });
+                if exactly_once && open.count() >= limit {
+                    return Err(Violation::TooManyExchanges);
+                }
+            }
+            Limit::ReceiveMaximum(limit) => {
+                let open = open.filter(|exchange| !matches!(exchange, Exchange::Subscribe));
+                if open.count() >= limit.into() {
+                    return Err(Violation::ReceiveMaximumExceeded);
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -1,5 +1,5 @@
-//! A fake MQTT 3.1.1 broker for development and for tests of clients, with
-//! faults on demand.
+//! A fake broker of MQTT 3.1.1 and MQTT 5 for development and for tests of
+//! clients, with faults on demand.
 //!
 //! [`Broker`] listens on a port of its own and stops when it is dropped. A test
 //! of whatever client tells it what is to go wrong, and asks it what has
@@ -44,8 +44,13 @@
 //! It is strict where an everyday broker is lenient: whatever the
 //! specification calls a protocol violation closes the connection and is
 //! counted with its rule. It shares nothing with the client of this repository
-//! but the packet codec, so that one cannot hide the other's mistakes; and what
-//! is public here is not the codec's, so that no client needs the same one.
+//! but the packet codec of MQTT 3.1.1, so that one cannot hide the other's
+//! mistakes; and what is public here is not the codec's, so that no client needs
+//! the same one.
+//!
+//! MQTT 5 is spoken beside 3.1.1, on the same port, with whoever says so in
+//! CONNECT. Its packets are in [`v5`], and in [`Packet::V5`] of the events; what
+//! the broker can not do is chosen in [`CoreOptions`].
 
 mod core;
 mod listener;
@@ -64,10 +69,13 @@ mod session;
 
 mod codec;
 mod connect;
+mod convert;
 mod frame;
 mod reader;
 mod text;
 mod topic;
+
+pub mod v5;
 
 #[cfg(test)]
 mod tests;

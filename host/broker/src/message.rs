@@ -1,10 +1,12 @@
 //! The messages that a broker hands on.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::packet::QoS;
+use super::v5::Properties;
 use super::violation::Violation;
 use crate::time::Time;
 
@@ -25,6 +27,17 @@ pub struct Message {
     pub qos: QoS,
     /// Whether it was published to be kept for future subscribers.
     pub retain: bool,
+    /// What MQTT 5 adds and goes with it to its subscribers, as it was
+    /// published.
+    pub properties: Properties,
+}
+
+impl Message {
+    /// From when on it is not delivered any more.
+    pub(super) fn expires(&self) -> Option<Time> {
+        let seconds = self.properties.message_expiry()?;
+        Some(self.time + Duration::from_secs(seconds.into()))
+    }
 }
 
 /// Why a message can not be injected.
@@ -37,6 +50,9 @@ pub enum PublishError {
     /// The topic has more than 65,535 bytes.
     #[error("the topic is longer than 65,535 bytes")]
     TopicTooLong,
+    /// A property that is not one of a message, or is longer than 65,535 bytes.
+    #[error("a property that a message can not have")]
+    Property,
     /// The packet would be larger than the broker accepts from a client.
     #[error("the message is larger than the broker allows")]
     TooLarge,

@@ -1,6 +1,9 @@
 //! What can be chosen when a broker is made.
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
+
+use super::packet::QoS;
 
 /// How a [`Broker`](super::Broker) listens.
 #[derive(Debug, Clone)]
@@ -29,7 +32,8 @@ impl Default for Options {
 /// has any.
 #[derive(Debug, Clone)]
 pub struct CoreOptions {
-    /// The largest remaining length accepted of a packet, in bytes. The
+    /// The largest remaining length accepted of a packet, in bytes; in MQTT 5,
+    /// where clients are told of it, the largest length of a packet. The
     /// default is 1 MiB.
     pub max_packet_size: usize,
     /// How many QoS 1 and 2 messages a session has under way to its client at
@@ -40,7 +44,7 @@ pub struct CoreOptions {
     pub queue: usize,
     /// How many QoS 2 exchanges a client may have open towards the broker: one
     /// more is a [violation](super::Violation::TooManyExchanges), as it is to
-    /// mosquitto. The default is 20.
+    /// mosquitto. The default is 20. In MQTT 5 it is `receive_maximum`.
     pub open_exchanges: usize,
     /// When an incoming QoS 2 message goes to its subscribers.
     pub deliver_qos2: DeliverQos2,
@@ -48,6 +52,33 @@ pub struct CoreOptions {
     /// [`messages`](super::Core::messages); the oldest go first. The default
     /// is 100,000.
     pub messages_kept: usize,
+    /// The password of each user name. Who has no such login is refused; if it
+    /// is empty, which is the default, everybody is let in.
+    pub users: BTreeMap<String, String>,
+    /// How many QoS 1 and 2 exchanges a client of MQTT 5 may have open towards
+    /// the broker; at least 1. One more is a
+    /// [violation](super::Violation::ReceiveMaximumExceeded). The default is 20.
+    pub receive_maximum: u16,
+    /// How many topic aliases a client of MQTT 5 may use. The default is 10.
+    pub topic_alias_maximum: u16,
+    /// For how long a session of MQTT 5 is kept at most without a connection,
+    /// in seconds. The default is `u32::MAX`, for ever.
+    pub session_expiry_maximum: u32,
+    /// The keep-alive that clients of MQTT 5 have to use, in seconds, instead
+    /// of their own. The default is `None`.
+    pub server_keep_alive: Option<u16>,
+    /// The highest QoS that clients of MQTT 5 may publish with, and that their
+    /// subscriptions are granted. The default is 2.
+    pub maximum_qos: QoS,
+    /// Whether clients of MQTT 5 may publish retained messages. The default is
+    /// true.
+    pub retain_available: bool,
+    /// Whether their subscriptions may have wildcards. The default is true.
+    pub wildcard_available: bool,
+    /// Whether their subscriptions may be shared. The default is true.
+    pub shared_available: bool,
+    /// Whether their subscriptions may have identifiers. The default is true.
+    pub subscription_ids_available: bool,
 }
 
 impl Default for CoreOptions {
@@ -59,6 +90,16 @@ impl Default for CoreOptions {
             open_exchanges: 20,
             deliver_qos2: DeliverQos2::AtPubrel,
             messages_kept: 100_000,
+            users: BTreeMap::new(),
+            receive_maximum: 20,
+            topic_alias_maximum: 10,
+            session_expiry_maximum: u32::MAX,
+            server_keep_alive: None,
+            maximum_qos: QoS::ExactlyOnce,
+            retain_available: true,
+            wildcard_available: true,
+            shared_available: true,
+            subscription_ids_available: true,
         }
     }
 }

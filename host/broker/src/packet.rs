@@ -1,8 +1,12 @@
-//! The packets of MQTT 3.1.1, as the broker has read or sent them.
+//! The packets of MQTT 3.1.1, as the broker has read or sent them. Those of
+//! MQTT 5 are in `v5`.
 
 use bytes::Bytes;
 
-/// A packet (chapter 3 of the specification). Displayed as one line; payloads
+use super::v5;
+
+/// A packet of MQTT 3.1.1 (chapter 3 of the specification), or one of MQTT 5 in
+/// [`V5`](Self::V5). Displayed as one line; payloads
 /// show up in it when they are text, and passwords never do.
 ///
 /// Packet ids are never 0, but for that of a PUBLISH with QoS 0, which has none.
@@ -58,6 +62,8 @@ pub enum Packet {
     PingResp,
     /// A client leaves in good order.
     Disconnect,
+    /// Any packet on a connection that speaks MQTT 5.
+    V5(Box<v5::Packet>),
 }
 
 impl Packet {
@@ -78,6 +84,7 @@ impl Packet {
             Self::PingReq => PacketType::PingReq,
             Self::PingResp => PacketType::PingResp,
             Self::Disconnect => PacketType::Disconnect,
+            Self::V5(packet) => packet.packet_type(),
         }
     }
 }

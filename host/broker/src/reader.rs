@@ -20,6 +20,33 @@ impl<'a> Reader<'a> {
         Ok(u16::from_be_bytes([self.u8()?, self.u8()?]))
     }
 
+    pub(super) fn u32(&mut self) -> Result<u32, Violation> {
+        Ok(u32::from(self.u16()?) << 16 | u32::from(self.u16()?))
+    }
+
+    /// A number of one to four bytes, as MQTT 5 has them.
+    pub(super) fn varint(&mut self) -> Result<u32, Violation> {
+        let mut number = 0;
+        for place in 0..4 {
+            let byte = self.u8()?;
+            number |= u32::from(byte & 0x7f) << (7 * place);
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err(Violation::Malformed)
+    }
+
+    /// So many bytes.
+    pub(super) fn take(&mut self, length: usize) -> Result<&'a [u8], Violation> {
+        let (bytes, rest) = self
+            .0
+            .split_at_checked(length)
+            .ok_or(Violation::Malformed)?;
+        self.0 = rest;
+        Ok(bytes)
+    }
+
     /// A packet id, which is never 0 ([MQTT-2.3.1-1]).
     pub(super) fn packet_id(&mut self) -> Result<u16, Violation> {
         match self.u16()? {
@@ -31,12 +58,7 @@ impl<'a> Reader<'a> {
     /// Bytes that are preceded by their length.
     pub(super) fn bytes(&mut self) -> Result<&'a [u8], Violation> {
         let length = usize::from(self.u16()?);
-        let (bytes, rest) = self
-            .0
-            .split_at_checked(length)
-            .ok_or(Violation::Malformed)?;
-        self.0 = rest;
-        Ok(bytes)
+        self.take(length)
     }
 
     /// A text (section 1.5.3).

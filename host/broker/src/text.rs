@@ -48,6 +48,7 @@ impl fmt::Display for Packet {
             Self::PingReq => f.write_str("PINGREQ"),
             Self::PingResp => f.write_str("PINGRESP"),
             Self::Disconnect => f.write_str("DISCONNECT"),
+            Self::V5(packet) => write!(f, "{packet}"),
         }
     }
 }
@@ -100,12 +101,12 @@ fn publish_line(f: &mut fmt::Formatter<'_>, publish: &Publish) -> fmt::Result {
     payload(f, &publish.payload)
 }
 
-const fn retained(retain: bool) -> &'static str {
+pub(super) const fn retained(retain: bool) -> &'static str {
     if retain { " retained" } else { "" }
 }
 
 /// The length of a payload, and how it begins if it is text.
-fn payload(f: &mut fmt::Formatter<'_>, payload: &[u8]) -> fmt::Result {
+pub(super) fn payload(f: &mut fmt::Formatter<'_>, payload: &[u8]) -> fmt::Result {
     write!(f, " {} bytes", payload.len())?;
     let Some(text) = str::from_utf8(payload).ok().filter(|text| printable(text)) else {
         return Ok(());
@@ -121,7 +122,7 @@ fn printable(text: &str) -> bool {
     !text.is_empty() && !text.contains(control)
 }
 
-fn list<T>(
+pub(super) fn list<T>(
     f: &mut fmt::Formatter<'_>,
     items: &[T],
     mut write: impl FnMut(&mut fmt::Formatter<'_>, &T) -> fmt::Result,

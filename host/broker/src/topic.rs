@@ -28,6 +28,21 @@ pub(super) fn check_filter(filter: &str) -> Result<(), Violation> {
     Ok(())
 }
 
+/// Checks that a shared subscription has a group and a filter
+/// ([MQTT-4.8.2-1], [MQTT-4.8.2-2]).
+pub(super) fn check_shared(filter: &str) -> Result<(), Violation> {
+    if filter == "$share" || filter.starts_with("$share/") && shared(filter).is_none() {
+        return Err(Violation::SharedFilter);
+    }
+    Ok(())
+}
+
+/// The topic filter of a shared subscription, `$share/group/filter`.
+pub(super) fn shared(filter: &str) -> Option<&str> {
+    let (group, filter) = filter.strip_prefix("$share/")?.split_once('/')?;
+    (!group.is_empty() && !group.contains(['+', '#']) && !filter.is_empty()).then_some(filter)
+}
+
 /// Whether a checked filter matches a checked name.
 pub(super) fn matches(filter: &str, name: &str) -> bool {
     // [MQTT-4.7.2-1]

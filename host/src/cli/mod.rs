@@ -75,13 +75,15 @@ enum Command {
     },
     /// Run the fake broker alone.
     ///
-    /// MQTT 3.1.1 for development and tests: strict, in memory, open to
-    /// everybody who reaches it. Prints each packet until SIGTERM or Ctrl-C:
+    /// MQTT 3.1.1 and MQTT 5 for development and tests: strict, in memory, open
+    /// to everybody who reaches it unless there is a `--user`. Prints each packet until SIGTERM or Ctrl-C:
     /// what a client sends behind `>`, what it is sent behind `<`.
     Broker {
         /// Where to listen: an IP address and a port; 0 lets the system choose.
         #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:1883", value_parser = socket_address)]
         listen: SocketAddr,
+        #[command(flatten)]
+        behaviour: broker::Behaviour,
     },
     /// Tell whether components are guests that this host can run.
     ///
@@ -182,7 +184,9 @@ pub fn main() -> ExitCode {
         Command::Dev { guest, subscribe } => {
             dev::dev(guest, &subscribe).map(|()| ExitCode::SUCCESS)
         }
-        Command::Broker { listen } => broker::broker(listen).map(|()| ExitCode::SUCCESS),
+        Command::Broker { listen, behaviour } => {
+            broker::broker(listen, behaviour).map(|()| ExitCode::SUCCESS)
+        }
         Command::Check { guests } => check::check(&guests),
         Command::Test { guest, scenarios } => test::test(&guest, &scenarios),
     };

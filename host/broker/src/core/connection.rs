@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 
+use super::aliases::Aliases;
 use crate::frame;
-use crate::packet::{LastWill, Packet, PacketType};
+use crate::packet::{Packet, PacketType};
 use crate::time::Time;
+use crate::v5::LastWill;
 use crate::violation::Violation;
 
 #[derive(Debug)]
@@ -24,6 +26,15 @@ pub(super) struct Connection {
     pub(super) will: Option<LastWill>,
     /// Whether the line is cut towards the client.
     pub(super) muted: bool,
+    /// Whether it speaks MQTT 5; the rest is of use there alone.
+    pub(super) v5: bool,
+    pub(super) aliases: Aliases,
+    /// Whether CONNECT asked for a session that outlives the connection.
+    pub(super) wants_session: bool,
+    /// How many QoS 1 and 2 messages the client takes at once.
+    pub(super) receive_maximum: u16,
+    /// The largest packet that the client takes, in bytes.
+    pub(super) maximum_packet_size: Option<usize>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +59,11 @@ impl Connection {
             last_heard: now,
             will: None,
             muted: false,
+            v5: false,
+            aliases: Aliases::default(),
+            wants_session: false,
+            receive_maximum: u16::MAX,
+            maximum_packet_size: None,
         }
     }
 
@@ -64,6 +80,11 @@ impl Connection {
                 return Err(Violation::NotConnect);
             }
             _ => {}
+        }
+        if self.phase == Phase::New {
+            self.v5 = frame::begins_v5(&self.input);
+        } else if self.v5 {
+            return frame::read_v5(&mut self.input, limit);
         }
         frame::read(&mut self.input, limit)
     }

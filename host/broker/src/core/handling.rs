@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use super::Core;
+use crate::convert;
 use crate::event::{CloseReason, ConnectionId, Event};
-use crate::incoming::Arrival;
-use crate::message::Message;
-use crate::options::DeliverQos2;
-use crate::packet::{ConnectReturnCode, Packet, Publish, QoS};
+use crate::packet::{self, ConnectReturnCode};
 use crate::session::Session;
 use crate::time::Time;
+use crate::v5::{Acknowledgement, Disconnect, Packet, Reason};
 use crate::violation::Violation;
 
 impl Core {
@@ -23,7 +22,7 @@ impl Core {
                 Err(violation) => {
                     if violation == Violation::ProtocolLevel {
                         let code = ConnectReturnCode::RefusedProtocolVersion;
-                        self.send_connack(now, id, code, false);
+                        self.send_connack(now, id, code);
                     }
                     self.violate(now, id, violation);
                 }
@@ -31,11 +30,14 @@ impl Core {
         }
     }
 
-    fn handle_packet(&mut self, now: Time, id: ConnectionId, packet: Packet) {
+    fn handle_packet(&mut self, now: Time, id: ConnectionId, received: packet::Packet) {
         let Some(connection) = self.connections.get_mut(&id) else {
             return;
         };
         connection.last_heard = now;
+        let Some(packet) = convert::into_v5(received.clone()) else {
+            return self.violate(now, id, Violation::BrokerPacket);
+        };
         if let Packet::Connect(connect) = &packet
             && connection.client.is_none()
             && !connect.client_id.is_empty()
@@ -47,7 +49,7 @@ impl Core {
         let peer = self.peer(id);
         self.events.push_back(Event::Received {
             peer,
-            packet: packet.clone(),
+            packet: received,
         });
         if let Err(violation) = self.dispatch(now, id, packet) {
             self.violate(now, id, violation);
@@ -64,7 +66,7 @@ impl Core {
                 self.send(now, id, Packet::PingResp);
                 return Ok(());
             }
-            Packet::Disconnect => return self.handle_disconnect(now, id),
+            Packet::Disconnect(disconnect) => return self.handle_disconnect(now, id, &disconnect),
             _ => {}
         }
         let Some((client, session)) = self.session(id) else {
@@ -72,133 +74,70 @@ impl Core {
         };
         match packet {
             Packet::Publish(publish) => return self.handle_publish(now, id, client, publish),
-            Packet::PubRel(packet_id) => return self.handle_pubrel(now, id, client, packet_id),
-            Packet::Subscribe { packet_id, filters } => {
-                return self.handle_subscribe(now, id, packet_id, filters);
+            Packet::PubRel(ack) => return self.handle_pubrel(now, id, client, ack.packet_id),
+            Packet::Subscribe(subscribe) => return self.handle_subscribe(now, id, subscribe),
+            Packet::Unsubscribe(unsubscribe) => {
+                return self.handle_unsubscribe(now, id, &unsubscribe);
             }
-            Packet::Unsubscribe { packet_id, filters } => {
-                return self.handle_unsubscribe(now, id, packet_id, &filters);
+            Packet::PubAck(ack) => session.outgoing.handle_puback(ack.packet_id)?,
+            Packet::PubRec(ack) if ack.reason.is_error() => {
+                session.outgoing.handle_pubrec_error(ack.packet_id)?;
             }
-            Packet::PubAck(packet_id) => session.outgoing.handle_puback(packet_id)?,
-            Packet::PubRec(packet_id) => {
-                session.outgoing.handle_pubrec(packet_id)?;
-                self.send(now, id, Packet::PubRel(packet_id));
+            Packet::PubRec(ack) => {
+                let reason = if session.outgoing.handle_pubrec(ack.packet_id)? {
+                    Reason::Success
+                } else {
+                    Reason::PacketIdentifierNotFound
+                };
+                let pubrel = Acknowledgement::new(ack.packet_id, reason);
+                self.send(now, id, Packet::PubRel(pubrel));
             }
-            Packet::PubComp(packet_id) => session.outgoing.handle_pubcomp(packet_id)?,
+            Packet::PubComp(ack) => session.outgoing.handle_pubcomp(ack.packet_id)?,
             _ => return Err(Violation::BrokerPacket),
         }
         self.send_waiting(now, &client);
         Ok(())
     }
 
-    fn handle_publish(
+    fn handle_disconnect(
         &mut self,
         now: Time,
         id: ConnectionId,
-        client: Arc<str>,
-        publish: Publish,
+        disconnect: &Disconnect,
     ) -> Result<(), Violation> {
-        let (qos, packet_id) = (publish.qos, publish.packet_id);
-        let arrival = if qos == QoS::AtMostOnce {
-            Arrival::New
-        } else {
-            let limit = self.options.open_exchanges;
-            match self.session(id) {
-                Some((_, session)) => session.incoming.handle_publish(&publish, limit)?,
-                None => return Ok(()),
-            }
-        };
-        let now_or_at_pubrel = self.options.deliver_qos2;
-        if arrival == Arrival::New
-            && (qos != QoS::ExactlyOnce || now_or_at_pubrel == DeliverQos2::AtPublish)
-        {
-            self.accept(message(now, client, publish));
+        if let Some(expiry) = disconnect.properties.session_expiry() {
+            self.change_session_expiry(id, expiry)?;
         }
-        match qos {
-            QoS::AtMostOnce => {}
-            QoS::AtLeastOnce => self.acknowledge(now, id, Packet::PubAck(packet_id)),
-            QoS::ExactlyOnce => self.acknowledge(now, id, Packet::PubRec(packet_id)),
-        }
-        Ok(())
-    }
-
-    fn handle_pubrel(
-        &mut self,
-        now: Time,
-        id: ConnectionId,
-        client: Arc<str>,
-        packet_id: u16,
-    ) -> Result<(), Violation> {
-        let Some((_, session)) = self.session(id) else {
-            return Ok(());
-        };
-        if let Some(publish) = session.incoming.handle_pubrel(packet_id)?
-            && self.options.deliver_qos2 == DeliverQos2::AtPubrel
-        {
-            self.accept(message(now, client, publish));
-        }
-        self.acknowledge(now, id, Packet::PubComp(packet_id));
-        Ok(())
-    }
-
-    fn handle_subscribe(
-        &mut self,
-        now: Time,
-        id: ConnectionId,
-        packet_id: u16,
-        filters: Vec<(String, QoS)>,
-    ) -> Result<(), Violation> {
-        match self.session(id) {
-            Some((_, session)) => session.incoming.handle_subscribe(packet_id)?,
-            None => return Ok(()),
-        }
-        let (mut granted, mut subscriptions) = (Vec::new(), Vec::new());
-        for (filter, qos) in filters {
-            if self.faults.refuses_filter(&filter) {
-                granted.push(None);
-            } else {
-                granted.push(Some(qos));
-                subscriptions.push((filter, qos));
-            }
-        }
-        if let Some((_, session)) = self.session(id) {
-            session.subscriptions.extend(subscriptions.iter().cloned());
-        }
-        self.acknowledge(now, id, Packet::SubAck { packet_id, granted });
-        for (filter, qos) in subscriptions {
-            self.send_retained(now, id, &filter, qos);
-        }
-        Ok(())
-    }
-
-    fn handle_unsubscribe(
-        &mut self,
-        now: Time,
-        id: ConnectionId,
-        packet_id: u16,
-        filters: &[String],
-    ) -> Result<(), Violation> {
-        let Some((_, session)) = self.session(id) else {
-            return Ok(());
-        };
-        session.incoming.check_free(packet_id)?;
-        for filter in filters {
-            session.subscriptions.remove(filter);
-        }
-        // Also when there was no such subscription ([MQTT-3.10.4-5]).
-        self.send(now, id, Packet::UnsubAck(packet_id));
-        Ok(())
-    }
-
-    fn handle_disconnect(&mut self, now: Time, id: ConnectionId) -> Result<(), Violation> {
         if let Some(connection) = self.connections.get_mut(&id) {
-            // [MQTT-3.14.4-3]
-            connection.will = None;
+            if disconnect.reason == Reason::Success {
+                // [MQTT-3.14.4-3]
+                connection.will = None;
+            }
             if !connection.input.is_empty() {
                 return Err(Violation::AfterDisconnect);
             }
         }
-        self.close(now, id, CloseReason::Disconnect);
+        let reason = match disconnect.reason {
+            Reason::Success => CloseReason::Disconnect,
+            reason => CloseReason::DisconnectWith(reason),
+        };
+        self.close(now, id, reason);
+        Ok(())
+    }
+
+    fn change_session_expiry(&mut self, id: ConnectionId, expiry: u32) -> Result<(), Violation> {
+        let connection = self.connections.get(&id);
+        let wants_session = connection.is_some_and(|connection| connection.wants_session);
+        if expiry > 0 && !wants_session {
+            return Err(Violation::SessionExpiryRaised);
+        }
+        let maximum = self.options.session_expiry_maximum;
+        if let Some((_, session)) = self.session(id)
+            // One that was forgotten stays so.
+            && session.expiry > 0
+        {
+            session.expiry = expiry.min(maximum);
+        }
         Ok(())
     }
 
@@ -208,15 +147,10 @@ impl Core {
         let session = self.sessions.get_mut(&client)?;
         (session.connection == Some(id)).then_some((client, session))
     }
-}
 
-fn message(time: Time, client: Arc<str>, publish: Publish) -> Message {
-    Message {
-        time,
-        from: Some(client),
-        topic: publish.topic,
-        payload: publish.payload,
-        qos: publish.qos,
-        retain: publish.retain,
+    /// Whether a connection speaks MQTT 5.
+    pub(super) fn is_v5(&self, id: ConnectionId) -> bool {
+        let connection = self.connections.get(&id);
+        connection.is_some_and(|connection| connection.v5)
     }
 }

@@ -1,9 +1,13 @@
 //! The broker as a pure state machine.
 
+mod aliases;
 mod connecting;
 mod connection;
 mod delivering;
+mod ending;
 mod handling;
+mod publishing;
+mod subscribing;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -15,13 +19,14 @@ use super::event::{CloseReason, ConnectionId, Event, Peer};
 use super::fault::{Fault, Faults, Immediate};
 use super::message::{Message, PublishError};
 use super::options::CoreOptions;
-use super::packet::{Connect, Packet, QoS};
+use super::packet::QoS;
 use super::session::Session;
 use super::topic;
+use super::v5::{Connect, Packet, Properties};
 use super::violation::Violation;
 use crate::time::Time;
 
-/// An MQTT 3.1.1 broker without clock and sockets.
+/// A broker of MQTT 3.1.1 and MQTT 5 without clock and sockets.
 ///
 /// Bytes, time and faults go in by the `handle_*` methods and by
 /// [`publish`](Self::publish) and [`inject`](Self::inject). After each of
@@ -39,6 +44,8 @@ pub struct Core {
     sessions: BTreeMap<Arc<str>, Session>,
     /// By topic.
     retained: BTreeMap<String, Message>,
+    /// How many messages each shared subscription has had, by its filter.
+    turns: BTreeMap<String, usize>,
     /// By time, then in the order in which they were put here.
     scheduled: BTreeMap<(Time, u64), Scheduled>,
     last_scheduled: u64,
@@ -111,7 +118,7 @@ impl Core {
         let session = self.sessions.get(client);
         session.into_iter().flat_map(|session| {
             let subscriptions = session.subscriptions.iter();
-            subscriptions.map(|(filter, &qos)| (filter.as_str(), qos))
+            subscriptions.map(|(filter, subscription)| (filter.as_str(), subscription.qos))
         })
     }
 
@@ -176,13 +183,15 @@ impl Core {
         for connection in silent {
             self.close(now, connection, CloseReason::KeepAlive);
         }
+        self.end_sessions(now);
     }
 
     /// When to call [`handle_timeout`](Self::handle_timeout).
     pub fn next_timeout(&self) -> Option<Time> {
         let scheduled = self.scheduled.keys().next().map(|&(time, _)| time);
         let silent = self.deadlines().map(|(deadline, _)| deadline).min();
-        scheduled.into_iter().chain(silent).min()
+        let sessions = self.sessions.values().filter_map(Session::deadline).min();
+        scheduled.into_iter().chain(silent).chain(sessions).min()
     }
 
     /// The next thing to be done to a connection.
@@ -204,7 +213,23 @@ impl Core {
         qos: QoS,
         retain: bool,
     ) -> Result<(), PublishError> {
+        self.publish_with(now, topic, payload, qos, retain, Properties::default())
+    }
+
+    /// The same with properties, which subscribers of MQTT 5 get.
+    pub fn publish_with(
+        &mut self,
+        now: Time,
+        topic: &str,
+        payload: impl Into<Bytes>,
+        qos: QoS,
+        retain: bool,
+        properties: Properties,
+    ) -> Result<(), PublishError> {
         let payload = payload.into();
+        if properties != properties.clone().of_message() || !properties.fit() {
+            return Err(PublishError::Property);
+        }
         topic::check_name(topic).map_err(PublishError::Topic)?;
         if topic.contains('\0') {
             return Err(PublishError::Topic(Violation::NullCharacter));
@@ -223,6 +248,7 @@ impl Core {
             payload,
             qos,
             retain,
+            properties,
         });
         Ok(())
     }
@@ -241,8 +267,19 @@ impl Core {
                     self.close(now, connection, CloseReason::Fault);
                 }
             }
+            Some(Immediate::DisconnectAll(reason)) => {
+                let all: Vec<_> = self.connections.keys().copied().collect();
+                for connection in all {
+                    let reason = if self.is_v5(connection) {
+                        CloseReason::DisconnectedWith(reason)
+                    } else {
+                        CloseReason::Fault
+                    };
+                    self.close(now, connection, reason);
+                }
+            }
             Some(Immediate::ResumeReading) => self.resume_reading(now),
-            Some(Immediate::ForgetSession(client)) => self.forget_session(&client),
+            Some(Immediate::ForgetSession(client)) => self.forget_session(now, &client),
             Some(Immediate::TakeOver(client)) => self.take_over(now, &client),
         }
     }

@@ -21,6 +21,7 @@ use super::fault::Fault;
 use super::message::{Message, PublishError};
 use super::options::Options;
 use super::packet::QoS;
+use super::v5::Properties;
 use super::violation::Violation;
 
 /// A running broker. It stops when this is dropped.
@@ -70,6 +71,19 @@ impl Broker {
     ) -> Result<(), PublishError> {
         self.shared
             .change(|core, now| core.publish(now, topic, payload, qos, retain))
+    }
+
+    /// The same with properties, which subscribers of MQTT 5 get.
+    pub fn publish_with(
+        &self,
+        topic: &str,
+        payload: impl Into<Bytes>,
+        qos: QoS,
+        retain: bool,
+        properties: Properties,
+    ) -> Result<(), PublishError> {
+        self.shared
+            .change(|core, now| core.publish_with(now, topic, payload, qos, retain, properties))
     }
 
     /// Lets something go wrong.

@@ -147,7 +147,7 @@ fn an_empty_client_id_needs_a_clean_session() {
 fn another_protocol_level_is_refused() {
     let mut test = Test::new();
     test.open(1);
-    test.bytes(1, b"\x10\x0d\0\x04MQTT\x05\x02\0\0\0\0\0");
+    test.bytes(1, b"\x10\x0d\0\x04MQTT\x06\x02\0\0\0\0\0");
     test.expect(1, &["CONNACK refused: protocol version"]);
     test.expect_closed(1, CloseReason::Violation(Violation::ProtocolLevel));
 }

@@ -9,6 +9,7 @@ mod random;
 mod sessions;
 mod subscribe;
 mod trace;
+mod v5;
 mod violations;
 
 use std::collections::{BTreeMap, BTreeSet};
