@@ -38,6 +38,8 @@ impl Site {
         }
         let gateway = GatewayOptions::new(BINARY, broker.address().port())
             .config("backoff = { min = \"20ms\", max = \"40ms\" }")
+            // The broker speaks no other: another one would be a violation.
+            .config("version = \"3.1.1\"")
             .config(config)
             .guest("echo", ECHO, &["echo/in/+", "echo/post"], "")
             .start();

@@ -81,6 +81,7 @@ pub(super) fn load_guests(config: &Config) -> Result<Vec<Loaded>, Failure> {
 /// A gateway of these guests.
 pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -> Options {
     let Config {
+        versions,
         client_id,
         server,
         login,
@@ -98,7 +99,12 @@ pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -
         address: server,
         login: login.map(|login| Box::new(login) as Box<dyn LoginSource>),
         handshake: Handshake {
+            versions,
             client_id,
+            session_expiry: match session.clean_session {
+                true => Duration::ZERO,
+                false => session.session_expiry,
+            },
             keep_alive: session.keep_alive,
             login: None,
             max_packet_size,

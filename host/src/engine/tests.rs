@@ -8,8 +8,8 @@ use bytes::BytesMut;
 
 use super::*;
 use crate::office::{
-    Assignment, BackoffSettings, Call, Delivery, Effects, GuestSettings, Incoming, Letter,
-    Outgoing, Overflow, Payload, Publish, Qos, Settings, Ticket, WorkListSettings,
+    Assignment, BackoffSettings, Call, Delivery, Effects, GuestSettings, Letter, Outgoing,
+    Overflow, Payload, Publish, Qos, Settings, Ticket, WorkListSettings,
 };
 
 /// What the machine was asked for.
@@ -164,7 +164,9 @@ fn online() -> (Engine, Recorder) {
         seed: 1,
     };
     let handshake = Handshake {
+        versions: Versions::Only(Version::V4),
         client_id: "gateway".into(),
+        session_expiry: Duration::ZERO,
         keep_alive: Duration::ZERO,
         login: None,
         max_packet_size: 1 << 20,

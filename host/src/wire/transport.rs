@@ -12,9 +12,11 @@ use std::time::Duration;
 use bytes::BytesMut;
 
 use super::Handshake;
+use super::frame::{DecodeError, EncodeError};
 use super::output::{Output, Stuck};
 use super::pace::Pace;
-use super::v4::{self, DecodeError, Decoder, EncodeError};
+use super::version::Version;
+use super::{v4, v5};
 use crate::office::{Carried, Connect, Dispatch, Incoming, Outgoing, Outlook, Time};
 
 /// How much is read at once.
@@ -22,6 +24,13 @@ const READ: usize = 64 << 10;
 
 /// How long the network may do nothing without keep-alive to say so.
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+
+/// What a connection speaks.
+#[derive(Debug)]
+enum Decoder {
+    V4(v4::Decoder),
+    V5(v5::Decoder),
+}
 
 /// One connection to a broker.
 #[derive(Debug)]
@@ -39,6 +48,7 @@ impl Transport {
     /// out. `pace` is what the connection before has learnt.
     pub fn new(
         now: Time,
+        version: Version,
         handshake: &Handshake,
         connect: &Connect,
         pace: Pace,
@@ -48,15 +58,28 @@ impl Transport {
             keep_alive => keep_alive * 3 / 2,
         };
         let mut output = Output::new(now, longest_silence, pace.renewed());
-        output.push(now, None, Carried::Nothing, |bytes| {
-            v4::encode_connect(handshake, connect, bytes)
+        output.push(now, None, Carried::Nothing, |bytes| match version {
+            Version::V4 => v4::encode_connect(handshake, connect, bytes),
+            Version::V5 => v5::encode_connect(handshake, connect, bytes),
         })?;
+        let max_packet_size = handshake.max_packet_size;
         Ok(Self {
-            decoder: Decoder::new(handshake.max_packet_size),
+            decoder: match version {
+                Version::V4 => Decoder::V4(v4::Decoder::new(max_packet_size)),
+                Version::V5 => Decoder::V5(v5::Decoder::new(max_packet_size)),
+            },
             input: BytesMut::new(),
             has_input: false,
             output,
         })
+    }
+
+    /// The version of MQTT that it speaks.
+    pub fn version(&self) -> Version {
+        match self.decoder {
+            Decoder::V4(_) => Version::V4,
+            Decoder::V5(_) => Version::V5,
+        }
     }
 
     /// The sending half.
@@ -91,15 +114,26 @@ impl Transport {
             expires,
             carried,
         } = dispatch;
+        let version = self.version();
         self.output
-            .push(now, expires, carried, |bytes| v4::encode(packet, bytes))
+            .push(now, expires, carried, |bytes| match version {
+                Version::V4 => v4::encode(packet, bytes),
+                Version::V5 => {
+                    let lifetime = expires.map(|expires| expires.since(now));
+                    v5::encode(packet, lifetime, bytes)
+                }
+            })
     }
 
     /// Ends the session in good order: what is not begun is left out, and
     /// DISCONNECT is the last that goes out.
     pub fn finish(&mut self, now: Time) {
         self.output.clear();
-        let encode = |bytes: &mut BytesMut| v4::encode(Outgoing::Disconnect, bytes);
+        let version = self.version();
+        let encode = |bytes: &mut BytesMut| match version {
+            Version::V4 => v4::encode(Outgoing::Disconnect, bytes),
+            Version::V5 => v5::encode(Outgoing::Disconnect, None, bytes),
+        };
         // There is nothing in it that could not be encoded.
         let _ = self.output.push(now, None, Carried::Nothing, encode);
     }
@@ -125,7 +159,10 @@ impl Transport {
 
     /// The next packet of those that were read.
     pub fn poll_packet(&mut self) -> Result<Option<Incoming>, DecodeError> {
-        let packet = self.decoder.decode(&mut self.input)?;
+        let packet = match &mut self.decoder {
+            Decoder::V4(decoder) => decoder.decode(&mut self.input),
+            Decoder::V5(decoder) => decoder.decode(&mut self.input),
+        }?;
         self.has_input = packet.is_some();
         Ok(packet)
     }

@@ -20,6 +20,7 @@ pub(super) struct Window {
     open: Vec<usize>,
     /// How many of them are not set aside for their guests.
     common: usize,
+    all: usize,
     /// How many of them are of letters that have expired, by guest, and together.
     overdue: Vec<usize>,
     all_overdue: usize,
@@ -38,6 +39,7 @@ impl Window {
             most,
             open: vec![0; guests],
             common: 0,
+            all: 0,
             overdue: vec![0; guests],
             all_overdue: 0,
         }
@@ -47,7 +49,8 @@ impl Window {
     pub(super) fn has_room(&self, guest: GuestId) -> bool {
         let open = self.open[guest.index()];
         let common = self.size - self.reserve * self.open.len().max(1);
-        open < self.most && (open < self.reserve || self.common < common)
+        // More can be open than there are places, from a connection that had more.
+        self.all < self.size && open < self.most && (open < self.reserve || self.common < common)
     }
 
     /// Returns whether a guest may begin none because of its own, which are all of
@@ -67,6 +70,7 @@ impl Window {
     pub(super) fn handle_begun(&mut self, guest: GuestId) {
         let open = &mut self.open[guest.index()];
         *open += 1;
+        self.all += 1;
         self.common += usize::from(*open > self.reserve);
     }
 
@@ -79,6 +83,7 @@ impl Window {
         let open = &mut self.open[guest.index()];
         self.common -= usize::from(*open > self.reserve);
         *open -= 1;
+        self.all -= 1;
         self.overdue[guest.index()] -= usize::from(was_overdue);
         self.all_overdue -= usize::from(was_overdue);
     }
@@ -86,7 +91,7 @@ impl Window {
     pub(super) fn clear(&mut self) {
         self.open.fill(0);
         self.overdue.fill(0);
-        (self.common, self.all_overdue) = (0, 0);
+        (self.common, self.all, self.all_overdue) = (0, 0, 0);
     }
 }
 
