@@ -1,7 +1,9 @@
 //! MQTT 5 with a real broker, and the way back to 3.1.1.
 
+use std::fs::{self, Permissions};
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::thread;
 
 use jackalope::broker::{Broker, Fault, Options};
@@ -44,20 +46,7 @@ fn a_broker_that_speaks_it_is_spoken_to_in_mqtt_5() {
         broker.publish_with(&["-q", qos, "-t", "echo/in/x", "-m", qos]);
         echoes.wait_for_message(&format!("echo/out/x 0 {qos}"));
     }
-    // Only MQTT 5 has the words for it.
-    broker.publish_with(&["-i", "jackalope", "-t", "x", "-m", "x"]);
-    gateway
-        .log
-        .wait_for("the broker ended the connection: session taken over (0x8e)");
     assert_eq!(gateway.log.count(FALLS_BACK), 0);
-}
-
-#[test]
-fn version_3_1_1_is_spoken_where_it_is_asked_for() {
-    let broker = Mosquitto::start();
-    let gateway = start(options(broker.port()).config("version = \"3.1.1\""));
-    broker.publish_with(&["-i", "jackalope", "-t", "x", "-m", "x"]);
-    gateway.log.wait_for("the broker closed the connection");
 }
 
 #[test]
@@ -137,45 +126,50 @@ fn count(lines: &[String], text: &str) -> usize {
     lines.iter().filter(|line| line.contains(text)).count()
 }
 
-/// A broker that hangs up at a CONNECT of another version than 3.1.1, and accepts
-/// that one.
-#[test]
-fn a_broker_that_hangs_up_at_mqtt_5_is_spoken_to_in_3_1_1() {
+/// A broker that answers a CONNECT of this version of the protocol with these
+/// bytes, and hangs up at others. Returns its port. It ends with the test's
+/// process.
+fn answer(level: u8, bytes: &'static [u8]) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("127.0.0.1 has free ports");
     let port = listener.local_addr().expect("it is bound").port();
-    // It ends with the test's process.
     thread::spawn(move || {
         let mut kept = Vec::new();
         for stream in listener.incoming() {
             let mut stream = stream?;
+            // The level comes after type, length and name of the protocol.
             let mut connect = [0; 9];
             stream.read_exact(&mut connect)?;
-            if connect[8] == 4 {
-                stream.write_all(b"\x20\x02\x00\x00")?;
+            if connect[8] == level {
+                stream.write_all(bytes)?;
                 kept.push(stream);
             }
         }
         std::io::Result::Ok(())
     });
-    let gateway = options(port).start();
+    port
+}
+
+#[test]
+fn a_broker_that_hangs_up_at_mqtt_5_is_spoken_to_in_3_1_1() {
+    let gateway = options(answer(4, b"\x20\x02\x00\x00")).start();
     gateway.log.wait_for(FALLS_BACK);
     gateway.log.wait_for(" online ");
 }
 
 #[test]
 fn version_5_alone_is_refused_by_a_broker_of_3_1_1() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("127.0.0.1 has free ports");
-    let port = listener.local_addr().expect("it is bound").port();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream?;
-            stream.read_exact(&mut [0; 9])?;
-            stream.write_all(b"\x20\x02\x00\x01")?;
-        }
-        std::io::Result::Ok(())
-    });
-    let gateway = options(port).config("version = \"5\"").start();
+    let gateway = options(answer(5, b"\x20\x02\x00\x01"))
+        .config("version = \"5\"")
+        .start();
     gateway
         .log
         .wait_for("the broker refused the connection: unsupported protocol version (0x84)");
+}
+
+#[test]
+fn the_broker_says_why_it_ends_the_connection() {
+    let gateway = options(answer(5, b"\x20\x03\x00\x00\x00\xe0\x01\x8e")).start();
+    gateway
+        .log
+        .wait_for("the broker ended the connection: session taken over (0x8e)");
 }
