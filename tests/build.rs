@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    let mut guests = guest_build::build("guests", &["burst", "echo", "hostile", "will"]);
+    let mut guests = guest_build::build("guests", &["burst", "echo", "flood", "hostile", "will"]);
     guests.extend(guest_build::build("../guest-example", &["door"]));
     for (name, component) in guests {
         let name = name.to_uppercase();

@@ -15,6 +15,7 @@ use rustix::time::{
     timerfd_create, timerfd_settime,
 };
 use tokio::io::unix::AsyncFd;
+use tokio::task::yield_now;
 
 use crate::office::Time;
 
@@ -50,13 +51,17 @@ impl Alarm {
         })
     }
 
-    /// Waits until the clock has reached this moment; for ever without one.
-    /// Can be dropped and called again at any time.
+    /// Waits until the clock has reached this moment; for ever without one. Can be
+    /// dropped and called again at any time.
+    ///
+    /// When the moment has passed, the runtime gets a turn all the same. Else who
+    /// always waits for a moment that has just passed never hears of the network.
     pub async fn wait_until(&mut self, moment: Option<Time>) -> io::Result<()> {
         let Some(moment) = moment else {
             return std::future::pending().await;
         };
         if moment <= now() {
+            yield_now().await;
             return Ok(());
         }
         loop {
@@ -116,5 +121,19 @@ mod tests {
             .wait_until(Some(now()))
             .await
             .expect("a moment that has passed rings at once");
+    }
+    #[tokio::test]
+    async fn an_alarm_that_always_rings_leaves_the_runtime_time_for_the_network() {
+        let mut alarm = Alarm::new().expect("the machine has timers");
+        let (reader, writer) = tokio::net::UnixStream::pair().expect("there are sockets");
+        writer.writable().await.expect("it is open");
+        writer.try_write(b"x").expect("there is room");
+        for _ in 0..10 {
+            alarm
+                .wait_until(Some(now()))
+                .await
+                .expect("a moment that has passed rings at once");
+        }
+        assert_eq!(reader.try_read(&mut [0; 2]).ok(), Some(1));
     }
 }

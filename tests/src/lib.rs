@@ -11,6 +11,7 @@
 mod gateway;
 mod lines;
 mod mosquitto;
+mod narrow;
 pub mod office;
 pub mod plain;
 mod process;
@@ -22,6 +23,7 @@ use std::time::Duration;
 pub use gateway::{Gateway, GatewayOptions, run_to_end};
 pub use lines::Lines;
 pub use mosquitto::{Mosquitto, Subscriber, mosquitto_pub};
+pub use narrow::{Narrow, Seen};
 pub use process::{Process, command};
 pub use proxy::Proxy;
 
@@ -30,6 +32,9 @@ pub const BURST: &str = env!("TEST_GUEST_BURST");
 
 /// Obedient: sends back what it gets and counts what becomes of it.
 pub const ECHO: &str = env!("TEST_GUEST_ECHO");
+
+/// Publishes letters that may come too late, and counts their outcomes.
+pub const FLOOD: &str = env!("TEST_GUEST_FLOOD");
 
 /// Does whatever a guest should not do, as a message asks for.
 pub const HOSTILE: &str = env!("TEST_GUEST_HOSTILE");

@@ -69,6 +69,12 @@ impl Mosquitto {
         self.child.id()
     }
 
+    /// Sends it a signal, by name.
+    #[track_caller]
+    pub fn signal(&self, name: &str) {
+        process::signal(&self.child, name);
+    }
+
     /// Where it listens.
     pub fn port(&self) -> u16 {
         self.port

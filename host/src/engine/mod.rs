@@ -21,7 +21,9 @@ use std::time::Duration;
 pub use machine::{Machine, Step};
 
 use crate::office::{Answer, Disconnection, GuestId, Incoming, Office, Reason, Status, Time};
-use crate::wire::{DecodeError, Handshake, Negotiation, Pace, Stuck, Transport, Version, Versions};
+use crate::wire::{
+    DecodeError, Handshake, Negotiation, Output, Pace, Stuck, Transport, Version, Versions,
+};
 use connection::{Closing, Connection};
 
 /// How many packets a turn takes in at most: a quarter of what an inbox holds, so
@@ -41,11 +43,6 @@ const TURN_CALLS: usize = 4_096;
 
 /// How long the end of a connection in good order may take.
 const GOODBYE: Duration = Duration::from_secs(1);
-
-/// How soon to look again whether a letter that would come too late at the moment
-/// can be in time: what is ahead of it has arrived, or nobody knows any more that
-/// the network is slow.
-const LOOK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Drives a post office, its connection and its guests.
 #[derive(Debug)]
@@ -120,7 +117,9 @@ impl Engine {
             true => None,
             false => self.office.next_timeout(),
         };
-        let look_again = self.office.holds_back().then(|| self.offered + LOOK_AGAIN);
+        let output = self.connection.transport().map(Transport::output);
+        let waits = |it: &&Output| self.office.holds_back() || (it.is_awaiting() && it.is_full());
+        let look_again = output.filter(waits).map(|it| it.next_look(self.offered));
         [office, self.connection.next_timeout(), look_again]
             .into_iter()
             .flatten()
@@ -305,7 +304,11 @@ impl Engine {
             }
         }
         self.flush(machine);
-        !is_all && matches!(&self.connection, Connection::Open(open) if open.output().has_room())
+        if !is_all && !self.has_room() {
+            // A fast network has carried it by now.
+            self.look(machine);
+        }
+        !is_all && self.has_room()
     }
 
     /// Gives the network what it takes at once, and nothing that has expired.
@@ -341,6 +344,10 @@ impl Engine {
             }
         }
         self.end_close(machine);
+    }
+
+    fn has_room(&self) -> bool {
+        matches!(&self.connection, Connection::Open(open) if open.output().has_room())
     }
 
     /// Has guests called. Returns whether there may be more calls.

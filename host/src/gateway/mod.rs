@@ -17,11 +17,12 @@ mod observer;
 mod repeats;
 mod socket;
 
-use std::future::{Future, ready};
+use std::future::Future;
 use std::io;
 use std::pin::pin;
 
 use tokio::runtime::Handle;
+use tokio::task::yield_now;
 
 pub use control::Control;
 pub use guests::{Handler, Logger};
@@ -169,7 +170,8 @@ impl Gateway {
                 }
                 command = self.commands.next() => self.handle_command(command),
                 event = self.machine.socket.wait(reads, writes) => self.handle_event(event),
-                () = ready(()), if has_more => {}
+                // The runtime looks at the network when this task yields, and only then.
+                () = yield_now(), if has_more => {}
                 alarm = self.alarm.wait_until(timeout) => alarm.map_err(GatewayError::Clock)?,
             }
         }

@@ -14,6 +14,13 @@ impl Office {
         if self.list.next_deadline().is_some_and(|at| at <= now) {
             self.expire_letters(now);
         }
+        if self.outbound.has_loose_ends() {
+            self.expire_exchanges(now);
+        }
+    }
+
+    #[cold]
+    fn expire_exchanges(&mut self, now: Time) {
         self.outbound.expire(now);
         if self.link.is_online() && self.outbound.clogged_at().is_some_and(|at| at <= now) {
             self.give_up(now, Disconnection::Clogged);

@@ -18,7 +18,10 @@
 //!
 //! So that the second case stays rare on a network that is slow but alive, the
 //! pace at which the peer acknowledges is measured, and [`Output::outlook`] says
-//! when a packet would arrive that is begun now.
+//! when a packet would arrive that is begun now. No more is on its way than the
+//! network carries within a second, or while nothing is known of it, than it has
+//! shown to carry: what its kernel would take beyond that could only come late, and
+//! it would stand before whatever has less time.
 //!
 //! A layer below, such as TLS, turns packets into other bytes when they are
 //! begun: what it has made of a packet counts as taken from the packet.
@@ -132,10 +135,26 @@ impl Output {
         self.acknowledged < self.taken
     }
 
-    /// Whether a packet can be added: the network took the last batch, and the
-    /// one at hand is not full.
+    /// Whether a packet can be added: the network took the last batch, the one at
+    /// hand is not full, and neither is the network.
     pub fn has_room(&self) -> bool {
-        !self.is_blocked && self.bytes.len() < self.batch
+        !self.is_blocked && self.bytes.len() < self.batch && !self.is_full()
+    }
+
+    /// Whether as much is on its way as the network should have. Nobody tells when
+    /// this changes: it is to be [looked at](Self::next_look).
+    pub fn is_full(&self) -> bool {
+        self.ahead() >= self.pace.limit()
+    }
+
+    /// When to ask again what the peer has acknowledged, after `looked`, if
+    /// something waits for that.
+    pub fn next_look(&self, looked: Time) -> Time {
+        self.pace.next_look(looked)
+    }
+
+    fn ahead(&self) -> u64 {
+        self.taken - self.acknowledged + self.bytes.len() as u64
     }
 
     /// Whether the kernel has not taken all that it was given last. It is to be
@@ -146,8 +165,7 @@ impl Output {
 
     /// What is to be expected of a packet that is begun after all that is here.
     pub fn outlook(&self, now: Time) -> Outlook {
-        let ahead = self.taken - self.acknowledged + self.bytes.len() as u64;
-        self.pace.outlook(now, ahead)
+        self.pace.outlook(now, self.ahead())
     }
 
     /// What was learnt of the network, for the next connection.
@@ -312,6 +330,7 @@ impl Output {
     /// Of all that the kernel has taken, the peer's has not acknowledged so many
     /// bytes.
     pub fn handle_unacknowledged(&mut self, now: Time, count: usize) {
+        let is_limited = self.is_blocked || self.is_full();
         let acknowledged = self
             .taken
             .saturating_sub(count as u64)
@@ -322,7 +341,7 @@ impl Output {
             self.progress = now;
         }
         self.pace
-            .handle_acknowledged(now, news, self.taken - acknowledged);
+            .handle_acknowledged(now, news, self.taken - acknowledged, is_limited);
         while self
             .on_their_way
             .front()
@@ -526,23 +545,30 @@ mod tests {
 
     #[test]
     fn a_batch_is_bounded_and_smaller_where_the_network_is_slow() {
-        let fill = |output: &mut Output| {
+        let fill = |output: &mut Output, now| {
             while output.has_room() {
-                push(output, at(0), 0, 1_000, Some(at(1_000)));
+                push(output, now, 0, 1_000, Some(now + SILENCE));
             }
             output.bytes().len()
         };
         let mut output = output();
-        assert!((SLOW_BATCH..SLOW_BATCH + 1_000).contains(&fill(&mut output)));
-        output.handle_taken(at(0), output.bytes().len());
-        assert!((BATCH..BATCH + 1_000).contains(&fill(&mut output)));
-        output.handle_taken(at(0), 1);
+        assert!((SLOW_BATCH..SLOW_BATCH + 1_000).contains(&fill(&mut output, at(0))));
+        // The network carries all of it at once, again and again.
+        for now in (0..10).map(at) {
+            fill(&mut output, now);
+            output.handle_taken(now, output.bytes().len());
+            output.handle_unacknowledged(now, 0);
+        }
+        assert!((BATCH..BATCH + 1_000).contains(&fill(&mut output, at(10))));
+        output.handle_taken(at(10), 1);
         assert!(!output.has_room() && output.is_blocked());
-        output.handle_taken(at(0), output.bytes().len() - 1);
-        output.handle_taken(at(0), 1);
-        assert!((BATCH..BATCH + 1_000).contains(&fill(&mut output)));
         output.handle_blocked();
         output.clear();
-        assert_eq!(output.bytes(), [0; 0]);
+        assert_eq!(output.bytes().len(), 999, "it was begun");
+        output.handle_taken(at(10), 999);
+        output.handle_unacknowledged(at(10), 0);
+        assert!((BATCH..BATCH + 1_000).contains(&fill(&mut output, at(11))));
+        output.handle_blocked();
+        assert!(!output.has_room());
     }
 }

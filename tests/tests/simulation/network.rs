@@ -219,7 +219,10 @@ impl Network {
             .flat_map(|connection| [&mut connection.up, &mut connection.down])
             .filter(|pipe| !pipe.is_dead)
         {
-            *pipe = Pipe::default();
+            *pipe = Pipe {
+                lost: pipe.len() + pipe.lost,
+                ..Pipe::default()
+            };
             pipe.end(now);
         }
     }
@@ -305,7 +308,8 @@ impl Pipe {
     }
 
     fn push(&mut self, start: u64, at: u64, bytes: &[u8], random: &mut Random, split: u64) {
-        if self.is_ended || bytes.is_empty() {
+        if self.is_ended {
+            self.lost += bytes.len();
             return;
         }
         if self.is_silent {
@@ -343,7 +347,7 @@ impl Pipe {
         }
         let len = self.len();
         self.truncate((arrive % (len as u64 + 1)) as usize);
-        self.lost = len - self.len();
+        self.lost += len - self.len();
         for piece in &mut self.pieces {
             piece.at = now;
         }

@@ -22,6 +22,8 @@ pub(super) struct Guests {
     all: Vec<Guest>,
     /// Whose turn it is to be called.
     turn: usize,
+    /// Whether any has a lead.
+    have_lead: bool,
     /// Those who are at no call and have something to be told, now or later.
     waiting: GuestSet,
 }
@@ -49,6 +51,7 @@ impl Guests {
         let mut guests = Self {
             all: settings.iter().map(guest).collect(),
             turn: 0,
+            have_lead: false,
             waiting: GuestSet::new(settings.len()),
         };
         for index in 0..guests.all.len() {
@@ -107,7 +110,10 @@ impl Guests {
 
     /// A call of this guest has kept everyone waiting for so long.
     pub(super) fn handle_time_taken(&mut self, guest: GuestId, time: Duration) {
-        self.all[guest.index()].lead += time;
+        if !time.is_zero() {
+            self.all[guest.index()].lead += time;
+            self.have_lead = true;
+        }
     }
 
     /// The next call that is due. Guests take turns: in calls as long as these
@@ -116,36 +122,43 @@ impl Guests {
         if self.waiting.is_empty() {
             return None;
         }
-        let index = self.next(now, takes_messages)?;
-        let lead = self.all[index].lead;
-        if !lead.is_zero() {
-            for guest in &mut self.all {
-                guest.lead = guest.lead.saturating_sub(lead);
+        let (index, call) = match self.have_lead {
+            false => {
+                let (all, turn) = (&mut self.all, self.turn);
+                let before = self.waiting.from(0).take_while(|index| *index < turn);
+                let mut in_turn = self.waiting.from(turn).chain(before);
+                in_turn.find_map(|index| {
+                    let call = all[index].inbox.poll(now, takes_messages)?;
+                    Some((index, call))
+                })?
             }
-        }
-        let call = self.all[index].inbox.poll(now, takes_messages)?;
+            true => {
+                let index = self.with_least_lead(now, takes_messages)?;
+                self.reduce_leads(self.all[index].lead);
+                (index, self.all[index].inbox.poll(now, takes_messages)?)
+            }
+        };
         self.all[index].called = now;
         self.turn = (index + 1) % self.all.len();
         self.update(index);
         Some((GuestId(u16::try_from(index).unwrap_or(u16::MAX)), call))
     }
 
-    /// The first of those that are due and have the least lead.
-    fn next(&self, now: Time, takes_messages: bool) -> Option<usize> {
+    /// The first in turn of those that are due and have the least lead.
+    fn with_least_lead(&self, now: Time, takes_messages: bool) -> Option<usize> {
         let (all, turn) = (&self.all, self.turn);
         let before = self.waiting.from(0).take_while(|index| *index < turn);
         let in_turn = self.waiting.from(turn).chain(before);
-        let mut due = in_turn.filter(|index| all[*index].inbox.is_due(now, takes_messages));
-        let first = due.next()?;
-        if all[first].lead.is_zero() {
-            return Some(first);
+        let due = in_turn.filter(|index| all[*index].inbox.is_due(now, takes_messages));
+        due.min_by_key(|index| all[*index].lead)
+    }
+
+    /// Only the differences count.
+    fn reduce_leads(&mut self, lead: Duration) {
+        for guest in &mut self.all {
+            guest.lead = guest.lead.saturating_sub(lead);
         }
-        Some(due.fold(first, |least, other| {
-            match all[other].lead < all[least].lead {
-                true => other,
-                false => least,
-            }
-        }))
+        self.have_lead = self.all.iter().any(|guest| !guest.lead.is_zero());
     }
 
     fn update(&mut self, index: usize) {

@@ -153,15 +153,10 @@ pub struct Outlook {
 }
 
 impl Outlook {
-    /// When a packet of so many bytes would arrive.
-    pub fn arrival(self, now: Time, size: usize) -> Time {
-        match self.pace {
-            None => now,
-            Some(pace) => {
-                let bytes = self.ahead + size as u64;
-                now + Duration::from_millis(bytes.saturating_mul(1_000) / pace.max(1))
-            }
-        }
+    /// When a packet of so many bytes would arrive at this pace.
+    pub(super) fn arrival(self, now: Time, size: usize, pace: u64) -> Time {
+        let bytes = self.ahead + size as u64;
+        now + Duration::from_millis(bytes.saturating_mul(1_000) / pace.max(1))
     }
 }
 

@@ -276,7 +276,7 @@ impl WorkList {
 
     /// Returns the letter to send next that `may_go`, and moves past it. Guests
     /// take turns. A letter that may not go holds back those behind it in its list.
-    pub(super) fn next_unsent(&mut self, may_go: impl Fn(&Entry) -> bool) -> Option<Key> {
+    pub(super) fn next_unsent(&mut self, mut may_go: impl FnMut(&Entry) -> bool) -> Option<Key> {
         for _ in 0..self.turns.len() {
             let guest = self.turns.pop_front()?;
             let Some(key) = some_key(self.lists[guest.index()].unsent) else {

@@ -80,6 +80,7 @@ impl Guest for Hostile {
                 TRIES.set(0);
                 println!("taken");
             }
+            b"retry" => return Err(Verdict::Retry("as asked for".to_string())),
             b"answer-itself" => {
                 // Accepted or not: there are enough of them.
                 let _ = publish("hostile/do", b"answer-itself", None);

@@ -28,8 +28,9 @@ use window::Window;
 /// How many QoS 1 letters may be in flight.
 pub const QOS1_WINDOW: usize = 100;
 /// How many QoS 2 letters may be in flight: mosquitto cuts a client off at the
-/// 21st open exchange.
-pub const QOS2_WINDOW: usize = 20;
+/// 21st open exchange, and while 20 are open it acknowledges letters of QoS 1 and
+/// throws them away.
+pub const QOS2_WINDOW: usize = 19;
 
 /// A connection is given up when letters wait for room in a window, and the broker
 /// has not answered one that expired in it for so long.
@@ -119,6 +120,13 @@ impl Outbound {
             unanswered: BTreeSet::new(),
             suspects: Suspects::new(guests),
         }
+    }
+
+    /// Returns whether there are exchanges without a letter, which time can do
+    /// something about.
+    #[inline]
+    pub(in crate::office) fn has_loose_ends(&self) -> bool {
+        !self.unlisted.is_empty() || !self.unanswered.is_empty() || self.qos2.has_overdue()
     }
 
     /// When a new connection is the only thing that helps. No guest brings that
@@ -330,8 +338,10 @@ impl Outbound {
     fn end(&mut self, id: PacketId, ids: &mut PacketIds) -> Option<Key> {
         let exchange = self.exchanges.remove(id)?;
         ids.release(id);
-        self.unlisted.remove(&(exchange.deadline, id));
-        self.unanswered.remove(&(exchange.begun, id));
+        if exchange.letter.is_none() {
+            self.unlisted.remove(&(exchange.deadline, id));
+            self.unanswered.remove(&(exchange.begun, id));
+        }
         let (guest, is_overdue) = (exchange.guest, exchange.is_overdue);
         let is_qos2 = exchange.stage != Stage::Published1;
         let window = match is_qos2 {

@@ -1,6 +1,5 @@
 //! What goes out next, and what becomes of it on the way to the network.
 
-use std::cell::Cell;
 use std::fmt;
 use std::time::Duration;
 
@@ -94,6 +93,21 @@ impl Limits {
     }
 }
 
+/// What a letter waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Obstacle {
+    /// Its turn: it waits for other letters, or for its guest's pause to be over.
+    Turn,
+    /// That nothing else is under way, which is not so.
+    NotAlone,
+    /// Room in a window.
+    Full,
+    /// Nothing: it has less time left than its exchange takes.
+    TooShort,
+    /// That what is ahead of it arrives: now it would come too late.
+    Late,
+}
+
 impl Outbound {
     /// The next packet, with nothing expired in it. `now` must be the moment of
     /// writing, and the work list free of expired letters.
@@ -118,51 +132,16 @@ impl Outbound {
             }
             self.suspects.end();
         }
-        let round_trip = now + self.round_trip.estimate() + MARGIN;
-        let (qos1, qos2, quota) = (&self.qos1, &self.qos2, &self.quota);
-        let (suspects, pauses, exchanges) = (&self.suspects, &self.pauses, &self.exchanges);
-        let (holds_back, is_full) = (Cell::new(false), Cell::new(false));
-        let suspect_waits = Cell::new(false);
-        let is_waiting = suspects.is_waiting(now);
+        let (mut holds_back, mut is_full, mut suspect_waits) = (false, false, false);
         let key = list.next_unsent(|entry| {
-            if suspects.is_paused(now, entry.guest) || pauses.is_paused(now, entry.guest) {
-                return false;
-            }
-            if entry.hang_ups >= SUSPECT {
-                if !suspects.has_waited(now) && self.has_unanswered() {
-                    suspect_waits.set(true);
-                    return false;
-                }
-            } else if is_waiting {
-                return false;
-            }
-            let has_room = match (entry.packet_id, entry.qos) {
-                (Some(id), _) => {
-                    let exchange = exchanges.get(id);
-                    quota.has_room_again()
-                        || !exchange.is_some_and(|exchange| exchange.stage.is_published())
-                }
-                (None, Qos::AtMostOnce) => true,
-                (None, Qos::AtLeastOnce) => {
-                    qos1.has_room(entry.guest) && quota.has_room(entry.guest)
-                }
-                (None, Qos::ExactlyOnce) => {
-                    qos2.has_room(entry.guest) && quota.has_room(entry.guest)
-                }
-            };
-            is_full.set(is_full.get() || !has_room);
-            let is_in_time = match entry.qos {
-                _ if entry.packet_id.is_some() => true,
-                Qos::AtMostOnce | Qos::AtLeastOnce => true,
-                Qos::ExactlyOnce => round_trip < entry.deadline,
-            };
-            let may_go = has_room && is_in_time;
-            let is_late = may_go && outlook.arrival(now, entry.size()) > entry.deadline;
-            holds_back.set(holds_back.get() || is_late);
-            may_go && !is_late
+            let obstacle = self.obstacle(now, entry, outlook);
+            holds_back |= obstacle == Some(Obstacle::Late);
+            is_full |= obstacle == Some(Obstacle::Full);
+            suspect_waits |= obstacle == Some(Obstacle::NotAlone);
+            obstacle.is_none()
         });
-        (self.holds_back, self.is_full) = (holds_back.get(), is_full.get());
-        if suspect_waits.get() {
+        (self.holds_back, self.is_full) = (holds_back, is_full);
+        if suspect_waits {
             self.suspects.handle_waiting(now);
         }
         let key = key?;
@@ -183,6 +162,47 @@ impl Outbound {
             carried,
         };
         Some(Next::Letter(dispatch, entry.ticket))
+    }
+
+    /// What a letter waits for, if it may not go now.
+    #[inline]
+    fn obstacle(&self, now: Time, entry: &Entry, outlook: Outlook) -> Option<Obstacle> {
+        let guest = entry.guest;
+        if self.suspects.is_paused(now, guest) || self.pauses.is_paused(now, guest) {
+            return Some(Obstacle::Turn);
+        }
+        if entry.hang_ups >= SUSPECT {
+            if !self.suspects.has_waited(now) && self.has_unanswered() {
+                return Some(Obstacle::NotAlone);
+            }
+        } else if self.suspects.is_waiting(now) {
+            return Some(Obstacle::Turn);
+        }
+        match (entry.qos, entry.packet_id) {
+            // It goes on.
+            (_, Some(id)) => {
+                if !self.quota.has_room_again() && self.is_published(id) {
+                    return Some(Obstacle::Full);
+                }
+            }
+            (Qos::AtMostOnce, None) => {}
+            (Qos::AtLeastOnce, None) if self.qos1.has_room(guest) && self.quota.has_room(guest) => {
+            }
+            (Qos::ExactlyOnce, None) if self.qos2.has_room(guest) && self.quota.has_room(guest) => {
+                if entry.deadline <= now + self.round_trip.estimate() + MARGIN {
+                    return Some(Obstacle::TooShort);
+                }
+            }
+            (Qos::AtLeastOnce | Qos::ExactlyOnce, None) => return Some(Obstacle::Full),
+        }
+        let is_late = |pace| entry.deadline < outlook.arrival(now, entry.size(), pace);
+        outlook.pace.is_some_and(is_late).then_some(Obstacle::Late)
+    }
+
+    /// Whether it is PUBLISH that is sent again to go on with an exchange.
+    fn is_published(&self, id: PacketId) -> bool {
+        let exchange = self.exchanges.get(id);
+        exchange.is_some_and(|exchange| exchange.stage.is_published())
     }
 
     fn poll_release(&mut self, now: Time) -> Option<Dispatch> {

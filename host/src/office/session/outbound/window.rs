@@ -53,12 +53,14 @@ impl Window {
         self.all < self.size && open < self.most && (open < self.reserve || self.common < common)
     }
 
+    /// Returns whether any exchange is of a letter that has expired.
+    pub(super) fn has_overdue(&self) -> bool {
+        self.all_overdue > 0
+    }
+
     /// Returns whether a guest may begin none because of its own, which are all of
     /// expired letters.
     pub(super) fn is_used_up(&self) -> bool {
-        if self.all_overdue == 0 {
-            return false;
-        }
         let mut guests = (0_u16..)
             .map(GuestId)
             .zip(self.open.iter().zip(&self.overdue));
