@@ -102,3 +102,55 @@ impl Quota {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// From a connection that had `earlier` exchanges open to one that allows
+        /// fewer, or more.
+        #[test]
+        fn nothing_new_begins_beyond_the_quota(
+            size in 1..30_usize,
+            guests in 1..8_u16,
+            earlier in prop::collection::vec(0..8_u16, 0..60),
+            steps in prop::collection::vec((0..8_u16, any::<bool>()), 0..200),
+        ) {
+            let mut quota = Quota::new(size, guests.into());
+            let mut open = Vec::new();
+            for guest in earlier {
+                let guest = GuestId(guest % guests);
+                quota.handle_begun(guest);
+                open.push((guest, false));
+            }
+            for (guest, begins) in steps {
+                let guest = GuestId(guest % guests);
+                if begins && quota.has_room(guest) {
+                    prop_assert!(open.len() < size);
+                    quota.handle_begun(guest);
+                    quota.handle_published();
+                    open.push((guest, true));
+                } else if begins
+                    && quota.has_room_again()
+                    && let Some((_, is_published)) = open.iter_mut().find(|it| !it.1)
+                {
+                    quota.handle_published();
+                    *is_published = true;
+                } else if !begins
+                    && let Some(at) = open.iter().position(|(of, _)| *of == guest)
+                {
+                    let (guest, was_published) = open.remove(at);
+                    quota.handle_completed(guest, false, was_published);
+                }
+                let published = open.iter().filter(|it| it.1).count();
+                prop_assert!(published <= size);
+                if open.is_empty() {
+                    prop_assert!(quota.has_room(guest) && quota.has_room_again());
+                }
+            }
+        }
+    }
+}

@@ -47,10 +47,15 @@ impl Window {
 
     /// Returns whether a guest may begin an exchange.
     pub(super) fn has_room(&self, guest: GuestId) -> bool {
+        // More can be open than there are places, from a connection that had more.
+        self.all < self.size && self.has_share(guest)
+    }
+
+    /// Returns whether a guest has places left in its share, be they free or not.
+    fn has_share(&self, guest: GuestId) -> bool {
         let open = self.open[guest.index()];
         let common = self.size - self.reserve * self.open.len().max(1);
-        // More can be open than there are places, from a connection that had more.
-        self.all < self.size && open < self.most && (open < self.reserve || self.common < common)
+        open < self.most && (open < self.reserve || self.common < common)
     }
 
     /// Returns whether any exchange is of a letter that has expired.
@@ -65,7 +70,7 @@ impl Window {
             .map(GuestId)
             .zip(self.open.iter().zip(&self.overdue));
         guests.any(|(guest, (open, overdue))| {
-            *overdue > 0 && overdue == open && !self.has_room(guest)
+            *overdue > 0 && overdue == open && !self.has_share(guest)
         })
     }
 
