@@ -17,12 +17,6 @@ use crate::office::{
     Connect, Delivery, Incoming, LastWill, MAX_PACKET_SIZE, Outgoing, Qos, Reason, Terms,
 };
 
-/// How many messages of QoS 1 and 2 the broker may send that are not acknowledged:
-/// half of what may wait for one guest, so that none is given up for their number,
-/// and more than any other bound, as a guest that takes none of its own holds those
-/// of the others back when all are used up.
-const RECEIVE_MAXIMUM: u16 = 1_000;
-
 /// Message expiry interval (section 3.3.2.3.3).
 const MESSAGE_EXPIRY_INTERVAL: u8 = 2;
 
@@ -216,7 +210,9 @@ const fn to_qos(qos: Qos) -> QoS {
 ///
 /// It allows no topic aliases, and names no maximum packet size: the broker would
 /// drop a larger message and say so to nobody, where the gateway acknowledges it
-/// and writes it to its log.
+/// and writes it to its log. Nor does it name a receive maximum: a guest that takes
+/// none of its messages would hold up those of others once it is used up, and what
+/// may wait for each guest has a bound anyway.
 pub(super) fn encode_connect(
     handshake: &Handshake,
     connect: &Connect,
@@ -237,7 +233,6 @@ pub(super) fn encode_connect(
         clean_start: connect.clean_session,
         properties: Some(v5::ConnectProperties {
             session_expiry_interval: Some(session_expiry).filter(|it| *it > 0),
-            receive_maximum: Some(RECEIVE_MAXIMUM),
             ..v5::ConnectProperties::new()
         }),
     };

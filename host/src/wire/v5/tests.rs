@@ -260,7 +260,7 @@ fn connect_says_who_comes_for_how_long_and_how_much_it_takes() {
     assert!(!read.clean_start && login.is_none());
     let properties = read.properties.expect("there are some");
     assert_eq!(properties.session_expiry_interval, Some(86_400));
-    assert_eq!(properties.receive_maximum, Some(RECEIVE_MAXIMUM));
+    assert_eq!(properties.receive_maximum, None);
     assert_eq!(properties.topic_alias_max, None);
     let will = will.expect("there is one");
     assert_eq!((&will.topic[..], &will.message[..]), (&b"w"[..], &b"x"[..]));
