@@ -138,6 +138,17 @@ fn letter(ticket: u64, qos: Qos, ttl: Duration) -> Letter {
     }
 }
 
+fn handshake() -> Handshake {
+    Handshake {
+        versions: Versions::Only(Version::V4),
+        client_id: "gateway".into(),
+        session_expiry: Duration::ZERO,
+        keep_alive: Duration::ZERO,
+        login: None,
+        max_packet_size: 1 << 20,
+    }
+}
+
 /// Online, with two guests that are subscribed to `a` and `b`, and nothing to do.
 fn online() -> (Engine, Recorder) {
     let guest = |filter: &str| GuestSettings {
@@ -163,14 +174,6 @@ fn online() -> (Engine, Recorder) {
         guests: vec![guest("a"), guest("b")],
         seed: 1,
     };
-    let handshake = Handshake {
-        versions: Versions::Only(Version::V4),
-        client_id: "gateway".into(),
-        session_expiry: Duration::ZERO,
-        keep_alive: Duration::ZERO,
-        login: None,
-        max_packet_size: 1 << 20,
-    };
     let mut machine = Recorder {
         now: 1_000,
         passes: VecDeque::new(),
@@ -187,7 +190,7 @@ fn online() -> (Engine, Recorder) {
     let mut engine = Engine::new(Office::new(Time::from_millis(machine.now), settings));
     while engine.turn(&mut machine) {}
     assert!(machine.deeds().contains(&Deed::Dialed));
-    engine.handle_dialed(&mut machine, Ok(&handshake));
+    engine.handle_dialed(&mut machine, Ok(&handshake()));
     machine.receive(CONNACK);
     while engine.turn(&mut machine) {}
     machine.receive(b"\x90\x04\x00\x01\x01\x01");
@@ -287,6 +290,27 @@ fn a_turn_ends_after_a_few_milliseconds_of_calls_and_guests_share_them() {
 }
 
 #[test]
+fn time_that_a_guest_had_alone_is_not_held_against_it() {
+    let (mut engine, mut machine) = online();
+    machine.call_times = [1, 1];
+    for id in 1..=40 {
+        machine.message("a", id);
+    }
+    while engine.turn(&mut machine) {}
+    machine.deeds();
+    for id in 1..=10 {
+        machine.message("a", 100 + id);
+        machine.message("b", 200 + id);
+    }
+    engine.turn(&mut machine);
+    let deeds = machine.deeds();
+    for guest in [0, 1] {
+        let calls = deeds.iter().filter(|deed| **deed == Deed::Called(guest));
+        assert!(calls.count() >= 2, "{deeds:?}");
+    }
+}
+
+#[test]
 fn a_turn_reads_so_much_and_no_more() {
     let (mut engine, mut machine) = online();
     for _ in 0..TURN_PACKETS {
@@ -358,18 +382,8 @@ fn a_packet_that_breaks_the_protocol_ends_the_connection_by_a_reset() {
 
 #[test]
 fn a_letter_that_would_be_late_waits_until_nobody_knows_that_the_network_is_slow() {
-    let (mut engine, mut machine) = online();
-    // The kernel takes half of a letter, and the peer acknowledges little of it.
-    (machine.room, machine.unacknowledged) = (50, 50);
-    engine.post(&mut machine, 1, Qos::AtMostOnce, 60 * SECOND);
-    engine.turn(&mut machine);
-    for unacknowledged in [25, 0] {
-        machine.now += 1_000;
-        machine.unacknowledged = unacknowledged;
-        engine.turn(&mut machine);
-        machine.room = usize::MAX;
-    }
-    machine.unacknowledged = 1;
+    let (mut engine, mut machine) = on_a_slow_network();
+    (machine.now, machine.unacknowledged) = (machine.now + 1_000, 0);
     engine.turn(&mut machine);
     machine.deeds();
     let mut large = letter(2, Qos::AtMostOnce, 15 * SECOND);
@@ -396,4 +410,120 @@ fn a_letter_that_would_be_late_waits_until_nobody_knows_that_the_network_is_slow
             .iter()
             .any(|deed| matches!(deed, Deed::Wrote(_)))
     );
+}
+
+#[test]
+fn the_rest_of_a_letter_that_is_late_is_not_written() {
+    // However many looks at the clock there are before it is.
+    let mut outcomes = Vec::new();
+    for looks in 0..20 {
+        let (mut engine, mut machine) = online();
+        machine.room = 50;
+        engine.post(&mut machine, 1, Qos::AtMostOnce, SECOND);
+        engine.turn(&mut machine);
+        assert_eq!(machine.deeds(), [Deed::Wrote(50)]);
+        machine.unacknowledged = 50;
+        machine.room = usize::MAX;
+        machine.written_at = None;
+        machine.passes = VecDeque::from(vec![0; looks]);
+        machine.passes.push_back(3_000);
+        engine.turn(&mut machine);
+        assert!(machine.written_at.is_none_or(|at| at < 4_000), "{looks}");
+        outcomes.push(machine.written_at.is_some());
+    }
+    assert!(outcomes.contains(&false) && outcomes.contains(&true));
+}
+
+#[test]
+fn no_more_than_64_kib_are_written_at_once() {
+    let (mut engine, mut machine) = online();
+    for ticket in 1..=1_000 {
+        let mut letter = letter(ticket, Qos::AtMostOnce, 60 * SECOND);
+        letter.payload = Payload::new([7; 1_000]);
+        let now = machine.now();
+        engine.office.post(now, A, letter);
+    }
+    while engine.turn(&mut machine) {}
+    let deeds = machine.deeds();
+    let writes = deeds.iter().filter_map(|deed| match deed {
+        Deed::Wrote(bytes) => Some(*bytes),
+        _ => None,
+    });
+    let largest = writes.max().expect("letters are written");
+    assert!((60_000..(64 << 10) + 1_010).contains(&largest), "{largest}");
+}
+
+#[test]
+fn what_comes_all_at_once_is_read_no_faster_than_guests_take_it() {
+    // More than an inbox holds, by number and by size.
+    for (count, size) in [(3_000, 1), (100, 64 << 10)] {
+        let (mut engine, mut machine) = online();
+        for _ in 0..count {
+            let packet = Outgoing::Publish(Publish {
+                topic: "a".into(),
+                payload: Payload::new(vec![0; size]),
+                delivery: Delivery::AtMostOnce,
+                retain: false,
+                duplicate: false,
+            });
+            crate::wire::encode(packet, &mut machine.input).expect("it is valid");
+        }
+        while engine.turn(&mut machine) {}
+        let deeds = machine.deeds();
+        let calls = deeds.iter().filter(|deed| **deed == Deed::Called(0));
+        assert_eq!(calls.count(), count, "none is dropped");
+    }
+}
+
+/// The network has taken half of a letter and acknowledged a few bytes of it in
+/// 200 ms, and 100 are on their way.
+fn on_a_slow_network() -> (Engine, Recorder) {
+    let (mut engine, mut machine) = online();
+    (machine.room, machine.unacknowledged) = (50, 50);
+    engine.post(&mut machine, 1, Qos::AtMostOnce, 60 * SECOND);
+    engine.turn(&mut machine);
+    machine.unacknowledged = 45;
+    machine.now += 200;
+    engine.turn(&mut machine);
+    machine.room = usize::MAX;
+    engine.turn(&mut machine);
+    machine.unacknowledged = 100;
+    machine.deeds();
+    (engine, machine)
+}
+
+#[test]
+fn what_would_come_too_late_goes_as_soon_as_the_network_has_room() {
+    let (mut engine, mut machine) = on_a_slow_network();
+    engine.post(&mut machine, 2, Qos::AtMostOnce, 2 * SECOND);
+    engine.turn(&mut machine);
+    assert_eq!(machine.deeds(), []);
+    let soon = Time::from_millis(machine.now + 50);
+    assert_eq!(engine.next_timeout(), Some(soon));
+    machine.unacknowledged = 0;
+    machine.now += 50;
+    engine.turn(&mut machine);
+    assert!(matches!(machine.deeds()[0], Deed::Wrote(_)));
+}
+
+#[test]
+fn a_network_that_was_slow_is_so_on_the_next_connection() {
+    let (mut engine, mut machine) = on_a_slow_network();
+    machine.is_ended = true;
+    while engine.turn(&mut machine) {}
+    assert_eq!(machine.deeds()[0], Deed::Reset);
+    machine.is_ended = false;
+    machine.now += 1_000;
+    while engine.turn(&mut machine) {}
+    assert!(machine.deeds().contains(&Deed::Dialed));
+    machine.unacknowledged = 10;
+    engine.handle_dialed(&mut machine, Ok(&handshake()));
+    machine.receive(CONNACK);
+    while engine.turn(&mut machine) {}
+    machine.receive(b"\x90\x04\x00\x01\x01\x01");
+    while engine.turn(&mut machine) {}
+    machine.deeds();
+    engine.post(&mut machine, 2, Qos::AtMostOnce, SECOND);
+    engine.turn(&mut machine);
+    assert_eq!(machine.deeds(), [], "it would come too late");
 }

@@ -287,6 +287,28 @@ fn publishing_again_on_displaced_costs_the_guest_and_not_the_loop() {
     }
 }
 
+#[test]
+fn a_guest_that_has_stopped_displacing_may_begin_again() {
+    let mut test = Test::offline(2);
+    for _ in 0..3 {
+        let letter = test.letter();
+        test.office.post(test.time(), A, letter);
+    }
+    for _ in 0..2 {
+        let letter = test.letter();
+        test.office.post(test.time(), A, letter);
+        for _ in 0..10 {
+            assert!(matches!(test.poll(), Some((A, Call::Outcome(..)))));
+            let effects = test.letters(1);
+            test.answer(A, Answer::Done(effects));
+        }
+        assert_eq!(test.poll(), None, "it has to wait");
+        test.pass(10);
+        assert!(matches!(test.poll(), Some((A, Call::Outcome(..)))));
+        test.done(A);
+    }
+}
+
 fn reconnect() -> Answer {
     Answer::Done(Effects {
         reconnect: true,

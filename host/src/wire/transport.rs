@@ -167,3 +167,67 @@ impl Transport {
         Ok(packet)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::office::{Delivery, Payload, Publish};
+
+    fn transport() -> Transport {
+        let handshake = Handshake {
+            client_id: "gateway".into(),
+            keep_alive: Duration::ZERO,
+            login: None,
+            max_packet_size: 16 << 20,
+        };
+        let connect = Connect {
+            clean_session: true,
+            will: None,
+        };
+        Transport::new(Time::default(), &handshake, &connect, Pace::default()).expect("it is valid")
+    }
+
+    fn read(transport: &mut Transport, bytes: &[u8]) {
+        let room = transport.room_for_input().expect("no packet is left");
+        room.extend_from_slice(bytes);
+        transport.handle_read();
+    }
+
+    #[test]
+    fn nothing_more_is_read_while_packets_are_left() {
+        let mut transport = transport();
+        read(&mut transport, b"\xd0\x00\xd0\x00\xd0");
+        for _ in 0..2 {
+            assert_eq!(transport.room_for_input(), None);
+            assert_eq!(transport.poll_packet(), Ok(Some(Incoming::PingResp)));
+        }
+        assert_eq!(transport.room_for_input(), None);
+        assert_eq!(transport.poll_packet(), Ok(None));
+        read(&mut transport, b"\x00");
+        assert_eq!(transport.poll_packet(), Ok(Some(Incoming::PingResp)));
+    }
+
+    #[test]
+    fn the_memory_for_a_large_packet_is_given_back() {
+        let mut transport = transport();
+        let mut bytes = BytesMut::new();
+        let publish = Publish {
+            topic: "t".into(),
+            payload: Payload::new(vec![0; 8 << 20]),
+            delivery: Delivery::AtMostOnce,
+            retain: false,
+            duplicate: false,
+        };
+        v4::encode(Outgoing::Publish(publish), &mut bytes).expect("it is valid");
+        let mut packets = 0;
+        for part in bytes.chunks(READ) {
+            read(&mut transport, part);
+            while let Ok(Some(_)) = transport.poll_packet() {
+                packets += 1;
+            }
+        }
+        assert_eq!(packets, 1);
+        let room = transport.room_for_input().expect("no packet is left");
+        assert!(room.capacity() <= 2 * READ, "{}", room.capacity());
+    }
+}

@@ -17,6 +17,17 @@ fn the_second_half_of_a_qos_2_exchange_expires_too() {
 }
 
 #[test]
+fn a_pubrel_that_waits_for_room_expires_too() {
+    let mut test = TestOffice::online(settings());
+    let ticket = test.post(Qos::ExactlyOnce, 5 * SECOND);
+    let id = id_of(&test.publish());
+    test.receive(Incoming::PubRec(id));
+    test.now = test.now + 5 * SECOND;
+    assert_eq!(test.packets(), [], "a broker delivers at PUBREL");
+    assert_eq!(test.outcomes(), [(ticket, Outcome::Expired)]);
+}
+
+#[test]
 fn a_released_qos_2_letter_is_delivered_at_pubcomp() {
     let mut test = TestOffice::online(settings());
     let ticket = test.post(Qos::ExactlyOnce, TWO_HOURS);

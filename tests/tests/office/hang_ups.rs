@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use jackalope::office::{Disconnection, Incoming, Notice, Outcome, Qos, Status, Ticket};
+use jackalope::office::{Disconnection, Incoming, Notice, Outcome, Outlook, Qos, Status, Ticket};
 use jackalope_tests::office::{A, B, SECOND, TWO_HOURS, TestOffice, connack, id_of, settings};
 
 /// Connects, has all letters sent that may go, and the broker hang up.
@@ -77,6 +77,38 @@ fn others_wait_for_the_answer_to_a_suspect_no_longer_than_5_s() {
 }
 
 #[test]
+fn a_suspect_waits_for_answers_to_others_no_longer_than_5_s() {
+    let (mut test, _) = with_a_suspect();
+    test.post_by(B, Qos::AtLeastOnce, 50 * TWO_HOURS);
+    test.connect(false);
+    // The network is so slow at first that the suspect would come too late.
+    let slow = Outlook {
+        ahead: 8_000_000,
+        pace: Some(1_000),
+    };
+    let other = test.hand_out_to(slow).expect("a letter");
+    test.write(&other);
+    assert_eq!(test.hand_out(), None, "it is not answered");
+    test.post_by(B, Qos::AtMostOnce, TWO_HOURS);
+    assert_eq!(test.topics(), [""; 0], "others wait as well");
+    let due = test.office.next_timeout();
+    assert!(due.is_some_and(|at| at <= test.now + 5 * SECOND));
+    test.pass(5 * SECOND);
+    assert_eq!(test.topics(), ["t/1"]);
+}
+
+#[test]
+fn nobody_waits_for_a_suspect_of_an_earlier_connection() {
+    let (mut test, _) = with_a_suspect();
+    test.connect(false);
+    assert_eq!(test.topics(), ["t/1"]);
+    test.office.handle_reconnect(test.now);
+    assert_eq!(test.office.poll_close(), Some(Disconnection::Reconnect));
+    test.connect(false);
+    assert_eq!(test.topics(), ["t/1"]);
+}
+
+#[test]
 fn a_hang_up_long_after_a_letter_says_nothing_about_it() {
     let mut test = TestOffice::offline(settings());
     let letter = test.post_by(A, Qos::AtLeastOnce, TWO_HOURS);
@@ -87,6 +119,9 @@ fn a_hang_up_long_after_a_letter_says_nothing_about_it() {
         test.lose_connection();
     }
     assert!(!test.outcomes().contains(&(letter, Outcome::Refused)));
+    test.post_by(B, Qos::AtLeastOnce, TWO_HOURS);
+    test.connect(false);
+    assert_eq!(test.publishes().len(), 2, "it need not go alone");
 }
 
 #[test]

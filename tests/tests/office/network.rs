@@ -39,6 +39,18 @@ fn a_qos_0_letter_that_was_not_written_goes_out_on_the_next_connection() {
 }
 
 #[test]
+fn a_qos_0_letter_that_was_begun_is_delivered_by_an_end_in_good_order() {
+    let mut test = TestOffice::online(settings());
+    let ticket = test.post(Qos::AtMostOnce, TWO_HOURS);
+    let begun = test.hand_out().expect("a letter");
+    test.office.handle_reconnect(test.now);
+    test.write(&begun);
+    assert_eq!(test.outcomes(), [(ticket, Outcome::Delivered)]);
+    test.connect(false);
+    assert_eq!(test.packets(), []);
+}
+
+#[test]
 fn a_qos_0_letter_that_is_displaced_before_it_is_written_has_one_outcome() {
     let mut small = settings();
     small.work_list.max = 1;
@@ -100,6 +112,7 @@ fn a_recalled_pubrel_is_never_sent() {
     test.receive(Incoming::PubRec(id));
     let recalled = test.hand_out().expect("PUBREL");
     assert_eq!(recalled.packet, Outgoing::PubRel(id));
+    assert_eq!(recalled.expires, Some(test.now + 5 * SECOND));
     test.now = test.now + 5 * SECOND;
     test.recall(&recalled);
     assert_eq!(test.outcomes(), [(ticket, Outcome::Expired)]);
@@ -190,6 +203,20 @@ fn the_round_trip_follows_what_pubrec_takes() {
     test.acknowledge(Qos::ExactlyOnce, Some(id));
     test.post(Qos::ExactlyOnce, SECOND);
     assert_eq!(test.packets(), [], "slower than CONNACK was");
+}
+
+#[test]
+fn an_exchange_that_an_earlier_connection_began_shows_no_round_trip() {
+    let mut test = TestOffice::online(kept_session());
+    test.post(Qos::ExactlyOnce, TWO_HOURS);
+    let id = id_of(&test.publish());
+    test.pass(20 * SECOND);
+    test.lose_connection();
+    test.connect(true);
+    assert_eq!(id_of(&test.publish()), id);
+    test.acknowledge(Qos::ExactlyOnce, Some(id));
+    test.post(Qos::ExactlyOnce, SECOND);
+    assert_eq!(test.publishes().len(), 1, "CONNACK was fast");
 }
 
 fn after_a_connack_of(time: Duration) -> TestOffice {

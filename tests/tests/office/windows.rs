@@ -76,8 +76,9 @@ fn one_guest_has_the_whole_window_and_leaves_another_its_share() {
         assert_eq!(open(&mut alone, A, qos, window), window);
 
         let mut test = TestOffice::online(settings());
-        assert_eq!(open(&mut test, A, qos, window), window * 3 / 4);
-        assert_eq!(open(&mut test, B, qos, window), window / 4);
+        let share = window / 4;
+        assert_eq!(open(&mut test, A, qos, window), window - share);
+        assert_eq!(open(&mut test, B, qos, window), share);
     }
 }
 
@@ -85,7 +86,7 @@ fn one_guest_has_the_whole_window_and_leaves_another_its_share() {
 fn exchanges_that_end_leave_their_places_to_whoever_comes_first() {
     for (qos, window) in WINDOWS {
         let mut test = TestOffice::online(settings());
-        for _ in 0..window * 3 / 4 {
+        for _ in 0..window - window / 4 {
             test.post_by(A, qos, TWO_HOURS);
         }
         let of_first = test.publishes();

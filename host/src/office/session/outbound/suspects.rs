@@ -125,3 +125,26 @@ impl Suspects {
         paused.chain(turn).filter(|at| now < *at).min()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_an_hour_and_start_over_after_an_hour_without() {
+        let (guest, other) = (GuestId(0), GuestId(1));
+        let mut suspects = Suspects::new(2);
+        let mut now = Time::from_millis(1_000_000);
+        for minutes in [1, 2, 4, 8, 16, 32, 60, 60] {
+            suspects.handle_refused(now, guest);
+            let end = now + Duration::from_mins(minutes);
+            assert!(suspects.is_paused(now, guest) && !suspects.is_paused(now, other));
+            assert_eq!(suspects.next_timeout(now), Some(end));
+            assert!(!suspects.is_paused(end, guest));
+            now = end;
+        }
+        now = now + LONGEST_PAUSE;
+        suspects.handle_refused(now, guest);
+        assert_eq!(suspects.next_timeout(now), Some(now + FIRST_PAUSE));
+    }
+}

@@ -148,4 +148,16 @@ mod tests {
         assert_eq!(open, 15);
         assert!(window.has_room(GuestId(1)));
     }
+
+    #[test]
+    fn where_guests_outnumber_the_places_one_of_them_has_a_quarter() {
+        let mut window = Window::new(20, 21);
+        let mut open = 0;
+        while window.has_room(GuestId(0)) {
+            window.handle_begun(GuestId(0));
+            open += 1;
+        }
+        assert_eq!(open, 5);
+        assert!(window.has_room(GuestId(20)));
+    }
 }
