@@ -172,9 +172,12 @@ impl Transport {
 mod tests {
     use super::*;
     use crate::office::{Delivery, Payload, Publish};
+    use crate::wire::Versions;
 
     fn transport() -> Transport {
         let handshake = Handshake {
+            versions: Versions::Only(Version::V4),
+            session_expiry: Duration::ZERO,
             client_id: "gateway".into(),
             keep_alive: Duration::ZERO,
             login: None,
@@ -182,9 +185,17 @@ mod tests {
         };
         let connect = Connect {
             clean_session: true,
+            client_id: None,
             will: None,
         };
-        Transport::new(Time::default(), &handshake, &connect, Pace::default()).expect("it is valid")
+        Transport::new(
+            Time::default(),
+            Version::V4,
+            &handshake,
+            &connect,
+            Pace::default(),
+        )
+        .expect("it is valid")
     }
 
     fn read(transport: &mut Transport, bytes: &[u8]) {
