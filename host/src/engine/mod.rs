@@ -117,7 +117,11 @@ impl Engine {
             true => None,
             false => self.office.next_timeout(),
         };
-        let output = self.connection.transport().map(Transport::output);
+        // One that is being closed is offered nothing more.
+        let output = match &self.connection {
+            Connection::Open(transport) => Some(transport.output()),
+            _ => None,
+        };
         let waits = |it: &&Output| self.office.holds_back() || (it.is_awaiting() && it.is_full());
         let look_again = output.filter(waits).map(|it| it.next_look(self.offered));
         [office, self.connection.next_timeout(), look_again]
