@@ -4,7 +4,8 @@
 //!
 //! It is CLOCK_BOOTTIME, which goes on while the machine sleeps: the ttl of a
 //! letter must not stand still in a suspended gateway. Tokio's timers stand
-//! still then, so the alarm is a timer of the same clock.
+//! still then, so the alarm is a timer of the same clock. The time of day serves
+//! for nothing but certificates.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -14,6 +15,8 @@ use rustix::time::{
     ClockId, Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, clock_gettime,
     timerfd_create, timerfd_settime,
 };
+use rustls::pki_types::UnixTime;
+use rustls::time_provider::TimeProvider;
 use tokio::io::unix::AsyncFd;
 use tokio::task::yield_now;
 
@@ -26,6 +29,19 @@ pub fn now() -> Time {
     let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
     let millis = u64::try_from(now.tv_nsec / 1_000_000).unwrap_or_default();
     Time::from_millis(seconds * 1_000 + millis)
+}
+
+/// The time of day, for certificates.
+#[derive(Debug, Clone, Copy)]
+pub struct TimeOfDay;
+
+impl TimeProvider for TimeOfDay {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock")]
+    fn current_time(&self) -> Option<UnixTime> {
+        let now = clock_gettime(ClockId::Realtime);
+        let seconds = u64::try_from(now.tv_sec).ok()?;
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+    }
 }
 
 /// An alarm that can be set to a moment, again and again.

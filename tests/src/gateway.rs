@@ -6,8 +6,8 @@ use std::process::{Child, ExitStatus, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::Lines;
 use crate::process::{self, command};
+use crate::{Certificates, Lines};
 
 /// A gateway to be started.
 #[derive(Debug)]
@@ -38,6 +38,20 @@ impl GatewayOptions {
             config,
             environment: Vec::new(),
         }
+    }
+
+    /// The same, with TLS, and this authority as the one that is trusted; so slow
+    /// that each try gets its line in the log. The
+    /// table of TLS is open for more keys.
+    pub fn secure(binary: &str, port: u16, certificates: &Certificates) -> Self {
+        let ca = certificates.path("ca.pem");
+        let config = format!("server = \"mqtts://127.0.0.1:{port}\"\n");
+        Self {
+            config,
+            ..Self::new(binary, port)
+        }
+        .config("backoff = { min = \"1s\", max = \"1s\" }")
+        .config(&format!("[tls]\nca-file = {ca:?}"))
     }
 
     /// More lines of configuration; keys of tables last.

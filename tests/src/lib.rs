@@ -8,6 +8,7 @@
 // A test that can not go on says so by panicking.
 #![allow(clippy::panic)]
 
+mod certificates;
 mod gateway;
 mod lines;
 mod mosquitto;
@@ -20,6 +21,7 @@ mod proxy;
 use std::net::TcpListener;
 use std::time::Duration;
 
+pub use certificates::Certificates;
 pub use gateway::{Gateway, GatewayOptions, run_to_end};
 pub use lines::Lines;
 pub use mosquitto::{Mosquitto, Subscriber, mosquitto_pub};

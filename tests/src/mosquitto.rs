@@ -8,13 +8,17 @@ use std::time::{Duration, Instant};
 
 use tempfile::NamedTempFile;
 
-use crate::{Lines, PATIENCE, Process, free_port, process};
+use crate::{Certificates, Lines, PATIENCE, Process, free_port, process};
 
 /// A mosquitto on a port of its own. Killed when dropped.
 #[derive(Debug)]
 pub struct Mosquitto {
     port: u16,
+    /// Where it speaks TLS, if it does.
+    secure_port: Option<u16>,
     config: NamedTempFile,
+    /// The configuration of its OpenSSL, if it is not that of the machine.
+    openssl: Option<String>,
     child: Child,
 }
 
@@ -26,19 +30,46 @@ impl Mosquitto {
 
     /// Starts one with these lines of configuration.
     pub fn with(lines: &str) -> Self {
+        Self::start_with(lines, None, None)
+    }
+
+    /// Starts one that lets everybody in, and speaks TLS on another port, with
+    /// these lines of configuration for that.
+    pub fn secure(certificates: &Certificates, lines: &str) -> Self {
+        Self::start_with(lines, Some(certificates), None)
+    }
+
+    /// The same, which speaks no version above TLS 1.2.
+    pub fn secure_by_tls_12(certificates: &Certificates, lines: &str) -> Self {
+        let openssl = certificates.path("openssl.cnf");
+        Self::start_with(lines, Some(certificates), Some(openssl))
+    }
+
+    fn start_with(
+        lines: &str,
+        certificates: Option<&Certificates>,
+        openssl: Option<String>,
+    ) -> Self {
         for _ in 0..10 {
             let port = free_port();
+            let secure_port = certificates.map(|_| free_port());
+            let before = match (certificates, secure_port) {
+                (Some(certificates), Some(port)) => certificates.for_broker(port),
+                _ => String::new(),
+            };
             let mut config = NamedTempFile::new().expect("there is a place for temporary files");
             // Without persistence: what it forgets, it forgets.
             writeln!(
                 config,
-                "listener {port} 127.0.0.1\npersistence false\n{lines}"
+                "listener {port} 127.0.0.1\npersistence false\n{before}{lines}"
             )
             .expect("a temporary file can be written");
-            let child = spawn(&config);
+            let child = spawn(&config, openssl.as_deref());
             let mut broker = Self {
                 port,
+                secure_port,
                 config,
+                openssl: openssl.clone(),
                 child,
             };
             // Somebody else may have been given the port in between.
@@ -55,7 +86,8 @@ impl Mosquitto {
             if let Ok(Some(_)) = self.child.try_wait() {
                 return false;
             }
-            if TcpStream::connect(("127.0.0.1", self.port)).is_ok() {
+            let mut ports = [Some(self.port), self.secure_port].into_iter().flatten();
+            if ports.all(|port| TcpStream::connect(("127.0.0.1", port)).is_ok()) {
                 return true;
             }
             thread::yield_now();
@@ -80,6 +112,12 @@ impl Mosquitto {
         self.port
     }
 
+    /// Where it speaks TLS.
+    #[track_caller]
+    pub fn secure_port(&self) -> u16 {
+        self.secure_port.expect("it speaks TLS")
+    }
+
     /// Ends it with SIGKILL: it forgets everything.
     pub fn kill(&mut self) {
         self.child.kill().expect("it is running");
@@ -89,7 +127,7 @@ impl Mosquitto {
     /// Starts it again on the same port.
     #[track_caller]
     pub fn restart(&mut self) {
-        self.child = spawn(&self.config);
+        self.child = spawn(&self.config, self.openssl.as_deref());
         assert!(self.is_up(), "mosquitto does not start again");
     }
 
@@ -119,10 +157,11 @@ impl Drop for Mosquitto {
     }
 }
 
-fn spawn(config: &NamedTempFile) -> Child {
+fn spawn(config: &NamedTempFile, openssl: Option<&str>) -> Child {
     // Debian keeps it where only root looks by default.
     let path = std::env::var("PATH").unwrap_or_default();
     Command::new("mosquitto")
+        .envs(openssl.map(|path| ("OPENSSL_CONF", path)))
         .env("PATH", format!("{path}:/usr/sbin:/usr/local/sbin"))
         .arg("-c")
         .arg(config.path())

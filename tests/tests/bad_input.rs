@@ -111,8 +111,16 @@ fn a_wrong_configuration_is_pointed_at() {
     );
     check_config("client-id = \"a", &["jackalope.toml:1:15:"]);
     check_config(
-        "server = \"mqtts://x\"",
+        "server = \"wss://x\"",
         &["jackalope.toml:1:10: server", "not supported yet"],
+    );
+    check_config(
+        "[tls]",
+        &["jackalope.toml:1:1: tls: is for a server that begins with mqtts://"],
+    );
+    check_config(
+        "server = \"mqtts://x\"\ntls.ca-file = \"text.wasm\"",
+        &["jackalope.toml:2:15: tls.ca-file: \"text.wasm\" holds no certificate"],
     );
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
@@ -9,11 +10,12 @@ use tokio::runtime::Handle;
 
 use super::components::Components;
 use super::{Failure, engine};
+use crate::clock::TimeOfDay;
 use crate::config::{Config, GuestConfig};
 use crate::gateway::{Handler, Logger, Options};
 use crate::guest::{Component, Grants, Guest, GuestOptions, Limits};
 use crate::office::{GuestSettings, Settings};
-use crate::wire::{Handshake, LoginSource};
+use crate::wire::{Handshake, LoginSource, TlsClient};
 
 /// A guest with what the post office has to know about it.
 pub(super) struct Loaded {
@@ -84,6 +86,7 @@ pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -
         versions,
         client_id,
         server,
+        tls,
         login,
         max_packet_size,
         session,
@@ -97,6 +100,7 @@ pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -
     }
     Options {
         address: server,
+        tls: tls.map(|tls| Arc::new(TlsClient::new(tls, Arc::new(TimeOfDay)))),
         login: login.map(|login| Box::new(login) as Box<dyn LoginSource>),
         handshake: Handshake {
             versions,

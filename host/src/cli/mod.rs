@@ -51,7 +51,7 @@ enum Command {
     /// Without a configuration: to localhost:1883 as client `jackalope`, with a
     /// built-in handler that logs what happens. Values of the file can be
     /// overridden by JACKALOPE_… variables; jackalope.example.toml lists all.
-    /// SIGHUP has it disconnect, read the password file again and reconnect.
+    /// SIGHUP has it disconnect, read the files of password and TLS again, and reconnect.
     Run {
         /// The configuration, in TOML.
         #[arg(long, value_name = "FILE")]

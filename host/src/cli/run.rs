@@ -8,7 +8,7 @@ use tracing::{info, warn};
 
 use super::assemble::{load_guests, options};
 use super::{Failure, logging, signals};
-use crate::config::{Config, UnknownVariable};
+use crate::config::{Config, DEFAULT_TLS_PORT, PasswordSource, UnknownVariable};
 use crate::gateway::{Gateway, Options};
 
 /// How many threads the slow calls of guests share. They sleep until there is
@@ -20,6 +20,7 @@ pub(super) fn run(path: Option<&Path>) -> Result<(), Failure> {
     let config = Config::load(path, std::env::vars_os()).map_err(Failure::config)?;
     logging::start()?;
     warn_of_unknown(&config.unknown_variables);
+    warn_of_plain_tcp(&config);
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
@@ -58,14 +59,36 @@ fn warn_of_unknown(variables: &[UnknownVariable]) {
     }
 }
 
+/// Says what TLS is missed for: a password can be read by whoever is on the way
+/// to the broker, and a port of TLS answers nothing.
+fn warn_of_plain_tcp(config: &Config) {
+    if config.tls.is_some() {
+        return;
+    }
+    if config.server.port == DEFAULT_TLS_PORT {
+        warn!("port {DEFAULT_TLS_PORT} is usually one of TLS; its address begins with mqtts://");
+    }
+    let has_password = config
+        .login
+        .as_ref()
+        .is_some_and(|login| login.password != PasswordSource::None);
+    if has_password && !config.server.is_this_machine() {
+        warn!(
+            "the password goes to {} unencrypted; write server = \"mqtts://…\" for TLS",
+            config.server
+        );
+    }
+}
+
 async fn serve(options: Options, mut hangups: Signal) -> Result<(), Failure> {
     let signal = signals::listen()?;
     let stop = async {
         let name = signal.await;
         info!("{name}: finishing what is in flight");
     };
+    let scheme = options.tls.as_ref().map_or("", |_| "mqtts://");
     info!(
-        server = %options.address,
+        server = format_args!("{scheme}{}", options.address),
         client_id = options.handshake.client_id,
         guests = options.guests.len(),
         "jackalope {} starts",

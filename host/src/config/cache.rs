@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::entry::{Entry, Origin};
+use super::entry::Entry;
 
 /// Where compiled components are kept from one start to the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,8 +23,5 @@ pub(super) fn cache_directory(entry: &Entry, directory: &Path) -> Result<CacheDi
         return Ok(CacheDirectory::None);
     }
     let path = super::resolve::path(entry)?;
-    Ok(CacheDirectory::Named(match entry.origin {
-        Origin::File(_) => directory.join(path),
-        Origin::Variable(_) => path.to_owned(),
-    }))
+    Ok(CacheDirectory::Named(entry.place(directory, path)))
 }

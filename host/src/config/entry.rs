@@ -2,6 +2,7 @@
 
 use std::fmt::Display;
 use std::ops::{Range, RangeInclusive};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Deserializer};
 use toml::{Spanned, Value};
@@ -91,6 +92,15 @@ impl Entry {
         match self.value.as_str() {
             Some(text) => text.parse().map_err(|error| self.but(error)),
             None => Err(self.but(expected)),
+        }
+    }
+
+    /// Where a relative path of this value begins: in the file's `directory`,
+    /// or, as it is said there, in the working directory for a variable.
+    pub(crate) fn place(&self, directory: &Path, path: &Path) -> PathBuf {
+        match self.origin {
+            Origin::File(_) => directory.join(path),
+            Origin::Variable(_) => path.to_owned(),
         }
     }
 

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 
 use super::entry::{Entry, Origin, Refusal};
-use super::file::{LastWill, Written};
+use super::file::{LastWill, Tls, Written};
 
 /// What all our variables begin with.
 const PREFIX: &str = "JACKALOPE_";
@@ -18,7 +18,7 @@ fn is_of_others(name: &str) -> bool {
 type Slot = fn(&mut Written) -> &mut Option<Entry>;
 
 /// All variables. Guests are configured in the file alone.
-const VARIABLES: [(&str, Slot); 20] = [
+const VARIABLES: [(&str, Slot); 26] = [
     ("JACKALOPE_CLIENT_ID", |w| &mut w.client_id),
     ("JACKALOPE_CLEAN_SESSION", |w| &mut w.clean_session),
     ("JACKALOPE_SESSION_EXPIRY", |w| &mut w.session_expiry),
@@ -33,6 +33,14 @@ const VARIABLES: [(&str, Slot); 20] = [
     }),
     ("JACKALOPE_MAX_PACKET_SIZE", |w| &mut w.max_packet_size),
     ("JACKALOPE_CACHE_DIRECTORY", |w| &mut w.cache_directory),
+    ("JACKALOPE_TLS_CA_FILE", |w| &mut tls(w).ca_file),
+    ("JACKALOPE_TLS_CERTIFICATE_FILE", |w| {
+        &mut tls(w).certificate_file
+    }),
+    ("JACKALOPE_TLS_KEY_FILE", |w| &mut tls(w).key_file),
+    ("JACKALOPE_TLS_SERVER_NAME", |w| &mut tls(w).server_name),
+    ("JACKALOPE_TLS_ALPN", |w| &mut tls(w).alpn),
+    ("JACKALOPE_TLS_MIN_VERSION", |w| &mut tls(w).min_version),
     ("JACKALOPE_BACKOFF_MIN", |w| &mut w.backoff.keys.min),
     ("JACKALOPE_BACKOFF_MAX", |w| &mut w.backoff.keys.max),
     ("JACKALOPE_LAST_WILL_TOPIC", |w| &mut last_will(w).topic),
@@ -44,6 +52,11 @@ const VARIABLES: [(&str, Slot); 20] = [
         &mut w.work_list.keys.overflow
     }),
 ];
+
+/// The table of TLS, begun where the file has none.
+fn tls(written: &mut Written) -> &mut Tls {
+    &mut written.tls.get_or_insert_default().keys
+}
 
 /// The last will, begun where the file has none.
 fn last_will(written: &mut Written) -> &mut LastWill {

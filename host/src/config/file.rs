@@ -29,10 +29,22 @@ pub(super) struct Written {
     pub(super) first_connect_delay: Option<Entry>,
     pub(super) max_packet_size: Option<Entry>,
     pub(super) cache_directory: Option<Entry>,
+    pub(super) tls: Option<Table<Tls>>,
     pub(super) backoff: Table<Backoff>,
     pub(super) last_will: Option<Table<LastWill>>,
     pub(super) work_list: Table<WorkList>,
     pub(super) guest: Vec<Table<Guest>>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Tls {
+    pub(super) ca_file: Option<Entry>,
+    pub(super) certificate_file: Option<Entry>,
+    pub(super) key_file: Option<Entry>,
+    pub(super) server_name: Option<Entry>,
+    pub(super) alpn: Option<Entry>,
+    pub(super) min_version: Option<Entry>,
 }
 
 #[derive(Default, Deserialize)]
@@ -86,7 +98,9 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Written, ConfigError> {
     parse_as(path, text, |key| match key {
         "guest" => Some("a table for each guest: [[guest]]"),
         "guest.subscriptions" => Some(SUBSCRIPTIONS),
-        "backoff" | "last-will" | "work-list" | "guest.limits" | "guest.env" => Some("a table"),
+        "tls" | "backoff" | "last-will" | "work-list" | "guest.limits" | "guest.env" => {
+            Some("a table")
+        }
         _ => None,
     })
 }

@@ -124,11 +124,7 @@ impl<'a> Password<'a> {
                 .map_err(|reason| self.refuse(reason)),
             Self::InFile(entry) => path(entry)
                 .and_then(|path| {
-                    // What the environment says is said in the working directory.
-                    let path = match entry.origin {
-                        Origin::File(_) => directory.join(path),
-                        Origin::Variable(_) => path.to_owned(),
-                    };
+                    let path = entry.place(directory, path);
                     read(&path).map_err(|what| entry.but(what))?;
                     Ok(PasswordSource::File(path))
                 })

@@ -25,6 +25,7 @@ mod login;
 pub(crate) mod resolve;
 mod server;
 pub(crate) mod table;
+mod tls;
 pub(crate) mod values;
 
 use std::ffi::OsString;
@@ -33,14 +34,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::office::{BackoffSettings, LastWill, Overflow, WorkListSettings};
-use crate::wire::{Address, Versions};
+use crate::wire::{Address, TlsOptions, Versions};
 
 pub use cache::CacheDirectory;
 pub use env::UnknownVariable;
 pub use error::{ConfigError, Place};
 pub use guest::{ComponentSource, GuestConfig, GuestLimits};
 pub use login::{Credentials, PasswordSource};
-pub use server::ServerAddressError;
+pub use server::{DEFAULT_TLS_PORT, ServerAddressError};
 pub(crate) use values::parse_duration;
 
 /// Everything a gateway is told before it starts.
@@ -55,6 +56,9 @@ pub struct Config {
     pub client_id: String,
     /// `server`: the broker. Default: `localhost:1883`.
     pub server: Address,
+    /// `[tls]`: how the connection is secured. None for a server that is not
+    /// written with `mqtts://`. Default: none.
+    pub tls: Option<TlsOptions>,
     /// `user-name` and `password-file`: who the gateway is to the broker.
     /// Default: nobody.
     pub login: Option<Credentials>,
@@ -106,6 +110,7 @@ impl Default for Config {
             versions: Versions::Any,
             client_id: "jackalope".to_owned(),
             server: server::default(),
+            tls: None,
             login: None,
             max_packet_size: 1024 * 1024,
             cache_directory: CacheDirectory::Default,
@@ -138,8 +143,8 @@ impl Default for SessionConfig {
 
 impl Config {
     /// Reads the file at `path`, where there is one, lays the `JACKALOPE_…`
-    /// variables of `environment` over it and looks into the password file that
-    /// they name.
+    /// variables of `environment` over it and looks into the password file and
+    /// those of TLS that they name.
     ///
     /// Relative paths in the file are relative to its directory; relative ones
     /// in variables are relative to the working directory.

@@ -8,11 +8,12 @@ use std::time::Duration;
 use super::cache::cache_directory;
 use super::entry::{Entry, Origin, Refusal};
 use super::file::{self, Written};
+use super::server::Server;
 use super::table::Table;
 use super::values::{Period, Size, period, size};
-use super::{Config, ServerAddressError, guest, login};
+use super::{Config, ServerAddressError, guest, login, tls};
 use crate::office::{BackoffSettings, LastWill, Overflow, Payload, Qos, UnknownWord, topic};
-use crate::wire::{Address, Version, Versions};
+use crate::wire::{Version, Versions};
 
 /// Resolves what is written; relative paths of the file are relative to
 /// `directory`.
@@ -37,7 +38,12 @@ pub(super) fn resolve(written: &Written, directory: &Path) -> Result<Config, Ref
         "session-expiry",
         session_expiry,
     )?;
-    set(&mut config.server, &written.server, "server", server)?;
+    let mut is_secure = false;
+    if let Some(entry) = &written.server {
+        let server = server(entry).map_err(|reason| entry.refuse("server", reason))?;
+        config.server = server.address;
+        is_secure = server.is_secure;
+    }
     set(&mut config.versions, &written.version, "version", versions)?;
     set(
         &mut session.keep_alive,
@@ -87,6 +93,8 @@ pub(super) fn resolve(written: &Written, directory: &Path) -> Result<Config, Ref
         return Err(entry.refuse("client-id", reason));
     }
     config.login = login::resolve(written, directory)?;
+    let secure_host = is_secure.then_some(&*config.server.host);
+    config.tls = tls::resolve(written, secure_host, directory)?;
     config.guests = guest::resolve(&written.guest, directory)?;
     Ok(config)
 }
@@ -138,10 +146,10 @@ pub(crate) fn qos(entry: &Entry) -> Result<Qos, String> {
         .ok_or_else(|| entry.but(UnknownWord::Qos))
 }
 
-fn server(entry: &Entry) -> Result<Address, String> {
-    let address = entry.value.as_str().map(str::parse::<Address>);
-    match address.unwrap_or(Err(ServerAddressError::Form)) {
-        Ok(address) => Ok(address),
+fn server(entry: &Entry) -> Result<Server, String> {
+    let server = entry.value.as_str().map(str::parse::<Server>);
+    match server.unwrap_or(Err(ServerAddressError::Form)) {
+        Ok(server) => Ok(server),
         Err(ServerAddressError::Login) => Err(ServerAddressError::Login.to_string()),
         Err(error) => Err(entry.but(error)),
     }

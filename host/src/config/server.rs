@@ -10,8 +10,10 @@ use crate::wire::Address;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerAddressError {
-    /// It asks for a transport that there is not yet: TLS or WebSocket.
+    /// It asks for a transport that there is not yet: WebSocket.
     Transport(&'static str),
+    /// TLS under another name than `mqtts`.
+    Scheme,
     /// It holds a user name, perhaps a password: no error may show it.
     Login,
     /// It is none at all.
@@ -23,15 +25,21 @@ pub enum ServerAddressError {
 }
 
 const DEFAULT_PORT: u16 = 1883;
+/// The port of a broker with TLS when none is named.
+pub const DEFAULT_TLS_PORT: u16 = 8883;
 
 /// What other transports are called in an address.
-const TRANSPORTS: [(&str, &str); 5] = [
-    ("mqtts", "mqtts:// (TLS)"),
-    ("ssl", "ssl:// (TLS)"),
-    ("tls", "tls:// (TLS)"),
+const TRANSPORTS: [(&str, &str); 2] = [
     ("ws", "ws:// (WebSocket)"),
     ("wss", "wss:// (WebSocket over TLS)"),
 ];
+
+/// Where the broker is, and whether it is spoken to through TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Server {
+    pub(super) address: Address,
+    pub(super) is_secure: bool,
+}
 
 /// The broker when none is named.
 pub(super) fn default() -> Address {
@@ -42,16 +50,20 @@ pub(super) fn default() -> Address {
 }
 
 /// Written as `host:port`, `host`, `[IPv6]:port` or one of these after
-/// `mqtt://`. An IPv6 address may have a zone: `[fe80::1%eth0]`.
-impl FromStr for Address {
+/// `mqtt://`, or `mqtts://` for TLS. An IPv6 address may have a zone:
+/// `[fe80::1%eth0]`.
+impl FromStr for Server {
     type Err = ServerAddressError;
 
     fn from_str(text: &str) -> Result<Self, ServerAddressError> {
         if text.contains('@') {
             return Err(ServerAddressError::Login);
         }
-        let address = match text.split_once("://") {
-            None | Some(("mqtt", _)) => text.strip_prefix("mqtt://").unwrap_or(text),
+        let (address, is_secure) = match text.split_once("://") {
+            None => (text, false),
+            Some(("mqtt", address)) => (address, false),
+            Some(("mqtts", address)) => (address, true),
+            Some(("ssl" | "tls", _)) => return Err(ServerAddressError::Scheme),
             Some((scheme, _)) => {
                 let known = TRANSPORTS.iter().find(|(name, _)| *name == scheme);
                 return Err(known.map_or(ServerAddressError::Form, |(_, transport)| {
@@ -77,17 +89,24 @@ impl FromStr for Address {
                 (host, port)
             }
         };
+        let default_port = match is_secure {
+            true => DEFAULT_TLS_PORT,
+            false => DEFAULT_PORT,
+        };
         Ok(Self {
-            host: host.to_owned(),
-            port: parse_port(port)?,
+            address: Address {
+                host: host.to_owned(),
+                port: parse_port(port, default_port)?,
+            },
+            is_secure,
         })
     }
 }
 
 /// What comes after the host: nothing, or a colon and the port.
-fn parse_port(text: &str) -> Result<u16, ServerAddressError> {
+fn parse_port(text: &str, default: u16) -> Result<u16, ServerAddressError> {
     if text.is_empty() {
-        return Ok(DEFAULT_PORT);
+        return Ok(default);
     }
     let digits = text.strip_prefix(':').ok_or(ServerAddressError::Form)?;
     match digits.parse() {
@@ -115,10 +134,11 @@ impl fmt::Display for ServerAddressError {
             Self::Transport(transport) => {
                 write!(f, "asks for {transport}, which is not supported yet")
             }
+            Self::Scheme => f.write_str("asks for TLS, which is written mqtts://"),
             Self::Login => f.write_str("holds a user name, which has a key of its own, user-name"),
-            Self::Form => {
-                f.write_str(r#"is not a server; write e.g. "localhost:1883", "mqtt://[::1]:1883""#)
-            }
+            Self::Form => f.write_str(
+                r#"is not a server; write e.g. "localhost:1883", "mqtts://broker:8883""#,
+            ),
             Self::Port => f.write_str("has a wrong port; write a number from 1 to 65535"),
             Self::Brackets => {
                 f.write_str(r#"is an IPv6 address without brackets; write e.g. "[::1]:1883""#)
@@ -135,13 +155,18 @@ mod tests {
 
     #[track_caller]
     fn check(text: &str, expect: Result<(&str, u16), ServerAddressError>) {
-        let expect = expect.map(|(host, port)| Address {
-            host: host.to_owned(),
-            port,
-        });
+        let server = |(host, port): (&str, u16)| Server {
+            address: Address {
+                host: host.to_owned(),
+                port,
+            },
+            is_secure: text.starts_with("mqtts:"),
+        };
+        let expect = expect.map(server);
         assert_eq!(text.parse(), expect, "{text}");
-        if let Ok(address) = expect {
-            assert_eq!(address.to_string().parse(), Ok(address), "as it is shown");
+        if let Ok(Server { address, .. }) = expect {
+            let shown = address.to_string().parse::<Server>();
+            assert_eq!(shown.map(|server| server.address), Ok(address));
         }
     }
 
@@ -158,10 +183,16 @@ mod tests {
         check("[::1]:65535", Ok(("::1", 65_535)));
         check("[::1]", Ok(("::1", 1883)));
         check("mqtt://[fe80::1%eth0]:1884", Ok(("fe80::1%eth0", 1884)));
+        check("mqtts://broker", Ok(("broker", 8883)));
+        check("mqtts://[::1]:443", Ok(("::1", 443)));
     }
 
     #[test]
     fn other_transports_are_named() {
+        for scheme in ["ssl", "tls"] {
+            let text = format!("{scheme}://broker:443");
+            check(&text, Err(ServerAddressError::Scheme));
+        }
         for (scheme, transport) in TRANSPORTS {
             check(
                 &format!("{scheme}://broker:443"),
@@ -177,6 +208,7 @@ mod tests {
             "",
             ":1883",
             "mqtt://",
+            "mqtts://",
             "http://broker",
             "://broker",
             "MQTT://broker",

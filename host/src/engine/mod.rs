@@ -15,6 +15,8 @@ mod connection;
 mod machine;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tls_tests;
 
 use std::time::Duration;
 
@@ -22,7 +24,7 @@ pub use machine::{Machine, Step};
 
 use crate::office::{Answer, Disconnection, GuestId, Incoming, Office, Reason, Status, Time};
 use crate::wire::{
-    DecodeError, Handshake, Negotiation, Output, Pace, Stuck, Transport, Version, Versions,
+    DecodeError, Handshake, Negotiation, Output, Pace, Stuck, Tls, Transport, Version, Versions,
 };
 use connection::{Closing, Connection};
 
@@ -108,7 +110,7 @@ impl Engine {
     /// The bytes that wait for the network to take them.
     pub fn unwritten(&self) -> usize {
         let transport = self.connection.transport();
-        transport.map_or(0, |transport| transport.output().bytes().len())
+        transport.map_or(0, |transport| transport.output().unwritten())
     }
 
     /// When the next turn is due, if nothing happens before.
@@ -155,15 +157,24 @@ impl Engine {
         machine: &mut M,
         dialed: Result<&Handshake, String>,
     ) {
+        self.handle_dialed_through(machine, dialed.map(|handshake| (handshake, None)));
+    }
+
+    /// The same, with TLS on the connection if there is one.
+    pub fn handle_dialed_through<M: Machine>(
+        &mut self,
+        machine: &mut M,
+        dialed: Result<(&Handshake, Option<Box<Tls>>), String>,
+    ) {
         let Connection::Dialing(connect) = &self.connection else {
             return machine.reset();
         };
         let now = machine.now();
-        let transport = dialed.and_then(|handshake| {
+        let transport = dialed.and_then(|(handshake, tls)| {
             self.versions = handshake.versions;
             let version = self.negotiation.version(now, handshake.versions);
-            Transport::new(now, version, handshake, connect, self.pace)
-                .map_err(|error| error.to_string())
+            let transport = Transport::new(now, version, handshake, connect, self.pace, tls);
+            transport.map_err(|error| error.to_string())
         });
         match transport {
             Ok(transport) => self.connection = Connection::Open(Box::new(transport)),
@@ -227,6 +238,10 @@ impl Engine {
                     self.close_if_due(machine);
                     continue;
                 }
+                Ok(None) if transport.is_closed_by_peer() => {
+                    self.lose_to_peer(machine, Disconnection::Closed);
+                    continue;
+                }
                 Ok(None) => {}
                 Err(error) => {
                     let version = transport.version();
@@ -243,16 +258,28 @@ impl Engine {
                 return true;
             }
             match machine.read(room) {
-                Ok(0) => self.lose_to_peer(machine, Disconnection::Closed),
+                Ok(0) => {
+                    let reason = ended(transport, Disconnection::Closed);
+                    self.lose_to_peer(machine, reason);
+                }
                 Ok(count) => {
                     bytes += count;
-                    transport.handle_read();
+                    if let Err(error) = transport.handle_read() {
+                        // Who looks into the broker's log finds a reason there.
+                        transport.seal();
+                        let _ = machine.write(transport.output().bytes());
+                        self.lose(machine, Disconnection::Failed(error.to_string()));
+                        continue;
+                    }
                     let now = machine.now();
                     machine.observe(now, &mut self.office, Step::Traffic);
                     self.office.handle_traffic(now);
                 }
                 Err(error) if is_for_later(&error) => return false,
-                Err(error) => self.lose_to_peer(machine, lost(&error)),
+                Err(error) => {
+                    let reason = ended(transport, lost(&error));
+                    self.lose_to_peer(machine, reason);
+                }
             }
         }
         true
@@ -321,13 +348,16 @@ impl Engine {
             let Some(transport) = self.connection.transport_mut() else {
                 return;
             };
-            let output = transport.output_mut();
             // The machine may have slept while the batch was waiting.
             let now = machine.now();
+            let output = transport.output_mut();
             while let Some(carried) = output.poll_recalled(now) {
                 machine.observe(now, &mut self.office, Step::Recalled(carried));
                 self.office.handle_recalled(now, carried);
             }
+            transport.seal();
+            let is_unanswered = transport.is_unanswered();
+            let output = transport.output_mut();
             if output.bytes().is_empty() {
                 break;
             }
@@ -337,6 +367,8 @@ impl Engine {
             match machine.write(output.bytes()) {
                 Ok(count) => output.handle_taken(now, count),
                 Err(error) if is_for_later(&error) => output.handle_blocked(),
+                // What can still be read says more.
+                Err(_) if is_unanswered => output.handle_blocked(),
                 Err(error) => return self.lose_to_peer(machine, lost(&error)),
             }
             while let Some(carried) = output.poll_written() {
@@ -432,7 +464,7 @@ impl Engine {
             }
             return self.abort(machine);
         }
-        if transport.output().bytes().is_empty() && !closing.is_shut {
+        if transport.output().unwritten() == 0 && !closing.is_shut {
             closing.is_shut = true;
             machine.shutdown();
         }
@@ -506,6 +538,12 @@ fn reason(stuck: Stuck) -> Disconnection {
         Stuck::Overdue => "the network did not carry a letter in time".into(),
         Stuck::Silent => "the network carries nothing".into(),
     })
+}
+
+/// Why the connection has ended: TLS may know better.
+fn ended(transport: &Transport, otherwise: Disconnection) -> Disconnection {
+    let cut_short = transport.cut_short();
+    cut_short.map_or(otherwise, |error| Disconnection::Failed(error.to_string()))
 }
 
 fn lost(error: &std::io::Error) -> Disconnection {

@@ -1,6 +1,7 @@
 //! The machine that the gateway runs on: its clock, its network and its guests.
 
 use std::io;
+use std::sync::Arc;
 
 use bytes::BytesMut;
 
@@ -10,12 +11,13 @@ use super::socket::Socket;
 use crate::clock;
 use crate::engine::{Machine, Step};
 use crate::office::{Answer, Assignment, Office, Time};
-use crate::wire::{Address, Handshake, LoginSource};
+use crate::wire::{Address, Handshake, LoginSource, TlsClient};
 
 /// The machine that the gateway runs on.
 #[derive(Debug)]
 pub(super) struct RealMachine {
     pub(super) address: Address,
+    pub(super) tls: Option<Arc<TlsClient>>,
     pub(super) login: Option<Box<dyn LoginSource>>,
     /// What the next CONNECT says.
     pub(super) handshake: Handshake,
@@ -34,7 +36,7 @@ impl Machine for RealMachine {
         self.socket = match login.transpose() {
             Ok(login) => {
                 self.handshake.login = login;
-                Socket::dial(self.address.clone())
+                Socket::dial(self.address.clone(), self.tls.clone())
             }
             Err(error) => Socket::not_dialed(error),
         };

@@ -20,6 +20,7 @@ mod socket;
 use std::future::Future;
 use std::io;
 use std::pin::pin;
+use std::sync::Arc;
 
 use tokio::runtime::Handle;
 use tokio::task::yield_now;
@@ -31,7 +32,7 @@ pub use observer::Observed;
 use crate::clock::{self, Alarm};
 use crate::engine::Engine;
 use crate::office::{GuestId, Office, Settings};
-use crate::wire::{Address, Handshake, LoginSource};
+use crate::wire::{Address, Handshake, LoginSource, TlsClient};
 use control::{Command, CommandQueue};
 use guests::Guests;
 use log::Log;
@@ -44,6 +45,8 @@ use socket::{Event, Socket};
 pub struct Options {
     /// Where the broker is.
     pub address: Address,
+    /// What begins TLS on each connection; without, there is no TLS.
+    pub tls: Option<Arc<TlsClient>>,
     /// What CONNECT says, but for the login.
     pub handshake: Handshake,
     /// Who the gateway is to the broker, asked before each connection. One that
@@ -96,6 +99,7 @@ impl Gateway {
     pub fn new(options: Options) -> Result<Self, GatewayError> {
         let Options {
             address,
+            tls,
             handshake,
             login,
             settings,
@@ -107,6 +111,7 @@ impl Gateway {
             engine: Engine::new(Office::new(clock::now(), settings)),
             machine: RealMachine {
                 address,
+                tls,
                 login,
                 handshake,
                 socket: Socket::None,
@@ -185,8 +190,8 @@ impl Gateway {
     fn handle_event(&mut self, event: Event) {
         if let Event::Dialed(dialed) = event {
             let handshake = self.machine.handshake.clone();
-            let dialed = dialed.map(|()| &handshake);
-            self.engine.handle_dialed(&mut self.machine, dialed);
+            let dialed = dialed.map(|tls| (&handshake, tls));
+            self.engine.handle_dialed_through(&mut self.machine, dialed);
         }
     }
 

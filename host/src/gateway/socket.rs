@@ -3,32 +3,49 @@
 use std::future::{Future, pending, ready};
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 
-use crate::wire::{Address, Tcp};
+use tokio::task::spawn_blocking;
+
+use crate::wire::{Address, Tcp, Tls, TlsClient};
+
+type Dialed = (Tcp, Option<Box<Tls>>);
 
 /// The socket of the connection to the broker.
 pub(super) enum Socket {
     /// There is none.
     None,
     /// It is being connected.
-    Dialing(Pin<Box<dyn Future<Output = Result<Tcp, String>> + Send>>),
+    Dialing(Pin<Box<dyn Future<Output = Result<Dialed, String>> + Send>>),
     /// It is connected.
     Open(Tcp),
 }
 
 /// What has come of waiting for it.
 pub(super) enum Event {
-    /// It is connected now, or will not be.
-    Dialed(Result<(), String>),
+    /// It is connected now, with TLS to begin if it is to be, or will not be.
+    Dialed(Result<Option<Box<Tls>>, String>),
     /// It may have something to read, or room to write.
     Ready,
 }
 
 impl Socket {
-    pub(super) fn dial(address: Address) -> Self {
+    pub(super) fn dial(address: Address, tls: Option<Arc<TlsClient>>) -> Self {
         Self::Dialing(Box::pin(async move {
+            let tls = match tls {
+                Some(tls) => {
+                    #[expect(
+                        clippy::disallowed_methods,
+                        reason = "files may take longer than the loop can wait"
+                    )]
+                    let begun = spawn_blocking(move || tls.begin()).await;
+                    Some(Box::new(begun.map_err(|error| error.to_string())??))
+                }
+                None => None,
+            };
             let dialed = Tcp::dial(&address).await;
-            dialed.map_err(|error| format!("cannot connect to {address}: {error}"))
+            let tcp = dialed.map_err(|error| format!("cannot connect to {address}: {error}"))?;
+            Ok((tcp, tls))
         }))
     }
 
@@ -52,9 +69,9 @@ impl Socket {
             Self::Dialing(dialing) => {
                 let dialed = dialing.await;
                 Event::Dialed(match dialed {
-                    Ok(tcp) => {
+                    Ok((tcp, tls)) => {
                         *self = Self::Open(tcp);
-                        Ok(())
+                        Ok(tls)
                     }
                     Err(error) => {
                         *self = Self::None;

@@ -20,6 +20,9 @@ pub enum DecodeError {
     /// What came is no packet of this version of MQTT.
     #[error("the broker sent a malformed packet: {0}")]
     Malformed(String),
+    /// What came is TLS.
+    #[error("the broker speaks TLS on this port; its address begins with mqtts://")]
+    Secure,
     /// A broker must not send this.
     #[error("the broker broke a rule of MQTT: {0}")]
     Violation(&'static str),
@@ -114,6 +117,12 @@ impl Frames {
             duplicate: frame.first & DUP != 0,
         })))
     }
+}
+
+/// Returns whether these bytes are an alert of TLS, the answer of someone who has
+/// expected TLS. No packet of a broker begins like that.
+pub(super) fn is_tls_alert(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x15, 3])
 }
 
 /// Bits of the first byte of a PUBLISH ([MQTT-3.3.1]).

@@ -5,6 +5,8 @@
 //! when is the post office's, and so is what a packet means. Its one duty besides
 //! carrying is that what it was given cannot leave too late: see [`Output`].
 //!
+//! [`Tls`] is what there may be between a transport and its socket.
+//!
 //! [`Tcp`] is the socket. Only it touches the network: the codec
 //! (here that of MQTT 3.1.1: [`Decoder`], [`encode`], [`encode_connect`]) and the transport are driven by
 //! the simulation as they are by the gateway.
@@ -14,6 +16,7 @@ mod login;
 mod output;
 mod pace;
 mod tcp;
+mod tls;
 mod transport;
 mod v4;
 mod v5;
@@ -28,6 +31,11 @@ pub use login::{Login, LoginSource, Secret};
 pub use output::{GRACE, Output, Stuck};
 pub use pace::Pace;
 pub use tcp::{Address, Tcp};
+#[cfg(test)]
+pub(crate) use tls::certificates;
+pub use tls::{
+    Tls, TlsClient, TlsError, TlsFile, TlsFileError, TlsIdentity, TlsOptions, TlsVersion, Trust,
+};
 pub use transport::Transport;
 pub use v4::{Decoder, encode, encode_connect};
 pub use version::{Negotiation, Version, Versions};

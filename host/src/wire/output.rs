@@ -23,8 +23,11 @@
 //! shown to carry: what its kernel would take beyond that could only come late, and
 //! it would stand before whatever has less time.
 //!
-//! A layer below, such as TLS, turns packets into other bytes when they are
-//! begun: what it has made of a packet counts as taken from the packet.
+//! TLS turns packets into records, one when the kernel has taken the one before:
+//! a packet is begun when a byte of it is in a record, and all that is counted
+//! from then on are the bytes of records.
+
+mod sealed;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -33,6 +36,7 @@ use bytes::{Buf, BytesMut};
 
 use super::pace::Pace;
 use crate::office::{Carried, Outlook, Time};
+use sealed::Sealed;
 
 /// How long after its expiry a packet that was begun in time may be on its way.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -53,7 +57,7 @@ pub enum Stuck {
     Silent,
 }
 
-/// Packets that the kernel has not wholly taken.
+/// Packets that the kernel, or TLS, has not wholly taken.
 #[derive(Debug)]
 struct Packet {
     /// How many bytes of it are left.
@@ -73,10 +77,13 @@ struct OnTheirWay {
 /// The sending half of a connection.
 #[derive(Debug)]
 pub struct Output {
+    /// The packets, as far as neither the kernel nor TLS has taken them.
     bytes: BytesMut,
     packets: VecDeque<Packet>,
     /// No packet that is not begun expires before.
     earliest: Option<Time>,
+    /// With TLS, its records.
+    sealed: Option<Sealed>,
     /// How many bytes the kernel has ever taken, and how many of them the peer
     /// has acknowledged.
     taken: u64,
@@ -106,6 +113,7 @@ impl Output {
             bytes: BytesMut::new(),
             packets: VecDeque::new(),
             earliest: None,
+            sealed: None,
             taken: 0,
             acknowledged: 0,
             on_their_way: VecDeque::new(),
@@ -122,12 +130,21 @@ impl Output {
     /// What is to be written next. Nothing in it has expired if
     /// [`poll_recalled`](Self::poll_recalled) was asked at this moment.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        match &self.sealed {
+            None => &self.bytes,
+            Some(sealed) => &sealed.bytes,
+        }
+    }
+
+    /// How many bytes the kernel has not taken.
+    pub fn unwritten(&self) -> usize {
+        let sealed = self.sealed.as_ref();
+        self.bytes.len() + sealed.map_or(0, |sealed| sealed.bytes.len())
     }
 
     /// Whether all was taken and acknowledged.
     pub fn is_done(&self) -> bool {
-        self.bytes.is_empty() && !self.is_awaiting()
+        self.unwritten() == 0 && !self.is_awaiting()
     }
 
     /// Whether bytes were taken that are not known to be acknowledged.
@@ -138,7 +155,7 @@ impl Output {
     /// Whether a packet can be added: the network took the last batch, the one at
     /// hand is not full, and neither is the network.
     pub fn has_room(&self) -> bool {
-        !self.is_blocked && self.bytes.len() < self.batch && !self.is_full()
+        !self.is_blocked && self.unwritten() < self.batch && !self.is_full()
     }
 
     /// Whether as much is on its way as the network should have. Nobody tells when
@@ -154,7 +171,7 @@ impl Output {
     }
 
     fn ahead(&self) -> u64 {
-        self.taken - self.acknowledged + self.bytes.len() as u64
+        self.taken - self.acknowledged + self.unwritten() as u64
     }
 
     /// Whether the kernel has not taken all that it was given last. It is to be
@@ -177,7 +194,7 @@ impl Output {
     /// to be recalled.
     pub fn next_timeout(&self) -> Option<Time> {
         let overdue = self.on_their_way.front().map(|bytes| bytes.expires + GRACE);
-        let is_waiting = self.is_awaiting() || !self.bytes.is_empty();
+        let is_waiting = !self.is_done();
         let silent = is_waiting.then(|| self.progress + self.longest_silence);
         [overdue, silent, self.earliest].into_iter().flatten().min()
     }
@@ -189,7 +206,7 @@ impl Output {
         if bytes.is_some_and(|bytes| bytes.expires + GRACE <= now) {
             return Err(Stuck::Overdue);
         }
-        let is_waiting = self.is_awaiting() || !self.bytes.is_empty();
+        let is_waiting = !self.is_done();
         if is_waiting && self.progress + self.longest_silence <= now {
             return Err(Stuck::Silent);
         }
@@ -204,10 +221,10 @@ impl Output {
         carried: Carried,
         encode: impl FnOnce(&mut BytesMut) -> Result<(), E>,
     ) -> Result<(), E> {
-        let before = self.bytes.len();
+        let (before, is_done) = (self.bytes.len(), self.is_done());
         encode(&mut self.bytes)?;
         let rest = self.bytes.len() - before;
-        if before == 0 && !self.is_awaiting() {
+        if is_done {
             self.progress = now;
         }
         if let Some(expires) = expires {
@@ -252,7 +269,7 @@ impl Output {
         self.recalled = recalled;
         let waiting = self.packets.iter().filter(|packet| !packet.is_begun);
         self.earliest = waiting.filter_map(|packet| packet.expires).min();
-        self.is_blocked &= !self.bytes.is_empty();
+        self.is_blocked &= self.unwritten() > 0;
     }
 
     /// Takes out every letter that is not begun: the connection is to end.
@@ -275,13 +292,17 @@ impl Output {
 
     /// The kernel has taken so many of the [bytes](Self::bytes).
     pub fn handle_taken(&mut self, now: Time, count: usize) {
-        self.is_blocked = count < self.bytes.len();
+        self.is_blocked = count < self.bytes().len();
         self.batch = if self.is_blocked { SLOW_BATCH } else { BATCH };
         if count == 0 {
             return;
         }
         self.pace.handle_taken(now, self.is_awaiting());
         self.progress = now;
+        if let Some(sealed) = &mut self.sealed {
+            self.taken += count as u64;
+            return sealed.handle_taken(count, self.taken, &mut self.written);
+        }
         self.bytes.advance(count);
         let mut left = count;
         while left > 0
@@ -291,14 +312,7 @@ impl Output {
                 && let Some(expires) = packet.expires
             {
                 let end = self.taken + packet.rest as u64;
-                while self
-                    .on_their_way
-                    .back()
-                    .is_some_and(|last| expires <= last.expires)
-                {
-                    self.on_their_way.pop_back();
-                }
-                self.on_their_way.push_back(OnTheirWay { end, expires });
+                OnTheirWay { end, expires }.push_to(&mut self.on_their_way);
             }
             let part = left.min(packet.rest);
             packet.rest -= part;
@@ -349,6 +363,18 @@ impl Output {
         {
             self.on_their_way.pop_front();
         }
+    }
+}
+
+impl OnTheirWay {
+    fn push_to(self, others: &mut VecDeque<Self>) {
+        while others
+            .back()
+            .is_some_and(|last| self.expires <= last.expires)
+        {
+            others.pop_back();
+        }
+        others.push_back(self);
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::future::{Future, pending};
 use std::io;
+use std::net::IpAddr;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -24,6 +25,15 @@ pub struct Address {
     pub host: String,
     /// A TCP port, not 0.
     pub port: u16,
+}
+
+impl Address {
+    /// Whether nothing that goes there leaves this machine, as far as the name
+    /// tells.
+    pub fn is_this_machine(&self) -> bool {
+        let is_loopback = |address: IpAddr| address.is_loopback();
+        self.host == "localhost" || self.host.parse().is_ok_and(is_loopback)
+    }
 }
 
 impl std::fmt::Display for Address {

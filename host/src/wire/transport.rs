@@ -15,6 +15,7 @@ use super::Handshake;
 use super::frame::{DecodeError, EncodeError};
 use super::output::{Output, Stuck};
 use super::pace::Pace;
+use super::tls::{Tls, TlsError};
 use super::version::Version;
 use super::{v4, v5};
 use crate::office::{Carried, Connect, Dispatch, Incoming, Outgoing, Outlook, Time};
@@ -41,23 +42,29 @@ pub struct Transport {
     /// pile up when packets are small and many.
     has_input: bool,
     output: Output,
+    tls: Option<Box<Tls>>,
 }
 
 impl Transport {
-    /// Begins a session over a fresh connection: CONNECT is the first that goes
-    /// out. `pace` is what the connection before has learnt.
+    /// Begins a session over a fresh connection, through TLS if there is one:
+    /// CONNECT is the first packet that goes out. `pace` is what the connection
+    /// before has learnt.
     pub fn new(
         now: Time,
         version: Version,
         handshake: &Handshake,
         connect: &Connect,
         pace: Pace,
+        tls: Option<Box<Tls>>,
     ) -> Result<Self, EncodeError> {
         let longest_silence = match handshake.keep_alive {
             Duration::ZERO => LONGEST_SILENCE,
             keep_alive => keep_alive * 3 / 2,
         };
         let mut output = Output::new(now, longest_silence, pace.renewed());
+        if tls.is_some() {
+            output = output.sealed();
+        }
         output.push(now, None, Carried::Nothing, |bytes| match version {
             Version::V4 => v4::encode_connect(handshake, connect, bytes),
             Version::V5 => v5::encode_connect(handshake, connect, bytes),
@@ -71,6 +78,7 @@ impl Transport {
             input: BytesMut::new(),
             has_input: false,
             output,
+            tls,
         })
     }
 
@@ -125,9 +133,24 @@ impl Transport {
             })
     }
 
+    /// Lets TLS make the next record, if it is time for one. To be asked before
+    /// each look at what is to be written.
+    pub fn seal(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            self.output.seal(tls);
+        }
+    }
+
     /// Ends the session in good order: what is not begun is left out, and
-    /// DISCONNECT is the last that goes out.
+    /// DISCONNECT is the last packet that goes out.
     pub fn finish(&mut self, now: Time) {
+        if let Some(tls) = &mut self.tls {
+            tls.finish();
+            if !tls.is_ready() {
+                // Not even CONNECT went out, and it will not.
+                return self.output.discard();
+            }
+        }
         self.output.clear();
         let version = self.version();
         let encode = |bytes: &mut BytesMut| match version {
@@ -148,13 +171,24 @@ impl Transport {
             // Grown for a large packet.
             self.input = BytesMut::new();
         }
+        if let Some(tls) = &mut self.tls {
+            return Some(tls.room_for_input(READ));
+        }
         self.input.reserve(READ);
         Some(&mut self.input)
     }
 
     /// Something was read into the [room](Self::room_for_input).
-    pub fn handle_read(&mut self) {
+    ///
+    /// # Errors
+    /// It is no TLS, or TLS goes no further. The connection is of no more use,
+    /// but TLS may have a last word to [write](Self::seal).
+    pub fn handle_read(&mut self) -> Result<(), TlsError> {
+        if let Some(tls) = &mut self.tls {
+            tls.open(&mut self.input)?;
+        }
         self.has_input = true;
+        Ok(())
     }
 
     /// The next packet of those that were read.
@@ -165,6 +199,23 @@ impl Transport {
         }?;
         self.has_input = packet.is_some();
         Ok(packet)
+    }
+
+    /// Whether TLS may still have to say why the connection cannot be written to:
+    /// a broker that refuses it does so in the place of its first packet.
+    pub fn is_unanswered(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| !tls.has_opened())
+    }
+
+    /// Whether the peer has said, through TLS, that nothing more comes.
+    pub fn is_closed_by_peer(&self) -> bool {
+        self.tls.as_ref().is_some_and(|tls| tls.is_closed_by_peer())
+    }
+
+    /// What it means for TLS that the connection has ended now, if it is not just
+    /// the end.
+    pub fn cut_short(&self) -> Option<TlsError> {
+        self.tls.as_ref().and_then(|tls| tls.cut_short())
     }
 }
 
@@ -194,6 +245,7 @@ mod tests {
             &handshake,
             &connect,
             Pace::default(),
+            None,
         )
         .expect("it is valid")
     }
@@ -201,7 +253,7 @@ mod tests {
     fn read(transport: &mut Transport, bytes: &[u8]) {
         let room = transport.room_for_input().expect("no packet is left");
         room.extend_from_slice(bytes);
-        transport.handle_read();
+        transport.handle_read().expect("there is no TLS");
     }
 
     #[test]

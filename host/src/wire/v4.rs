@@ -4,7 +4,9 @@ use bytes::{Bytes, BytesMut};
 use rumqttc::mqttbytes::v4::{self, Packet};
 use rumqttc::mqttbytes::{Error, Protocol, QoS};
 
-use super::frame::{DecodeError, EncodeError, Frame, Frames, encode_publish, packet_id};
+use super::frame::{
+    DecodeError, EncodeError, Frame, Frames, encode_publish, is_tls_alert, packet_id,
+};
 use super::{Handshake, client_id};
 use crate::office::{Connect, Incoming, LastWill, Outgoing, Qos, Reason, Terms};
 
@@ -30,6 +32,9 @@ impl Decoder {
             && frame.is_publish()
         {
             return self.0.decode_publish(&frame, bytes, |_| Ok(0));
+        }
+        if is_tls_alert(bytes) {
+            return Err(DecodeError::Secure);
         }
         match Packet::read(bytes, self.0.max_packet_size()) {
             Ok(packet) => to_incoming(packet).map(Some),

@@ -11,7 +11,9 @@ use bytes::{Bytes, BytesMut};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{self, Packet};
 
-use super::frame::{DecodeError, EncodeError, Frame, Frames, encode_publish, malformed, packet_id};
+use super::frame::{
+    DecodeError, EncodeError, Frame, Frames, encode_publish, is_tls_alert, malformed, packet_id,
+};
 use super::{Handshake, client_id};
 use crate::office::{
     Connect, Delivery, Incoming, LastWill, MAX_PACKET_SIZE, Outgoing, Qos, Reason, Terms,
@@ -49,6 +51,9 @@ impl Decoder {
         };
         if frame.is_publish() {
             return self.0.decode_publish(&frame, bytes, properties_len);
+        }
+        if is_tls_alert(bytes) {
+            return Err(DecodeError::Secure);
         }
         if frame.size() > self.0.max_packet_size() {
             return Err(malformed("a packet that is larger than max-packet-size"));

@@ -124,9 +124,15 @@ fn each_variable_goes_before_the_file() {
             "last-will.retain = false",
         ),
     ];
+    // Those of files and of TLS have tests of their own.
     let mut tested: Vec<_> = ["JACKALOPE_PASSWORD", "JACKALOPE_PASSWORD_FILE"]
         .map(str::to_owned)
         .to_vec();
+    tested.extend(
+        env::names()
+            .filter(|name| name.starts_with("JACKALOPE_TLS_"))
+            .map(str::to_owned),
+    );
     for (name, value, line, other) in cases {
         let name = format!("JACKALOPE_{name}");
         check(&name, value, line, other);

@@ -3,6 +3,7 @@
 use toml::Value;
 
 use super::*;
+use crate::wire::TlsVersion;
 
 const EXAMPLE: &str = include_str!(concat!(
     env!("CARGO_MANIFEST_DIR"),
@@ -50,7 +51,23 @@ fn the_example_in_full_is_accepted() {
     assert!(error.contains(": password-file: "), "{error}");
     let without = text.replace("password-file = \"/etc/jackalope/password\"\n", "");
     assert_ne!(text, without);
-    let config = load(&without).unwrap();
+    // Nor are those of TLS, for which there is no server in the example.
+    let error = load(&without).unwrap_err().to_string();
+    assert!(error.contains(": tls: is for a server"), "{error}");
+    let (before, tls) = without.split_once("[tls]\n").unwrap();
+    let (tls, after) = tls.split_once("\n[").unwrap();
+    let config = load(&format!("{before}[{after}")).unwrap();
+    let secure = format!("server = 'mqtts://broker'\n[tls]\n{tls}");
+    let error = load(&secure).unwrap_err().to_string();
+    assert!(error.contains(": tls.ca-file: "), "{error}");
+    let without: String = secure
+        .lines()
+        .filter(|line| !line.contains("-file = "))
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let options = load(&without).unwrap().tls.unwrap();
+    assert_eq!(options.alpn, ["x-amzn-mqtt-ca"]);
+    assert_eq!(options.min_version, TlsVersion::Tls12, "states the default");
 
     let least = load("[[guest]]\ncomponent = 'door.wasm'").unwrap();
     let guest = GuestConfig {
@@ -75,6 +92,7 @@ fn the_example_holds_every_key() {
     let subscription = &guest["subscriptions"][1];
     for (header, table) in [
         ("", &example),
+        ("[tls]", &example["tls"]),
         ("[backoff]", &example["backoff"]),
         ("[last-will]", &example["last-will"]),
         ("[work-list]", &example["work-list"]),

@@ -7,6 +7,7 @@ mod files;
 mod refused;
 mod refused_guest;
 mod shape;
+mod tls;
 
 use proptest::prelude::*;
 
@@ -84,7 +85,10 @@ fn each_key_is_read() {
         });
     });
     check("server = 'mqtt://broker:2000'", |c| {
-        c.server = "broker:2000".parse().unwrap();
+        c.server = Address {
+            host: "broker".to_owned(),
+            port: 2000,
+        };
     });
     check("keep-alive = '0s'", |c| {
         c.session.keep_alive = Duration::ZERO

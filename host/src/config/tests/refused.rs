@@ -114,7 +114,7 @@ fn login() {
 
 #[test]
 fn server() {
-    let form = r#"is not a server; write e.g. "localhost:1883", "mqtt://[::1]:1883""#;
+    let form = r#"is not a server; write e.g. "localhost:1883", "mqtts://broker:8883""#;
     check_values("", "server", NO_TEXTS, form);
     let values = [
         ("''", r#""""#),
@@ -123,9 +123,6 @@ fn server() {
     ];
     check_values("", "server", &values, form);
     for (address, asks) in [
-        ("mqtts://broker", "mqtts:// (TLS)"),
-        ("ssl://broker", "ssl:// (TLS)"),
-        ("tls://broker", "tls:// (TLS)"),
         ("ws://broker", "ws:// (WebSocket)"),
         ("wss://broker", "wss:// (WebSocket over TLS)"),
     ] {
@@ -136,6 +133,15 @@ fn server() {
             &format!("asks for {asks}, which is not supported yet"),
         );
     }
+    check_values(
+        "",
+        "server",
+        &[
+            ("'ssl://broker'", r#""ssl://broker""#),
+            ("'tls://broker'", r#""tls://broker""#),
+        ],
+        "asks for TLS, which is written mqtts://",
+    );
     check_values(
         "",
         "server",

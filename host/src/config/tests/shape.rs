@@ -9,7 +9,7 @@ fn unknown_keys() {
         "client-id = 'é'\nkepe-alive = '1s'",
         "2:1: unknown key `kepe-alive`, expected one of `client-id`, `clean-session`, \
          `session-expiry`, `user-name`, `password-file`, `server`, `version`, `keep-alive`, \
-         `first-connect-delay`, `max-packet-size`, `cache-directory`, `backoff`, `last-will`, \
+         `first-connect-delay`, `max-packet-size`, `cache-directory`, `tls`, `backoff`, `last-will`, \
          `work-list`, `guest`",
     );
     check_refused(
@@ -38,7 +38,7 @@ fn unknown_keys() {
         "1:1: unknown key `a\\nb`, expected one of `client-id`, `clean-session`, \
          `session-expiry`, `user-name`, `password-file`, `server`, `version`, `keep-alive`, \
          `first-connect-delay`, `max-packet-size`, `cache-directory`, \
-          `backoff`, `last-will`, `work-list`, `guest`",
+         `tls`, `backoff`, `last-will`, `work-list`, `guest`",
     );
 }
 
@@ -60,7 +60,7 @@ fn a_password_in_the_file() {
 
 #[test]
 fn wrong_shapes() {
-    for key in ["backoff", "last-will", "work-list"] {
+    for key in ["tls", "backoff", "last-will", "work-list"] {
         let column = key.len() + 4;
         check_refused(
             &format!("{key} = 1"),
