@@ -41,7 +41,7 @@ impl Gateway {
         let listener = TcpListener::bind("127.0.0.1:0").expect("127.0.0.1 has free ports");
         let port = listener.local_addr().expect("it is bound").port();
         let mut config = format!(
-            "server = \"127.0.0.1:{port}\"\nkeep-alive = \"0s\"\ncache-directory = {cache:?}\n"
+            "server = \"127.0.0.1:{port}\"\nversion = \"3.1.1\"\nkeep-alive = \"0s\"\ncache-directory = {cache:?}\n"
         );
         for number in 0..guests {
             let filter = "doors/+/request";

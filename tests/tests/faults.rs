@@ -38,6 +38,8 @@ impl Site {
         }
         let gateway = GatewayOptions::new(BINARY, broker.address().port())
             .config("backoff = { min = \"20ms\", max = \"40ms\" }")
+            // The broker speaks no other: another one would be a violation.
+            .config("version = \"3.1.1\"")
             .config(config)
             .guest("echo", ECHO, &["echo/in/+", "echo/post"], "")
             .start();
@@ -234,6 +236,7 @@ async fn a_refused_subscription_leaves_the_others_and_is_tried_again() {
     broker.inject(Fault::RefuseSubscription("echo/in/+".into()));
     let gateway = GatewayOptions::new(BINARY, broker.address().port())
         .config("backoff = { min = \"20ms\", max = \"40ms\" }")
+        .config("version = \"3.1.1\"")
         .guest("echo", ECHO, &["echo/in/+", "echo/post"], "")
         .start();
     let is_refused = |lines: &[String]| {

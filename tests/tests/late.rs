@@ -69,6 +69,8 @@ impl Site {
         let broker = Mosquitto::with(PATIENT);
         let network = Narrow::to(broker.port(), pace);
         let gateway = GatewayOptions::new(BINARY, network.port())
+            // What is read on the way is of this version.
+            .config("version = \"3.1.1\"")
             .config("backoff = { min = \"50ms\", max = \"100ms\" }")
             .config("work-list = { max = 2000 }")
             .env("JACKALOPE_LOG", "debug")

@@ -83,6 +83,7 @@ pub(super) fn load_guests(config: &Config) -> Result<Vec<Loaded>, Failure> {
 /// A gateway of these guests.
 pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -> Options {
     let Config {
+        versions,
         client_id,
         server,
         tls,
@@ -102,7 +103,12 @@ pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -
         tls: tls.map(|tls| Arc::new(TlsClient::new(tls, Arc::new(TimeOfDay)))),
         login: login.map(|login| Box::new(login) as Box<dyn LoginSource>),
         handshake: Handshake {
+            versions,
             client_id,
+            session_expiry: match session.clean_session {
+                true => Duration::ZERO,
+                false => session.session_expiry,
+            },
             keep_alive: session.keep_alive,
             login: None,
             max_packet_size,

@@ -18,13 +18,15 @@ fn is_of_others(name: &str) -> bool {
 type Slot = fn(&mut Written) -> &mut Option<Entry>;
 
 /// All variables. Guests are configured in the file alone.
-const VARIABLES: [(&str, Slot); 24] = [
+const VARIABLES: [(&str, Slot); 26] = [
     ("JACKALOPE_CLIENT_ID", |w| &mut w.client_id),
     ("JACKALOPE_CLEAN_SESSION", |w| &mut w.clean_session),
+    ("JACKALOPE_SESSION_EXPIRY", |w| &mut w.session_expiry),
     ("JACKALOPE_USER_NAME", |w| &mut w.user_name),
     ("JACKALOPE_PASSWORD_FILE", |w| &mut w.password_file),
     ("JACKALOPE_PASSWORD", |w| &mut w.password),
     ("JACKALOPE_SERVER", |w| &mut w.server),
+    ("JACKALOPE_VERSION", |w| &mut w.version),
     ("JACKALOPE_KEEP_ALIVE", |w| &mut w.keep_alive),
     ("JACKALOPE_FIRST_CONNECT_DELAY", |w| {
         &mut w.first_connect_delay

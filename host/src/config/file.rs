@@ -16,6 +16,7 @@ use super::table::{Subscription, Table};
 pub(super) struct Written {
     pub(super) client_id: Option<Entry>,
     pub(super) clean_session: Option<Entry>,
+    pub(super) session_expiry: Option<Entry>,
     pub(super) user_name: Option<Entry>,
     pub(super) password_file: Option<Entry>,
     /// From the environment alone: a file that is copied around holds no
@@ -23,6 +24,7 @@ pub(super) struct Written {
     #[serde(skip)]
     pub(super) password: Option<Entry>,
     pub(super) server: Option<Entry>,
+    pub(super) version: Option<Entry>,
     pub(super) keep_alive: Option<Entry>,
     pub(super) first_connect_delay: Option<Entry>,
     pub(super) max_packet_size: Option<Entry>,

@@ -34,7 +34,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::office::{BackoffSettings, LastWill, Overflow, WorkListSettings};
-use crate::wire::{Address, TlsOptions};
+use crate::wire::{Address, TlsOptions, Versions};
 
 pub use cache::CacheDirectory;
 pub use env::UnknownVariable;
@@ -47,6 +47,9 @@ pub(crate) use values::parse_duration;
 /// Everything a gateway is told before it starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
+    /// `version`: the versions of MQTT that may be spoken. Default: 5 if the broker
+    /// speaks it, else 3.1.1.
+    pub versions: Versions,
     /// `client-id`: the name of the session at the broker, at most 65,535
     /// bytes. Empty only with a clean session ([MQTT-3.1.3-7]). Default:
     /// `jackalope`.
@@ -81,6 +84,10 @@ pub struct SessionConfig {
     /// `clean-session`: whether each connection starts a new session. Default:
     /// true.
     pub clean_session: bool,
+    /// `session-expiry`: for how long a broker of MQTT 5 keeps a session that is
+    /// not clean while the gateway is away, from 1 s to 365 days in whole seconds.
+    /// Default: 24 h.
+    pub session_expiry: Duration,
     /// `keep-alive`: the longest silence towards the broker, whole seconds up
     /// to 65,535 s; zero turns it off ([MQTT-3.1.2-24]). Default: 60 s.
     pub keep_alive: Duration,
@@ -100,6 +107,7 @@ pub struct SessionConfig {
 impl Default for Config {
     fn default() -> Self {
         Self {
+            versions: Versions::Any,
             client_id: "jackalope".to_owned(),
             server: server::default(),
             tls: None,
@@ -117,6 +125,7 @@ impl Default for SessionConfig {
     fn default() -> Self {
         Self {
             clean_session: true,
+            session_expiry: Duration::from_secs(24 * 60 * 60),
             keep_alive: Duration::from_secs(60),
             backoff: BackoffSettings {
                 min: Duration::from_secs(1),

@@ -1,5 +1,6 @@
 //! From what is written to what cannot be wrong.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use super::table::Table;
 use super::values::{Period, Size, period, size};
 use super::{Config, ServerAddressError, guest, login, tls};
 use crate::office::{BackoffSettings, LastWill, Overflow, Payload, Qos, UnknownWord, topic};
+use crate::wire::{Version, Versions};
 
 /// Resolves what is written; relative paths of the file are relative to
 /// `directory`.
@@ -30,12 +32,19 @@ pub(super) fn resolve(written: &Written, directory: &Path) -> Result<Config, Ref
         "clean-session",
         Entry::flag,
     )?;
+    set(
+        &mut session.session_expiry,
+        &written.session_expiry,
+        "session-expiry",
+        session_expiry,
+    )?;
     let mut is_secure = false;
     if let Some(entry) = &written.server {
         let server = server(entry).map_err(|reason| entry.refuse("server", reason))?;
         config.server = server.address;
         is_secure = server.is_secure;
     }
+    set(&mut config.versions, &written.version, "version", versions)?;
     set(
         &mut session.keep_alive,
         &written.keep_alive,
@@ -149,11 +158,30 @@ fn server(entry: &Entry) -> Result<Server, String> {
 /// On the wire it is a number of seconds in two bytes.
 fn keep_alive(entry: &Entry) -> Result<Duration, String> {
     let max = Period::from_secs(u16::MAX.into());
-    let keep_alive = period(entry, Period::from_secs(0)..=max)?;
-    if keep_alive.subsec_nanos() != 0 {
+    seconds(entry, Period::from_secs(0)..=max)
+}
+
+/// On the wire it is a number of seconds in four bytes.
+fn session_expiry(entry: &Entry) -> Result<Duration, String> {
+    let year = Period::from_secs(365 * 24 * 60 * 60);
+    seconds(entry, Period::from_secs(1)..=year)
+}
+
+fn seconds(entry: &Entry, allowed: RangeInclusive<Period>) -> Result<Duration, String> {
+    let period = period(entry, allowed)?;
+    if period.subsec_nanos() != 0 {
         return Err(entry.but("is not a whole number of seconds"));
     }
-    Ok(keep_alive)
+    Ok(period)
+}
+
+fn versions(entry: &Entry) -> Result<Versions, String> {
+    match entry.value.as_str() {
+        Some("3.1.1") => Ok(Versions::Only(Version::V4)),
+        Some("5") => Ok(Versions::Only(Version::V5)),
+        Some("auto") => Ok(Versions::Any),
+        _ => Err(entry.but(r#"is not a version of MQTT; write "3.1.1", "5" or "auto""#)),
+    }
 }
 
 fn overflow(entry: &Entry) -> Result<Overflow, String> {

@@ -22,8 +22,10 @@ use std::time::Duration;
 
 pub use machine::{Machine, Step};
 
-use crate::office::{Answer, Disconnection, GuestId, Office, Time};
-use crate::wire::{DecodeError, Handshake, Output, Pace, Stuck, Tls, Transport};
+use crate::office::{Answer, Disconnection, GuestId, Incoming, Office, Reason, Status, Time};
+use crate::wire::{
+    DecodeError, Handshake, Negotiation, Output, Pace, Stuck, Tls, Transport, Version, Versions,
+};
 use connection::{Closing, Connection};
 
 /// How many packets a turn takes in at most: a quarter of what an inbox holds, so
@@ -50,6 +52,10 @@ pub struct Engine {
     office: Office,
     connection: Connection,
     pace: Pace,
+    /// Which versions of MQTT the connection at hand may speak, and what is known
+    /// of those that the broker does.
+    versions: Versions,
+    negotiation: Negotiation,
     /// Whether no more connections are made.
     is_finishing: bool,
     /// When the network was last offered to the post office.
@@ -63,6 +69,8 @@ impl Engine {
             office,
             connection: Connection::None,
             pace: Pace::default(),
+            versions: Versions::default(),
+            negotiation: Negotiation::default(),
             is_finishing: false,
             offered: Time::default(),
         }
@@ -111,7 +119,11 @@ impl Engine {
             true => None,
             false => self.office.next_timeout(),
         };
-        let output = self.connection.transport().map(Transport::output);
+        // One that is being closed is offered nothing more.
+        let output = match &self.connection {
+            Connection::Open(transport) => Some(transport.output()),
+            _ => None,
+        };
         let waits = |it: &&Output| self.office.holds_back() || (it.is_awaiting() && it.is_full());
         let look_again = output.filter(waits).map(|it| it.next_look(self.offered));
         [office, self.connection.next_timeout(), look_again]
@@ -159,7 +171,9 @@ impl Engine {
         };
         let now = machine.now();
         let transport = dialed.and_then(|(handshake, tls)| {
-            let transport = Transport::new(now, handshake, connect, self.pace, tls);
+            self.versions = handshake.versions;
+            let version = self.negotiation.version(now, handshake.versions);
+            let transport = Transport::new(now, version, handshake, connect, self.pace, tls);
             transport.map_err(|error| error.to_string())
         });
         match transport {
@@ -217,17 +231,23 @@ impl Engine {
                 Ok(Some(packet)) => {
                     let now = machine.now();
                     machine.observe(now, &mut self.office, Step::Packet(&packet));
+                    if let Incoming::ConnAck { .. } = packet {
+                        self.negotiation.handle_accepted(now);
+                    }
                     self.office.handle_packet(now, packet);
                     self.close_if_due(machine);
                     continue;
                 }
                 Ok(None) if transport.is_closed_by_peer() => {
-                    self.lose(machine, Disconnection::Closed);
+                    self.lose_to_peer(machine, Disconnection::Closed);
                     continue;
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    self.lose(machine, failed(error));
+                    let version = transport.version();
+                    let now = machine.now();
+                    let reason = self.failed(now, version, error);
+                    self.lose(machine, reason);
                     continue;
                 }
             }
@@ -240,7 +260,7 @@ impl Engine {
             match machine.read(room) {
                 Ok(0) => {
                     let reason = ended(transport, Disconnection::Closed);
-                    self.lose(machine, reason);
+                    self.lose_to_peer(machine, reason);
                 }
                 Ok(count) => {
                     bytes += count;
@@ -258,7 +278,7 @@ impl Engine {
                 Err(error) if is_for_later(&error) => return false,
                 Err(error) => {
                     let reason = ended(transport, lost(&error));
-                    self.lose(machine, reason);
+                    self.lose_to_peer(machine, reason);
                 }
             }
         }
@@ -349,7 +369,7 @@ impl Engine {
                 Err(error) if is_for_later(&error) => output.handle_blocked(),
                 // What can still be read says more.
                 Err(_) if is_unanswered => output.handle_blocked(),
-                Err(error) => return self.lose(machine, lost(&error)),
+                Err(error) => return self.lose_to_peer(machine, lost(&error)),
             }
             while let Some(carried) = output.poll_written() {
                 machine.observe(now, &mut self.office, Step::Written(carried));
@@ -450,6 +470,46 @@ impl Engine {
         }
     }
 
+    /// Why the connection is of no more use after what was read.
+    fn failed(&mut self, now: Time, version: Version, error: DecodeError) -> Disconnection {
+        /// "Unacceptable protocol version" ([MQTT-3.1.2-2]).
+        const VERSION: u8 = 1;
+        match (error, self.versions) {
+            (DecodeError::Version, Versions::Any) => {
+                self.negotiation.handle_refused(now, version);
+                Disconnection::Version
+            }
+            (DecodeError::Version, Versions::Only(_)) => {
+                Disconnection::Refused(Reason::UNSUPPORTED_VERSION.0)
+            }
+            (DecodeError::Refused(code), _) => {
+                if (version, code) == (Version::V4, VERSION) {
+                    self.negotiation.handle_refused(now, version);
+                }
+                Disconnection::Refused(code)
+            }
+            (DecodeError::Violation(rule), _) => Disconnection::Violation(rule),
+            (error, _) => Disconnection::Failed(error.to_string()),
+        }
+    }
+
+    /// The connection is gone, and not by our doing. Old brokers answer a CONNECT
+    /// of MQTT 5 with nothing else.
+    fn lose_to_peer<M: Machine>(&mut self, machine: &mut M, mut reason: Disconnection) {
+        if let Connection::Open(transport) = &self.connection
+            && self.versions == Versions::Any
+            && self.office.status() == Status::Offline
+            && reason.is_hang_up()
+        {
+            let version = transport.version();
+            self.negotiation.handle_unanswered(version);
+            if version == Version::V5 {
+                reason = Disconnection::Version;
+            }
+        }
+        self.lose(machine, reason);
+    }
+
     /// The connection is of no more use.
     fn lose<M: Machine>(&mut self, machine: &mut M, reason: Disconnection) {
         let is_known = matches!(self.connection, Connection::Closing(..));
@@ -478,14 +538,6 @@ fn reason(stuck: Stuck) -> Disconnection {
         Stuck::Overdue => "the network did not carry a letter in time".into(),
         Stuck::Silent => "the network carries nothing".into(),
     })
-}
-
-fn failed(error: DecodeError) -> Disconnection {
-    match error {
-        DecodeError::Refused(code) => Disconnection::Refused(code),
-        DecodeError::Violation(rule) => Disconnection::Violation(rule),
-        error => Disconnection::Failed(error.to_string()),
-    }
 }
 
 /// Why the connection has ended: TLS may know better.

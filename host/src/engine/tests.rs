@@ -8,8 +8,8 @@ use bytes::BytesMut;
 
 use super::*;
 use crate::office::{
-    Assignment, BackoffSettings, Call, Delivery, Effects, GuestSettings, Incoming, Letter,
-    Outgoing, Overflow, Payload, Publish, Qos, Settings, Ticket, WorkListSettings,
+    Assignment, BackoffSettings, Call, Delivery, Effects, GuestSettings, Letter, Outgoing,
+    Overflow, Payload, Publish, Qos, Settings, Ticket, WorkListSettings,
 };
 
 /// What the machine was asked for.
@@ -140,7 +140,9 @@ fn letter(ticket: u64, qos: Qos, ttl: Duration) -> Letter {
 
 fn handshake() -> Handshake {
     Handshake {
+        versions: Versions::Only(Version::V4),
         client_id: "gateway".into(),
+        session_expiry: Duration::ZERO,
         keep_alive: Duration::ZERO,
         login: None,
         max_packet_size: 1 << 20,

@@ -133,6 +133,8 @@ fn dialed(ours: &Ca, server: &Ca, wants_certificate: bool) -> (Engine, ServerMac
         seed: 1,
     };
     let handshake = Handshake {
+        versions: Versions::Only(Version::V4),
+        session_expiry: Duration::ZERO,
         client_id: "gateway".into(),
         keep_alive: Duration::ZERO,
         login: None,

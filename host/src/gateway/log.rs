@@ -132,6 +132,10 @@ impl Log {
         match notice {
             Notice::Online { session_present } => info!(session_present, "online"),
             Notice::Offline {
+                reason: reason @ Disconnection::Version,
+                ..
+            } => info!("{reason}"),
+            Notice::Offline {
                 reason,
                 next_try: Some(at),
                 hang_ups,
@@ -157,8 +161,13 @@ impl Log {
             Notice::Subscribed { filter, qos } => {
                 info!(%filter, qos = *qos as u8, "subscribed");
             }
-            Notice::SubscriptionRefused { filter, next_try } => {
-                warn!(%filter, next_try = pause(next_try), "the broker refused the subscription");
+            Notice::SubscriptionRefused {
+                filter,
+                reason,
+                next_try,
+            } => {
+                let next_try = pause(next_try);
+                warn!(%filter, %reason, next_try, "the broker refused the subscription");
             }
             Notice::Received { message, guests } => {
                 debug!(topic = %message.topic, guests = guests.len(), "message");
@@ -194,6 +203,15 @@ impl Log {
                     guest, ticket, %topic,
                     "refused: the broker hung up each time it was sent this letter"
                 );
+            }
+            Notice::LetterRefused {
+                guest,
+                ticket,
+                topic,
+                refusal,
+            } => {
+                let (guest, ticket) = (self.name(*guest), ticket.0);
+                error!(guest, ticket, %topic, "a letter is refused: {refusal}");
             }
             Notice::Outcome {
                 guest,
@@ -268,6 +286,10 @@ impl Losses {
 fn kind(notice: &Notice) -> Option<Kind> {
     let (level, text, guest) = match notice {
         Notice::Offline {
+            reason: Disconnection::Version,
+            ..
+        } => return None,
+        Notice::Offline {
             reason,
             next_try: Some(_),
             ..
@@ -277,6 +299,7 @@ fn kind(notice: &Notice) -> Option<Kind> {
             "refused: the broker hung up each time it was sent this letter",
             Some(*guest),
         ),
+        Notice::LetterRefused { guest, .. } => (Level::ERROR, "a letter is refused", Some(*guest)),
         Notice::SubscriptionRefused { .. } => {
             (Level::WARN, "the broker refused the subscription", None)
         }
@@ -302,6 +325,7 @@ fn kind(notice: &Notice) -> Option<Kind> {
 fn offline(reason: &Disconnection) -> &'static str {
     match reason {
         Disconnection::Refused(_) => "offline: the broker refused the connection",
+        Disconnection::Ended(_) => "offline: the broker ended the connection",
         Disconnection::Closed => "offline: the broker closed the connection",
         Disconnection::Reset => "offline: the connection was reset",
         Disconnection::Reconnect => "offline: a new connection was asked for",

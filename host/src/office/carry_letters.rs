@@ -1,6 +1,6 @@
 //! How letters go through the office: posted, sent, acknowledged, concluded.
 
-use super::session::{Acked, Next};
+use super::session::{Acked, Next, Refusal};
 use super::work_list::Key;
 use super::{
     Carried, Disconnection, Dispatch, GuestId, Letter, MAX_OWED_OUTCOMES, Notice, Office, Outcome,
@@ -43,11 +43,10 @@ impl Office {
                 carried: Carried::Nothing,
             });
         }
-        let max = self.settings.max_packet_size;
         loop {
             let (list, ids) = (&mut self.list, &mut self.ids);
-            match self.outbound.poll(now, list, ids, max, outlook)? {
-                Next::TooLarge(key) => self.conclude(key, Outcome::Refused),
+            match self.outbound.poll(now, list, ids, &self.limits, outlook)? {
+                Next::Refused(key, refusal) => self.refuse(key, refusal),
                 Next::Release(dispatch) => return Some(dispatch),
                 Next::Letter(dispatch, ticket) => {
                     self.notices.push_detail(|| Notice::Sent { ticket });
@@ -55,6 +54,19 @@ impl Office {
                 }
             }
         }
+    }
+
+    /// A letter cannot be sent to this broker.
+    fn refuse(&mut self, key: Key, refusal: Refusal) {
+        if let Some(entry) = self.list.get(key) {
+            self.notices.push(Notice::LetterRefused {
+                guest: entry.guest,
+                ticket: entry.ticket,
+                topic: entry.topic.clone(),
+                refusal,
+            });
+        }
+        self.conclude(key, Outcome::Refused);
     }
 
     /// The one place where a letter gets its outcome.
@@ -79,6 +91,13 @@ impl Office {
     pub(super) fn handle_acked(&mut self, acked: Acked, packet: &'static str) {
         match acked {
             Acked::Delivered(key) => self.conclude(key, Outcome::Delivered),
+            Acked::Refused(key, reason) => {
+                if let Some(entry) = self.list.get_mut(key) {
+                    entry.packet_id = None;
+                }
+                self.refuse(key, Refusal::Broker(reason));
+            }
+            Acked::Again(key) => self.list.unsend(key),
             Acked::Nothing => {}
             Acked::Unknown => self.notices.push(Notice::Unexpected { packet }),
         }

@@ -84,6 +84,7 @@ impl Test {
         }
         self.handle(Incoming::ConnAck {
             session_present: false,
+            terms: Terms::default(),
         });
         while self.packet().is_some() {}
         self.now - begun

@@ -5,12 +5,12 @@ use super::guests::Inbox;
 use super::routing::{Ruling, WrongCount};
 use super::session::{Arrival, Duplicate, Receipt};
 use super::{
-    Call, Disconnection, GuestId, Message, Notice, Office, Outcome, PacketId, Publish, Qos, Status,
-    Time,
+    Call, Disconnection, GuestId, Message, Notice, Office, Outcome, PacketId, Publish, Qos, Reason,
+    Status, Terms, Time,
 };
 
 impl Office {
-    pub(super) fn handle_connack(&mut self, now: Time, session_present: bool) {
+    pub(super) fn handle_connack(&mut self, now: Time, session_present: bool, terms: Terms) {
         if !self.link.is_connecting() {
             if self.link.is_online() {
                 self.give_up(
@@ -24,7 +24,7 @@ impl Office {
             let rule = "a clean session begins without session present [MQTT-3.2.2-1]";
             return self.give_up(now, Disconnection::Violation(rule));
         }
-        let round_trip = self.link.handle_connected(now);
+        let round_trip = self.link.handle_connected(now, terms.keep_alive);
         self.outbound.handle_connected(now, round_trip);
         if session_present {
             self.outbound.handle_session_kept(now, &mut self.ids);
@@ -33,10 +33,21 @@ impl Office {
                 .handle_session_lost(&mut self.list, &mut self.ids);
             self.inbound.handle_session_lost();
         }
+        self.outbound.handle_receive_maximum(terms.receive_maximum);
+        self.handle_terms(terms);
         self.list.rewind();
         self.subscriptions.handle_connected(now, &mut self.ids);
         self.notices.push(Notice::Online { session_present });
         self.guests.tell_status(Status::Online);
+    }
+
+    fn handle_terms(&mut self, terms: Terms) {
+        self.limits.max_packet_size = terms.max_packet_size;
+        self.limits.properties = terms.properties;
+        self.limits.max_qos = terms.max_qos;
+        self.limits.retain_available = terms.retain_available;
+        // A name that was given once is ours for as long as the gateway runs.
+        self.client_id = self.client_id.take().or(terms.client_id);
     }
 
     pub(super) fn handle_publish(&mut self, publish: Publish) {
@@ -110,7 +121,12 @@ impl Office {
         self.take(receipt);
     }
 
-    pub(super) fn handle_suback(&mut self, now: Time, id: PacketId, granted: &[Option<Qos>]) {
+    pub(super) fn handle_suback(
+        &mut self,
+        now: Time,
+        id: PacketId,
+        granted: &[Result<Qos, Reason>],
+    ) {
         let ids = &mut self.ids;
         let verdicts =
             match self
@@ -139,7 +155,11 @@ impl Office {
             }
             self.notices.push(match verdict.ruling {
                 Ruling::Granted(qos) => Notice::Subscribed { filter, qos },
-                Ruling::Refused { next_try } => Notice::SubscriptionRefused { filter, next_try },
+                Ruling::Refused { reason, next_try } => Notice::SubscriptionRefused {
+                    filter,
+                    reason,
+                    next_try,
+                },
             });
         }
     }

@@ -42,7 +42,7 @@ use std::time::Duration;
 use guests::{Guests, Inbox};
 use notices::Notices;
 use routing::Subscriptions;
-use session::{Dial, Due, Inbound, Link, Outbound, PacketIds, Random};
+use session::{Dial, Due, Inbound, Limits, Link, Outbound, PacketIds, Random};
 use work_list::WorkList;
 
 pub use guests::{Answer, Assignment, Call, Effects, Message, Room, Status};
@@ -51,8 +51,8 @@ pub use payload::Payload;
 pub use routing::topic;
 pub use session::{
     Carried, Connect, Delivery, Disconnection, Dispatch, Incoming, LastWill, MAX_PACKET_SIZE,
-    MAX_REMAINING_LENGTH, Outgoing, Outlook, PacketId, Publish, QOS1_WINDOW, QOS2_WINDOW,
-    max_payload, publish_size,
+    MAX_REMAINING_LENGTH, Outgoing, Outlook, PacketId, Publish, QOS1_WINDOW, QOS2_WINDOW, Reason,
+    Refusal, Terms, max_payload, publish_size, publish_size_with,
 };
 pub use settings::{BackoffSettings, GuestSettings, Overflow, Settings, WorkListSettings};
 pub use time::Time;
@@ -92,6 +92,10 @@ pub struct Office {
     link: Link,
     /// Whether the connection at hand was to start a new session.
     asked_for_new_session: bool,
+    /// What the broker has called the gateway, if that has no client id.
+    client_id: Option<Arc<str>>,
+    /// What may be sent on the connection at hand.
+    limits: Limits,
     ids: PacketIds,
     list: WorkList,
     outbound: Outbound,
@@ -124,6 +128,14 @@ impl Office {
             link: Link::new(settings.keep_alive, settings.backoff, first_connect),
             latest: now,
             asked_for_new_session: true,
+            client_id: None,
+            limits: Limits {
+                own_max_packet_size: settings.max_packet_size,
+                max_packet_size: settings.max_packet_size,
+                properties: 0,
+                max_qos: Qos::ExactlyOnce,
+                retain_available: true,
+            },
             ids: PacketIds::starting_at(first_id),
             list: WorkList::new(settings.guests.len()),
             outbound: Outbound::new(settings.guests.len()),
@@ -255,8 +267,12 @@ impl Office {
     /// The broker has sent a packet.
     pub fn handle_packet(&mut self, now: Time, packet: Incoming) {
         self.expire(now);
-        if let Incoming::ConnAck { session_present } = packet {
-            return self.handle_connack(now, session_present);
+        if let Incoming::ConnAck {
+            session_present,
+            terms,
+        } = packet
+        {
+            return self.handle_connack(now, session_present, terms);
         }
         if !self.link.is_online() {
             if self.link.is_connecting() {
@@ -283,6 +299,11 @@ impl Office {
                 let acked = self.outbound.handle_pubcomp(now, id, &mut self.ids);
                 self.handle_acked(acked, "PUBCOMP");
             }
+            Incoming::Refused { delivery, reason } => {
+                let ids = &mut self.ids;
+                let acked = self.outbound.handle_refused(now, delivery, reason, ids);
+                self.handle_acked(acked, "refusal");
+            }
             Incoming::SubAck { id, granted } => self.handle_suback(now, id, &granted),
             Incoming::TooLarge {
                 topic,
@@ -292,6 +313,7 @@ impl Office {
                 self.notices.push(Notice::TooLarge { topic, size });
                 self.answers.extend(self.inbound.handle_unwanted(delivery));
             }
+            Incoming::Disconnect(reason) => self.give_up(now, Disconnection::Ended(reason)),
             Incoming::PingResp | Incoming::ConnAck { .. } => {}
         }
     }
@@ -399,6 +421,7 @@ impl Office {
         self.asked_for_new_session = clean_session;
         Some(Connect {
             clean_session,
+            client_id: self.client_id.clone(),
             will: will.or_else(|| self.settings.last_will.clone()),
         })
     }

@@ -18,7 +18,7 @@ use crate::config::{Config, SessionConfig};
 use crate::engine::{Engine, Machine};
 use crate::guest::{Clocks, Component, Grants, Guest, GuestOptions, Printed, Prints, VirtualClock};
 use crate::office::{BackoffSettings, GuestSettings, Office, Qos, Settings, Status, Time};
-use crate::wire::Handshake;
+use crate::wire::{Handshake, Version, Versions};
 
 const CLIENT: &str = "jackalope";
 
@@ -54,6 +54,9 @@ impl World {
             ..
         } = Config::default();
         let handshake = Handshake {
+            // The fake broker speaks no other.
+            versions: Versions::Only(Version::V4),
+            session_expiry: Duration::ZERO,
             client_id: CLIENT.to_owned(),
             keep_alive: session.keep_alive,
             login: None,

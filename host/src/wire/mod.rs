@@ -8,9 +8,10 @@
 //! [`Tls`] is what there may be between a transport and its socket.
 //!
 //! [`Tcp`] is the socket. Only it touches the network: the codec
-//! ([`Decoder`], [`encode`], [`encode_connect`]) and the transport are driven by
+//! (here that of MQTT 3.1.1: [`Decoder`], [`encode`], [`encode_connect`]) and the transport are driven by
 //! the simulation as they are by the gateway.
 
+mod frame;
 mod login;
 mod output;
 mod pace;
@@ -18,9 +19,14 @@ mod tcp;
 mod tls;
 mod transport;
 mod v4;
+mod v5;
+mod version;
 
 use std::time::Duration;
 
+use crate::office::Connect;
+
+pub use frame::{DecodeError, EncodeError};
 pub use login::{Login, LoginSource, Secret};
 pub use output::{GRACE, Output, Stuck};
 pub use pace::Pace;
@@ -31,18 +37,34 @@ pub use tls::{
     Tls, TlsClient, TlsError, TlsFile, TlsFileError, TlsIdentity, TlsOptions, TlsVersion, Trust,
 };
 pub use transport::Transport;
-pub use v4::{DecodeError, Decoder, EncodeError, encode, encode_connect};
+pub use v4::{Decoder, encode, encode_connect};
+pub use version::{Negotiation, Version, Versions};
 
 /// What every CONNECT of this gateway says.
 #[derive(Debug, Clone)]
 pub struct Handshake {
+    /// The versions of MQTT that may be spoken.
+    pub versions: Versions,
     /// The client id; empty lets the broker choose one.
     pub client_id: String,
     /// Whole seconds; zero turns keep-alive off.
     pub keep_alive: Duration,
+    /// For how long the broker keeps the session when the gateway is away; zero
+    /// keeps none. Whole seconds, of MQTT 5 alone: before that, CONNECT asks for a
+    /// clean session or for one that is kept as long as the broker likes.
+    pub session_expiry: Duration,
     /// The user name and the password.
     pub login: Option<Login>,
     /// The largest packet that is read, in bytes; of a larger message only the
     /// topic is.
     pub max_packet_size: usize,
+}
+
+/// What the client calls itself, or what the broker has called it.
+fn client_id<'a>(handshake: &'a Handshake, connect: &'a Connect) -> &'a str {
+    let given = connect.client_id.as_deref();
+    match &handshake.client_id[..] {
+        "" => given.unwrap_or_default(),
+        own => own,
+    }
 }

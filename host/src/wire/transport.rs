@@ -12,10 +12,12 @@ use std::time::Duration;
 use bytes::BytesMut;
 
 use super::Handshake;
+use super::frame::{DecodeError, EncodeError};
 use super::output::{Output, Stuck};
 use super::pace::Pace;
 use super::tls::{Tls, TlsError};
-use super::v4::{self, DecodeError, Decoder, EncodeError};
+use super::version::Version;
+use super::{v4, v5};
 use crate::office::{Carried, Connect, Dispatch, Incoming, Outgoing, Outlook, Time};
 
 /// How much is read at once.
@@ -23,6 +25,13 @@ const READ: usize = 64 << 10;
 
 /// How long the network may do nothing without keep-alive to say so.
 const LONGEST_SILENCE: Duration = Duration::from_secs(60);
+
+/// What a connection speaks.
+#[derive(Debug)]
+enum Decoder {
+    V4(v4::Decoder),
+    V5(v5::Decoder),
+}
 
 /// One connection to a broker.
 #[derive(Debug)]
@@ -42,6 +51,7 @@ impl Transport {
     /// before has learnt.
     pub fn new(
         now: Time,
+        version: Version,
         handshake: &Handshake,
         connect: &Connect,
         pace: Pace,
@@ -55,16 +65,29 @@ impl Transport {
         if tls.is_some() {
             output = output.sealed();
         }
-        output.push(now, None, Carried::Nothing, |bytes| {
-            v4::encode_connect(handshake, connect, bytes)
+        output.push(now, None, Carried::Nothing, |bytes| match version {
+            Version::V4 => v4::encode_connect(handshake, connect, bytes),
+            Version::V5 => v5::encode_connect(handshake, connect, bytes),
         })?;
+        let max_packet_size = handshake.max_packet_size;
         Ok(Self {
-            decoder: Decoder::new(handshake.max_packet_size),
+            decoder: match version {
+                Version::V4 => Decoder::V4(v4::Decoder::new(max_packet_size)),
+                Version::V5 => Decoder::V5(v5::Decoder::new(max_packet_size)),
+            },
             input: BytesMut::new(),
             has_input: false,
             output,
             tls,
         })
+    }
+
+    /// The version of MQTT that it speaks.
+    pub fn version(&self) -> Version {
+        match self.decoder {
+            Decoder::V4(_) => Version::V4,
+            Decoder::V5(_) => Version::V5,
+        }
     }
 
     /// The sending half.
@@ -99,8 +122,15 @@ impl Transport {
             expires,
             carried,
         } = dispatch;
+        let version = self.version();
         self.output
-            .push(now, expires, carried, |bytes| v4::encode(packet, bytes))
+            .push(now, expires, carried, |bytes| match version {
+                Version::V4 => v4::encode(packet, bytes),
+                Version::V5 => {
+                    let lifetime = expires.map(|expires| expires.since(now));
+                    v5::encode(packet, lifetime, bytes)
+                }
+            })
     }
 
     /// Lets TLS make the next record, if it is time for one. To be asked before
@@ -122,7 +152,11 @@ impl Transport {
             }
         }
         self.output.clear();
-        let encode = |bytes: &mut BytesMut| v4::encode(Outgoing::Disconnect, bytes);
+        let version = self.version();
+        let encode = |bytes: &mut BytesMut| match version {
+            Version::V4 => v4::encode(Outgoing::Disconnect, bytes),
+            Version::V5 => v5::encode(Outgoing::Disconnect, None, bytes),
+        };
         // There is nothing in it that could not be encoded.
         let _ = self.output.push(now, None, Carried::Nothing, encode);
     }
@@ -159,7 +193,10 @@ impl Transport {
 
     /// The next packet of those that were read.
     pub fn poll_packet(&mut self) -> Result<Option<Incoming>, DecodeError> {
-        let packet = self.decoder.decode(&mut self.input)?;
+        let packet = match &mut self.decoder {
+            Decoder::V4(decoder) => decoder.decode(&mut self.input),
+            Decoder::V5(decoder) => decoder.decode(&mut self.input),
+        }?;
         self.has_input = packet.is_some();
         Ok(packet)
     }
@@ -186,9 +223,12 @@ impl Transport {
 mod tests {
     use super::*;
     use crate::office::{Delivery, Payload, Publish};
+    use crate::wire::Versions;
 
     fn transport() -> Transport {
         let handshake = Handshake {
+            versions: Versions::Only(Version::V4),
+            session_expiry: Duration::ZERO,
             client_id: "gateway".into(),
             keep_alive: Duration::ZERO,
             login: None,
@@ -196,11 +236,18 @@ mod tests {
         };
         let connect = Connect {
             clean_session: true,
+            client_id: None,
             will: None,
         };
-        let transport =
-            Transport::new(Time::default(), &handshake, &connect, Pace::default(), None);
-        transport.expect("it is valid")
+        Transport::new(
+            Time::default(),
+            Version::V4,
+            &handshake,
+            &connect,
+            Pace::default(),
+            None,
+        )
+        .expect("it is valid")
     }
 
     fn read(transport: &mut Transport, bytes: &[u8]) {

@@ -1,217 +1,48 @@
 //! The adapter for MQTT 3.1.1: packets of the post office to bytes and back.
 
-use std::sync::Arc;
-
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+use bytes::{Bytes, BytesMut};
 use rumqttc::mqttbytes::v4::{self, Packet};
 use rumqttc::mqttbytes::{Error, Protocol, QoS};
 
-use super::Handshake;
-use crate::office::{
-    Connect, Delivery, Incoming, LastWill, MAX_REMAINING_LENGTH, Outgoing, PacketId, Payload,
-    Publish, Qos, topic,
+use super::frame::{
+    DecodeError, EncodeError, Frame, Frames, encode_publish, is_tls_alert, packet_id,
 };
-
-/// Why bytes from the broker can not be used. Each ends the connection.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum DecodeError {
-    /// CONNACK with a return code other than 0.
-    #[error("the broker refused the connection (return code {0})")]
-    Refused(u8),
-    /// What came is no packet of MQTT 3.1.1.
-    #[error("the broker sent a malformed packet: {0}")]
-    Malformed(String),
-    /// What came is TLS.
-    #[error("the broker speaks TLS on this port; its address begins with mqtts://")]
-    Secure,
-    /// A broker must not send this.
-    #[error("the broker broke a rule of MQTT: {0}")]
-    Violation(&'static str),
-}
-
-/// Why a packet of this gateway cannot be sent, whoever has made it.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a packet cannot be encoded: {0}")]
-pub struct EncodeError(String);
+use super::{Handshake, client_id};
+use crate::office::{Connect, Incoming, LastWill, Outgoing, Qos, Reason, Terms};
 
 /// Bytes into packets. It reads no socket: whoever has the bytes brings them.
 #[derive(Debug)]
-pub struct Decoder {
-    max_packet_size: usize,
-    /// How many bytes of an oversize packet are still to be thrown away.
-    skip: usize,
-}
+pub struct Decoder(Frames);
 
 impl Decoder {
     /// Before the first byte of a connection. `max_packet_size` is in bytes; of
     /// a larger message only the topic is read, and any other larger packet is
     /// an error.
     pub fn new(max_packet_size: usize) -> Self {
-        Self {
-            max_packet_size,
-            skip: 0,
-        }
+        Self(Frames::new(max_packet_size))
     }
 
     /// Takes the next packet off the front of `bytes`; none when there is no
     /// whole packet yet. After an error the connection is of no more use.
     pub fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Incoming>, DecodeError> {
-        let skipped = self.skip.min(bytes.len());
-        bytes.advance(skipped);
-        self.skip -= skipped;
-        if self.skip > 0 {
+        if !self.0.skip(bytes) {
             return Ok(None);
         }
         if let Some(frame) = Frame::read(bytes)
             && frame.is_publish()
         {
-            return self.decode_publish(&frame, bytes);
+            return self.0.decode_publish(&frame, bytes, |_| Ok(0));
         }
-        if bytes.starts_with(&TLS_ALERT) {
+        if is_tls_alert(bytes) {
             return Err(DecodeError::Secure);
         }
-        match Packet::read(bytes, self.max_packet_size) {
+        match Packet::read(bytes, self.0.max_packet_size()) {
             Ok(packet) => to_incoming(packet).map(Some),
             Err(Error::InsufficientBytes(_)) => Ok(None),
             Err(Error::InvalidConnectReturnCode(code)) => Err(DecodeError::Refused(code)),
             Err(error) => Err(DecodeError::Malformed(error.to_string())),
         }
     }
-
-    /// Reads a PUBLISH: the one packet that there are many of, and that is read
-    /// here to spare the copies of a general codec. Of one that is too large
-    /// only the beginning is read, and the rest is thrown away as it comes.
-    fn decode_publish(
-        &mut self,
-        frame: &Frame,
-        bytes: &mut BytesMut,
-    ) -> Result<Option<Incoming>, DecodeError> {
-        let size = frame.size();
-        let is_whole = bytes.len() >= size;
-        let is_too_large = size > self.max_packet_size;
-        if !is_whole && !is_too_large {
-            return Ok(None);
-        }
-        let there = bytes.len().min(size);
-        let Some(head) = PublishHead::read(frame.first, &bytes[frame.header..there])? else {
-            return match is_whole {
-                true => Err(malformed("a PUBLISH that is shorter than its topic")),
-                false => Ok(None),
-            };
-        };
-        let (topic, delivery) = (Arc::from(head.topic), head.delivery);
-        let head_len = frame.header + head.len;
-        if is_too_large {
-            bytes.advance(there);
-            self.skip = size - there;
-            return Ok(Some(Incoming::TooLarge {
-                topic,
-                delivery,
-                size,
-            }));
-        }
-        // A copy: one message that waits for its guest must not keep all that was
-        // read with it.
-        let payload = Payload::new(&bytes[head_len..size]);
-        bytes.advance(size);
-        Ok(Some(Incoming::Publish(Publish {
-            topic,
-            payload,
-            delivery,
-            retain: frame.first & RETAIN != 0,
-            duplicate: frame.first & DUP != 0,
-        })))
-    }
-}
-
-/// How an alert of TLS begins, the answer of someone who has expected TLS. No
-/// packet of a broker does.
-const TLS_ALERT: [u8; 2] = [0x15, 3];
-
-/// Bits of the first byte of a PUBLISH ([MQTT-3.3.1]).
-const RETAIN: u8 = 1;
-const DUP: u8 = 1 << 3;
-
-/// The fixed header of a packet ([MQTT-2.2]).
-struct Frame {
-    first: u8,
-    /// How many bytes it has itself.
-    header: usize,
-    /// How many come after it.
-    remaining: usize,
-}
-
-impl Frame {
-    /// None as long as it is not all there, and when it is malformed.
-    fn read(bytes: &[u8]) -> Option<Self> {
-        let (&first, length) = bytes.split_first()?;
-        let mut remaining = 0;
-        for (index, byte) in length.iter().enumerate().take(4) {
-            remaining |= usize::from(byte & 0x7f) << (7 * index);
-            if byte & 0x80 == 0 {
-                return Some(Self {
-                    first,
-                    header: 2 + index,
-                    remaining,
-                });
-            }
-        }
-        None
-    }
-
-    fn is_publish(&self) -> bool {
-        self.first >> 4 == 3
-    }
-
-    fn size(&self) -> usize {
-        self.header + self.remaining
-    }
-}
-
-/// What a PUBLISH says before its payload ([MQTT-3.3.2]).
-struct PublishHead<'a> {
-    topic: &'a str,
-    delivery: Delivery,
-    /// How many bytes it has.
-    len: usize,
-}
-
-impl<'a> PublishHead<'a> {
-    /// None as long as it is not all there.
-    fn read(first: u8, body: &'a [u8]) -> Result<Option<Self>, DecodeError> {
-        let Some((topic_len, rest)) = body.split_first_chunk() else {
-            return Ok(None);
-        };
-        let Some((topic, rest)) =
-            rest.split_at_checked(usize::from(u16::from_be_bytes(*topic_len)))
-        else {
-            return Ok(None);
-        };
-        let id = rest.first_chunk().map(|id| u16::from_be_bytes(*id));
-        let delivery = match ((first >> 1) & 3, id) {
-            (0, _) => Delivery::AtMostOnce,
-            (1, Some(id)) => Delivery::AtLeastOnce(packet_id(id)?),
-            (2, Some(id)) => Delivery::ExactlyOnce(packet_id(id)?),
-            (1 | 2, None) => return Ok(None),
-            (qos, _) => return Err(DecodeError::Malformed(format!("Invalid QoS level: {qos}"))),
-        };
-        let id_len = delivery.packet_id().map_or(0, |_| 2);
-        let len = topic_len.len() + topic.len() + id_len;
-        let topic =
-            std::str::from_utf8(topic).map_err(|_| malformed("a topic that is not UTF-8"))?;
-        topic::check_name(topic)
-            .map_err(|_| DecodeError::Violation("a topic name is valid [MQTT-3.3.2-2]"))?;
-        Ok(Some(Self {
-            topic,
-            delivery,
-            len,
-        }))
-    }
-}
-
-fn malformed(what: &str) -> DecodeError {
-    DecodeError::Malformed(what.to_owned())
 }
 
 fn to_incoming(packet: Packet) -> Result<Incoming, DecodeError> {
@@ -219,6 +50,7 @@ fn to_incoming(packet: Packet) -> Result<Incoming, DecodeError> {
         Packet::ConnAck(ack) => match ack.code as u8 {
             0 => Incoming::ConnAck {
                 session_present: ack.session_present,
+                terms: Terms::default(),
             },
             code => return Err(DecodeError::Refused(code)),
         },
@@ -228,8 +60,8 @@ fn to_incoming(packet: Packet) -> Result<Incoming, DecodeError> {
         Packet::PubComp(ack) => Incoming::PubComp(packet_id(ack.pkid)?),
         Packet::SubAck(ack) => {
             let granted = ack.return_codes.into_iter().map(|code| match code {
-                v4::SubscribeReasonCode::Success(qos) => Some(from_qos(qos)),
-                v4::SubscribeReasonCode::Failure => None,
+                v4::SubscribeReasonCode::Success(qos) => Ok(from_qos(qos)),
+                v4::SubscribeReasonCode::Failure => Err(Reason::UNSPECIFIED),
             });
             Incoming::SubAck {
                 id: packet_id(ack.pkid)?,
@@ -250,12 +82,6 @@ fn to_incoming(packet: Packet) -> Result<Incoming, DecodeError> {
             ));
         }
     })
-}
-
-fn packet_id(id: u16) -> Result<PacketId, DecodeError> {
-    PacketId::new(id).ok_or(DecodeError::Violation(
-        "a packet id is not 0 [MQTT-2.3.1-1]",
-    ))
 }
 
 const fn from_qos(qos: QoS) -> Qos {
@@ -291,7 +117,7 @@ pub fn encode_connect(
     let packet = Packet::Connect(v4::Connect {
         protocol: Protocol::V4,
         keep_alive,
-        client_id: handshake.client_id.clone(),
+        client_id: client_id(handshake, connect).to_owned(),
         clean_session: connect.clean_session,
         last_will: connect.will.as_ref().map(to_will),
         login,
@@ -311,7 +137,7 @@ fn to_will(will: &LastWill) -> v4::LastWill {
 /// Appends a packet. An error leaves `bytes` as they were.
 pub fn encode(packet: Outgoing, bytes: &mut BytesMut) -> Result<(), EncodeError> {
     let packet = match packet {
-        Outgoing::Publish(publish) => return encode_publish(&publish, bytes),
+        Outgoing::Publish(publish) => return encode_publish(&publish, [], bytes),
         Outgoing::PubAck(id) => Packet::PubAck(v4::PubAck::new(id.get())),
         Outgoing::PubRec(id) => Packet::PubRec(v4::PubRec::new(id.get())),
         Outgoing::PubRel(id) => Packet::PubRel(v4::PubRel::new(id.get())),
@@ -332,34 +158,6 @@ pub fn encode(packet: Outgoing, bytes: &mut BytesMut) -> Result<(), EncodeError>
     write(&packet, bytes)
 }
 
-/// Written here to spare the copies of a general codec ([MQTT-3.3]).
-fn encode_publish(publish: &Publish, bytes: &mut BytesMut) -> Result<(), EncodeError> {
-    let (topic, payload) = (publish.topic.as_bytes(), &publish.payload[..]);
-    let (qos, id) = (publish.delivery.qos(), publish.delivery.packet_id());
-    let topic_len =
-        u16::try_from(topic.len()).map_err(|_| EncodeError("its topic is too long".into()))?;
-    let remaining = 2 + topic.len() + id.map_or(0, |_| 2) + payload.len();
-    if remaining > MAX_REMAINING_LENGTH {
-        return Err(EncodeError("its payload is too long".into()));
-    }
-    bytes.reserve(5 + remaining);
-    let flags = u8::from(publish.retain) * RETAIN + u8::from(publish.duplicate) * DUP;
-    bytes.put_u8(3 << 4 | flags | (qos as u8) << 1);
-    let mut length = remaining;
-    while length > 0x7f {
-        bytes.put_u8(length as u8 | 0x80);
-        length >>= 7;
-    }
-    bytes.put_u8(length as u8);
-    bytes.put_u16(topic_len);
-    bytes.put_slice(topic);
-    if let Some(id) = id {
-        bytes.put_u16(id.get());
-    }
-    bytes.put_slice(payload);
-    Ok(())
-}
-
 fn write(packet: &Packet, bytes: &mut BytesMut) -> Result<(), EncodeError> {
     let before = bytes.len();
     // The size was checked where the packet was made.
@@ -367,7 +165,7 @@ fn write(packet: &Packet, bytes: &mut BytesMut) -> Result<(), EncodeError> {
         Ok(_) => Ok(()),
         Err(error) => {
             bytes.truncate(before);
-            Err(EncodeError(error.to_string()))
+            Err(EncodeError::new(error.to_string()))
         }
     }
 }
@@ -377,6 +175,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::office::{Delivery, PacketId, Payload, Publish};
 
     fn id(id: u16) -> PacketId {
         PacketId::new(id).expect("not zero")

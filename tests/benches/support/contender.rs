@@ -53,6 +53,7 @@ impl Contender {
             Kind::Guest { component, filter } => {
                 let binary = env!("CARGO_BIN_EXE_jackalope-under-test");
                 let gateway = GatewayOptions::new(binary, port)
+                    .config("version = \"3.1.1\"")
                     .config("work-list = { max = 100000 }")
                     .guest("bench", component, &[filter], "");
                 Self {

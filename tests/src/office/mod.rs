@@ -10,7 +10,7 @@ use std::time::Duration;
 use jackalope::office::{
     Answer, Assignment, BackoffSettings, Call, Connect, Delivery, Disconnection, Dispatch, Effects,
     GuestId, GuestSettings, Incoming, Letter, Notice, Office, Outcome, Outgoing, Outlook, Overflow,
-    PacketId, Payload, Publish, Qos, Settings, Ticket, Time, WorkListSettings,
+    PacketId, Payload, Publish, Qos, Settings, Terms, Ticket, Time, WorkListSettings,
 };
 
 /// The first guest of [`settings`], subscribed to `a/+` and `both`.
@@ -74,6 +74,14 @@ pub fn guest(filters: &[&str]) -> GuestSettings {
         retries: 3,
         retry_for: Duration::from_hours(1),
         has_will: false,
+    }
+}
+
+/// The broker accepts, on the terms of MQTT 3.1.1.
+pub fn connack(session_present: bool) -> Incoming {
+    Incoming::ConnAck {
+        session_present,
+        terms: Terms::default(),
     }
 }
 
@@ -142,8 +150,17 @@ impl TestOffice {
     /// subscriptions, and guests hear of it.
     #[track_caller]
     pub fn connect(&mut self, session_present: bool) {
+        self.connect_on(session_present, Terms::default());
+    }
+
+    /// The same, with a broker that has these terms.
+    #[track_caller]
+    pub fn connect_on(&mut self, session_present: bool, terms: Terms) {
         self.dial();
-        self.receive(Incoming::ConnAck { session_present });
+        self.receive(Incoming::ConnAck {
+            session_present,
+            terms,
+        });
         self.grant_subscriptions();
         self.take_calls();
     }
@@ -171,7 +188,7 @@ impl TestOffice {
                 panic!("no SUBSCRIBE");
             };
             granted += filters.len();
-            let granted = filters.iter().map(|(_, qos)| Some(*qos)).collect();
+            let granted = filters.iter().map(|(_, qos)| Ok(*qos)).collect();
             self.receive(Incoming::SubAck { id, granted });
         }
     }

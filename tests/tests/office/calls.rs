@@ -1,7 +1,7 @@
 //! Calls of guests, what they commit, and what is not over yet.
 
-use jackalope::office::{Answer, Backlog, Call, Delivery, Effects, Incoming, Outcome, Qos, Status};
-use jackalope_tests::office::{A, B, SECOND, TWO_HOURS, TestOffice, one_guest, settings};
+use jackalope::office::{Answer, Backlog, Call, Delivery, Effects, Outcome, Qos, Status};
+use jackalope_tests::office::{A, B, SECOND, TWO_HOURS, TestOffice, connack, one_guest, settings};
 
 #[test]
 fn what_one_call_publishes_is_committed_when_it_has_succeeded() {
@@ -111,9 +111,7 @@ fn a_guest_that_failed_to_hear_of_a_connection_hears_of_the_next() {
     let mut test = TestOffice::offline(one_guest());
     test.take_calls();
     test.dial();
-    test.receive(Incoming::ConnAck {
-        session_present: false,
-    });
+    test.receive(connack(false));
     let online = Call::Connection(Status::Online);
     for _ in 0..2 {
         assert_eq!(test.call().map(|it| it.call), Some(online.clone()));
@@ -121,9 +119,7 @@ fn a_guest_that_failed_to_hear_of_a_connection_hears_of_the_next() {
     }
     test.lose_connection();
     test.dial();
-    test.receive(Incoming::ConnAck {
-        session_present: true,
-    });
+    test.receive(connack(true));
     test.pass(30 * SECOND);
     let last = test.take_calls().pop();
     assert_eq!(last, Some((A, online)));

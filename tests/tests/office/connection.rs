@@ -5,7 +5,7 @@ use std::time::Duration;
 use jackalope::office::{
     Answer, Call, Delivery, Disconnection, Incoming, LastWill, Outgoing, Payload, Qos, Status,
 };
-use jackalope_tests::office::{SECOND, TWO_HOURS, TestOffice, settings};
+use jackalope_tests::office::{SECOND, TWO_HOURS, TestOffice, connack, settings};
 
 #[test]
 fn keep_alive_goes_on_while_a_guest_is_at_a_call() {
@@ -103,9 +103,7 @@ fn reconnecting_is_at_once_and_not_more_often_than_the_shortest_pause() {
     assert_eq!(test.office.poll_close(), Some(Disconnection::Reconnect));
     test.pass(Duration::ZERO);
     assert!(test.office.poll_connect(test.now).is_some());
-    test.receive(Incoming::ConnAck {
-        session_present: false,
-    });
+    test.receive(connack(false));
     test.office.handle_reconnect(test.now);
     assert_eq!(test.office.poll_close(), Some(Disconnection::Reconnect));
     test.pass(SECOND - Duration::from_millis(1));
@@ -125,9 +123,7 @@ fn a_broker_that_breaks_the_rules_is_left() {
     ));
 
     let mut test = TestOffice::online(settings());
-    test.receive(Incoming::ConnAck {
-        session_present: false,
-    });
+    test.receive(connack(false));
     assert!(matches!(
         test.office.poll_close(),
         Some(Disconnection::Violation(_))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jackalope::office::{Disconnection, Incoming, Notice, Outcome, Outlook, Qos, Status, Ticket};
-use jackalope_tests::office::{A, B, SECOND, TWO_HOURS, TestOffice, id_of, settings};
+use jackalope_tests::office::{A, B, SECOND, TWO_HOURS, TestOffice, connack, id_of, settings};
 
 /// Connects, has all letters sent that may go, and the broker hang up.
 fn hang_up(test: &mut TestOffice) -> Vec<String> {
@@ -156,7 +156,7 @@ fn pauses_grow_until_a_connection_has_lasted() {
         test.lose_connection();
         longest = pause(&mut test);
         let session_present = false;
-        test.receive(Incoming::ConnAck { session_present });
+        test.receive(connack(session_present));
     }
     assert!(longest >= 15 * SECOND, "{longest:?}");
     let hang_ups = test
@@ -183,7 +183,7 @@ fn a_reconnect_that_somebody_wanted_makes_no_pause_longer() {
         assert_eq!(test.office.poll_close(), Some(Disconnection::Reconnect));
         assert!(pause(&mut test) <= SECOND);
         let session_present = false;
-        test.receive(Incoming::ConnAck { session_present });
+        test.receive(connack(session_present));
         assert_eq!(test.office.status(), Status::Online);
     }
     test.lose_connection();

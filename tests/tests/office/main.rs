@@ -13,4 +13,5 @@ mod messages;
 mod network;
 mod shutdown;
 mod subscriptions;
+mod terms;
 mod windows;

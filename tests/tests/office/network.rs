@@ -7,7 +7,7 @@ use jackalope::office::{
     Incoming, Notice, Outcome, Outgoing, Outlook, QOS1_WINDOW, QOS2_WINDOW, Qos,
 };
 use jackalope_tests::office::{
-    A, B, SECOND, TWO_HOURS, TestOffice, id_of, kept_session, one_guest, settings,
+    A, B, SECOND, TWO_HOURS, TestOffice, connack, id_of, kept_session, one_guest, settings,
 };
 
 /// A thousand bytes a second, and five seconds until what is written now arrives.
@@ -223,9 +223,7 @@ fn after_a_connack_of(time: Duration) -> TestOffice {
     let mut test = TestOffice::offline(one_guest());
     test.dial();
     test.pass(time);
-    test.receive(Incoming::ConnAck {
-        session_present: false,
-    });
+    test.receive(connack(false));
     test
 }
 

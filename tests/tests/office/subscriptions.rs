@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-use jackalope::office::{Call, Incoming, Outgoing, Qos, Settings};
-use jackalope_tests::office::{A, SECOND, TestOffice, guest, settings};
+use jackalope::office::{Call, Incoming, Outgoing, Qos, Reason, Settings};
+use jackalope_tests::office::{A, SECOND, TestOffice, connack, guest, settings};
 
 #[test]
 fn a_refused_subscription_is_reported_once_and_tried_again() {
     let mut test = TestOffice::offline(settings());
     test.dial();
-    test.receive(Incoming::ConnAck {
-        session_present: false,
-    });
+    test.receive(connack(false));
     test.take_calls();
     let mut told = Vec::new();
     for granted in [false, false, true] {
@@ -19,9 +17,11 @@ fn a_refused_subscription_is_reported_once_and_tried_again() {
         let [Outgoing::Subscribe { id, filters }] = &test.packets()[..] else {
             panic!("SUBSCRIBE")
         };
-        let verdict = |(filter, qos): &(std::sync::Arc<str>, Qos)| {
-            (granted || &**filter != "a/+").then_some(*qos)
-        };
+        let verdict =
+            |(filter, qos): &(std::sync::Arc<str>, Qos)| match granted || &**filter != "a/+" {
+                true => Ok(*qos),
+                false => Err(Reason::UNSPECIFIED),
+            };
         test.receive(Incoming::SubAck {
             id: *id,
             granted: filters.iter().map(verdict).collect(),
@@ -59,13 +59,11 @@ fn one_that_waits_for_room_to_be_written_is_no_reason_to_wake_up() {
         ..settings()
     });
     test.dial();
-    test.receive(Incoming::ConnAck {
-        session_present: false,
-    });
+    test.receive(connack(false));
     let Some(Outgoing::Subscribe { id, .. }) = test.packet() else {
         panic!("no SUBSCRIBE");
     };
-    let granted = vec![None];
+    let granted = vec![Err(Reason::UNSPECIFIED)];
     test.receive(Incoming::SubAck { id, granted });
     test.take_calls();
     let again = test.office.next_timeout().expect("it is tried again");

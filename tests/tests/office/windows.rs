@@ -5,7 +5,9 @@ use std::time::Duration;
 use jackalope::office::{
     Disconnection, GuestId, Incoming, Outgoing, QOS1_WINDOW, QOS2_WINDOW, Qos, Status,
 };
-use jackalope_tests::office::{A, B, SECOND, TWO_HOURS, TestOffice, id_of, one_guest, settings};
+use jackalope_tests::office::{
+    A, B, SECOND, TWO_HOURS, TestOffice, connack, id_of, one_guest, settings,
+};
 
 /// How many exchanges may be open.
 const WINDOWS: [(Qos, usize); 2] = [
@@ -42,9 +44,7 @@ fn a_window_full_of_expired_exchanges_is_cleared_by_a_new_session() {
     test.pass(10 * SECOND);
     assert_eq!(test.office.poll_close(), Some(Disconnection::Clogged));
     assert!(test.dial().clean_session);
-    test.receive(Incoming::ConnAck {
-        session_present: false,
-    });
+    test.receive(connack(false));
     test.post(Qos::ExactlyOnce, TWO_HOURS);
     assert_eq!(test.publishes().len(), 1);
 }
@@ -150,11 +150,11 @@ fn a_share_of_dead_exchanges_renews_the_session_and_not_at_once_again() {
     use_up(&mut test);
     assert!(test.dial().clean_session);
     let session_present = false;
-    test.receive(Incoming::ConnAck { session_present });
+    test.receive(connack(session_present));
     use_up(&mut test);
     assert!(!test.dial().clean_session, "all guests lose by it");
     let session_present = true;
-    test.receive(Incoming::ConnAck { session_present });
+    test.receive(connack(session_present));
     test.pass(300 * SECOND);
     assert_eq!(test.office.poll_close(), Some(Disconnection::Clogged));
     assert!(test.dial().clean_session);

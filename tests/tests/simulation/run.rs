@@ -18,7 +18,7 @@ use jackalope::engine::{Engine, Machine, Step as EngineStep};
 use jackalope::office::{
     BackoffSettings, GuestId, GuestSettings, Letter, Office, Settings, Time, WorkListSettings,
 };
-use jackalope::wire::Handshake;
+use jackalope::wire::{Handshake, Version, Versions};
 
 use crate::broker_log::BrokerLog;
 use crate::calls::Calls;
@@ -186,7 +186,9 @@ impl Run {
             tickets: 0,
             messages_sent: 0,
             handshake: Handshake {
+                versions: Versions::Only(Version::V4),
                 client_id: CLIENT.into(),
+                session_expiry: Duration::ZERO,
                 keep_alive,
                 login: None,
                 max_packet_size: setup.max_read,

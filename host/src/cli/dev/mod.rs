@@ -34,7 +34,7 @@ use crate::broker::{Broker, CoreOptions, Options};
 use crate::config::Config;
 use crate::gateway::{Control, Gateway};
 use crate::office::BackoffSettings;
-use crate::wire::Address;
+use crate::wire::{Address, Version, Versions};
 
 /// What the gateway calls itself to the broker.
 const CLIENT_ID: &str = "jackalope-dev";
@@ -160,6 +160,8 @@ async fn start_broker() -> Result<Broker, Failure> {
 fn config(broker: &Broker) -> Config {
     let address = broker.address();
     let mut config = Config {
+        // The built-in broker speaks no other.
+        versions: Versions::Only(Version::V4),
         client_id: CLIENT_ID.to_owned(),
         server: Address {
             host: address.ip().to_string(),

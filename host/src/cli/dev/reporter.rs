@@ -87,7 +87,9 @@ impl Reporter {
                     format_args!("subscribed {filter} ({})", name(*qos)),
                 );
             }
-            Notice::SubscriptionRefused { filter, next_try } => {
+            Notice::SubscriptionRefused {
+                filter, next_try, ..
+            } => {
                 self.now.answered += 1;
                 let next_try = until(*next_try);
                 self.line(
@@ -156,6 +158,18 @@ impl Reporter {
                 self.line(
                     "guest",
                     format_args!("{call} failed after {took}: {error}; given up"),
+                );
+            }
+            Notice::LetterRefused {
+                ticket,
+                topic,
+                refusal,
+                ..
+            } => {
+                let ticket = ticket.0;
+                self.line(
+                    "link",
+                    format_args!("letter {ticket} cannot be sent  {topic}: {refusal}"),
                 );
             }
             Notice::HangUp { ticket, topic, .. } => {

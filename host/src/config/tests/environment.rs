@@ -42,6 +42,13 @@ fn each_variable_goes_before_the_file() {
             "clean-session = false",
             "clean-session = true",
         ),
+        (
+            "SESSION_EXPIRY",
+            "2h",
+            "session-expiry = '2h'",
+            "session-expiry = '3h'",
+        ),
+        ("VERSION", "5", "version = '5'", "version = '3.1.1'"),
         ("USER_NAME", "x", "user-name = 'x'", "user-name = 'y'"),
         (
             "SERVER",

@@ -13,7 +13,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::office::{Payload, Qos};
-use crate::wire::LoginSource;
+use crate::wire::{LoginSource, Version};
 
 /// The configuration of `text`, as if in `/etc/jackalope.toml`.
 fn load(text: &str) -> Result<Config, ConfigError> {
@@ -65,6 +65,19 @@ fn each_key_is_read() {
     check("client-id = 'x'", |c| c.client_id = "x".to_owned());
     check("client-id = ''", |c| c.client_id.clear());
     check("clean-session = false", |c| c.session.clean_session = false);
+    check("session-expiry = '1s'", |c| {
+        c.session.session_expiry = Duration::from_secs(1);
+    });
+    check("session-expiry = '8760h'", |c| {
+        c.session.session_expiry = Duration::from_secs(365 * 86_400);
+    });
+    check("version = '3.1.1'", |c| {
+        c.versions = Versions::Only(Version::V4);
+    });
+    check("version = '5'", |c| {
+        c.versions = Versions::Only(Version::V5);
+    });
+    check("version = 'auto'", |c| c.versions = Versions::Any);
     check("user-name = 'x'", |c| {
         c.login = Some(Credentials {
             user_name: "x".to_owned(),

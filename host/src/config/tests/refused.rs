@@ -65,6 +65,30 @@ fn clean_session() {
 }
 
 #[test]
+fn version() {
+    let wrong = r#"is not a version of MQTT; write "3.1.1", "5" or "auto""#;
+    let values = [("5", "5"), ("'4'", "\"4\""), ("''", "\"\"")];
+    check_values("", "version", &values, wrong);
+}
+
+#[test]
+fn session_expiry() {
+    check_values("", "session-expiry", NO_TEXTS, NO_DURATION);
+    check_values(
+        "",
+        "session-expiry",
+        &[("'0s'", "\"0s\""), ("'8761h'", "\"8761h\"")],
+        "is out of range; write \"1s\" to \"8760h\"",
+    );
+    check_values(
+        "",
+        "session-expiry",
+        &[("'1500ms'", "\"1500ms\"")],
+        "is not a whole number of seconds",
+    );
+}
+
+#[test]
 fn login() {
     let (long, shown) = too_long();
     check_values("", "user-name", NO_TEXTS, NO_TEXT);

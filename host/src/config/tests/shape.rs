@@ -8,8 +8,9 @@ fn unknown_keys() {
     check_refused(
         "client-id = 'é'\nkepe-alive = '1s'",
         "2:1: unknown key `kepe-alive`, expected one of `client-id`, `clean-session`, \
-         `user-name`, `password-file`, `server`, `keep-alive`, `first-connect-delay`, \
-         `max-packet-size`, `cache-directory`, `tls`, `backoff`, `last-will`, `work-list`, `guest`",
+         `session-expiry`, `user-name`, `password-file`, `server`, `version`, `keep-alive`, \
+         `first-connect-delay`, `max-packet-size`, `cache-directory`, `tls`, `backoff`, `last-will`, \
+         `work-list`, `guest`",
     );
     check_refused(
         "work-list = { max = 1, size = 2 }",
@@ -34,9 +35,10 @@ fn unknown_keys() {
     );
     check_refused(
         "\"a\\nb\" = 1",
-        "1:1: unknown key `a\\nb`, expected one of `client-id`, `clean-session`, `user-name`, \
-         `password-file`, `server`, `keep-alive`, `first-connect-delay`, `max-packet-size`, \
-         `cache-directory`, `tls`, `backoff`, `last-will`, `work-list`, `guest`",
+        "1:1: unknown key `a\\nb`, expected one of `client-id`, `clean-session`, \
+         `session-expiry`, `user-name`, `password-file`, `server`, `version`, `keep-alive`, \
+         `first-connect-delay`, `max-packet-size`, `cache-directory`, \
+         `tls`, `backoff`, `last-will`, `work-list`, `guest`",
     );
 }
 

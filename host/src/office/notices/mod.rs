@@ -6,7 +6,7 @@ mod queue;
 
 use std::sync::Arc;
 
-use super::{Call, Disconnection, GuestId, Message, Outcome, Qos, Ticket, Time};
+use super::{Call, Disconnection, GuestId, Message, Outcome, Qos, Reason, Refusal, Ticket, Time};
 
 pub(super) use queue::Notices;
 
@@ -39,6 +39,8 @@ pub enum Notice {
     SubscriptionRefused {
         /// Its filter.
         filter: Arc<str>,
+        /// Why.
+        reason: Reason,
         /// When it is tried again.
         next_try: Time,
     },
@@ -100,6 +102,17 @@ pub enum Notice {
         ticket: Ticket,
         /// Its topic.
         topic: Arc<str>,
+    },
+    /// A letter cannot be sent to this broker, and is refused.
+    LetterRefused {
+        /// Who sent it.
+        guest: GuestId,
+        /// Its number.
+        ticket: Ticket,
+        /// Its topic.
+        topic: Arc<str>,
+        /// Why.
+        refusal: Refusal,
     },
     /// A letter has its outcome.
     Outcome {

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use super::routes::Routes;
 use crate::office::session::{Backoff, PacketIds, Random};
-use crate::office::{BackoffSettings, GuestId, GuestSettings, Outgoing, PacketId, Qos, Time};
+use crate::office::{
+    BackoffSettings, GuestId, GuestSettings, Outgoing, PacketId, Qos, Reason, Time,
+};
 
 /// How many filters go into one SUBSCRIBE.
 const FILTERS_A_PACKET: usize = 32;
@@ -45,8 +47,8 @@ pub(in crate::office) struct Verdict {
 pub(in crate::office) enum Ruling {
     /// With this quality of service.
     Granted(Qos),
-    /// It is tried again at this moment.
-    Refused { next_try: Time },
+    /// For this reason. It is tried again at this moment.
+    Refused { reason: Reason, next_try: Time },
 }
 
 /// A SUBACK without one return code for each filter ([MQTT-3.8.4-5]).
@@ -169,7 +171,7 @@ impl Subscriptions {
         &mut self,
         now: Time,
         id: PacketId,
-        granted: &[Option<Qos>],
+        granted: &[Result<Qos, Reason>],
         ids: &mut PacketIds,
         random: &mut Random,
     ) -> Result<Vec<Verdict>, WrongCount> {
@@ -187,18 +189,18 @@ impl Subscriptions {
             .zip(granted)
             .map(|(subscription, granted)| {
                 let ruling = match granted {
-                    Some(qos) => {
+                    Ok(qos) => {
                         subscription.state = State::Granted;
                         Ruling::Granted(*qos)
                     }
-                    None => {
+                    Err(reason) => {
+                        let reason = *reason;
                         let next_try = now + subscription.backoff.next(random);
                         subscription.state = State::Wanted(next_try);
-                        Ruling::Refused { next_try }
+                        Ruling::Refused { reason, next_try }
                     }
                 };
-                let is_news =
-                    subscription.told.replace(granted.is_some()) != Some(granted.is_some());
+                let is_news = subscription.told.replace(granted.is_ok()) != Some(granted.is_ok());
                 let tell = if is_news {
                     subscription.guests.clone()
                 } else {

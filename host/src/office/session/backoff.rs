@@ -49,6 +49,11 @@ impl Backoff {
         (full - jitter).max(self.settings.min)
     }
 
+    /// From here on the pauses are at least as long as after so many failures.
+    pub(in crate::office) fn skip_to(&mut self, failures: u32) {
+        self.failures = self.failures.max(failures);
+    }
+
     pub(in crate::office) fn reset(&mut self) {
         self.failures = 0;
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use super::backoff::{Backoff, Random};
+use super::{Reason, Remedy};
 use crate::office::{BackoffSettings, GuestId, LastWill, Time};
 
 /// How long dialling and CONNACK may take together.
@@ -12,13 +13,21 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How long guests may take to name the last will.
 const WILL_TIMEOUT: Duration = Duration::from_secs(2);
 
+/// A broker that asks for patience is tried again as after so many failures.
+const PATIENT: u32 = 3;
+
 /// Why a connection has ended, or was not made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Disconnection {
     /// The broker has refused it, with this return code of CONNACK
-    /// ([MQTT-3.2.2.3]).
+    /// ([MQTT-3.2.2.3]) or, from 0x80 on, [reason code](Reason).
     Refused(u8),
+    /// The broker does not speak the version of MQTT that was tried, and another
+    /// one is tried at once.
+    Version,
+    /// The broker has ended it and said why.
+    Ended(Reason),
     /// The broker has closed it.
     Closed,
     /// The broker, or something on the way to it, has reset it.
@@ -43,6 +52,9 @@ pub enum Disconnection {
 impl fmt::Display for Disconnection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Refused(code) if *code >= Reason::FIRST_REFUSAL => {
+                write!(f, "the broker refused the connection: {}", Reason(*code))
+            }
             Self::Refused(code) => {
                 let reason = match code {
                     1 => "it does not speak MQTT 3.1.1",
@@ -57,6 +69,8 @@ impl fmt::Display for Disconnection {
                     "the broker refused the connection: {reason} (return code {code})"
                 )
             }
+            Self::Version => f.write_str("the broker did not accept MQTT 5, so 3.1.1 is tried"),
+            Self::Ended(reason) => write!(f, "the broker ended the connection: {reason}"),
             Self::Closed => f.write_str("the broker closed the connection"),
             Self::Reset => f.write_str("the connection was reset"),
             Self::Failed(error) => f.write_str(error),
@@ -81,9 +95,22 @@ impl fmt::Display for Disconnection {
 }
 
 impl Disconnection {
-    /// Returns whether somebody on the other side has ended it and not said why.
+    /// Returns whether somebody on the other side has ended it, and it may be for
+    /// what the gateway has sent.
     pub const fn is_hang_up(&self) -> bool {
-        matches!(self, Self::Closed | Self::Reset)
+        match self {
+            Self::Closed | Self::Reset => true,
+            Self::Ended(reason) => reason.may_be_a_letter(),
+            _ => false,
+        }
+    }
+
+    const fn remedy(&self) -> Remedy {
+        match self {
+            Self::Refused(code) => Reason(*code).remedy(),
+            Self::Ended(reason) => reason.remedy(),
+            _ => Remedy::TryAgain,
+        }
     }
 }
 
@@ -143,6 +170,8 @@ pub(in crate::office) enum Dial {
 /// The state of the connection.
 #[derive(Debug)]
 pub(in crate::office) struct Link {
+    /// What the gateway wants, and what holds on the present connection.
+    own_keep_alive: Duration,
     keep_alive: Duration,
     min_pause: Duration,
     backoff: Backoff,
@@ -165,6 +194,7 @@ impl Link {
         first_connect: Time,
     ) -> Self {
         Self {
+            own_keep_alive: keep_alive,
             keep_alive,
             min_pause: backoff.min,
             backoff: Backoff::new(backoff),
@@ -301,9 +331,14 @@ impl Link {
         Dial::Now(will)
     }
 
-    /// The broker has accepted. Returns how long that took, from the beginning of
-    /// the connection.
-    pub(in crate::office) fn handle_connected(&mut self, now: Time) -> Duration {
+    /// The broker has accepted, and may want another keep-alive. Returns how long
+    /// that took, from the beginning of the connection.
+    pub(in crate::office) fn handle_connected(
+        &mut self,
+        now: Time,
+        keep_alive: Option<Duration>,
+    ) -> Duration {
+        self.keep_alive = keep_alive.unwrap_or(self.own_keep_alive);
         self.connected = Some(now);
         self.state = State::Online(Traffic {
             sent: now,
@@ -352,6 +387,15 @@ impl Link {
             let until = now.max(earliest);
             self.state = State::Waiting { until };
             return Some(until);
+        }
+        if *reason == Disconnection::Version {
+            self.state = State::Waiting { until: now };
+            return Some(now);
+        }
+        match reason.remedy() {
+            Remedy::TryAgain => {}
+            Remedy::Patience => self.backoff.skip_to(PATIENT),
+            Remedy::Stranger => self.backoff.skip_to(u32::MAX),
         }
         let until = now + self.backoff.next(random);
         self.state = State::Waiting { until };

@@ -8,15 +8,20 @@ mod link;
 mod outbound;
 mod packet;
 mod packet_ids;
+mod reason;
 
 pub(super) use backoff::{Backoff, Random, doubled};
 pub(super) use inbound::{Arrival, Duplicate, Inbound, Receipt};
 pub use link::Disconnection;
 pub(super) use link::{Dial, Due, Link};
-pub(super) use outbound::{Acked, Next, Outbound};
+pub use outbound::Refusal;
+pub(super) use outbound::{Acked, Limits, Next, Outbound};
 pub use outbound::{QOS1_WINDOW, QOS2_WINDOW};
 pub use packet::{
     Carried, Connect, Delivery, Dispatch, Incoming, LastWill, MAX_PACKET_SIZE,
-    MAX_REMAINING_LENGTH, Outgoing, Outlook, PacketId, Publish, max_payload, publish_size,
+    MAX_REMAINING_LENGTH, Outgoing, Outlook, PacketId, Publish, Terms, max_payload, publish_size,
+    publish_size_with,
 };
 pub(super) use packet_ids::PacketIds;
+pub use reason::Reason;
+use reason::Remedy;

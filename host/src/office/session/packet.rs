@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Reason;
 use crate::office::{Payload, Qos, Ticket, Time};
 
 /// The id of an exchange with the broker. Never zero ([MQTT-2.3.1-1]).
@@ -14,6 +15,9 @@ pub type PacketId = std::num::NonZeroU16;
 pub struct Connect {
     /// Whether the broker is to forget what it knows of this client.
     pub clean_session: bool,
+    /// What the broker has called a client without an id. None: it is called what
+    /// it calls itself.
+    pub client_id: Option<Arc<str>>,
     /// What the broker publishes if no DISCONNECT ends the connection.
     pub will: Option<LastWill>,
 }
@@ -156,6 +160,40 @@ impl Outlook {
     }
 }
 
+/// What the broker allows on a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Terms {
+    /// How many exchanges of QoS 1 and 2 may be open together. Not zero.
+    pub receive_maximum: usize,
+    /// The largest packet it takes, in bytes.
+    pub max_packet_size: usize,
+    /// The highest quality of service it takes.
+    pub max_qos: Qos,
+    /// Whether it keeps messages that are to be retained.
+    pub retain_available: bool,
+    /// The keep-alive it wants instead of ours; zero turns it off.
+    pub keep_alive: Option<Duration>,
+    /// What it calls a client that has no client id.
+    pub client_id: Option<Arc<str>>,
+    /// How many bytes of properties each PUBLISH has.
+    pub properties: usize,
+}
+
+/// Those of a broker that says nothing of them, as with MQTT 3.1.1.
+impl Default for Terms {
+    fn default() -> Self {
+        Self {
+            receive_maximum: u16::MAX.into(),
+            max_packet_size: MAX_PACKET_SIZE,
+            max_qos: Qos::ExactlyOnce,
+            retain_available: true,
+            keep_alive: None,
+            client_id: None,
+            properties: 0,
+        }
+    }
+}
+
 /// What the wire has read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Incoming {
@@ -164,6 +202,8 @@ pub enum Incoming {
     ConnAck {
         /// Whether the broker still had the session.
         session_present: bool,
+        /// What it allows.
+        terms: Terms,
     },
     /// A message.
     Publish(Publish),
@@ -175,13 +215,20 @@ pub enum Incoming {
     PubRel(PacketId),
     /// QoS 2, sent: delivered.
     PubComp(PacketId),
+    /// QoS 1 or 2, sent: the broker does not take it, and the exchange is over.
+    Refused {
+        /// How it was sent.
+        delivery: Delivery,
+        /// Why.
+        reason: Reason,
+    },
     /// What the broker makes of each filter of a SUBSCRIBE, in their order:
-    /// the granted quality of service, or none where it is refused.
+    /// the granted quality of service, or why it is refused.
     SubAck {
         /// The id of the SUBSCRIBE.
         id: PacketId,
         /// One entry a filter.
-        granted: Vec<Option<Qos>>,
+        granted: Vec<Result<Qos, Reason>>,
     },
     /// A message larger than the gateway takes, of which only the beginning was
     /// read.
@@ -195,6 +242,8 @@ pub enum Incoming {
     },
     /// The broker is there.
     PingResp,
+    /// The broker ends the connection.
+    Disconnect(Reason),
 }
 
 /// The largest "remaining length" ([MQTT-2.2.3]).
@@ -205,7 +254,12 @@ pub const MAX_PACKET_SIZE: usize = 1 + 4 + MAX_REMAINING_LENGTH;
 
 /// How many bytes a PUBLISH takes on the wire, fixed header included.
 pub const fn publish_size(topic: &str, payload: usize, qos: Qos) -> usize {
-    let remaining = remaining_length(topic, payload, qos);
+    publish_size_with(topic, payload, qos, 0)
+}
+
+/// The same with so many bytes of properties, as MQTT 5 has them.
+pub const fn publish_size_with(topic: &str, payload: usize, qos: Qos, properties: usize) -> usize {
+    let remaining = remaining_length(topic, payload, qos) + properties;
     let length_bytes = match remaining {
         0..0x80 => 1,
         0x80..0x4000 => 2,

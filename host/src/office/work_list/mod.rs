@@ -12,7 +12,7 @@ mod letter;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{PacketId, Payload, Time, publish_size};
+use super::{PacketId, Payload, Time, publish_size, publish_size_with};
 use chunks::Chunks;
 use deadlines::Deadlines;
 
@@ -50,6 +50,11 @@ impl Entry {
     /// How many bytes its PUBLISH takes.
     pub(in crate::office) fn size(&self) -> usize {
         publish_size(&self.topic, self.payload.len(), self.qos)
+    }
+
+    /// The same with so many bytes of properties.
+    pub(in crate::office) fn size_with(&self, properties: usize) -> usize {
+        publish_size_with(&self.topic, self.payload.len(), self.qos, properties)
     }
 }
 
@@ -197,28 +202,76 @@ impl WorkList {
         self.free = key.0;
         self.len -= 1;
         self.deadlines.clear(key.0);
-        let list = &mut self.lists[entry.guest.index()];
-        list.len -= 1;
-        if list.first == key.0 {
-            list.first = entry.next;
-        }
-        if list.last == key.0 {
-            list.last = entry.previous;
-        }
-        if list.unsent == key.0 {
-            list.unsent = entry.next;
-        }
-        if let Some(previous) = some_key(entry.previous).and_then(|key| self.get_mut(key)) {
-            previous.next = entry.next;
-        }
-        if let Some(next) = some_key(entry.next).and_then(|key| self.get_mut(key)) {
-            next.previous = entry.previous;
-        }
+        self.lists[entry.guest.index()].len -= 1;
+        self.unlink(key, entry.guest, entry.previous, entry.next);
         if self.len == 0 && self.slots.len() > SLOTS_KEPT {
             (self.slots, self.deadlines) = (Chunks::new(), Deadlines::new());
             (self.used, self.free) = (0, NONE);
         }
         Some(entry)
+    }
+
+    /// Joins what is before a letter in its list to what is behind it.
+    fn unlink(&mut self, key: Key, guest: GuestId, previous: u32, next: u32) {
+        let list = &mut self.lists[guest.index()];
+        if list.first == key.0 {
+            list.first = next;
+        }
+        if list.last == key.0 {
+            list.last = previous;
+        }
+        if list.unsent == key.0 {
+            list.unsent = next;
+        }
+        if let Some(previous) = some_key(previous).and_then(|key| self.get_mut(key)) {
+            previous.next = next;
+        }
+        if let Some(next) = some_key(next).and_then(|key| self.get_mut(key)) {
+            next.previous = previous;
+        }
+    }
+
+    /// Makes a letter unsent again that was sent, before all younger ones of its
+    /// guest that are not.
+    pub(super) fn unsend(&mut self, key: Key) {
+        let Some(entry) = self.get_mut(key) else {
+            return;
+        };
+        entry.packet_id = None;
+        let (guest, ticket) = (entry.guest, entry.ticket);
+        let (previous, next) = (entry.previous, entry.next);
+        self.unlink(key, guest, previous, next);
+        let mut behind = self.lists[guest.index()].unsent;
+        while let Some(entry) = some_key(behind).and_then(|key| self.get(key))
+            && entry.ticket < ticket
+        {
+            behind = entry.next;
+        }
+        self.link_before(key, guest, behind);
+        let list = &mut self.lists[guest.index()];
+        if list.unsent == behind {
+            list.unsent = key.0;
+        }
+        self.give_turn(guest);
+    }
+
+    /// Puts a letter that is in no list before another one, or behind all.
+    fn link_before(&mut self, key: Key, guest: GuestId, next: u32) {
+        let list = &mut self.lists[guest.index()];
+        let previous = match some_key(next) {
+            None => std::mem::replace(&mut list.last, key.0),
+            Some(next) => self.get(next).map_or(NONE, |entry| entry.previous),
+        };
+        if let Some(next) = some_key(next).and_then(|key| self.get_mut(key)) {
+            next.previous = key.0;
+        }
+        match some_key(previous).and_then(|key| self.get_mut(key)) {
+            Some(previous) => previous.next = key.0,
+            None => self.lists[guest.index()].first = key.0,
+        }
+        if let Some(entry) = self.get_mut(key) {
+            (entry.previous, entry.next) = (previous, next);
+        }
     }
 
     /// Returns the letter to send next that `may_go`, and moves past it. Guests
@@ -300,6 +353,7 @@ mod tests {
         Push { guest: u16, deadline: u64 },
         Send,
         RemoveNth(usize),
+        UnsendNth(usize),
         Rewind,
         Expire { now: u64 },
     }
@@ -309,6 +363,7 @@ mod tests {
             4 => (0..3_u16, 0..1000_u64).prop_map(|(guest, deadline)| Step::Push { guest, deadline }),
             3 => Just(Step::Send),
             2 => (0..20_usize).prop_map(Step::RemoveNth),
+            1 => (0..20_usize).prop_map(Step::UnsendNth),
             1 => Just(Step::Rewind),
             1 => (0..1000_u64).prop_map(|now| Step::Expire { now }),
         ]
@@ -356,6 +411,18 @@ mod tests {
                             let entry = list.remove(keys[&ticket]).expect("live");
                             prop_assert_eq!(entry.ticket, Ticket(ticket));
                         }
+                    }
+                    Step::UnsendNth(n) => {
+                        let sent = model.letters.iter().filter(|letter| letter.3);
+                        let Some(letter) = sent.copied().nth(n) else { continue };
+                        list.unsend(keys[&letter.1]);
+                        // Behind what is sent, and among what is not by its number.
+                        model.letters.retain(|other| other.1 != letter.1);
+                        let at = model.letters.iter().position(|other| {
+                            other.0 == letter.0 && !other.3 && letter.1 < other.1
+                        });
+                        let at = at.unwrap_or(model.letters.len());
+                        model.letters.insert(at, (letter.0, letter.1, letter.2, false));
                     }
                     Step::Rewind => {
                         list.rewind();

@@ -149,7 +149,9 @@ impl Side {
                 }
             }
             Incoming::TooLarge { delivery, .. } => self.messages.handle_too_large(*delivery),
-            Incoming::ConnAck { session_present } => {
+            Incoming::ConnAck {
+                session_present, ..
+            } => {
                 let session_present = *session_present;
                 self.pending = Pending::ConnAck { session_present };
                 return Ok(());

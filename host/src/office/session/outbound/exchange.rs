@@ -1,5 +1,6 @@
 //! One exchange with the broker.
 
+use super::quota::Quota;
 use super::window::Window;
 use crate::office::work_list::Key;
 use crate::office::{GuestId, Time};
@@ -19,6 +20,8 @@ pub(super) struct Exchange {
     pub(super) stage: Stage,
     /// Whether the deadline passed before the exchange was over.
     pub(super) is_overdue: bool,
+    /// Whether its PUBLISH has gone out on the present connection.
+    pub(super) is_published: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,17 +42,33 @@ pub(super) enum Stage {
     },
 }
 
+impl Stage {
+    /// Whether it is PUBLISH that was sent, or is to be sent again.
+    pub(super) const fn is_published(self) -> bool {
+        matches!(self, Self::Published1 | Self::Published2)
+    }
+}
+
 impl Exchange {
-    pub(super) fn mark_overdue(&mut self, window: &mut Window) {
+    /// Of QoS 1.
+    pub(super) fn mark_overdue(&mut self, qos1: &mut Window) {
         if !std::mem::replace(&mut self.is_overdue, true) {
-            window.handle_overdue(self.guest);
+            qos1.handle_overdue(self.guest);
+        }
+    }
+
+    /// Of QoS 2.
+    pub(super) fn mark_overdue2(&mut self, qos2: &mut Window, quota: &mut Quota) {
+        if !std::mem::replace(&mut self.is_overdue, true) {
+            qos2.handle_overdue(self.guest);
+            quota.handle_overdue(self.guest);
         }
     }
 
     /// PUBREL is never sent. Returns whether there is nothing that the broker could
     /// still answer.
-    pub(super) fn abandon(&mut self, window: &mut Window) -> bool {
-        self.mark_overdue(window);
+    pub(super) fn abandon(&mut self, qos2: &mut Window, quota: &mut Quota) -> bool {
+        self.mark_overdue2(qos2, quota);
         let is_answered = match self.stage {
             Stage::Published1 | Stage::Published2 => false,
             Stage::Received | Stage::Released => true,

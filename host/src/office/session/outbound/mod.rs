@@ -2,6 +2,8 @@
 //! QoS 1 and QoS 2.
 
 mod exchange;
+mod pauses;
+mod quota;
 mod round_trip;
 mod send;
 mod suspects;
@@ -11,12 +13,15 @@ use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::by_packet_id::ByPacketId;
-use super::{PacketId, PacketIds};
+use super::{Delivery, PacketId, PacketIds, Reason};
 use crate::office::work_list::{Key, WorkList};
 use crate::office::{Ticket, Time};
 use exchange::{Exchange, Stage};
+use pauses::Pauses;
+use quota::Quota;
 use round_trip::RoundTrip;
-pub(in crate::office) use send::Next;
+pub use send::Refusal;
+pub(in crate::office) use send::{Limits, Next};
 use suspects::{RIGHT_AFTER, SUSPECT, Suspects};
 use window::Window;
 
@@ -45,6 +50,10 @@ const RENEWAL: Duration = Duration::from_secs(300);
 pub(in crate::office) enum Acked {
     /// The letter is delivered.
     Delivered(Key),
+    /// The broker does not take the letter.
+    Refused(Key, Reason),
+    /// The broker has no room for the letter at the moment.
+    Again(Key),
     /// Nothing to report: a first half, a duplicate, or a letter that had its
     /// outcome before.
     Nothing,
@@ -55,12 +64,16 @@ pub(in crate::office) enum Acked {
 /// The letters on their way.
 #[derive(Debug)]
 pub(in crate::office) struct Outbound {
+    guests: usize,
     exchanges: ByPacketId<Exchange>,
     /// Exchanges whose letters gave their place up before their deadline, which
     /// the work list watches no more.
     unlisted: BTreeSet<(Time, PacketId)>,
     qos1: Window,
     qos2: Window,
+    /// What the broker allows of both together.
+    quota: Quota,
+    pauses: Pauses,
     /// PUBRELs to send, in the order of their PUBRECs ([MQTT-4.6.0-4]).
     releases: VecDeque<PacketId>,
     /// Letters of QoS 0 that were handed out, in their order. They leave the work
@@ -88,10 +101,13 @@ pub(in crate::office) struct Outbound {
 impl Outbound {
     pub(in crate::office) fn new(guests: usize) -> Self {
         Self {
+            guests,
             exchanges: ByPacketId::default(),
             unlisted: BTreeSet::new(),
             qos1: Window::new(QOS1_WINDOW, guests),
             qos2: Window::new(QOS2_WINDOW, guests),
+            quota: Quota::none(),
+            pauses: Pauses::new(guests),
             releases: VecDeque::new(),
             unwritten: VecDeque::new(),
             round_trip: RoundTrip::default(),
@@ -118,7 +134,7 @@ impl Outbound {
     pub(in crate::office) fn clogged_at(&self) -> Option<Time> {
         let unanswered = self.unanswered.first().filter(|_| self.is_full);
         let unanswered = unanswered.map(|(begun, _)| *begun + UNANSWERED);
-        let used_up = self.qos2.is_used_up().then(|| {
+        let used_up = self.is_used_up().then(|| {
             let heard = self.answered.max(self.begun);
             self.renewal_at().max(heard + SILENT)
         });
@@ -127,7 +143,11 @@ impl Outbound {
 
     /// Returns whether a new connection must also be a new session.
     pub(in crate::office) fn needs_new_session(&self, now: Time) -> bool {
-        self.qos2.is_used_up() && self.renewal_at() <= now
+        self.is_used_up() && self.renewal_at() <= now
+    }
+
+    fn is_used_up(&self) -> bool {
+        self.qos2.is_used_up() || self.quota.is_used_up()
     }
 
     fn renewal_at(&self) -> Time {
@@ -189,7 +209,9 @@ impl Outbound {
 
     /// When letters may go again that may not after `now`.
     pub(in crate::office) fn next_turn(&self, now: Time) -> Option<Time> {
-        self.suspects.next_timeout(now)
+        let suspects = self.suspects.next_timeout(now);
+        let pauses = self.pauses.next_timeout(now);
+        suspects.into_iter().chain(pauses).min()
     }
 
     /// A connection begins; the broker took so long to answer CONNECT.
@@ -197,6 +219,23 @@ impl Outbound {
         (self.connected, self.answered) = (now, now);
         self.unwritten.clear();
         self.round_trip.begin(round_trip);
+    }
+
+    /// On this connection so many exchanges may be open together. To be told once
+    /// it is known whether the session was kept.
+    pub(in crate::office) fn handle_receive_maximum(&mut self, most: usize) {
+        self.quota = if most < QOS1_WINDOW + QOS2_WINDOW {
+            Quota::new(most, self.guests)
+        } else {
+            Quota::none()
+        };
+        for (_, exchange) in self.exchanges.iter_mut() {
+            exchange.is_published = false;
+            self.quota.handle_begun(exchange.guest);
+            if exchange.is_overdue && exchange.stage != Stage::Published1 {
+                self.quota.handle_overdue(exchange.guest);
+            }
+        }
     }
 
     pub(in crate::office) fn handle_puback(
@@ -256,22 +295,63 @@ impl Outbound {
         }
     }
 
-    /// The exchange is over.
-    fn complete(&mut self, id: PacketId, ids: &mut PacketIds) -> Acked {
-        let Some(exchange) = self.exchanges.remove(id) else {
+    /// The broker does not take what was sent: the exchange is over.
+    pub(in crate::office) fn handle_refused(
+        &mut self,
+        now: Time,
+        delivery: Delivery,
+        reason: Reason,
+        ids: &mut PacketIds,
+    ) -> Acked {
+        self.answered = now;
+        let Some(id) = delivery.packet_id() else {
             return Acked::Unknown;
         };
+        let stage = self.exchanges.get(id).map(|exchange| exchange.stage);
+        match (delivery, stage) {
+            (Delivery::AtLeastOnce(_), Some(Stage::Published1))
+            | (Delivery::ExactlyOnce(_), Some(Stage::Published2 | Stage::Abandoned { .. })) => {}
+            _ => return Acked::Unknown,
+        }
+        let guest = self.exchanges.get(id).map(|exchange| exchange.guest);
+        match self.end(id, ids) {
+            Some(key) if reason.is_for_now() => {
+                if let Some(guest) = guest {
+                    self.pauses.handle_no_room(now, guest);
+                }
+                Acked::Again(key)
+            }
+            Some(key) => Acked::Refused(key, reason),
+            None => Acked::Nothing,
+        }
+    }
+
+    /// The broker has what was sent.
+    fn complete(&mut self, id: PacketId, ids: &mut PacketIds) -> Acked {
+        if let Some(exchange) = self.exchanges.get(id) {
+            self.pauses.handle_accepted(exchange.guest);
+        }
+        self.end(id, ids).map_or(Acked::Nothing, Acked::Delivered)
+    }
+
+    /// The exchange is over. Returns its letter, if that has no outcome.
+    fn end(&mut self, id: PacketId, ids: &mut PacketIds) -> Option<Key> {
+        let exchange = self.exchanges.remove(id)?;
         ids.release(id);
         if exchange.letter.is_none() {
             self.unlisted.remove(&(exchange.deadline, id));
             self.unanswered.remove(&(exchange.begun, id));
         }
-        let window = match exchange.stage {
-            Stage::Published1 => &mut self.qos1,
-            _ => &mut self.qos2,
+        let (guest, is_overdue) = (exchange.guest, exchange.is_overdue);
+        let is_qos2 = exchange.stage != Stage::Published1;
+        let window = match is_qos2 {
+            false => &mut self.qos1,
+            true => &mut self.qos2,
         };
-        window.handle_completed(exchange.guest, exchange.is_overdue);
-        exchange.letter.map_or(Acked::Nothing, Acked::Delivered)
+        window.handle_completed(guest, is_overdue);
+        self.quota
+            .handle_completed(guest, is_overdue && is_qos2, exchange.is_published);
+        exchange.letter
     }
 
     /// A letter has given its place up while its exchange goes on.
@@ -311,11 +391,11 @@ impl Outbound {
                 false
             }
             Stage::Released => {
-                exchange.mark_overdue(&mut self.qos2);
+                exchange.mark_overdue2(&mut self.qos2, &mut self.quota);
                 false
             }
             Stage::Published2 | Stage::Received | Stage::Abandoned { .. } => {
-                exchange.abandon(&mut self.qos2)
+                exchange.abandon(&mut self.qos2, &mut self.quota)
             }
         };
         if !is_answered {
@@ -342,12 +422,12 @@ impl Outbound {
                 }
                 Stage::Abandoned { .. } => {}
                 Stage::Published2 | Stage::Received | Stage::Released => {
-                    exchange.abandon(&mut self.qos2);
+                    exchange.abandon(&mut self.qos2, &mut self.quota);
                 }
             }
         }
         for id in completed {
-            self.complete(id, ids);
+            self.end(id, ids);
         }
     }
 

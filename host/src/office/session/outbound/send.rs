@@ -1,12 +1,13 @@
 //! What goes out next, and what becomes of it on the way to the network.
 
+use std::fmt;
 use std::time::Duration;
 
 use super::Outbound;
 use super::exchange::{Exchange, Stage};
 use super::suspects::SUSPECT;
 use crate::office::session::{
-    Carried, Delivery, Dispatch, Outgoing, Outlook, PacketId, PacketIds, Publish,
+    Carried, Delivery, Dispatch, Outgoing, Outlook, PacketId, PacketIds, Publish, Reason,
 };
 use crate::office::work_list::{Entry, Key, WorkList};
 use crate::office::{Qos, Ticket, Time};
@@ -21,8 +22,75 @@ pub(in crate::office) enum Next {
     Release(Dispatch),
     /// A packet of a letter whose turn it is.
     Letter(Dispatch, Ticket),
-    /// The letter at this place is larger than the broker takes.
-    TooLarge(Key),
+    /// The letter at this place cannot be sent to this broker.
+    Refused(Key, Refusal),
+}
+
+/// Why a letter is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Refusal {
+    /// The largest packet that may be sent has so many bytes.
+    TooLarge {
+        /// How many bytes it would take.
+        size: usize,
+        /// How many it may take.
+        max: usize,
+    },
+    /// The broker takes no higher quality of service than this.
+    MaxQos(Qos),
+    /// It is to be retained, and the broker retains nothing.
+    Retain,
+    /// The broker has said this.
+    Broker(Reason),
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooLarge { size, max } => {
+                write!(
+                    f,
+                    "it takes a packet of {size} bytes, and {max} are allowed"
+                )
+            }
+            Self::MaxQos(qos) => write!(f, "the broker takes QoS {qos} at most"),
+            Self::Retain => f.write_str("the broker retains nothing"),
+            Self::Broker(reason) => write!(f, "the broker says: {reason}"),
+        }
+    }
+}
+
+/// What may be sent on a connection.
+#[derive(Debug, Clone, Copy)]
+pub(in crate::office) struct Limits {
+    /// The largest packet that the gateway sends, without its properties.
+    pub(in crate::office) own_max_packet_size: usize,
+    /// The largest packet that the broker takes, with so many bytes of properties.
+    pub(in crate::office) max_packet_size: usize,
+    pub(in crate::office) properties: usize,
+    pub(in crate::office) max_qos: Qos,
+    pub(in crate::office) retain_available: bool,
+}
+
+impl Limits {
+    /// Why a letter cannot be sent, if so.
+    fn check(&self, entry: &Entry) -> Result<(), Refusal> {
+        let (size, max) = (entry.size(), self.own_max_packet_size);
+        if size > max {
+            return Err(Refusal::TooLarge { size, max });
+        }
+        let (size, max) = (entry.size_with(self.properties), self.max_packet_size);
+        if size > max {
+            return Err(Refusal::TooLarge { size, max });
+        }
+        if entry.qos > self.max_qos {
+            return Err(Refusal::MaxQos(self.max_qos));
+        }
+        if entry.retain && !self.retain_available {
+            return Err(Refusal::Retain);
+        }
+        Ok(())
+    }
 }
 
 /// What a letter waits for.
@@ -52,7 +120,7 @@ impl Outbound {
         now: Time,
         list: &mut WorkList,
         ids: &mut PacketIds,
-        max_packet_size: usize,
+        limits: &Limits,
         outlook: Outlook,
     ) -> Option<Next> {
         if let Some(release) = self.poll_release(now) {
@@ -81,8 +149,8 @@ impl Outbound {
         if entry.hang_ups >= SUSPECT {
             self.suspects.handle_sent(now, key, entry.ticket);
         }
-        if entry.size() > max_packet_size {
-            return Some(Next::TooLarge(key));
+        if let Err(refusal) = limits.check(entry) {
+            return Some(Next::Refused(key, refusal));
         }
         let (packet, carried) = match entry.packet_id {
             Some(id) => self.resend(now, id, entry)?,
@@ -99,7 +167,8 @@ impl Outbound {
     /// What a letter waits for, if it may not go now.
     #[inline]
     fn obstacle(&self, now: Time, entry: &Entry, outlook: Outlook) -> Option<Obstacle> {
-        if self.suspects.is_paused(now, entry.guest) {
+        let guest = entry.guest;
+        if self.suspects.is_paused(now, guest) || self.pauses.is_paused(now, guest) {
             return Some(Obstacle::Turn);
         }
         if entry.hang_ups >= SUSPECT {
@@ -109,20 +178,31 @@ impl Outbound {
         } else if self.suspects.is_waiting(now) {
             return Some(Obstacle::Turn);
         }
-        match entry.qos {
+        match (entry.qos, entry.packet_id) {
             // It goes on.
-            _ if entry.packet_id.is_some() => {}
-            Qos::AtMostOnce => {}
-            Qos::AtLeastOnce if self.qos1.has_room(entry.guest) => {}
-            Qos::ExactlyOnce if self.qos2.has_room(entry.guest) => {
+            (_, Some(id)) => {
+                if !self.quota.has_room_again() && self.is_published(id) {
+                    return Some(Obstacle::Full);
+                }
+            }
+            (Qos::AtMostOnce, None) => {}
+            (Qos::AtLeastOnce, None) if self.qos1.has_room(guest) && self.quota.has_room(guest) => {
+            }
+            (Qos::ExactlyOnce, None) if self.qos2.has_room(guest) && self.quota.has_room(guest) => {
                 if entry.deadline <= now + self.round_trip.estimate() + MARGIN {
                     return Some(Obstacle::TooShort);
                 }
             }
-            Qos::AtLeastOnce | Qos::ExactlyOnce => return Some(Obstacle::Full),
+            (Qos::AtLeastOnce | Qos::ExactlyOnce, None) => return Some(Obstacle::Full),
         }
         let is_late = |pace| entry.deadline < outlook.arrival(now, entry.size(), pace);
         outlook.pace.is_some_and(is_late).then_some(Obstacle::Late)
+    }
+
+    /// Whether it is PUBLISH that is sent again to go on with an exchange.
+    fn is_published(&self, id: PacketId) -> bool {
+        let exchange = self.exchanges.get(id);
+        exchange.is_some_and(|exchange| exchange.stage.is_published())
     }
 
     fn poll_release(&mut self, now: Time) -> Option<Dispatch> {
@@ -131,7 +211,7 @@ impl Outbound {
                 continue;
             };
             if exchange.deadline <= now {
-                exchange.abandon(&mut self.qos2);
+                exchange.abandon(&mut self.qos2, &mut self.quota);
             } else {
                 exchange.stage = Stage::Released;
                 return Some(Dispatch {
@@ -163,6 +243,8 @@ impl Outbound {
         };
         let id = ids.allocate()?;
         window.handle_begun(entry.guest);
+        self.quota.handle_begun(entry.guest);
+        self.quota.handle_published();
         self.begun = now;
         entry.packet_id = Some(id);
         self.exchanges.insert(
@@ -175,6 +257,7 @@ impl Outbound {
                 deadline: entry.deadline,
                 stage,
                 is_overdue: false,
+                is_published: true,
             },
         );
         let delivery = match entry.qos {
@@ -202,6 +285,9 @@ impl Outbound {
             }
             Stage::Abandoned { .. } => return None,
         };
+        if !std::mem::replace(&mut exchange.is_published, true) {
+            self.quota.handle_published();
+        }
         let duplicate = true;
         Some((
             to_publish(entry, delivery, duplicate),
@@ -232,15 +318,22 @@ impl Outbound {
                 id,
                 duplicate: false,
             } => {
-                self.complete(id, ids);
+                self.end(id, ids);
+            }
+            Carried::Publish { id, .. } => {
+                if let Some(exchange) = self.exchanges.get_mut(id)
+                    && std::mem::replace(&mut exchange.is_published, false)
+                {
+                    self.quota.handle_unpublished();
+                }
             }
             Carried::PubRel(id) => {
                 if let Some(exchange) = self.exchanges.get_mut(id) {
-                    exchange.abandon(&mut self.qos2);
+                    exchange.abandon(&mut self.qos2, &mut self.quota);
                     self.unanswered.remove(&(exchange.begun, id));
                 }
             }
-            Carried::Publish { .. } | Carried::Letter(_) | Carried::Nothing => {}
+            Carried::Letter(_) | Carried::Nothing => {}
         }
     }
 }

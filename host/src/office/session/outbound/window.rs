@@ -20,6 +20,7 @@ pub(super) struct Window {
     open: Vec<usize>,
     /// How many of them are not set aside for their guests.
     common: usize,
+    all: usize,
     /// How many of them are of letters that have expired, by guest, and together.
     overdue: Vec<usize>,
     all_overdue: usize,
@@ -38,6 +39,7 @@ impl Window {
             most,
             open: vec![0; guests],
             common: 0,
+            all: 0,
             overdue: vec![0; guests],
             all_overdue: 0,
         }
@@ -45,6 +47,12 @@ impl Window {
 
     /// Returns whether a guest may begin an exchange.
     pub(super) fn has_room(&self, guest: GuestId) -> bool {
+        // More can be open than there are places, from a connection that had more.
+        self.all < self.size && self.has_share(guest)
+    }
+
+    /// Returns whether a guest has places left in its share, be they free or not.
+    fn has_share(&self, guest: GuestId) -> bool {
         let open = self.open[guest.index()];
         let common = self.size - self.reserve * self.open.len().max(1);
         open < self.most && (open < self.reserve || self.common < common)
@@ -62,13 +70,14 @@ impl Window {
             .map(GuestId)
             .zip(self.open.iter().zip(&self.overdue));
         guests.any(|(guest, (open, overdue))| {
-            *overdue > 0 && overdue == open && !self.has_room(guest)
+            *overdue > 0 && overdue == open && !self.has_share(guest)
         })
     }
 
     pub(super) fn handle_begun(&mut self, guest: GuestId) {
         let open = &mut self.open[guest.index()];
         *open += 1;
+        self.all += 1;
         self.common += usize::from(*open > self.reserve);
     }
 
@@ -81,6 +90,7 @@ impl Window {
         let open = &mut self.open[guest.index()];
         self.common -= usize::from(*open > self.reserve);
         *open -= 1;
+        self.all -= 1;
         self.overdue[guest.index()] -= usize::from(was_overdue);
         self.all_overdue -= usize::from(was_overdue);
     }
@@ -88,7 +98,7 @@ impl Window {
     pub(super) fn clear(&mut self) {
         self.open.fill(0);
         self.overdue.fill(0);
-        (self.common, self.all_overdue) = (0, 0);
+        (self.common, self.all, self.all_overdue) = (0, 0, 0);
     }
 }
 

@@ -215,7 +215,14 @@ fn a_server_that_hangs_up() {
 
 #[test]
 fn a_server_of_tls_that_is_spoken_to_without() {
-    let transport = Transport::new(at(0), &handshake(), &connect(), Pace::default(), None);
+    let transport = Transport::new(
+        at(0),
+        Version::V4,
+        &handshake(),
+        &connect(),
+        Pace::default(),
+        None,
+    );
     let mut transport = transport.expect("it can be encoded");
     let alert = [0x15, 3, 3, 0, 2, 2, 70];
     transport

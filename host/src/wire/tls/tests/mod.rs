@@ -22,7 +22,7 @@ use tempfile::TempDir;
 use super::certificates::{Ca, Issued};
 use super::*;
 use crate::office::{Connect, Time};
-use crate::wire::{Handshake, Pace, Transport};
+use crate::wire::{Handshake, Pace, Transport, Version, Versions};
 
 /// 2026-11-25 03:00:00 UTC, always.
 #[derive(Debug)]
@@ -103,6 +103,8 @@ fn at(millis: u64) -> Time {
 
 fn handshake() -> Handshake {
     Handshake {
+        versions: Versions::Only(Version::V4),
+        session_expiry: Duration::ZERO,
         client_id: "gateway".into(),
         keep_alive: Duration::from_secs(60),
         login: None,
@@ -113,6 +115,7 @@ fn handshake() -> Handshake {
 fn connect() -> Connect {
     Connect {
         clean_session: true,
+        client_id: None,
         will: None,
     }
 }
@@ -133,7 +136,14 @@ impl Pair {
         let tls = client.begin().expect("its files are fine");
         let tls = Some(Box::new(tls));
         let now = at(0);
-        let transport = Transport::new(now, &handshake(), &connect(), Pace::default(), tls);
+        let transport = Transport::new(
+            now,
+            Version::V4,
+            &handshake(),
+            &connect(),
+            Pace::default(),
+            tls,
+        );
         Self {
             now,
             transport: transport.expect("it can be encoded"),

@@ -1,0 +1,97 @@
+//! Why the broker refuses something, or ends the connection.
+
+use std::fmt;
+
+/// A reason code of MQTT 5 (section 2.4). Displays in words, with its number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reason(pub u8);
+
+/// What may help after a connection was refused or ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Remedy {
+    /// The next try, as always.
+    TryAgain,
+    /// Some patience: the broker has too much to do, or ends.
+    Patience,
+    /// Nothing that the gateway could do: what has ended the connection would end
+    /// the next one as well, or the gateway the other's.
+    Stranger,
+}
+
+impl Reason {
+    /// The broker does not say why, as with MQTT 3.1.1.
+    pub const UNSPECIFIED: Self = Self(0x80);
+    /// The broker does not speak this version of MQTT.
+    pub const UNSUPPORTED_VERSION: Self = Self(0x84);
+    /// A limit of the broker is reached, for the moment.
+    pub const QUOTA_EXCEEDED: Self = Self(0x97);
+
+    /// From here on a reason code is one of refusal.
+    pub const FIRST_REFUSAL: u8 = 0x80;
+
+    /// Returns whether a letter may be accepted later that is refused now.
+    pub(super) fn is_for_now(self) -> bool {
+        self == Self::QUOTA_EXCEEDED
+    }
+
+    /// Returns whether something that the gateway has sent may be why the
+    /// connection has ended.
+    pub(super) const fn may_be_a_letter(self) -> bool {
+        matches!(
+            self.0,
+            0x80..=0x83 | 0x87 | 0x90 | 0x94 | 0x95 | 0x99..=0x9b
+        )
+    }
+
+    pub(super) const fn remedy(self) -> Remedy {
+        match self.0 {
+            0x8e => Remedy::Stranger,
+            0x88 | 0x89 | 0x8b | 0x93 | 0x96 | 0x97 | 0x98 | 0x9f => Remedy::Patience,
+            _ => Remedy::TryAgain,
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let words = match self.0 {
+            0x81 => "malformed packet",
+            0x82 => "protocol error",
+            0x83 => "a reason of this broker alone",
+            0x84 => "unsupported protocol version",
+            0x85 => "client id not valid",
+            0x86 => "bad user name or password",
+            0x87 => "not authorized",
+            0x88 => "server unavailable",
+            0x89 => "server busy",
+            0x8a => "banned",
+            0x8b => "server shutting down",
+            0x8c => "bad authentication method",
+            0x8d => "keep-alive timeout",
+            0x8e => "session taken over",
+            0x8f => "topic filter not accepted",
+            0x90 => "topic name not accepted",
+            0x91 => "packet id in use",
+            0x92 => "packet id not found",
+            0x93 => "receive maximum exceeded",
+            0x94 => "topic alias not valid",
+            0x95 => "packet too large",
+            0x96 => "message rate too high",
+            0x97 => "quota exceeded",
+            0x98 => "administrative action",
+            0x99 => "payload format not valid",
+            0x9a => "retain not supported",
+            0x9b => "quality of service not supported",
+            0x9c => "use another server",
+            0x9d => "server moved",
+            0x9e => "shared subscriptions not supported",
+            0x9f => "connection rate exceeded",
+            0xa0 => "maximum connect time",
+            0xa1 => "subscription identifiers not supported",
+            0xa2 => "wildcard subscriptions not supported",
+            0x80.. => "unspecified error",
+            _ => "no reason given",
+        };
+        write!(f, "{words} (0x{:02x})", self.0)
+    }
+}

@@ -1,0 +1,321 @@
+//! The adapter for MQTT 5: packets of the post office to bytes and back.
+//!
+//! Acknowledgements and DISCONNECT are read here, too: the codec knows only some
+//! reason codes, and takes a DISCONNECT that is shorter than two bytes, as
+//! mosquitto sends it, for an error.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use rumqttc::v5::mqttbytes::QoS;
+use rumqttc::v5::mqttbytes::v5::{self, Packet};
+
+use super::frame::{
+    DecodeError, EncodeError, Frame, Frames, encode_publish, is_tls_alert, malformed, packet_id,
+};
+use super::{Handshake, client_id};
+use crate::office::{
+    Connect, Delivery, Incoming, LastWill, MAX_PACKET_SIZE, Outgoing, Qos, Reason, Terms,
+};
+
+/// Message expiry interval (section 3.3.2.3.3).
+const MESSAGE_EXPIRY_INTERVAL: u8 = 2;
+
+/// How many bytes of properties a letter has, with their length.
+const LETTER_PROPERTIES: usize = 6;
+
+/// Bytes into packets. It reads no socket: whoever has the bytes brings them.
+#[derive(Debug)]
+pub(super) struct Decoder(Frames);
+
+impl Decoder {
+    /// Before the first byte of a connection. `max_packet_size` is in bytes; of
+    /// a larger message only the topic is read, and any other larger packet is
+    /// an error.
+    pub(super) fn new(max_packet_size: usize) -> Self {
+        Self(Frames::new(max_packet_size))
+    }
+
+    /// Takes the next packet off the front of `bytes`; none when there is no
+    /// whole packet yet. After an error the connection is of no more use.
+    pub(super) fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Incoming>, DecodeError> {
+        if !self.0.skip(bytes) {
+            return Ok(None);
+        }
+        let Some(frame) = Frame::read(bytes) else {
+            return match bytes.len() {
+                0..5 => Ok(None),
+                _ => Err(malformed("Malformed remaining length")),
+            };
+        };
+        if frame.is_publish() {
+            return self.0.decode_publish(&frame, bytes, properties_len);
+        }
+        if is_tls_alert(bytes) {
+            return Err(DecodeError::Secure);
+        }
+        if frame.size() > self.0.max_packet_size() {
+            return Err(malformed("a packet that is larger than max-packet-size"));
+        }
+        if bytes.len() < frame.size() {
+            return Ok(None);
+        }
+        let packet = bytes.split_to(frame.size());
+        read(frame.first >> 4, frame.header, packet).map(Some)
+    }
+}
+
+fn read(kind: u8, header: usize, packet: BytesMut) -> Result<Incoming, DecodeError> {
+    let body = &packet[header..];
+    let is_refusal = |reason: &Reason| reason.0 >= Reason::FIRST_REFUSAL;
+    Ok(match kind {
+        2 => return read_connack(body, packet.clone()),
+        4 => match (Incoming::PubAck, read_ack(body)?) {
+            (_, (id, Some(reason))) if is_refusal(&reason) => Incoming::Refused {
+                delivery: Delivery::AtLeastOnce(id),
+                reason,
+            },
+            (accepted, (id, _)) => accepted(id),
+        },
+        5 => match (Incoming::PubRec, read_ack(body)?) {
+            (_, (id, Some(reason))) if is_refusal(&reason) => Incoming::Refused {
+                delivery: Delivery::ExactlyOnce(id),
+                reason,
+            },
+            (accepted, (id, _)) => accepted(id),
+        },
+        6 => Incoming::PubRel(read_ack(body)?.0),
+        // "Packet id not found" says that the exchange is over as well.
+        7 => Incoming::PubComp(read_ack(body)?.0),
+        9 => return read_suback(body),
+        13 => Incoming::PingResp,
+        14 => Incoming::Disconnect(Reason(body.first().copied().unwrap_or(0))),
+        _ => {
+            return Err(DecodeError::Violation(
+                "a broker sends what answers its client",
+            ));
+        }
+    })
+}
+
+/// How many bytes the properties take that `bytes` begin with, with their length
+/// (section 2.2.2). None of those of a message is of use to the gateway. A topic
+/// alias would be, and is never one that a broker may send: none was allowed.
+fn properties_len(bytes: &[u8]) -> Result<usize, DecodeError> {
+    let mut len = 0;
+    for (index, byte) in bytes.iter().enumerate().take(4) {
+        len |= usize::from(byte & 0x7f) << (7 * index);
+        if byte & 0x80 == 0 {
+            let all = index + 1 + len;
+            if bytes.len() < all {
+                break;
+            }
+            return Ok(all);
+        }
+    }
+    Err(malformed("properties that are longer than their packet"))
+}
+
+/// A packet id, and a reason code where there is one (section 3.4.2).
+fn read_ack(body: &[u8]) -> Result<(crate::office::PacketId, Option<Reason>), DecodeError> {
+    let Some((id, rest)) = body.split_first_chunk() else {
+        return Err(malformed("an acknowledgement without a packet id"));
+    };
+    let id = packet_id(u16::from_be_bytes(*id))?;
+    Ok((id, rest.first().map(|code| Reason(*code))))
+}
+
+fn read_suback(body: &[u8]) -> Result<Incoming, DecodeError> {
+    let Some((id, rest)) = body.split_first_chunk() else {
+        return Err(malformed("a SUBACK without a packet id"));
+    };
+    let codes = &rest[properties_len(rest)?..];
+    let granted = codes.iter().map(|code| match *code {
+        0 => Ok(Ok(Qos::AtMostOnce)),
+        1 => Ok(Ok(Qos::AtLeastOnce)),
+        2 => Ok(Ok(Qos::ExactlyOnce)),
+        Reason::FIRST_REFUSAL.. => Ok(Err(Reason(*code))),
+        _ => Err(malformed("a SUBACK with an unknown reason code")),
+    });
+    Ok(Incoming::SubAck {
+        id: packet_id(u16::from_be_bytes(*id))?,
+        granted: granted.collect::<Result<_, _>>()?,
+    })
+}
+
+fn read_connack(body: &[u8], mut packet: BytesMut) -> Result<Incoming, DecodeError> {
+    match *body {
+        // Without properties it is one of an older version, which a broker that
+        // knows no other answers with whatever it was asked.
+        [_, 0 | 1] => return Err(DecodeError::Version),
+        [_, code, ..] if Reason(code) == Reason::UNSUPPORTED_VERSION => {
+            return Err(DecodeError::Version);
+        }
+        [_, code, ..] if code != 0 => return Err(DecodeError::Refused(code)),
+        _ => {}
+    }
+    let ack = match Packet::read(&mut packet, None) {
+        Ok(Packet::ConnAck(ack)) => ack,
+        Ok(_) => return Err(malformed("something else than a CONNACK")),
+        Err(error) => return Err(DecodeError::Malformed(error.to_string())),
+    };
+    let terms = ack.properties.map_or_else(|| Ok(terms()), read_terms)?;
+    Ok(Incoming::ConnAck {
+        session_present: ack.session_present,
+        terms,
+    })
+}
+
+/// Those of a broker that names none (section 3.2.2.3).
+fn terms() -> Terms {
+    Terms {
+        properties: LETTER_PROPERTIES,
+        ..Terms::default()
+    }
+}
+
+fn read_terms(properties: v5::ConnAckProperties) -> Result<Terms, DecodeError> {
+    let mut terms = terms();
+    match properties.receive_max {
+        Some(0) => return Err(DecodeError::Violation("a receive maximum is not 0")),
+        Some(most) => terms.receive_maximum = most.into(),
+        None => {}
+    }
+    match properties.max_packet_size {
+        Some(0) => return Err(DecodeError::Violation("a maximum packet size is not 0")),
+        Some(max) => {
+            let max = usize::try_from(max).unwrap_or(usize::MAX);
+            terms.max_packet_size = max.min(MAX_PACKET_SIZE);
+        }
+        None => {}
+    }
+    terms.max_qos = match properties.max_qos {
+        Some(0) => Qos::AtMostOnce,
+        Some(1) => Qos::AtLeastOnce,
+        Some(_) => return Err(DecodeError::Violation("a maximum QoS is 0 or 1")),
+        None => Qos::ExactlyOnce,
+    };
+    terms.retain_available = properties.retain_available != Some(0);
+    let keep_alive = properties.server_keep_alive;
+    terms.keep_alive = keep_alive.map(|secs| Duration::from_secs(secs.into()));
+    terms.client_id = properties.assigned_client_identifier.map(Arc::from);
+    Ok(terms)
+}
+
+const fn to_qos(qos: Qos) -> QoS {
+    match qos {
+        Qos::AtMostOnce => QoS::AtMostOnce,
+        Qos::AtLeastOnce => QoS::AtLeastOnce,
+        Qos::ExactlyOnce => QoS::ExactlyOnce,
+    }
+}
+
+/// Appends CONNECT. An error leaves `bytes` as they were.
+///
+/// It allows no topic aliases, and names no maximum packet size: the broker would
+/// drop a larger message and say so to nobody, where the gateway acknowledges it
+/// and writes it to its log. Nor does it name a receive maximum: a guest that takes
+/// none of its messages would hold up those of others once it is used up, and what
+/// may wait for each guest has a bound anyway.
+pub(super) fn encode_connect(
+    handshake: &Handshake,
+    connect: &Connect,
+    bytes: &mut BytesMut,
+) -> Result<(), EncodeError> {
+    let keep_alive = u16::try_from(handshake.keep_alive.as_secs()).unwrap_or(u16::MAX);
+    let session_expiry = u32::try_from(handshake.session_expiry.as_secs()).unwrap_or(u32::MAX);
+    let login = handshake.login.as_ref().map(|login| v5::Login {
+        username: login.user_name.clone(),
+        password: login
+            .password
+            .as_ref()
+            .map_or_else(String::new, |it| it.expose().to_owned()),
+    });
+    let packet = v5::Connect {
+        keep_alive,
+        client_id: client_id(handshake, connect).to_owned(),
+        clean_start: connect.clean_session,
+        properties: Some(v5::ConnectProperties {
+            session_expiry_interval: Some(session_expiry).filter(|it| *it > 0),
+            ..v5::ConnectProperties::new()
+        }),
+    };
+    let will = connect.will.as_ref().map(to_will);
+    write(&Packet::Connect(packet, will, login), bytes)
+}
+
+fn to_will(will: &LastWill) -> v5::LastWill {
+    v5::LastWill {
+        topic: Bytes::copy_from_slice(will.topic.as_bytes()),
+        message: Bytes::from_owner(will.payload.clone()),
+        qos: to_qos(will.qos),
+        retain: will.retain,
+        properties: None,
+    }
+}
+
+/// Appends a packet, whose letter may live for `lifetime` from now. An error leaves
+/// `bytes` as they were.
+pub(super) fn encode(
+    packet: Outgoing,
+    lifetime: Option<Duration>,
+    bytes: &mut BytesMut,
+) -> Result<(), EncodeError> {
+    let packet = match packet {
+        Outgoing::Publish(publish) => {
+            return match lifetime {
+                None => encode_publish(&publish, [0], bytes),
+                Some(lifetime) => {
+                    let [a, b, c, d] = message_expiry_interval(lifetime).to_be_bytes();
+                    let properties: [u8; LETTER_PROPERTIES] =
+                        [5, MESSAGE_EXPIRY_INTERVAL, a, b, c, d];
+                    encode_publish(&publish, properties, bytes)
+                }
+            };
+        }
+        Outgoing::PubAck(id) => Packet::PubAck(v5::PubAck::new(id.get(), None)),
+        Outgoing::PubRec(id) => Packet::PubRec(v5::PubRec::new(id.get(), None)),
+        Outgoing::PubRel(id) => Packet::PubRel(v5::PubRel::new(id.get(), None)),
+        Outgoing::PubComp(id) => Packet::PubComp(v5::PubComp::new(id.get(), None)),
+        Outgoing::Subscribe { id, filters } => {
+            // The options that are left alone are those of MQTT 3.1.1.
+            let filters = filters
+                .into_iter()
+                .map(|(path, qos)| v5::Filter::new(path.to_string(), to_qos(qos)));
+            Packet::Subscribe(v5::Subscribe {
+                pkid: id.get(),
+                filters: filters.collect(),
+                properties: None,
+            })
+        }
+        Outgoing::PingReq => Packet::PingReq(v5::PingReq),
+        Outgoing::Disconnect => Packet::Disconnect(v5::Disconnect::new(
+            v5::DisconnectReasonCode::NormalDisconnection,
+        )),
+    };
+    write(&packet, bytes)
+}
+
+/// Whole seconds, rounded down, so that no broker keeps a letter for longer than
+/// its ttl. In the last second it is 1 all the same: by section 3.3.2.3.3 an
+/// interval of 0 has passed at once, but mosquitto takes it for none, and would
+/// keep the letter for ever.
+fn message_expiry_interval(lifetime: Duration) -> u32 {
+    u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX).max(1)
+}
+
+fn write(packet: &Packet, bytes: &mut BytesMut) -> Result<(), EncodeError> {
+    let before = bytes.len();
+    // The size was checked where the packet was made.
+    match packet.write(bytes, None) {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            bytes.truncate(before);
+            Err(EncodeError::new(error.to_string()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,485 @@
+//! The adapter beside the codec.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::office::{PacketId, Payload, Publish, publish_size_with};
+use crate::wire::{Version, Versions};
+
+fn id(id: u16) -> PacketId {
+    PacketId::new(id).expect("not zero")
+}
+
+/// Everything that the decoder makes of these bytes.
+fn decode(bytes: &[u8], max: usize) -> Result<Vec<Incoming>, DecodeError> {
+    let mut decoder = Decoder::new(max);
+    let mut buffer = BytesMut::from(bytes);
+    std::iter::from_fn(|| decoder.decode(&mut buffer).transpose()).collect()
+}
+
+/// What the decoder makes of a packet of the codec.
+fn decode_packet(packet: &Packet) -> Result<Vec<Incoming>, DecodeError> {
+    let mut bytes = BytesMut::new();
+    packet.write(&mut bytes, None).expect("it is valid");
+    decode(&bytes, 10_000)
+}
+
+/// What the codec makes of a packet of the post office.
+fn through_codec(packet: Outgoing, lifetime: Option<Duration>) -> Packet {
+    let mut bytes = BytesMut::new();
+    encode(packet, lifetime, &mut bytes).expect("it is valid");
+    let packet = Packet::read(&mut bytes, None).expect("it is valid");
+    assert!(bytes.is_empty());
+    packet
+}
+
+fn publish(payload: usize) -> Publish {
+    Publish {
+        topic: "a/b".into(),
+        payload: Payload::new(vec![7; payload]),
+        delivery: Delivery::AtLeastOnce(id(10)),
+        retain: true,
+        duplicate: true,
+    }
+}
+
+fn publish_bytes(payload: usize) -> BytesMut {
+    let mut bytes = BytesMut::new();
+    let lifetime = Some(Duration::from_secs(5));
+    encode(Outgoing::Publish(publish(payload)), lifetime, &mut bytes).expect("it is valid");
+    bytes
+}
+
+#[test]
+fn a_letter_comes_back_as_it_was_and_has_the_size_that_was_promised() {
+    for payload in [0, 1, 112, 113, 118, 16_368, 16_369, 2_097_134, 2_097_150] {
+        let bytes = publish_bytes(payload);
+        let size = publish_size_with("a/b", payload, Qos::AtLeastOnce, terms().properties);
+        assert_eq!(bytes.len(), size, "{payload}");
+        assert_eq!(
+            decode(&bytes, size),
+            Ok(vec![Incoming::Publish(publish(payload))])
+        );
+    }
+}
+
+#[test]
+fn a_letter_lives_for_whole_seconds_and_never_for_ever() {
+    for (millis, interval) in [
+        (0, 1),
+        (1, 1),
+        (999, 1),
+        (1_000, 1),
+        (1_999, 1),
+        (2_000, 2),
+        (7_200_000, 7_200),
+        (u64::MAX, u32::MAX),
+    ] {
+        let lifetime = Some(Duration::from_millis(millis));
+        let Packet::Publish(read) = through_codec(Outgoing::Publish(publish(1)), lifetime) else {
+            panic!("the codec reads something else");
+        };
+        let read = read.properties.and_then(|it| it.message_expiry_interval);
+        assert_eq!(read, Some(interval), "{millis}");
+    }
+}
+
+fn any_publish() -> impl Strategy<Value = Publish> {
+    let delivery = prop_oneof![
+        Just(Delivery::AtMostOnce),
+        (1..=u16::MAX).prop_map(|number| Delivery::AtLeastOnce(id(number))),
+        (1..=u16::MAX).prop_map(|number| Delivery::ExactlyOnce(id(number))),
+    ];
+    let payload = prop::collection::vec(any::<u8>(), 0..200);
+    (
+        "[a-zß/]{1,20}",
+        payload,
+        delivery,
+        any::<bool>(),
+        any::<bool>(),
+    )
+        .prop_map(|(topic, payload, delivery, retain, duplicate)| Publish {
+            topic: topic.into(),
+            payload: Payload::new(payload),
+            delivery,
+            retain,
+            duplicate,
+        })
+}
+
+/// Properties that a broker may send with a message. None here: not even one.
+fn any_properties() -> impl Strategy<Value = Option<v5::PublishProperties>> {
+    let properties = (
+        prop::option::of(any::<u32>()),
+        prop::option::of("[a-z]{0,200}"),
+        prop::collection::vec(("[a-z]{0,9}", "[a-z]{0,99}"), 0..3),
+        prop::collection::vec(1..268_435_455_usize, 0..2),
+    );
+    prop::option::of(properties.prop_map(
+        |(message_expiry_interval, content_type, user_properties, subscription_identifiers)| {
+            v5::PublishProperties {
+                message_expiry_interval,
+                content_type,
+                user_properties,
+                subscription_identifiers,
+                ..v5::PublishProperties::default()
+            }
+        },
+    ))
+}
+
+fn to_codec(publish: &Publish, properties: Option<v5::PublishProperties>) -> Packet {
+    Packet::Publish(v5::Publish {
+        dup: publish.duplicate,
+        qos: to_qos(publish.delivery.qos()),
+        retain: publish.retain,
+        topic: Bytes::copy_from_slice(publish.topic.as_bytes()),
+        pkid: publish.delivery.packet_id().map_or(0, PacketId::get),
+        payload: Bytes::copy_from_slice(&publish.payload),
+        properties,
+    })
+}
+
+proptest! {
+    /// The packet that is read and written by hand, beside the codec that does it
+    /// for others.
+    #[test]
+    fn a_letter_is_to_the_codec_what_it_is_here(
+        publish in any_publish(),
+        secs in prop::option::of(1..=u32::MAX),
+    ) {
+        let lifetime = secs.map(|secs| Duration::from_secs(secs.into()));
+        let read = through_codec(Outgoing::Publish(publish.clone()), lifetime);
+        let properties = secs.map(|secs| v5::PublishProperties {
+            message_expiry_interval: Some(secs),
+            ..v5::PublishProperties::default()
+        });
+        prop_assert_eq!(read, to_codec(&publish, properties));
+    }
+
+    #[test]
+    fn a_message_is_here_what_it_is_to_the_codec(
+        publish in any_publish(),
+        properties in any_properties(),
+    ) {
+        let packet = to_codec(&publish, properties);
+        prop_assert_eq!(decode_packet(&packet), Ok(vec![Incoming::Publish(publish)]));
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), max in 2..300_usize) {
+        let _ = decode(&bytes, max);
+    }
+
+    #[test]
+    fn no_packet_type_makes_it_panic(
+        head in any::<u8>(),
+        body in prop::collection::vec(any::<u8>(), 0..100),
+        max in 2..120_usize,
+    ) {
+        let mut bytes = vec![head, body.len() as u8];
+        bytes.extend(body);
+        let _ = decode(&bytes, max);
+    }
+
+    /// The properties of CONNACK are the codec's to read.
+    #[test]
+    fn no_connack_makes_it_panic(properties in prop::collection::vec(any::<u8>(), 0..100)) {
+        let mut bytes = vec![0x20, properties.len() as u8 + 3, 0, 0, properties.len() as u8];
+        bytes.extend(properties);
+        let _ = decode(&bytes, 1_000);
+    }
+}
+
+#[test]
+fn what_goes_out_is_what_the_codec_reads() {
+    let check = |packet, expect: Packet| assert_eq!(through_codec(packet, None), expect);
+    check(
+        Outgoing::PubAck(id(3)),
+        Packet::PubAck(v5::PubAck::new(3, None)),
+    );
+    check(
+        Outgoing::PubRec(id(3)),
+        Packet::PubRec(v5::PubRec::new(3, None)),
+    );
+    check(
+        Outgoing::PubRel(id(3)),
+        Packet::PubRel(v5::PubRel::new(3, None)),
+    );
+    check(
+        Outgoing::PubComp(id(3)),
+        Packet::PubComp(v5::PubComp::new(3, None)),
+    );
+    check(Outgoing::PingReq, Packet::PingReq(v5::PingReq));
+    let filters = vec![
+        ("a/+".into(), Qos::AtMostOnce),
+        ("b".into(), Qos::ExactlyOnce),
+    ];
+    check(
+        Outgoing::Subscribe { id: id(4), filters },
+        Packet::Subscribe(v5::Subscribe {
+            pkid: 4,
+            filters: vec![
+                v5::Filter::new("a/+", QoS::AtMostOnce),
+                v5::Filter::new("b", QoS::ExactlyOnce),
+            ],
+            properties: None,
+        }),
+    );
+    let mut bytes = BytesMut::new();
+    encode(Outgoing::Disconnect, None, &mut bytes).expect("it is valid");
+    assert_eq!(&bytes[..], b"\xe0\x00");
+}
+
+#[test]
+fn connect_says_who_comes_for_how_long_and_how_much_it_takes() {
+    let handshake = Handshake {
+        versions: Versions::Only(Version::V5),
+        client_id: String::new(),
+        session_expiry: Duration::from_secs(86_400),
+        keep_alive: Duration::from_secs(60),
+        login: None,
+        max_packet_size: 1_000,
+    };
+    let connect = Connect {
+        clean_session: false,
+        client_id: Some("given".into()),
+        will: Some(LastWill {
+            topic: "w".into(),
+            payload: Payload::new("x"),
+            qos: Qos::AtLeastOnce,
+            retain: true,
+        }),
+    };
+    let mut bytes = BytesMut::new();
+    encode_connect(&handshake, &connect, &mut bytes).expect("it is valid");
+    let Ok(Packet::Connect(read, will, login)) = Packet::read(&mut bytes, None) else {
+        panic!("the codec reads something else");
+    };
+    assert_eq!((read.keep_alive, &read.client_id[..]), (60, "given"));
+    assert!(!read.clean_start && login.is_none());
+    let properties = read.properties.expect("there are some");
+    assert_eq!(properties.session_expiry_interval, Some(86_400));
+    assert_eq!(properties.receive_maximum, None);
+    assert_eq!(properties.topic_alias_max, None);
+    let will = will.expect("there is one");
+    assert_eq!((&will.topic[..], &will.message[..]), (&b"w"[..], &b"x"[..]));
+    assert_eq!((will.qos, will.retain), (QoS::AtLeastOnce, true));
+}
+
+#[test]
+fn the_terms_of_the_broker_are_read() {
+    let connack = |properties| {
+        Packet::ConnAck(v5::ConnAck {
+            session_present: true,
+            code: v5::ConnectReturnCode::Success,
+            properties,
+        })
+    };
+    let none = Incoming::ConnAck {
+        session_present: true,
+        terms: terms(),
+    };
+    assert_eq!(decode_packet(&connack(None)), Ok(vec![none]));
+    let properties = v5::ConnAckProperties {
+        receive_max: Some(20),
+        max_qos: Some(1),
+        retain_available: Some(0),
+        max_packet_size: Some(1_000),
+        assigned_client_identifier: Some("given".into()),
+        server_keep_alive: Some(0),
+        reason_string: Some("because".into()),
+        topic_alias_max: Some(10),
+        ..no_properties()
+    };
+    let terms = Terms {
+        receive_maximum: 20,
+        max_packet_size: 1_000,
+        max_qos: Qos::AtLeastOnce,
+        retain_available: false,
+        keep_alive: Some(Duration::ZERO),
+        client_id: Some("given".into()),
+        properties: LETTER_PROPERTIES,
+    };
+    let all = Incoming::ConnAck {
+        session_present: true,
+        terms,
+    };
+    assert_eq!(decode_packet(&connack(Some(properties))), Ok(vec![all]));
+    for wrong in [
+        v5::ConnAckProperties {
+            receive_max: Some(0),
+            ..no_properties()
+        },
+        v5::ConnAckProperties {
+            max_packet_size: Some(0),
+            ..no_properties()
+        },
+        v5::ConnAckProperties {
+            max_qos: Some(2),
+            ..no_properties()
+        },
+    ] {
+        let read = decode_packet(&connack(Some(wrong)));
+        assert!(matches!(read, Err(DecodeError::Violation(_))), "{read:?}");
+    }
+}
+
+fn no_properties() -> v5::ConnAckProperties {
+    v5::ConnAckProperties {
+        session_expiry_interval: None,
+        receive_max: None,
+        max_qos: None,
+        retain_available: None,
+        max_packet_size: None,
+        assigned_client_identifier: None,
+        topic_alias_max: None,
+        reason_string: None,
+        user_properties: Vec::new(),
+        wildcard_subscription_available: None,
+        subscription_identifiers_available: None,
+        shared_subscription_available: None,
+        server_keep_alive: None,
+        response_information: None,
+        server_reference: None,
+        authentication_method: None,
+        authentication_data: None,
+    }
+}
+
+#[test]
+fn a_broker_of_an_older_version_is_told_from_one_that_refuses() {
+    let check = |bytes: &[u8], expect| assert_eq!(decode(bytes, 100), Err(expect));
+    check(b"\x20\x02\x00\x00", DecodeError::Version);
+    check(b"\x20\x02\x00\x01", DecodeError::Version);
+    check(b"\x20\x02\x00\x84", DecodeError::Version);
+    check(b"\x20\x03\x00\x84\x00", DecodeError::Version);
+    check(b"\x20\x02\x00\x05", DecodeError::Refused(5));
+    check(b"\x20\x03\x00\x87\x00", DecodeError::Refused(0x87));
+    // Not even the codec knows this one.
+    check(b"\x20\x03\x00\xfe\x00", DecodeError::Refused(0xfe));
+}
+
+#[test]
+fn what_the_broker_refuses_is_over_and_has_a_reason() {
+    let refused = |delivery, code| {
+        let reason = Reason(code);
+        Ok(vec![Incoming::Refused { delivery, reason }])
+    };
+    let (one, two) = (Delivery::AtLeastOnce(id(7)), Delivery::ExactlyOnce(id(7)));
+    assert_eq!(
+        decode(b"\x40\x02\0\x07", 100),
+        Ok(vec![Incoming::PubAck(id(7))])
+    );
+    // No matching subscribers.
+    assert_eq!(
+        decode(b"\x40\x03\0\x07\x10", 100),
+        Ok(vec![Incoming::PubAck(id(7))])
+    );
+    assert_eq!(decode(b"\x40\x03\0\x07\x87", 100), refused(one, 0x87));
+    assert_eq!(decode(b"\x50\x03\0\x07\x97", 100), refused(two, 0x97));
+    let properties = v5::PubAckProperties {
+        reason_string: Some("no".into()),
+        user_properties: Vec::new(),
+    };
+    let ack = v5::PubAck {
+        reason: v5::PubAckReason::NotAuthorized,
+        ..v5::PubAck::new(7, Some(properties))
+    };
+    assert_eq!(decode_packet(&Packet::PubAck(ack)), refused(one, 0x87));
+    assert_eq!(
+        decode(b"\x70\x03\0\x07\x92", 100),
+        Ok(vec![Incoming::PubComp(id(7))])
+    );
+    assert_eq!(
+        decode(b"\x62\x02\0\x07", 100),
+        Ok(vec![Incoming::PubRel(id(7))])
+    );
+    let suback = v5::SubAck {
+        pkid: 7,
+        return_codes: vec![
+            v5::SubscribeReasonCode::Success(QoS::AtLeastOnce),
+            v5::SubscribeReasonCode::NotAuthorized,
+        ],
+        properties: None,
+    };
+    let read = Incoming::SubAck {
+        id: id(7),
+        granted: vec![Ok(Qos::AtLeastOnce), Err(Reason(0x87))],
+    };
+    assert_eq!(decode_packet(&Packet::SubAck(suback)), Ok(vec![read]));
+}
+
+#[test]
+fn a_disconnect_of_any_length_is_read() {
+    for (bytes, reason) in [
+        (&b"\xe0\x00"[..], 0),
+        (b"\xe0\x01\x8e", 0x8e),
+        (b"\xe0\x02\x8b\x00", 0x8b),
+        (b"\xe0\x06\x97\x04\x1f\x00\x01x", 0x97),
+    ] {
+        let expect = Incoming::Disconnect(Reason(reason));
+        assert_eq!(decode(bytes, 100), Ok(vec![expect]), "{bytes:02x?}");
+    }
+}
+
+#[test]
+fn of_an_oversize_message_only_the_beginning_is_kept() {
+    let mut bytes = publish_bytes(1_000);
+    encode(Outgoing::PubAck(id(3)), None, &mut bytes).expect("it is valid");
+    let expect = vec![
+        Incoming::TooLarge {
+            topic: "a/b".into(),
+            delivery: Delivery::AtLeastOnce(id(10)),
+            size: bytes.len() - 4,
+        },
+        Incoming::PubAck(id(3)),
+    ];
+    for piece in [1, 7, 50, 2_000] {
+        let mut decoder = Decoder::new(100);
+        let mut buffer = BytesMut::new();
+        let mut packets = Vec::new();
+        for part in bytes.chunks(piece) {
+            buffer.extend_from_slice(part);
+            while let Some(packet) = decoder.decode(&mut buffer).expect("it is valid") {
+                packets.push(packet);
+            }
+            assert!(buffer.len() < 100, "the rest is not kept");
+        }
+        assert_eq!(packets, expect, "{piece}");
+    }
+}
+
+#[test]
+fn what_a_broker_must_not_send_is_refused() {
+    #[track_caller]
+    fn check(bytes: &[u8], expect: &str) {
+        let error = decode(bytes, 1_000).expect_err("it is wrong");
+        assert_eq!(error.to_string(), expect, "{bytes:02x?}");
+    }
+    check(
+        b"\xc0\x00",
+        "the broker broke a rule of MQTT: a broker sends what answers its client",
+    );
+    check(
+        b"\x40\x02\x00\x00",
+        "the broker broke a rule of MQTT: a packet id is not 0 [MQTT-2.3.1-1]",
+    );
+    // An alias in the place of a topic: none was allowed.
+    check(
+        b"\x30\x06\x00\x00\x03\x23\x00\x01",
+        "the broker broke a rule of MQTT: a topic name is valid [MQTT-3.3.2-2]",
+    );
+    check(
+        b"\x30\x04\x00\x01a\x05",
+        "the broker sent a malformed packet: properties that are longer than their packet",
+    );
+    check(
+        b"\x20\x01\x00",
+        "the broker sent a malformed packet: Packet is malformed",
+    );
+    check(
+        b"\xff\xff\xff\xff\xff",
+        "the broker sent a malformed packet: Malformed remaining length",
+    );
+}
