@@ -110,6 +110,13 @@ fn run(steps: &[Step]) -> Test {
 fn check_window(events: &[Event]) {
     let mut open: BTreeMap<ConnectionId, BTreeSet<u16>> = BTreeMap::new();
     for event in events {
+        if let Event::Fault {
+            fault: Fault::ForgetSession(_),
+        } = event
+        {
+            // What is under way is forgotten with it, which is the fault.
+            open.clear();
+        }
         let (Event::Sent { peer, packet } | Event::Received { peer, packet }) = event else {
             continue;
         };
