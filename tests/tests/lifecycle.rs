@@ -106,9 +106,13 @@ fn a_host_that_does_not_exist_is_named() {
 #[test]
 fn a_broker_that_refuses_is_quoted() {
     let broker = Mosquitto::with("allow_anonymous false");
-    let gateway = GatewayOptions::new(BINARY, broker.port()).start();
-    gateway.log.wait_for("the broker refused the connection");
-    gateway.log.wait_for("(return code 5)");
+    for (version, reason) in [("3.1.1", "(return code 5)"), ("5", "0x87")] {
+        let gateway = GatewayOptions::new(BINARY, broker.port())
+            .config(&format!("version = {version:?}"))
+            .start();
+        gateway.log.wait_for("the broker refused the connection");
+        gateway.log.wait_for(reason);
+    }
 }
 
 #[test]
@@ -139,7 +143,7 @@ fn a_password_from_a_file_lets_it_in() {
     assert_eq!(gateway.log.count("secret"), 0);
 
     let gateway = GatewayOptions::new(BINARY, broker.port())
-        .config("user-name = \"gateway\"")
+        .config("user-name = \"gateway\"\nversion = \"3.1.1\"")
         .env("JACKALOPE_PASSWORD", "wrong")
         .start();
     gateway.log.wait_for("(return code 5)");
@@ -164,6 +168,7 @@ impl WithPassword {
         write(&file, "hunter1");
         let gateway = GatewayOptions::new(BINARY, broker.address().port())
             .config(&format!("user-name = \"u\"\npassword-file = {file:?}"))
+            .config("version = \"3.1.1\"")
             .config("backoff = { min = \"20ms\", max = \"40ms\" }")
             .start();
         let mut site = Self {
