@@ -37,8 +37,8 @@ pub(crate) struct Piece {
     /// When it arrives.
     pub(crate) at: u64,
     pub(crate) bytes: Vec<u8>,
-    /// Whether it was on the link already when the connection was reset, and
-    /// nobody could take it back.
+    /// Whether it was on the link already when the connection was reset, or when the
+    /// machine fell asleep, and nobody could take it back.
     pub(crate) is_out_of_reach: bool,
 }
 
@@ -129,10 +129,14 @@ impl Network {
         for connection in self.connections.values_mut() {
             let up = &mut connection.up;
             up.free_at += millis;
-            let waiting = up.pieces.iter_mut().filter(|piece| piece.start > from);
-            for piece in waiting.filter(|piece| piece.at != NEVER) {
-                piece.start += millis;
-                piece.at += millis;
+            for piece in up.pieces.iter_mut().filter(|piece| piece.at != NEVER) {
+                if piece.start > from {
+                    piece.start += millis;
+                    piece.at += millis;
+                } else if !self.is_frozen {
+                    // It is on the link, and arrives while the machine sleeps.
+                    piece.is_out_of_reach = true;
+                }
             }
         }
     }
