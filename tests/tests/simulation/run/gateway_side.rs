@@ -29,6 +29,7 @@ pub(super) enum Pending {
     /// To the end of a call.
     Answer {
         guest: GuestId,
+        at: u64,
         fails: bool,
         is_put_off: bool,
     },
@@ -126,6 +127,7 @@ impl Side {
         }
         self.pending = Pending::Answer {
             guest,
+            at: now,
             fails: matches!(answer, Answer::Failed(_)),
             is_put_off: matches!(answer, Answer::Retry(_)),
         };
@@ -234,6 +236,7 @@ impl Side {
         );
         if let Pending::Answer {
             guest,
+            at,
             fails,
             is_put_off,
         } = pending
@@ -248,7 +251,7 @@ impl Side {
                 _ => End::Taken,
             };
             self.calls
-                .handle_end(self.now, guest, end, &mut self.model, &mut self.messages)?;
+                .handle_end(at, guest, end, &mut self.model, &mut self.messages)?;
         }
         Ok(())
     }
