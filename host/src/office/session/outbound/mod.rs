@@ -45,6 +45,11 @@ const SILENT: Duration = Duration::from_secs(10);
 /// the broker keeps for them.
 const RENEWAL: Duration = Duration::from_secs(300);
 
+/// How long the letters of a guest wait after the broker had no room for one:
+/// doubled each time, until one is accepted.
+const FIRST_NO_ROOM: Duration = Duration::from_secs(1);
+const LONGEST_NO_ROOM: Duration = Duration::from_secs(60);
+
 /// What an acknowledgement led to.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::office) enum Acked {
@@ -73,7 +78,8 @@ pub(in crate::office) struct Outbound {
     qos2: Window,
     /// What the broker allows of both together.
     quota: Quota,
-    pauses: Pauses,
+    /// After the broker had no room for a letter.
+    no_room: Pauses,
     /// PUBRELs to send, in the order of their PUBRECs ([MQTT-4.6.0-4]).
     releases: VecDeque<PacketId>,
     /// Letters of QoS 0 that were handed out, in their order. They leave the work
@@ -107,7 +113,7 @@ impl Outbound {
             qos1: Window::new(QOS1_WINDOW, guests),
             qos2: Window::new(QOS2_WINDOW, guests),
             quota: Quota::none(),
-            pauses: Pauses::new(guests),
+            no_room: Pauses::new(guests, FIRST_NO_ROOM, LONGEST_NO_ROOM),
             releases: VecDeque::new(),
             unwritten: VecDeque::new(),
             round_trip: RoundTrip::default(),
@@ -210,8 +216,8 @@ impl Outbound {
     /// When letters may go again that may not after `now`.
     pub(in crate::office) fn next_turn(&self, now: Time) -> Option<Time> {
         let suspects = self.suspects.next_timeout(now);
-        let pauses = self.pauses.next_timeout(now);
-        suspects.into_iter().chain(pauses).min()
+        let no_room = self.no_room.next_timeout(now);
+        suspects.into_iter().chain(no_room).min()
     }
 
     /// A connection begins; the broker took so long to answer CONNECT.
@@ -316,8 +322,12 @@ impl Outbound {
         let guest = self.exchanges.get(id).map(|exchange| exchange.guest);
         match self.end(id, ids) {
             Some(key) if reason.is_for_now() => {
-                if let Some(guest) = guest {
-                    self.pauses.handle_no_room(now, guest);
+                // Of those that were on their way together the first alone makes
+                // the pause longer.
+                if let Some(guest) = guest
+                    && !self.no_room.is_paused(now, guest)
+                {
+                    self.no_room.begin(now, guest);
                 }
                 Acked::Again(key)
             }
@@ -329,7 +339,7 @@ impl Outbound {
     /// The broker has what was sent.
     fn complete(&mut self, id: PacketId, ids: &mut PacketIds) -> Acked {
         if let Some(exchange) = self.exchanges.get(id) {
-            self.pauses.handle_accepted(exchange.guest);
+            self.no_room.start_over(exchange.guest);
         }
         self.end(id, ids).map_or(Acked::Nothing, Acked::Delivered)
     }

@@ -168,7 +168,7 @@ impl Outbound {
     #[inline]
     fn obstacle(&self, now: Time, entry: &Entry, outlook: Outlook) -> Option<Obstacle> {
         let guest = entry.guest;
-        if self.suspects.is_paused(now, guest) || self.pauses.is_paused(now, guest) {
+        if self.suspects.is_paused(now, guest) || self.no_room.is_paused(now, guest) {
             return Some(Obstacle::Turn);
         }
         if entry.hang_ups >= SUSPECT {

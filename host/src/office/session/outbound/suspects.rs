@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use crate::office::session::backoff::doubled;
+use super::pauses::Pauses;
 use crate::office::work_list::Key;
 use crate::office::{GuestId, Ticket, Time};
 
@@ -42,25 +42,18 @@ enum Turn {
     },
 }
 
-/// A guest whose letters were refused.
-#[derive(Debug, Clone, Copy, Default)]
-struct Paused {
-    times: u32,
-    until: Time,
-}
-
 /// Which letters are under suspicion, and what follows from it.
 #[derive(Debug)]
 pub(super) struct Suspects {
     turn: Turn,
-    paused: Vec<Paused>,
+    pauses: Pauses,
 }
 
 impl Suspects {
     pub(super) fn new(guests: usize) -> Self {
         Self {
             turn: Turn::Everyone,
-            paused: vec![Paused::default(); guests],
+            pauses: Pauses::new(guests, FIRST_PAUSE, LONGEST_PAUSE),
         }
     }
 
@@ -84,7 +77,7 @@ impl Suspects {
 
     /// Whether the letters of a guest wait after one that was refused.
     pub(super) fn is_paused(&self, now: Time, guest: GuestId) -> bool {
-        now < self.paused[guest.index()].until
+        self.pauses.is_paused(now, guest)
     }
 
     /// A suspect cannot go yet.
@@ -107,12 +100,10 @@ impl Suspects {
 
     /// A letter of this guest was refused.
     pub(super) fn handle_refused(&mut self, now: Time, guest: GuestId) {
-        let paused = &mut self.paused[guest.index()];
-        if paused.until + LONGEST_PAUSE <= now {
-            paused.times = 0;
+        if self.pauses.until(guest) + LONGEST_PAUSE <= now {
+            self.pauses.start_over(guest);
         }
-        paused.until = now + doubled(FIRST_PAUSE, paused.times, LONGEST_PAUSE);
-        paused.times += 1;
+        self.pauses.begin(now, guest);
     }
 
     /// When letters may go again that may not after `now`.
@@ -121,8 +112,9 @@ impl Suspects {
             Turn::Everyone => None,
             Turn::Waiting { until } | Turn::Alone { until, .. } => Some(until),
         };
-        let paused = self.paused.iter().map(|paused| paused.until);
-        paused.chain(turn).filter(|at| now < *at).min()
+        let turn = turn.filter(|at| now < *at);
+        let pauses = self.pauses.next_timeout(now);
+        turn.into_iter().chain(pauses).min()
     }
 }
 
