@@ -185,8 +185,9 @@ impl Outbound {
     }
 
     fn is_unanswered(&self, exchange: &Exchange) -> bool {
-        let is_published = matches!(exchange.stage, Stage::Published1 | Stage::Published2);
-        is_published && self.connected <= exchange.sent && exchange.letter.is_some()
+        exchange.stage.is_published()
+            && self.connected <= exchange.sent
+            && exchange.letter.is_some()
     }
 
     /// The broker has hung up. Returns the letter that was alone under way, if
