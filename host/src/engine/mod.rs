@@ -192,13 +192,8 @@ impl Engine {
     /// the engine [is closed](Self::is_closed), which takes a second at most.
     pub fn finish<M: Machine>(&mut self, machine: &mut M) {
         self.is_finishing = true;
-        match &self.connection {
-            Connection::Open(_) => self.begin_close(machine),
-            Connection::Dialing(_) => {
-                self.connection = Connection::None;
-                machine.reset();
-            }
-            Connection::None | Connection::Closing(..) => {}
+        if !matches!(self.connection, Connection::Closing(..)) {
+            self.begin_close(machine);
         }
     }
 
@@ -295,19 +290,13 @@ impl Engine {
         match machine.read(&mut thrown_away) {
             Ok(0) => {
                 let is_done = transport.output().is_done();
-                self.connection = Connection::None;
-                if is_done {
-                    machine.close();
-                } else {
-                    machine.reset();
-                }
+                self.let_go(machine, is_done);
                 false
             }
             Ok(_) => true,
             Err(error) if is_for_later(&error) => false,
             Err(_) => {
-                self.connection = Connection::None;
-                machine.reset();
+                self.let_go(machine, false);
                 false
             }
         }
@@ -459,8 +448,7 @@ impl Engine {
         };
         if closing.until <= machine.now() {
             if transport.output().is_done() {
-                self.connection = Connection::None;
-                return machine.close();
+                return self.let_go(machine, true);
             }
             return self.abort(machine);
         }
@@ -527,7 +515,15 @@ impl Engine {
             self.pace = transport.output().pace();
         }
         if !self.is_closed() {
-            self.connection = Connection::None;
+            self.let_go(machine, false);
+        }
+    }
+
+    fn let_go<M: Machine>(&mut self, machine: &mut M, in_good_order: bool) {
+        self.connection = Connection::None;
+        if in_good_order {
+            machine.close();
+        } else {
             machine.reset();
         }
     }
