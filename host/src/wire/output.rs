@@ -297,7 +297,7 @@ impl Output {
         if count == 0 {
             return;
         }
-        self.pace.handle_taken(now, self.is_awaiting());
+        self.pace.handle_taken(now);
         self.progress = now;
         if let Some(sealed) = &mut self.sealed {
             self.taken += count as u64;

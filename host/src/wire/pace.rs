@@ -86,9 +86,9 @@ impl Pace {
         looked + pause.clamp(Duration::from_millis(1), LOOK_AGAIN)
     }
 
-    /// The kernel takes bytes, while it was already waiting for others or not.
-    pub(super) fn handle_taken(&mut self, now: Time, was_busy: bool) {
-        if !was_busy || self.busy.is_none() {
+    /// The kernel takes bytes.
+    pub(super) fn handle_taken(&mut self, now: Time) {
+        if self.busy.is_none() {
             self.begin_sample(now);
         }
     }
@@ -158,7 +158,7 @@ mod tests {
     fn what_is_acknowledged_at_once_shows_no_pace() {
         let mut pace = Pace::default();
         for moment in 0..1_000 {
-            pace.handle_taken(at(moment), false);
+            pace.handle_taken(at(moment));
             pace.handle_acknowledged(at(moment + 1), 100, 0, false);
         }
         assert_eq!(pace.outlook(at(1_000), 1_000_000).pace, None);
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn a_busy_network_shows_its_pace_and_is_believed_when_it_gets_faster() {
         let mut pace = Pace::default();
-        pace.handle_taken(at(0), false);
+        pace.handle_taken(at(0));
         for step in 1..=20 {
             pace.handle_acknowledged(at(step * 100), 2_000, 50_000, true);
         }
@@ -179,7 +179,7 @@ mod tests {
     #[test]
     fn a_measurement_is_forgotten() {
         let mut pace = Pace::default();
-        pace.handle_taken(at(0), false);
+        pace.handle_taken(at(0));
         pace.handle_acknowledged(at(200), 10, 90, true);
         assert_eq!(pace.outlook(at(10_199), 0).pace, Some(50));
         pace.handle_acknowledged(at(10_200), 0, 90, true);
@@ -193,7 +193,7 @@ mod tests {
     #[test]
     fn what_was_sent_while_nothing_waited_shows_no_pace() {
         let mut pace = Pace::default();
-        pace.handle_taken(at(0), false);
+        pace.handle_taken(at(0));
         for step in 1..=20 {
             pace.handle_acknowledged(at(step * 100), 100, 200, false);
         }
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn a_long_way_is_not_a_slow_network() {
         let mut pace = Pace::default();
-        pace.handle_taken(at(0), false);
+        pace.handle_taken(at(0));
         for now in [50, 200, 400, 550] {
             pace.handle_acknowledged(at(now), 0, CAUTIOUS, true);
         }
@@ -218,7 +218,7 @@ mod tests {
         assert_eq!(pace.limit(), CAUTIOUS);
         let mut now = 0;
         for doubled in 1..=10 {
-            pace.handle_taken(at(now), false);
+            pace.handle_taken(at(now));
             now += 1;
             pace.handle_acknowledged(at(now), pace.limit(), 0, true);
             assert_eq!(pace.limit(), CAUTIOUS << doubled);
@@ -235,7 +235,7 @@ mod tests {
         for look in 0..1_000 {
             let more = pace.limit().saturating_sub(left);
             assert!(left + more <= 40_000, "2 s at 20 kB/s");
-            pace.handle_taken(at(look * 50), left > 0);
+            pace.handle_taken(at(look * 50));
             left += more;
             let news = left.min(1_000);
             left -= news;
