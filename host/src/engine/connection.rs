@@ -50,11 +50,12 @@ impl Connection {
     }
 
     pub(super) fn next_timeout(&self) -> Option<Time> {
-        let transport = self.transport().and_then(Transport::next_timeout);
+        let transport = self.transport();
+        let output = transport.and_then(|transport| transport.output().next_timeout());
         let closing = match self {
             Self::Closing(_, closing) => Some(closing.until),
             _ => None,
         };
-        [transport, closing].into_iter().flatten().min()
+        [output, closing].into_iter().flatten().min()
     }
 }

@@ -207,7 +207,7 @@ impl Engine {
             let now = machine.now();
             transport.output_mut().handle_unacknowledged(now, count);
         }
-        if let Err(stuck) = transport.check(machine.now()) {
+        if let Err(stuck) = transport.output().check(machine.now()) {
             self.lose(machine, reason(stuck));
         }
     }
@@ -312,7 +312,8 @@ impl Engine {
             is_all = false;
             while transport.output().has_room() && !is_all {
                 machine.observe(now, &mut self.office, Step::Time);
-                let Some(dispatch) = self.office.poll_packet(now, transport.outlook(now)) else {
+                let outlook = transport.output().outlook(now);
+                let Some(dispatch) = self.office.poll_packet(now, outlook) else {
                     is_all = true;
                     continue;
                 };

@@ -13,12 +13,12 @@ use bytes::BytesMut;
 
 use super::Handshake;
 use super::frame::{DecodeError, EncodeError};
-use super::output::{Output, Stuck};
+use super::output::Output;
 use super::pace::Pace;
 use super::tls::{Tls, TlsError};
 use super::version::Version;
 use super::{v4, v5};
-use crate::office::{Carried, Connect, Dispatch, Incoming, Outgoing, Outlook, Time};
+use crate::office::{Carried, Connect, Dispatch, Incoming, Outgoing, Time};
 
 /// How much is read at once.
 const READ: usize = 64 << 10;
@@ -98,21 +98,6 @@ impl Transport {
     /// The sending half, to be told what has become of its bytes.
     pub fn output_mut(&mut self) -> &mut Output {
         &mut self.output
-    }
-
-    /// When [`check`](Self::check) is to be asked again.
-    pub fn next_timeout(&self) -> Option<Time> {
-        self.output.next_timeout()
-    }
-
-    /// Whether the connection can go on; see [`Output::check`].
-    pub fn check(&self, now: Time) -> Result<(), Stuck> {
-        self.output.check(now)
-    }
-
-    /// What is to be expected of a packet that is pushed now.
-    pub fn outlook(&self, now: Time) -> Outlook {
-        self.output.outlook(now)
     }
 
     /// Adds a packet to what goes out.

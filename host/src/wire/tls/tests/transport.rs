@@ -193,12 +193,14 @@ fn check_overdue(size: usize, taken: usize) {
     pair.now = at(1_000);
     assert_eq!(pair.recalled(), [0_u64; 0]);
     let end = at(1_000) + GRACE;
-    assert_eq!(pair.transport.next_timeout(), Some(end));
+    assert_eq!(pair.transport.output().next_timeout(), Some(end));
     assert_eq!(
-        pair.transport.check(Time::from_millis(end.as_millis() - 1)),
+        pair.transport
+            .output()
+            .check(Time::from_millis(end.as_millis() - 1)),
         Ok(())
     );
-    assert_eq!(pair.transport.check(end), Err(Stuck::Overdue));
+    assert_eq!(pair.transport.output().check(end), Err(Stuck::Overdue));
 }
 
 #[test]
@@ -221,8 +223,8 @@ fn what_has_arrived_ends_nothing() {
     pair.push(2, 10, Some(at(500)));
     pair.run().expect("it goes on");
     pair.acknowledge();
-    assert_eq!(pair.transport.check(at(1_000_000)), Ok(()));
-    assert_eq!(pair.transport.next_timeout(), None);
+    assert_eq!(pair.transport.output().check(at(1_000_000)), Ok(()));
+    assert_eq!(pair.transport.output().next_timeout(), None);
 }
 
 #[test]
