@@ -250,3 +250,24 @@ pub(super) fn encode_publish<const N: usize>(
     bytes.put_slice(payload);
     Ok(())
 }
+
+/// All packets of bytes that come in pieces of this size. Whatever is in them, the
+/// decoder leaves fewer than so many for later.
+#[cfg(test)]
+pub(super) fn decode_in_pieces(
+    bytes: &[u8],
+    piece: usize,
+    most: usize,
+    mut decode: impl FnMut(&mut BytesMut) -> Result<Option<Incoming>, DecodeError>,
+) -> Vec<Incoming> {
+    let mut buffer = BytesMut::new();
+    let mut packets = Vec::new();
+    for part in bytes.chunks(piece) {
+        buffer.extend_from_slice(part);
+        while let Some(packet) = decode(&mut buffer).expect("it is valid") {
+            packets.push(packet);
+        }
+        assert!(buffer.len() < most, "the rest is not kept");
+    }
+    packets
+}

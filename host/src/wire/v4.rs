@@ -176,6 +176,7 @@ mod tests {
 
     use super::*;
     use crate::office::{Delivery, PacketId, Payload, Publish};
+    use crate::wire::frame::decode_in_pieces;
 
     fn id(id: u16) -> PacketId {
         PacketId::new(id).expect("not zero")
@@ -279,15 +280,7 @@ mod tests {
         // The same in pieces of every size.
         for piece in 1..50 {
             let mut decoder = Decoder::new(100);
-            let mut buffer = BytesMut::new();
-            let mut packets = Vec::new();
-            for part in bytes.chunks(piece) {
-                buffer.extend_from_slice(part);
-                while let Some(packet) = decoder.decode(&mut buffer).expect("it is valid") {
-                    packets.push(packet);
-                }
-                assert!(buffer.len() < 100, "the rest is not kept");
-            }
+            let packets = decode_in_pieces(&bytes, piece, 100, |it| decoder.decode(it));
             assert_eq!(packets, expect, "{piece}");
         }
     }

@@ -4,6 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::office::{PacketId, Payload, Publish, publish_size_with};
+use crate::wire::frame::decode_in_pieces;
 use crate::wire::{Version, Versions};
 
 fn id(id: u16) -> PacketId {
@@ -437,15 +438,7 @@ fn of_an_oversize_message_only_the_beginning_is_kept() {
     ];
     for piece in [1, 7, 50, 2_000] {
         let mut decoder = Decoder::new(100);
-        let mut buffer = BytesMut::new();
-        let mut packets = Vec::new();
-        for part in bytes.chunks(piece) {
-            buffer.extend_from_slice(part);
-            while let Some(packet) = decoder.decode(&mut buffer).expect("it is valid") {
-                packets.push(packet);
-            }
-            assert!(buffer.len() < 100, "the rest is not kept");
-        }
+        let packets = decode_in_pieces(&bytes, piece, 100, |it| decoder.decode(it));
         assert_eq!(packets, expect, "{piece}");
     }
 }
