@@ -9,6 +9,8 @@
 #![allow(clippy::panic)]
 
 mod certificates;
+mod door;
+mod fake_broker;
 mod gateway;
 mod lines;
 mod mosquitto;
@@ -22,6 +24,8 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 pub use certificates::Certificates;
+pub use door::check_no_command_comes_late;
+pub use fake_broker::FakeBroker;
 pub use gateway::{Gateway, GatewayOptions, run_to_end};
 pub use lines::Lines;
 pub use mosquitto::{Mosquitto, Subscriber, mosquitto_pub};

@@ -1,7 +1,7 @@
 //! The door of the documentation, by the hands of `mosquitto_pub` and
 //! `mosquitto_sub`.
 
-use jackalope_tests::{DOOR, GatewayOptions, Mosquitto, Proxy};
+use jackalope_tests::{DOOR, GatewayOptions, Mosquitto, Proxy, check_no_command_comes_late};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
 
@@ -46,18 +46,6 @@ fn a_command_that_could_not_be_sent_in_time_is_never_sent() {
     let broker = Mosquitto::start();
     let network = Proxy::to(broker.port());
     let gateway = GatewayOptions::new(BINARY, network.port())
-        .config("backoff = { min = \"100ms\", max = \"200ms\" }")
-        .guest("door", DOOR, &["doors/+/request"], "")
-        .start();
-    gateway.log.wait_for("subscribed filter=doors/+/request");
-    let commands = broker.subscribe("doors/+/command", 1);
-    let statuses = broker.subscribe("doors/+/status", 1);
-
-    network.allow(0);
-    broker.publish_with(&["-t", "doors/front/request", "-m", r#"{"action":"unlock"}"#]);
-    gateway.log.wait_for("letters expired");
-    network.cut();
-    network.restore();
-    statuses.wait_for_message(r#"doors/front/status 0 {"action":"unlock","outcome":"expired"}"#);
-    assert_eq!(commands.messages(), [""; 0]);
+        .config("backoff = { min = \"100ms\", max = \"200ms\" }");
+    check_no_command_comes_late(&broker, &network, gateway);
 }

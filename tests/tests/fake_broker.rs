@@ -1,39 +1,17 @@
 //! The fake broker on its own, by the hands of `mosquitto_pub`,
 //! `mosquitto_sub` and paho-mqtt.
 
-use jackalope_tests::{Process, Subscriber, mosquitto_pub};
+use jackalope_tests::{FakeBroker, Process};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
 
-/// `jackalope broker` on a port of its own.
-struct FakeBroker {
-    process: Process,
-    port: u16,
-}
-
-impl FakeBroker {
-    fn start() -> Self {
-        let process = Process::start(BINARY, &["broker", "--listen", "127.0.0.1:0"]);
-        let line = process.out.wait_for("listening on 127.0.0.1:");
-        let port = line.rsplit(':').next().and_then(|port| port.parse().ok());
-        let port = port.expect("the line ends with the port");
-        Self { process, port }
-    }
-
-    #[track_caller]
-    fn publish(&self, arguments: &[&str]) {
-        mosquitto_pub(self.port, arguments);
-    }
-
-    #[track_caller]
-    fn subscribe(&self, arguments: &[&str]) -> Subscriber {
-        Subscriber::start(self.port, arguments)
-    }
+fn start() -> FakeBroker {
+    FakeBroker::start(BINARY, "mqttv311", &[])
 }
 
 #[test]
 fn messages_arrive_with_each_qos_and_every_packet_is_a_line() {
-    let broker = FakeBroker::start();
+    let broker = start();
     for qos in ["0", "1", "2"] {
         let topic = format!("a/{qos}");
         let subscriber = broker.subscribe(&["-t", &topic, "-q", qos]);
@@ -41,7 +19,7 @@ fn messages_arrive_with_each_qos_and_every_packet_is_a_line() {
         subscriber.wait_for_message(&format!("{topic} 0 hello"));
         let id = if qos == "0" { "" } else { " id=1" };
         let line = format!("sender > PUBLISH q{qos}{id} {topic} 5 bytes \"hello\"");
-        broker.process.out.wait_for(&line);
+        broker.expect(&line);
     }
     for line in [
         "sender > CONNECT clean keep-alive=60",
@@ -53,14 +31,14 @@ fn messages_arrive_with_each_qos_and_every_packet_is_a_line() {
         "sender > DISCONNECT",
         "sender closed: disconnect",
     ] {
-        broker.process.out.wait_for(line);
+        broker.expect(line);
     }
-    assert_eq!(broker.process.out.count("VIOLATION"), 0);
+    broker.expect_no_violation();
 }
 
 #[test]
 fn retained_messages_wait_for_those_who_come_late() {
-    let broker = FakeBroker::start();
+    let broker = start();
     broker.publish(&["-t", "kept", "-q", "1", "-m", "old", "-r"]);
     broker.publish(&["-t", "kept", "-q", "1", "-m", "new", "-r"]);
     let late = broker.subscribe(&["-t", "kept", "-q", "1"]);
@@ -73,7 +51,7 @@ fn retained_messages_wait_for_those_who_come_late() {
 
 #[test]
 fn the_will_of_a_client_that_is_killed_is_published() {
-    let broker = FakeBroker::start();
+    let broker = start();
     let watcher = broker.subscribe(&["-t", "wills/+", "-q", "1"]);
     let with_will = |name: &str| {
         let topic = format!("wills/{name}");
@@ -88,19 +66,19 @@ fn the_will_of_a_client_that_is_killed_is_published() {
         broker.subscribe(&[&["-t", "x", "-i", name][..], &will].concat())
     };
     with_will("polite").disconnect();
-    broker.process.out.wait_for("polite closed: disconnect");
+    broker.expect("polite closed: disconnect");
     // Dropped is killed.
     drop(with_will("killed"));
     assert_eq!(watcher.wait_for(1), ["wills/killed 0 gone"]);
-    broker.process.out.wait_for("killed will to wills/killed");
+    broker.expect("killed will to wills/killed");
 }
 
 #[test]
 fn a_persistent_session_keeps_messages_for_its_client() {
-    let broker = FakeBroker::start();
+    let broker = start();
     let arguments = ["-c", "-i", "sleeper", "-t", "queue/#", "-q", "2"];
     broker.subscribe(&arguments).disconnect();
-    broker.process.out.wait_for("sleeper closed: disconnect");
+    broker.expect("sleeper closed: disconnect");
     for qos in ["0", "1", "2"] {
         broker.publish(&["-t", &format!("queue/{qos}"), "-q", qos, "-m", "waits"]);
     }
@@ -112,32 +90,26 @@ fn a_persistent_session_keeps_messages_for_its_client() {
         again.wait_for(3).last().map(String::as_str),
         Some("queue/mark 0 ")
     );
-    broker
-        .process
-        .out
-        .wait_for("sleeper session resumed, 0 in flight, 2 waiting");
-    broker
-        .process
-        .out
-        .wait_for("sleeper < CONNACK accepted, session present");
+    broker.expect("sleeper session resumed, 0 in flight, 2 waiting");
+    broker.expect("sleeper < CONNACK accepted, session present");
 }
 
 #[test]
 #[cfg_attr(not(has_paho), ignore = "python3 has no paho-mqtt")]
 fn paho_finds_nothing_wrong() {
-    let broker = FakeBroker::start();
+    let broker = start();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/with_paho.py");
-    let mut client = Process::start("python3", &[script, &broker.port.to_string()]);
+    let mut client = Process::start("python3", &[script, &broker.port().to_string()]);
     let status = client.wait();
     let (text, errors) = (client.out.wait_for_end(), client.errors.wait_for_end());
     assert!(status.success(), "{text}\n{errors}");
-    assert_eq!(broker.process.out.count("VIOLATION"), 0);
+    broker.expect_no_violation();
 }
 
 #[test]
 fn a_signal_ends_it() {
     for signal in ["TERM", "INT"] {
-        let mut broker = FakeBroker::start();
+        let mut broker = start();
         broker.process.signal(signal);
         assert_eq!(broker.process.wait().code(), Some(0), "SIG{signal}");
         assert_eq!(broker.process.errors.wait_for_end(), "");
@@ -146,8 +118,8 @@ fn a_signal_ends_it() {
 
 #[test]
 fn an_address_in_use_is_named() {
-    let first = FakeBroker::start();
-    let address = format!("127.0.0.1:{}", first.port);
+    let first = start();
+    let address = format!("127.0.0.1:{}", first.port());
     let mut second = Process::start(BINARY, &["broker", "--listen", &address]);
     assert_eq!(second.wait().code(), Some(1));
     let error = second.errors.wait_for_end();

@@ -1,69 +1,32 @@
 //! The fake broker on its own in MQTT 5, by the hands of `mosquitto_pub` and
 //! `mosquitto_sub`.
 
-use jackalope_tests::{Process, Subscriber, mosquitto_pub};
+use jackalope_tests::{FakeBroker, Process, Subscriber, mosquitto_pub};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
 const V5: [&str; 2] = ["-V", "mqttv5"];
 
-/// `jackalope broker` on a port of its own.
-struct FakeBroker {
-    process: Process,
-    port: u16,
+fn start(arguments: &[&str]) -> FakeBroker {
+    FakeBroker::start(BINARY, V5[1], arguments)
 }
 
-impl FakeBroker {
-    fn start() -> Self {
-        Self::with(&[])
-    }
-
-    fn with(arguments: &[&str]) -> Self {
-        let arguments = [&["broker", "--listen", "127.0.0.1:0"], arguments].concat();
-        let process = Process::start(BINARY, &arguments);
-        let line = process.out.wait_for("listening on 127.0.0.1:");
-        let port = line.rsplit(':').next().and_then(|port| port.parse().ok());
-        let port = port.expect("the line ends with the port");
-        Self { process, port }
-    }
-
-    #[track_caller]
-    fn publish(&self, arguments: &[&str]) {
-        mosquitto_pub(self.port, &[&V5, arguments].concat());
-    }
-
-    /// Publishes what is not taken: the reason that is given for it.
-    #[track_caller]
-    fn publish_in_vain(&self, version: &str, arguments: &[&str]) -> String {
-        let port = self.port.to_string();
-        let all = [
-            &["-V", version, "-h", "127.0.0.1", "-p", &port][..],
-            arguments,
-        ]
-        .concat();
-        let mut process = Process::start("mosquitto_pub", &all);
-        process.wait();
-        process.errors.wait_for_end()
-    }
-
-    #[track_caller]
-    fn subscribe(&self, arguments: &[&str]) -> Subscriber {
-        Subscriber::start(self.port, &[&V5, arguments].concat())
-    }
-
-    #[track_caller]
-    fn expect(&self, line: &str) {
-        self.process.out.wait_for(line);
-    }
-
-    #[track_caller]
-    fn expect_no_violation(&self) {
-        assert_eq!(self.process.out.count("VIOLATION"), 0);
-    }
+/// Publishes what is not taken: the reason that is given for it.
+#[track_caller]
+fn publish_in_vain(broker: &FakeBroker, version: &str, arguments: &[&str]) -> String {
+    let port = broker.port().to_string();
+    let all = [
+        &["-V", version, "-h", "127.0.0.1", "-p", &port][..],
+        arguments,
+    ]
+    .concat();
+    let mut process = Process::start("mosquitto_pub", &all);
+    process.wait();
+    process.errors.wait_for_end()
 }
 
 #[test]
 fn messages_arrive_with_each_qos() {
-    let broker = FakeBroker::start();
+    let broker = start(&[]);
     for qos in ["0", "1", "2"] {
         let topic = format!("a/{qos}");
         let subscriber = broker.subscribe(&["-t", &topic, "-q", qos]);
@@ -81,19 +44,19 @@ fn messages_arrive_with_each_qos() {
 
 #[test]
 fn both_versions_share_what_is_retained() {
-    let broker = FakeBroker::start();
+    let broker = start(&[]);
     broker.publish(&["-t", "kept", "-q", "1", "-m", "new", "-r"]);
-    mosquitto_pub(broker.port, &["-t", "old", "-q", "1", "-m", "old", "-r"]);
+    mosquitto_pub(broker.port(), &["-t", "old", "-q", "1", "-m", "old", "-r"]);
     let late = broker.subscribe(&["-t", "#", "-q", "1"]);
     assert_eq!(late.wait_for(2), ["kept 1 new", "old 1 old"]);
-    let late = Subscriber::start(broker.port, &["-t", "#", "-q", "1"]);
+    let late = Subscriber::start(broker.port(), &["-t", "#", "-q", "1"]);
     assert_eq!(late.wait_for(2), ["kept 1 new", "old 1 old"]);
     broker.expect_no_violation();
 }
 
 #[test]
 fn a_will_waits_until_its_client_is_back() {
-    let broker = FakeBroker::start();
+    let broker = start(&[]);
     let arguments = |delay| {
         let mut arguments = vec!["-t", "x", "-i", "sleeper", "-c", "-x", "600"];
         arguments.extend(["--will-topic", "wills", "--will-payload", "gone"]);
@@ -114,7 +77,7 @@ fn a_will_waits_until_its_client_is_back() {
 
 #[test]
 fn a_session_is_kept_as_long_as_it_is_wanted() {
-    let broker = FakeBroker::start();
+    let broker = start(&[]);
     let arguments = [
         "-c", "-x", "600", "-i", "sleeper", "-t", "queue/#", "-q", "2",
     ];
@@ -132,10 +95,10 @@ fn a_session_is_kept_as_long_as_it_is_wanted() {
 
 #[test]
 fn those_who_share_a_subscription_take_turns_in_both_versions() {
-    let broker = FakeBroker::start();
+    let broker = start(&[]);
     let arguments = ["-t", "$share/group/jobs/#", "-q", "1"];
     let new = broker.subscribe(&[&["-i", "a"], &arguments[..]].concat());
-    let old = Subscriber::start(broker.port, &[&["-i", "b"], &arguments[..]].concat());
+    let old = Subscriber::start(broker.port(), &[&["-i", "b"], &arguments[..]].concat());
     for job in ["1", "2", "3", "4"] {
         broker.publish(&["-t", "jobs", "-q", "1", "-m", job]);
     }
@@ -146,8 +109,8 @@ fn those_who_share_a_subscription_take_turns_in_both_versions() {
 
 #[test]
 fn properties_arrive_and_are_shown() {
-    let broker = FakeBroker::start();
-    let port = broker.port.to_string();
+    let broker = start(&[]);
+    let port = broker.port().to_string();
     let mut arguments = vec!["-oL", "mosquitto_sub", "-h", "127.0.0.1", "-p", &port];
     arguments.extend(["-d", "-t", "t", "-q", "1", "-i", "reader"]);
     arguments.extend(V5);
@@ -184,7 +147,7 @@ fn properties_arrive_and_are_shown() {
 
 #[test]
 fn what_is_refused_on_the_command_line_is_refused() {
-    let broker = FakeBroker::with(&[
+    let broker = start(&[
         "--refuse-publish",
         "no/#",
         "--refuse-subscription",
@@ -197,15 +160,15 @@ fn what_is_refused_on_the_command_line_is_refused() {
     let login = ["-u", "meter", "-P", "with:colon", "-q", "1", "-n"];
     broker.publish(&[&["-t", "yes"], &login[..]].concat());
     let refused = [&["-t", "no/1", "-i", "a"], &login[..]].concat();
-    let error = broker.publish_in_vain("mqttv5", &refused);
+    let error = publish_in_vain(&broker, "mqttv5", &refused);
     assert!(error.contains("Not authorized"), "{error}");
     broker.expect("a < PUBACK id=1 not authorized");
     let wrong = ["-u", "meter", "-P", "x", "-t", "t", "-n", "-i", "b"];
-    broker.publish_in_vain("mqttv5", &wrong);
+    publish_in_vain(&broker, "mqttv5", &wrong);
     broker.expect("b < CONNACK bad user name or password");
-    broker.publish_in_vain("mqttv311", &wrong);
+    publish_in_vain(&broker, "mqttv311", &wrong);
     broker.expect("b < CONNACK refused: not authorized");
-    let port = broker.port.to_string();
+    let port = broker.port().to_string();
     let mut arguments = vec!["-p", &port, "-h", "127.0.0.1", "-i", "c", "-t", "secret/#"];
     arguments.extend(["-u", "other", "-P", "x"]);
     arguments.extend(V5);

@@ -3,7 +3,8 @@
 use std::fs;
 
 use jackalope_tests::{
-    BURST, Certificates, DOOR, Gateway, GatewayOptions, Mosquitto, Proxy, free_port,
+    BURST, Certificates, Gateway, GatewayOptions, Mosquitto, Proxy, check_no_command_comes_late,
+    free_port,
 };
 
 const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
@@ -180,20 +181,8 @@ fn a_command_that_could_not_be_sent_in_time_is_never_sent() {
     let certificates = Certificates::new();
     let broker = Mosquitto::secure(&certificates, "");
     let network = Proxy::to(broker.secure_port());
-    let gateway = GatewayOptions::secure(BINARY, network.port(), &certificates)
-        .guest("door", DOOR, &["doors/+/request"], "")
-        .start();
-    gateway.log.wait_for("subscribed filter=doors/+/request");
-    let commands = broker.subscribe("doors/+/command", 1);
-    let statuses = broker.subscribe("doors/+/status", 1);
-
-    network.allow(0);
-    broker.publish_with(&["-t", "doors/front/request", "-m", r#"{"action":"unlock"}"#]);
-    gateway.log.wait_for("letters expired");
-    network.cut();
-    network.restore();
-    statuses.wait_for_message(r#"doors/front/status 0 {"action":"unlock","outcome":"expired"}"#);
-    assert_eq!(commands.messages(), [""; 0]);
+    let gateway = GatewayOptions::secure(BINARY, network.port(), &certificates);
+    check_no_command_comes_late(&broker, &network, gateway);
 }
 
 #[test]
