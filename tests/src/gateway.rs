@@ -41,8 +41,8 @@ impl GatewayOptions {
     }
 
     /// The same, with TLS, and this authority as the one that is trusted; so slow
-    /// that each try gets its line in the log. The
-    /// table of TLS is open for more keys.
+    /// that each try gets its line in the log. The table of TLS is open for more
+    /// keys.
     pub fn secure(binary: &str, port: u16, certificates: &Certificates) -> Self {
         let ca = certificates.path("ca.pem");
         let config = format!("server = \"mqtts://127.0.0.1:{port}\"\n");

@@ -7,9 +7,9 @@
 //!
 //! [`Tls`] is what there may be between a transport and its socket.
 //!
-//! [`Tcp`] is the socket. Only it touches the network: the codec
-//! (here that of MQTT 3.1.1: [`Decoder`], [`encode`], [`encode_connect`]) and the transport are driven by
-//! the simulation as they are by the gateway.
+//! [`Tcp`] is the socket. Only it touches the network: the codecs (that of MQTT
+//! 3.1.1 by itself is [`Decoder`], [`encode`] and [`encode_connect`]) and the
+//! transport are driven by the simulation as they are by the gateway.
 
 mod frame;
 mod login;
