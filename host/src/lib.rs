@@ -12,6 +12,7 @@
 //! - [`wire`] carries: one network connection, as packets.
 //! - [`guest`] calls: components, under their limits.
 //! - [`engine`] joins the three: the order in which things are done.
+//! - [`login`] is where user name and password come from.
 //! - [`gateway`] drives the engine on a real machine.
 //! - [`config`] reads what an operator wrote into values that cannot be wrong.
 //! - [`cli`] is what the binary runs.
@@ -28,6 +29,8 @@ pub mod wire;
 pub mod guest;
 
 pub mod engine;
+
+pub mod login;
 
 pub mod gateway;
 

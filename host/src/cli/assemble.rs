@@ -15,7 +15,7 @@ use crate::config::{Config, GuestConfig};
 use crate::gateway::{Handler, Logger, Options};
 use crate::guest::{Component, Grants, Guest, GuestOptions, Limits};
 use crate::office::{GuestSettings, Settings};
-use crate::wire::{Handshake, LoginSource, TlsClient};
+use crate::wire::{Handshake, TlsClient};
 
 /// A guest with what the post office has to know about it.
 pub(super) struct Loaded {
@@ -101,7 +101,7 @@ pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -
     Options {
         address: server,
         tls: tls.map(|tls| Arc::new(TlsClient::new(tls, Arc::new(TimeOfDay)))),
-        login: login.map(|login| Box::new(login) as Box<dyn LoginSource>),
+        login,
         handshake: Handshake {
             versions,
             client_id,

@@ -8,8 +8,9 @@ use tracing::{info, warn};
 
 use super::assemble::{load_guests, options};
 use super::{Failure, logging, signals};
-use crate::config::{Config, DEFAULT_TLS_PORT, PasswordSource, UnknownVariable};
+use crate::config::{Config, DEFAULT_TLS_PORT, UnknownVariable};
 use crate::gateway::{Gateway, Options};
+use crate::login::PasswordSource;
 
 /// How many threads the slow calls of guests share. They sleep until there is
 /// such a call.

@@ -18,11 +18,16 @@ fn is_of_others(name: &str) -> bool {
 type Slot = fn(&mut Written) -> &mut Option<Entry>;
 
 /// All variables. Guests are configured in the file alone.
-const VARIABLES: [(&str, Slot); 26] = [
+const VARIABLES: [(&str, Slot); 29] = [
     ("JACKALOPE_CLIENT_ID", |w| &mut w.client_id),
     ("JACKALOPE_CLEAN_SESSION", |w| &mut w.clean_session),
     ("JACKALOPE_SESSION_EXPIRY", |w| &mut w.session_expiry),
     ("JACKALOPE_USER_NAME", |w| &mut w.user_name),
+    ("JACKALOPE_USER_NAME_FILE", |w| &mut w.user_name_file),
+    ("JACKALOPE_PASSWORD_COMMAND", |w| &mut w.password_command),
+    ("JACKALOPE_PASSWORD_COMMAND_TIMEOUT", |w| {
+        &mut w.password_command_timeout
+    }),
     ("JACKALOPE_PASSWORD_FILE", |w| &mut w.password_file),
     ("JACKALOPE_PASSWORD", |w| &mut w.password),
     ("JACKALOPE_SERVER", |w| &mut w.server),

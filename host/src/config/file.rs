@@ -18,7 +18,10 @@ pub(super) struct Written {
     pub(super) clean_session: Option<Entry>,
     pub(super) session_expiry: Option<Entry>,
     pub(super) user_name: Option<Entry>,
+    pub(super) user_name_file: Option<Entry>,
     pub(super) password_file: Option<Entry>,
+    pub(super) password_command: Option<Entry>,
+    pub(super) password_command_timeout: Option<Entry>,
     /// From the environment alone: a file that is copied around holds no
     /// password.
     #[serde(skip)]
@@ -138,7 +141,8 @@ fn explain(key: Option<&str>, message: &str, expected: fn(&str) -> Option<&'stat
         if !rest.starts_with("`$__toml_private_datetime`") {
             let hint = match key {
                 None if rest.starts_with("`password`") => {
-                    "; a password stands in a file of its own, see `password-file`"
+                    "; a password stands in a file of its own, see `password-file`, or is printed by a \
+                     program, see `password-command`"
                 }
                 _ => "",
             };

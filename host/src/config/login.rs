@@ -1,141 +1,160 @@
 //! Who the gateway is to the broker.
 
-use std::fs::{self, File};
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::time::Duration;
+
+use toml::Value;
 
 use super::entry::{Entry, Origin, Refusal};
 use super::file::Written;
-use super::resolve::{mqtt_text, path};
-use crate::wire::{Login, LoginSource, Secret};
+use super::resolve::{mqtt_text, path, set};
+use super::values::{Period, period};
+use crate::login::{Credentials, LoginError, PasswordCommand, PasswordSource, UserName};
+use crate::wire::Secret;
 
-/// A user name, and where its password is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Credentials {
-    /// At most 65,535 bytes, without null characters.
-    pub user_name: String,
-    /// Where the password is.
-    pub password: PasswordSource,
-}
+const USER_NAME: &str = "user-name";
+const USER_NAME_FILE: &str = "user-name-file";
+const PASSWORD: &str = "password";
+const PASSWORD_FILE: &str = "password-file";
+const PASSWORD_COMMAND: &str = "password-command";
+const TIMEOUT: &str = "password-command-timeout";
 
-/// Where a password is.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum PasswordSource {
-    /// There is none.
-    None,
-    /// Here.
-    Given(Secret),
-    /// In this file, less a line break at its end. It is read each time.
-    File(PathBuf),
-}
+const NOT_A_COMMAND: &str = r#"is not a list of a program and its arguments; write e.g. ["/usr/lib/gateway/token", "--sas"]"#;
 
-const TOO_LONG: &str = "is longer than 65535 bytes";
+/// A command may not take so long that no time is left to connect.
+const LONGEST: Period = Period::from_secs(15);
 
-impl LoginSource for Credentials {
-    fn login(&self) -> Result<Login, String> {
-        let password = match &self.password {
-            PasswordSource::None => None,
-            PasswordSource::Given(secret) => Some(secret.clone()),
-            PasswordSource::File(path) => Some(
-                read(path).map_err(|what| format!("password file {} {what}", path.display()))?,
-            ),
-        };
-        Ok(Login {
-            user_name: self.user_name.clone(),
-            password,
-        })
-    }
-}
-
-/// Reads a password file, less the line break that an editor leaves at its end.
-/// The error says what is wrong with the file.
-fn read(path: &Path) -> Result<Secret, String> {
-    let unreadable = |error| format!("cannot be read: {error}");
-    // A pipe could not be read a second time, and might be waited for.
-    if !fs::metadata(path).map_err(unreadable)?.is_file() {
-        return Err("is not a regular file".to_owned());
-    }
-    // Enough to tell that it is too long, even of a file without end.
-    let most = Secret::MAX + "\r\n".len() + 1;
-    let mut bytes = Vec::new();
-    File::open(path)
-        .and_then(|file| file.take(most as u64).read_to_end(&mut bytes))
-        .map_err(unreadable)?;
-    if bytes.last() == Some(&b'\n') {
-        bytes.pop();
-        if bytes.last() == Some(&b'\r') {
-            bytes.pop();
-        }
-    }
-    // The cut may run through a character: too long comes before not text.
-    if bytes.len() > Secret::MAX {
-        return Err(TOO_LONG.to_owned());
-    }
-    let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8 text")?;
-    Secret::new(text).ok_or_else(|| TOO_LONG.to_owned())
-}
-
-/// The credentials that are written, after a look into the password file. A
-/// password of the environment goes before a password file of the configuration
-/// file.
+/// The credentials that are written, after a look at the files and the command.
 pub(super) fn resolve(written: &Written, directory: &Path) -> Result<Option<Credentials>, Refusal> {
-    let password = Password::of(written)?;
-    match (&written.user_name, password) {
-        (None, None) => Ok(None),
-        (None, Some(password)) => {
+    let user_name = one_of(&[
+        (USER_NAME, &written.user_name),
+        (USER_NAME_FILE, &written.user_name_file),
+    ])?;
+    let password = one_of(&[
+        (PASSWORD, &written.password),
+        (PASSWORD_FILE, &written.password_file),
+        (PASSWORD_COMMAND, &written.password_command),
+    ])?;
+    let mut timeout = Duration::from_secs(10);
+    set(
+        &mut timeout,
+        &written.password_command_timeout,
+        TIMEOUT,
+        |entry| match &written.password_command {
+            Some(_) => period(entry, Period::from_millis(100)..=LONGEST),
+            None => Err(format!("is for {PASSWORD_COMMAND}, which there is not")),
+        },
+    )?;
+    let user_name = match (user_name, password) {
+        (None, None) => return Ok(None),
+        (None, Some((key, entry))) => {
             let reason = "needs a user name, too ([MQTT-3.1.2-22])";
-            Err(password.refuse(reason.to_owned()))
+            return Err(entry.refuse(key, reason.to_owned()));
         }
-        (Some(entry), password) => Ok(Some(Credentials {
-            user_name: mqtt_text(entry).map_err(|reason| entry.refuse("user-name", reason))?,
-            password: match password {
-                Some(password) => password.source(directory)?,
-                None => PasswordSource::None,
-            },
-        })),
-    }
-}
-
-/// Where the password is.
-enum Password<'a> {
-    Here(&'a Entry),
-    InFile(&'a Entry),
-}
-
-impl<'a> Password<'a> {
-    fn of(written: &'a Written) -> Result<Option<Self>, Refusal> {
-        match (&written.password, &written.password_file) {
-            (Some(password), Some(file)) if matches!(file.origin, Origin::Variable(_)) => {
-                let reason = "is set together with JACKALOPE_PASSWORD_FILE; set one of them";
-                Err(Self::Here(password).refuse(reason.to_owned()))
+        (Some(user_name), _) => user_name,
+    };
+    let refuse = |(key, entry): (&'static str, &Entry), what| entry.refuse(key, what);
+    let credentials = Credentials {
+        user_name: name(user_name, directory).map_err(|what| refuse(user_name, what))?,
+        password: match password {
+            None => PasswordSource::None,
+            Some(password) => {
+                source(password, timeout, directory).map_err(|what| refuse(password, what))?
             }
-            (Some(password), _) => Ok(Some(Self::Here(password))),
-            (None, Some(file)) => Ok(Some(Self::InFile(file))),
-            (None, None) => Ok(None),
-        }
-    }
+        },
+    };
+    credentials
+        .check()
+        .map_err(|error| match (error, password) {
+            (LoginError::Password(what), Some(password)) => match &credentials.password {
+                PasswordSource::Command(command) => refuse(password, format!("{command} {what}")),
+                _ => refuse(password, password.1.but(what)),
+            },
+            (LoginError::Password(what) | LoginError::UserName(what), _) => {
+                refuse(user_name, user_name.1.but(what))
+            }
+        })?;
+    Ok(Some(credentials))
+}
 
-    fn source(&self, directory: &Path) -> Result<PasswordSource, Refusal> {
-        match self {
-            Self::Here(entry) => entry
-                .text()
-                .and_then(|text| Secret::new(text.to_owned()).ok_or_else(|| TOO_LONG.to_owned()))
-                .map(PasswordSource::Given)
-                .map_err(|reason| self.refuse(reason)),
-            Self::InFile(entry) => path(entry)
-                .and_then(|path| {
-                    let path = entry.place(directory, path);
-                    read(&path).map_err(|what| entry.but(what))?;
-                    Ok(PasswordSource::File(path))
-                })
-                .map_err(|reason| self.refuse(reason)),
-        }
+/// The one of several keys that is used: a variable goes before the file.
+fn one_of<'a>(
+    keys: &[(&'static str, &'a Option<Entry>)],
+) -> Result<Option<(&'static str, &'a Entry)>, Refusal> {
+    let written = || {
+        let keys = keys.iter();
+        keys.filter_map(|(key, entry)| entry.as_ref().map(|entry| (*key, entry)))
+    };
+    let variables = || {
+        written().filter_map(|(key, entry)| match entry.origin {
+            Origin::Variable(name) => Some((key, entry, name)),
+            Origin::File(_) => None,
+        })
+    };
+    let mut named = variables();
+    if let Some((key, entry, _)) = named.next() {
+        return match named.next() {
+            None => Ok(Some((key, entry))),
+            Some((_, _, other)) => Err(entry.refuse(
+                key,
+                format!("is set together with {other}; set one of them"),
+            )),
+        };
     }
+    let mut written = written();
+    match (written.next(), written.next()) {
+        (Some((other, _)), Some((key, entry))) => {
+            let reason = format!("is there together with {other}; write one of them");
+            Err(entry.refuse(key, reason))
+        }
+        (first, _) => Ok(first),
+    }
+}
 
-    fn refuse(&self, reason: String) -> Refusal {
-        match self {
-            Self::Here(entry) => entry.refuse("password", reason),
-            Self::InFile(entry) => entry.refuse("password-file", reason),
+fn name((key, entry): (&str, &Entry), directory: &Path) -> Result<UserName, String> {
+    Ok(match key {
+        USER_NAME_FILE => UserName::File(entry.place(directory, path(entry)?)),
+        _ => UserName::Given(mqtt_text(entry)?),
+    })
+}
+
+fn source(
+    (key, entry): (&str, &Entry),
+    timeout: Duration,
+    directory: &Path,
+) -> Result<PasswordSource, String> {
+    Ok(match key {
+        PASSWORD_FILE => PasswordSource::File(entry.place(directory, path(entry)?)),
+        PASSWORD_COMMAND => PasswordSource::Command(command(entry, timeout, directory)?),
+        _ => {
+            let secret = Secret::new(entry.text()?.to_owned());
+            PasswordSource::Given(secret.ok_or("is longer than 65535 bytes")?)
         }
-    }
+    })
+}
+
+/// A list of a program and its arguments; in a variable written as in the file.
+fn command(entry: &Entry, timeout: Duration, directory: &Path) -> Result<PasswordCommand, String> {
+    let in_variable = match (&entry.value, &entry.origin) {
+        (Value::String(text), Origin::Variable(_)) => text.parse::<Value>().ok(),
+        _ => None,
+    };
+    let list = in_variable.as_ref().unwrap_or(&entry.value).as_array();
+    let words: Option<Vec<&str>> = list.and_then(|words| words.iter().map(Value::as_str).collect());
+    let is_usable = |words: &Vec<&str>| {
+        words.first().is_some_and(|program| !program.is_empty())
+            && words.iter().all(|word| !word.contains('\0'))
+    };
+    // What was written is not shown: its words may be secret.
+    let words = words.filter(is_usable).ok_or(NOT_A_COMMAND)?;
+    let program = Path::new(words[0]);
+    Ok(PasswordCommand {
+        // A name alone is looked for in PATH.
+        program: match words[0].contains('/') {
+            true => entry.place(directory, program),
+            false => program.to_owned(),
+        },
+        arguments: words[1..].iter().map(|word| (*word).to_owned()).collect(),
+        timeout,
+    })
 }

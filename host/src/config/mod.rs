@@ -33,6 +33,7 @@ use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::login::Credentials;
 use crate::office::{BackoffSettings, LastWill, Overflow, WorkListSettings};
 use crate::wire::{Address, TlsOptions, Versions};
 
@@ -40,7 +41,6 @@ pub use cache::CacheDirectory;
 pub use env::UnknownVariable;
 pub use error::{ConfigError, Place};
 pub use guest::{ComponentSource, GuestConfig, GuestLimits};
-pub use login::{Credentials, PasswordSource};
 pub use server::{DEFAULT_TLS_PORT, ServerAddressError};
 pub(crate) use values::parse_duration;
 
@@ -59,8 +59,8 @@ pub struct Config {
     /// `[tls]`: how the connection is secured. None for a server that is not
     /// written with `mqtts://`. Default: none.
     pub tls: Option<TlsOptions>,
-    /// `user-name` and `password-file`: who the gateway is to the broker.
-    /// Default: nobody.
+    /// `user-name`, `password-file`, `password-command` and the like: who the
+    /// gateway is to the broker. Default: nobody.
     pub login: Option<Credentials>,
     /// `max-packet-size`: the largest packet that is read or written, in bytes,
     /// from 128 bytes to 256 MiB. Default: 1 MiB.

@@ -7,6 +7,7 @@ use tracing::{Level, debug, enabled, error, info, warn};
 
 use super::observer::{Observed, Observer};
 use super::repeats::Repeats;
+use crate::login::Credentials;
 use crate::office::{
     Answer, Assignment, Call, Disconnection, GuestId, Notice, Office, Outcome, Ticket, Time,
 };
@@ -17,6 +18,8 @@ const MANY_HANG_UPS: u32 = 3;
 /// Writes the notices of the post office, and passes them on to an observer.
 pub(super) struct Log {
     names: Vec<String>,
+    /// Where user name and password come from.
+    login: String,
     observer: Option<Observer>,
     repeats: Repeats<Kind>,
 }
@@ -31,9 +34,11 @@ type Kind = (Level, &'static str, Option<GuestId>);
 struct Losses(BTreeMap<(GuestId, &'static str), (u64, Ticket)>);
 
 impl Log {
-    pub(super) fn new(names: Vec<String>) -> Self {
+    pub(super) fn new(names: Vec<String>, login: Option<&Credentials>) -> Self {
+        let nobody = || "the gateway gave no user name".to_owned();
         Self {
             names,
+            login: login.map_or_else(nobody, ToString::to_string),
             observer: None,
             repeats: Repeats::new(),
         }
@@ -151,7 +156,12 @@ impl Log {
                 next_try: Some(at),
                 ..
             } => {
-                warn!(next_try = pause(at), "offline: {reason}");
+                let next_try = pause(at);
+                if is_about_login(reason) {
+                    warn!(next_try, "offline: {reason}; {}", self.login);
+                } else {
+                    warn!(next_try, "offline: {reason}");
+                }
             }
             Notice::Offline {
                 reason,
@@ -319,6 +329,12 @@ fn kind(notice: &Notice) -> Option<Kind> {
         _ => return None,
     };
     Some((level, text, guest))
+}
+
+/// Whether user name and password may be what the broker does not like: codes 4
+/// and 5 of MQTT 3.1.1, and those of MQTT 5 with the same names.
+fn is_about_login(reason: &Disconnection) -> bool {
+    matches!(reason, Disconnection::Refused(4 | 5 | 0x86 | 0x87))
 }
 
 /// What is the same each time that the connection ends in one way.

@@ -10,15 +10,16 @@ use super::log::Log;
 use super::socket::Socket;
 use crate::clock;
 use crate::engine::{Machine, Step};
+use crate::login::Credentials;
 use crate::office::{Answer, Assignment, Office, Time};
-use crate::wire::{Address, Handshake, LoginSource, TlsClient};
+use crate::wire::{Address, Handshake, TlsClient};
 
 /// The machine that the gateway runs on.
 #[derive(Debug)]
 pub(super) struct RealMachine {
     pub(super) address: Address,
     pub(super) tls: Option<Arc<TlsClient>>,
-    pub(super) login: Option<Box<dyn LoginSource>>,
+    pub(super) login: Option<Arc<Credentials>>,
     /// What the next CONNECT says.
     pub(super) handshake: Handshake,
     pub(super) socket: Socket,
@@ -32,14 +33,8 @@ impl Machine for RealMachine {
     }
 
     fn dial(&mut self) {
-        let login = self.login.as_ref().map(|source| source.login());
-        self.socket = match login.transpose() {
-            Ok(login) => {
-                self.handshake.login = login;
-                Socket::dial(self.address.clone(), self.tls.clone())
-            }
-            Err(error) => Socket::not_dialed(error),
-        };
+        let (address, tls) = (self.address.clone(), self.tls.clone());
+        self.socket = Socket::dial(address, tls, self.login.clone());
     }
 
     fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {

@@ -31,8 +31,9 @@ pub use observer::Observed;
 
 use crate::clock::{self, Alarm};
 use crate::engine::Engine;
+use crate::login::Credentials;
 use crate::office::{GuestId, Office, Settings};
-use crate::wire::{Address, Handshake, LoginSource, TlsClient};
+use crate::wire::{Address, Handshake, TlsClient};
 use control::{Command, CommandQueue};
 use guests::Guests;
 use log::Log;
@@ -51,7 +52,7 @@ pub struct Options {
     pub handshake: Handshake,
     /// Who the gateway is to the broker, asked before each connection. One that
     /// there is no answer for is tried again as if it had failed.
-    pub login: Option<Box<dyn LoginSource>>,
+    pub login: Option<Credentials>,
     /// What the post office is told; its guests are described in the order of
     /// `guests`.
     pub settings: Settings,
@@ -107,16 +108,17 @@ impl Gateway {
             slow_calls,
         } = options;
         let (names, guests) = guests.into_iter().unzip();
+        let log = Log::new(names, login.as_ref());
         Ok(Self {
             engine: Engine::new(Office::new(clock::now(), settings)),
             machine: RealMachine {
                 address,
                 tls,
-                login,
+                login: login.map(Arc::new),
                 handshake,
                 socket: Socket::None,
                 guests: Guests::new(guests, slow_calls),
-                log: Log::new(names),
+                log,
             },
             commands: CommandQueue::default(),
             alarm: Alarm::new().map_err(GatewayError::Clock)?,
@@ -189,8 +191,11 @@ impl Gateway {
 
     fn handle_event(&mut self, event: Event) {
         if let Event::Dialed(dialed) = event {
-            let handshake = self.machine.handshake.clone();
-            let dialed = dialed.map(|tls| (&handshake, tls));
+            let mut handshake = self.machine.handshake.clone();
+            let dialed = dialed.map(|opened| {
+                handshake.login = opened.login;
+                (&handshake, opened.tls)
+            });
             self.engine.handle_dialed_through(&mut self.machine, dialed);
         }
     }

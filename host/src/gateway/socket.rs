@@ -1,15 +1,24 @@
 //! The socket in its states: none, being connected, open.
 
-use std::future::{Future, pending, ready};
+use std::future::{Future, pending};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use tokio::task::spawn_blocking;
 
-use crate::wire::{Address, Tcp, Tls, TlsClient};
+use crate::login::Credentials;
+use crate::wire::{Address, Login, Tcp, Tls, TlsClient};
 
-type Dialed = (Tcp, Option<Box<Tls>>);
+type Dialed = (Tcp, Opened);
+
+/// What a connection begins with.
+pub(super) struct Opened {
+    /// Who the gateway is, asked for this connection.
+    pub(super) login: Option<Login>,
+    /// TLS to begin, if it is to be.
+    pub(super) tls: Option<Box<Tls>>,
+}
 
 /// The socket of the connection to the broker.
 pub(super) enum Socket {
@@ -23,15 +32,24 @@ pub(super) enum Socket {
 
 /// What has come of waiting for it.
 pub(super) enum Event {
-    /// It is connected now, with TLS to begin if it is to be, or will not be.
-    Dialed(Result<Option<Box<Tls>>, String>),
+    /// It is connected now, or will not be.
+    Dialed(Result<Opened, String>),
     /// It may have something to read, or room to write.
     Ready,
 }
 
 impl Socket {
-    pub(super) fn dial(address: Address, tls: Option<Arc<TlsClient>>) -> Self {
+    /// Asks who the gateway is, and connects. To drop it calls both off.
+    pub(super) fn dial(
+        address: Address,
+        tls: Option<Arc<TlsClient>>,
+        login: Option<Arc<Credentials>>,
+    ) -> Self {
         Self::Dialing(Box::pin(async move {
+            let login = match login {
+                Some(credentials) => Some(credentials.login().await?),
+                None => None,
+            };
             let tls = match tls {
                 Some(tls) => {
                     #[expect(
@@ -45,13 +63,8 @@ impl Socket {
             };
             let dialed = Tcp::dial(&address).await;
             let tcp = dialed.map_err(|error| format!("cannot connect to {address}: {error}"))?;
-            Ok((tcp, tls))
+            Ok((tcp, Opened { login, tls }))
         }))
-    }
-
-    /// There was a reason not to try.
-    pub(super) fn not_dialed(error: String) -> Self {
-        Self::Dialing(Box::pin(ready(Err(error))))
     }
 
     /// The connected socket.
@@ -69,9 +82,9 @@ impl Socket {
             Self::Dialing(dialing) => {
                 let dialed = dialing.await;
                 Event::Dialed(match dialed {
-                    Ok((tcp, tls)) => {
+                    Ok((tcp, opened)) => {
                         *self = Self::Open(tcp);
-                        Ok(tls)
+                        Ok(opened)
                     }
                     Err(error) => {
                         *self = Self::None;

@@ -15,16 +15,6 @@ pub struct Login {
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
 
-/// Where a login comes from. It is asked before each connection, since
-/// passwords change.
-pub trait LoginSource: fmt::Debug + Send {
-    /// The login of this moment.
-    ///
-    /// # Errors
-    /// There is none: what is wrong, as a line for the log, without any secret.
-    fn login(&self) -> Result<Login, String>;
-}
-
 impl Secret {
     /// The longest there is, in bytes: its length goes over the wire in two.
     pub const MAX: usize = u16::MAX as usize;

@@ -27,7 +27,7 @@ use std::time::Duration;
 use crate::office::Connect;
 
 pub use frame::{DecodeError, EncodeError};
-pub use login::{Login, LoginSource, Secret};
+pub use login::{Login, Secret};
 pub use output::{GRACE, Output, Stuck};
 pub use pace::Pace;
 pub use tcp::{Address, Tcp};

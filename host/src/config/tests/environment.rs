@@ -125,9 +125,15 @@ fn each_variable_goes_before_the_file() {
         ),
     ];
     // Those of files and of TLS have tests of their own.
-    let mut tested: Vec<_> = ["JACKALOPE_PASSWORD", "JACKALOPE_PASSWORD_FILE"]
-        .map(str::to_owned)
-        .to_vec();
+    let mut tested: Vec<_> = [
+        "JACKALOPE_PASSWORD",
+        "JACKALOPE_PASSWORD_COMMAND",
+        "JACKALOPE_PASSWORD_COMMAND_TIMEOUT",
+        "JACKALOPE_PASSWORD_FILE",
+        "JACKALOPE_USER_NAME_FILE",
+    ]
+    .map(str::to_owned)
+    .to_vec();
     tested.extend(
         env::names()
             .filter(|name| name.starts_with("JACKALOPE_TLS_"))

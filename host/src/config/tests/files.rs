@@ -125,12 +125,64 @@ fn bad_password_files() {
 }
 
 #[test]
+fn a_user_name_can_be_in_a_file() {
+    let disk = Disk::new("user-name-file = 'name'").with("name", "gateway 7\n");
+    let config = disk.load(&[]).unwrap();
+    assert_eq!(login(&config).unwrap().user_name, "gateway 7");
+    let disk = disk.with("name", "gateway 8");
+    assert_eq!(login(&config).unwrap().user_name, "gateway 8");
+    let disk = disk.with("name", "\n");
+    let path = disk.0.path().join("name");
+    let expect = format!("user name file {} is empty", path.display());
+    assert_eq!(login(&config).unwrap_err(), expect);
+
+    let at = "j.toml:1:18: user-name-file: \"name\"";
+    disk.check_refused(&format!("{at} is empty"));
+    Disk::new("user-name-file = 'name'")
+        .with("name", "a\0b")
+        .check_refused(&format!("{at} holds a null character ([MQTT-1.5.3-2])"));
+    Disk::new("user-name-file = 'name'").check_refused(&format!(
+        "{at} cannot be read: No such file or directory (os error 2)"
+    ));
+}
+
+#[test]
+fn a_command_is_beside_the_file() {
+    let text = "user-name = 'u'\npassword-command = ['./token', '--sas']";
+    let at = "j.toml:2:20: password-command: ";
+    Disk::new(text).check_refused(&format!(
+        "{at}./token cannot be run: No such file or directory (os error 2)"
+    ));
+    let disk = Disk::new(text).with("token", "#!/bin/sh\necho $1");
+    let token = disk.0.path().join("./token");
+    let error = disk.load(&[]).unwrap_err().to_string();
+    let expect = "is not executable; run `chmod +x ";
+    assert!(error.contains(expect), "{error}");
+    Disk::new("user-name = 'u'\npassword-command = ['./']")
+        .check_refused(&format!("{at}./ is not a program"));
+
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&token, executable).unwrap();
+    match disk.load(&[]).unwrap().login.unwrap().password {
+        PasswordSource::Command(command) => assert_eq!(command.program, token),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn the_environment_names_another_password() {
     let disk = Disk::new(WITH_PASSWORD).with("other", "from the other file\n");
     let other = disk.0.path().join("other").display().to_string();
     for (variable, expect) in [
         (("JACKALOPE_PASSWORD", "at once\n".to_owned()), "at once\n"),
         (("JACKALOPE_PASSWORD_FILE", other), "from the other file"),
+        (
+            (
+                "JACKALOPE_PASSWORD_COMMAND",
+                "['echo', 'from a command']".to_owned(),
+            ),
+            "from a command",
+        ),
     ] {
         assert_eq!(password(&disk.load(&[variable]).unwrap()), expect);
     }
@@ -154,7 +206,7 @@ fn a_password_file_is_read_each_time() {
 
     let file = disk.0.path().join("pw");
     let check = |what: &str| {
-        let error = config.login.as_ref().unwrap().login().unwrap_err();
+        let error = login(&config).unwrap_err();
         let expect = format!("password file {} {what}", file.display());
         assert_eq!(error, expect);
     };

@@ -12,8 +12,9 @@ mod tls;
 use proptest::prelude::*;
 
 use super::*;
+use crate::login::{PasswordCommand, PasswordSource, UserName};
 use crate::office::{Payload, Qos};
-use crate::wire::{LoginSource, Version};
+use crate::wire::{Login, Version};
 
 /// The configuration of `text`, as if in `/etc/jackalope.toml`.
 fn load(text: &str) -> Result<Config, ConfigError> {
@@ -80,9 +81,20 @@ fn each_key_is_read() {
     check("version = 'auto'", |c| c.versions = Versions::Any);
     check("user-name = 'x'", |c| {
         c.login = Some(Credentials {
-            user_name: "x".to_owned(),
+            user_name: UserName::Given("x".to_owned()),
             password: PasswordSource::None,
         });
+    });
+    check(
+        "user-name = 'x'\npassword-command = ['sh', '-c', 'echo $$']",
+        |c| c.login = Some(with_command("sh", &["-c", "echo $$"], 10_000)),
+    );
+    check(
+        "user-name = 'x'\npassword-command = ['/bin/sh']\npassword-command-timeout = '100ms'",
+        |c| c.login = Some(with_command("/bin/sh", &[], 100)),
+    );
+    check("user-name = 'x'\npassword-command = ['../bin/sh']", |c| {
+        c.login = Some(with_command("/etc/../bin/sh", &[], 10_000))
     });
     check("server = 'mqtt://broker:2000'", |c| {
         c.server = Address {
@@ -228,10 +240,29 @@ fn a_guest_can_have_everything() {
     });
 }
 
-/// The password that the broker would be told at this moment.
+fn with_command(program: &str, arguments: &[&str], millis: u64) -> Credentials {
+    Credentials {
+        user_name: UserName::Given("x".to_owned()),
+        password: PasswordSource::Command(PasswordCommand {
+            program: program.into(),
+            arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
+            timeout: Duration::from_millis(millis),
+        }),
+    }
+}
+
+/// What the broker would be told at this moment.
+fn login(config: &Config) -> Result<Login, String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(config.login.as_ref().unwrap().login())
+}
+
 fn password(config: &Config) -> String {
-    let login = config.login.as_ref().unwrap().login().unwrap();
-    login.password.unwrap().expose().to_owned()
+    let password = login(config).unwrap().password;
+    password.unwrap().expose().to_owned()
 }
 
 #[test]
@@ -242,6 +273,10 @@ fn debug_shows_no_secret() {
     let shown = format!("{config:?}");
     assert!(shown.contains("password: Given(***)"), "{shown}");
     assert!(shown.contains("TOKEN"), "{shown}");
+    assert!(!shown.contains("s3cret"), "{shown}");
+    let text = "user-name = 'u'\npassword-command = ['echo', 's3cret']";
+    let shown = format!("{:?}", load(text).unwrap());
+    assert!(shown.contains("program: \"echo\""), "{shown}");
     assert!(!shown.contains("s3cret"), "{shown}");
 }
 
@@ -306,7 +341,8 @@ proptest! {
     #[test]
     fn no_text_panics(text in any_text(), name in "JACKALOPE_[A-Z_]{0,12}", value in any_text()) {
         let mut all: Vec<_> = env::names().map(|known| (known.to_owned(), value.clone())).collect();
-        all.retain(|(known, _)| known != "JACKALOPE_PASSWORD_FILE");
+        let is_file = |name: &str| name.ends_with("_FILE") && !name.contains("_TLS_");
+        all.retain(|(known, _)| !is_file(known));
         all.push((name, value));
         for (name, value) in all {
             let variable = (name.into(), value.into());

@@ -95,6 +95,33 @@ fn login() {
     check_values("", "user-name", &[(&long, &shown)], TOO_LONG);
     check_values("", "user-name", &[(r#""\u0000""#, r#""\0""#)], NULL);
     check_refused(
+        "user-name = 'u'\nuser-name-file = 'f'",
+        "2:18: user-name-file: is there together with user-name; write one of them",
+    );
+    check_refused(
+        "user-name = 'u'\npassword-file = 'p'\npassword-command = ['c']",
+        "3:20: password-command: is there together with password-file; write one of them",
+    );
+    for command in ["[]", "['']", "'c'", "['c', 1]", "['c', \"\\u0000\"]"] {
+        check_refused(
+            &format!("user-name = 'u'\npassword-command = {command}"),
+            "2:20: password-command: is not a list of a program and its arguments; \
+             write e.g. [\"/usr/lib/gateway/token\", \"--sas\"]",
+        );
+    }
+    check_refused(
+        "user-name = 'u'\npassword-command = ['c']\npassword-command-timeout = '16s'",
+        "3:28: password-command-timeout: \"16s\" is out of range; write \"100ms\" to \"15s\"",
+    );
+    check_refused(
+        "user-name = 'u'\npassword-command-timeout = '1s'",
+        "2:28: password-command-timeout: is for password-command, which there is not",
+    );
+    check_refused(
+        "password-command = ['c']",
+        "1:20: password-command: needs a user name, too ([MQTT-3.1.2-22])",
+    );
+    check_refused(
         "password-file = 'p'",
         "1:17: password-file: needs a user name, too ([MQTT-3.1.2-22])",
     );

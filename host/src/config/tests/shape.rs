@@ -8,7 +8,8 @@ fn unknown_keys() {
     check_refused(
         "client-id = 'é'\nkepe-alive = '1s'",
         "2:1: unknown key `kepe-alive`, expected one of `client-id`, `clean-session`, \
-         `session-expiry`, `user-name`, `password-file`, `server`, `version`, `keep-alive`, \
+         `session-expiry`, `user-name`, `user-name-file`, \
+         `password-file`, `password-command`, `password-command-timeout`, `server`, `version`, `keep-alive`, \
          `first-connect-delay`, `max-packet-size`, `cache-directory`, `tls`, `backoff`, `last-will`, \
          `work-list`, `guest`",
     );
@@ -36,7 +37,8 @@ fn unknown_keys() {
     check_refused(
         "\"a\\nb\" = 1",
         "1:1: unknown key `a\\nb`, expected one of `client-id`, `clean-session`, \
-         `session-expiry`, `user-name`, `password-file`, `server`, `version`, `keep-alive`, \
+         `session-expiry`, `user-name`, `user-name-file`, \
+         `password-file`, `password-command`, `password-command-timeout`, `server`, `version`, `keep-alive`, \
          `first-connect-delay`, `max-packet-size`, `cache-directory`, \
          `tls`, `backoff`, `last-will`, `work-list`, `guest`",
     );
@@ -52,7 +54,7 @@ fn a_password_in_the_file() {
         "{error}"
     );
     assert!(
-        error.ends_with("; a password stands in a file of its own, see `password-file`"),
+        error.ends_with("; a password stands in a file of its own, see `password-file`, or is printed by a program, see `password-command`"),
         "{error}"
     );
     assert!(!error.contains("s3cret"), "{error}");
