@@ -7,6 +7,7 @@ use toml::Value;
 
 use super::entry::{Entry, Origin, Refusal};
 use super::file::Written;
+use super::placeholders::Placeholders;
 use super::resolve::{mqtt_text, path, set};
 use super::values::{Period, period};
 use crate::login::{Credentials, LoginError, PasswordCommand, PasswordSource, UserName};
@@ -25,7 +26,11 @@ const NOT_A_COMMAND: &str = r#"is not a list of a program and its arguments; wri
 const LONGEST: Period = Period::from_secs(15);
 
 /// The credentials that are written, after a look at the files and the command.
-pub(super) fn resolve(written: &Written, directory: &Path) -> Result<Option<Credentials>, Refusal> {
+pub(super) fn resolve(
+    written: &Written,
+    directory: &Path,
+    placeholders: &Placeholders<'_>,
+) -> Result<Option<Credentials>, Refusal> {
     let user_name = one_of(&[
         (USER_NAME, &written.user_name),
         (USER_NAME_FILE, &written.user_name_file),
@@ -55,7 +60,8 @@ pub(super) fn resolve(written: &Written, directory: &Path) -> Result<Option<Cred
     };
     let refuse = |(key, entry): (&'static str, &Entry), what| entry.refuse(key, what);
     let credentials = Credentials {
-        user_name: name(user_name, directory).map_err(|what| refuse(user_name, what))?,
+        user_name: name(user_name, directory, placeholders)
+            .map_err(|what| refuse(user_name, what))?,
         password: match password {
             None => PasswordSource::None,
             Some(password) => {
@@ -111,10 +117,14 @@ fn one_of<'a>(
     }
 }
 
-fn name((key, entry): (&str, &Entry), directory: &Path) -> Result<UserName, String> {
+fn name(
+    (key, entry): (&str, &Entry),
+    directory: &Path,
+    placeholders: &Placeholders<'_>,
+) -> Result<UserName, String> {
     Ok(match key {
         USER_NAME_FILE => UserName::File(entry.place(directory, path(entry)?)),
-        _ => UserName::Given(mqtt_text(entry)?),
+        _ => UserName::Given(mqtt_text(&placeholders.fill(entry)?)?),
     })
 }
 

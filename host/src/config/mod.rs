@@ -22,6 +22,7 @@ mod error;
 pub(crate) mod file;
 pub(crate) mod guest;
 mod login;
+mod placeholders;
 pub(crate) mod resolve;
 mod server;
 pub(crate) mod table;
@@ -50,8 +51,8 @@ pub struct Config {
     /// `version`: the versions of MQTT that may be spoken. Default: 5 if the broker
     /// speaks it, else 3.1.1.
     pub versions: Versions,
-    /// `client-id`: the name of the session at the broker, at most 65,535
-    /// bytes. Empty only with a clean session ([MQTT-3.1.3-7]). Default:
+    /// `client-id`: the name of the session at the broker, its placeholders filled
+    /// in, at most 65,535 bytes. Empty only with a clean session ([MQTT-3.1.3-7]). Default:
     /// `jackalope`.
     pub client_id: String,
     /// `server`: the broker. Default: `localhost:1883`.
@@ -172,7 +173,8 @@ impl Config {
         let mut written = file::parse(path, text)?;
         let refused = |refusal| ConfigError::refused(path, text, refusal);
         let unknown_variables = env::overlay(&mut written, environment).map_err(refused)?;
-        let config = resolve::resolve(&written, directory).map_err(refused)?;
+        let machine = placeholders::Machine::this();
+        let config = resolve::resolve(&written, directory, machine).map_err(refused)?;
         Ok(Self {
             unknown_variables,
             ..config

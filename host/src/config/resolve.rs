@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::cache::cache_directory;
 use super::entry::{Entry, Origin, Refusal};
 use super::file::{self, Written};
+use super::placeholders::{Machine, Placeholders};
 use super::server::Server;
 use super::table::Table;
 use super::values::{Period, Size, period, size};
@@ -16,16 +17,25 @@ use crate::office::{BackoffSettings, LastWill, Overflow, Payload, Qos, UnknownWo
 use crate::wire::{Version, Versions};
 
 /// Resolves what is written; relative paths of the file are relative to
-/// `directory`.
-pub(super) fn resolve(written: &Written, directory: &Path) -> Result<Config, Refusal> {
+/// `directory`, and placeholders are about `machine`.
+pub(super) fn resolve(
+    written: &Written,
+    directory: &Path,
+    machine: Machine<'_>,
+) -> Result<Config, Refusal> {
     let mut config = Config::default();
     let session = &mut config.session;
+    let mut placeholders = Placeholders {
+        machine,
+        client_id: None,
+    };
     set(
         &mut config.client_id,
         &written.client_id,
         "client-id",
-        mqtt_text,
+        |entry| mqtt_text(&placeholders.fill(entry)?),
     )?;
+    placeholders.client_id = Some(&config.client_id);
     set(
         &mut session.clean_session,
         &written.clean_session,
@@ -83,7 +93,7 @@ pub(super) fn resolve(written: &Written, directory: &Path) -> Result<Config, Ref
     )?;
     backoff(&mut session.backoff, &written.backoff.keys)?;
     if let Some(will) = &written.last_will {
-        session.last_will = Some(last_will(will)?);
+        session.last_will = Some(last_will(will, &placeholders)?);
     }
     if let Some(entry) = &written.client_id
         && config.client_id.is_empty()
@@ -92,7 +102,7 @@ pub(super) fn resolve(written: &Written, directory: &Path) -> Result<Config, Ref
         let reason = entry.but("is allowed only with clean-session = true ([MQTT-3.1.3-7])");
         return Err(entry.refuse("client-id", reason));
     }
-    config.login = login::resolve(written, directory)?;
+    config.login = login::resolve(written, directory, &placeholders)?;
     let secure_host = is_secure.then_some(&*config.server.host);
     config.tls = tls::resolve(written, secure_host, directory)?;
     config.guests = guest::resolve(&written.guest, directory)?;
@@ -214,7 +224,10 @@ fn backoff(backoff: &mut BackoffSettings, written: &file::Backoff) -> Result<(),
     }
 }
 
-fn last_will(written: &Table<file::LastWill>) -> Result<LastWill, Refusal> {
+fn last_will(
+    written: &Table<file::LastWill>,
+    placeholders: &Placeholders<'_>,
+) -> Result<LastWill, Refusal> {
     let will = &written.keys;
     let Some(topic) = &will.topic else {
         // The table itself may be there by the environment alone.
@@ -231,7 +244,10 @@ fn last_will(written: &Table<file::LastWill>) -> Result<LastWill, Refusal> {
         });
     };
     let mut last_will = LastWill {
-        topic: topic_name(topic).map_err(|reason| topic.refuse("last-will.topic", reason))?,
+        topic: placeholders
+            .fill(topic)
+            .and_then(|topic| topic_name(&topic))
+            .map_err(|reason| topic.refuse("last-will.topic", reason))?,
         payload: Payload::new(""),
         qos: Qos::AtLeastOnce,
         retain: false,

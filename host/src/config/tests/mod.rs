@@ -146,6 +146,26 @@ fn each_key_is_read() {
 }
 
 #[test]
+fn the_client_id_can_be_a_part_of_other_names() {
+    let text = "client-id = 'gw-{{7}}'
+        user-name = 'hub.example/{client-id}/?api-version=2021-04-12'
+        last-will.topic = 'gateways/{client-id}'";
+    check(text, |c| {
+        c.client_id = "gw-{7}".to_owned();
+        c.login = Some(Credentials {
+            user_name: UserName::Given("hub.example/gw-{7}/?api-version=2021-04-12".to_owned()),
+            password: PasswordSource::None,
+        });
+        c.session.last_will = Some(LastWill {
+            topic: "gateways/gw-{7}".into(),
+            payload: Payload::new(""),
+            qos: Qos::AtLeastOnce,
+            retain: false,
+        });
+    });
+}
+
+#[test]
 fn a_last_will_needs_no_more_than_a_topic() {
     let will = |payload: &str, qos, retain| LastWill {
         topic: "online".into(),

@@ -59,6 +59,35 @@ fn client_id() {
 }
 
 #[test]
+fn placeholders() {
+    check_refused(
+        "keep-alive = '1m'\nclient-id = 'gw-{serial}'",
+        "2:13: client-id: \"gw-{serial}\" has {serial}, which is no placeholder; \
+         there are {hostname}, {machine-id}; write {{ and }} for braces",
+    );
+    check_refused(
+        "user-name = '{serial}'",
+        "1:13: user-name: \"{serial}\" has {serial}, which is no placeholder; \
+         there are {hostname}, {machine-id}, {client-id}; write {{ and }} for braces",
+    );
+    check_refused(
+        "client-id = ''\nlast-will.topic = 'gateways/{client-id}'",
+        "2:19: last-will.topic: \"gateways/{client-id}\" has {client-id}, \
+         but client-id is empty: the broker chooses it",
+    );
+    // What was filled in is checked like anything else.
+    check_refused(
+        "client-id = 'a+b'\nlast-will.topic = '{client-id}'",
+        "2:19: last-will.topic: \"a+b\" holds a wildcard (`+` or `#`), which only a topic filter may",
+    );
+    let half = "x".repeat(40_000);
+    check_refused(
+        &format!("client-id = '{half}'\nuser-name = '{{client-id}}{{client-id}}'"),
+        &format!("2:13: user-name: \"{}\"… {TOO_LONG}", &half[..60]),
+    );
+}
+
+#[test]
 fn clean_session() {
     let values = [("1", "1"), ("'true'", "\"true\""), ("[]", "a list")];
     check_values("", "clean-session", &values, NO_FLAG);
