@@ -26,6 +26,10 @@
 //! figure the median of the rounds. CPU is the processor time of the contender
 //! for a message there and back, user and system.
 //!
+//! What MQTT 5 and TLS cost is measured on the sink: the guest with each of them, and
+//! the plain echo with rumqttc's own TLS, beside the same without. TLS is 1.3, by
+//! rustls and ring on all sides.
+//!
 //! Latency is measured on the sink, at 200 messages a second of QoS 0 and 64
 //! bytes to the gateway and as many to the plain echo, in turns in the same
 //! seconds, so that both have the same noise to bear.
@@ -35,10 +39,11 @@
 
 mod support;
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use jackalope_tests::{ECHO, is_smoke};
-use support::contender::{Contender, Kind, has_mosquitto};
+use support::contender::{Contender, Kind, Speech, has_mosquitto};
 use support::packet::Template;
 use support::peer::{Peer, Place};
 use support::run::{self, Run, Stopwatch};
@@ -56,13 +61,18 @@ const TO: &str = "echo/in/bench";
 /// Where the contender does.
 const FROM: &str = "echo/out/bench";
 
-const GUEST: Kind = Kind::Guest {
-    component: ECHO,
-    filter: "echo/in/+",
-};
+const GUEST: Kind = guest(Speech::V4);
 const PLAIN: Kind = plain(false);
 const PLAIN_ON_THREADS: Kind = plain(true);
 const TOOLS: [Kind; 2] = [tools(0), tools(1)];
+
+const fn guest(speech: Speech) -> Kind {
+    Kind::Guest {
+        component: ECHO,
+        filter: "echo/in/+",
+        speech,
+    }
+}
 
 const fn plain(on_threads: bool) -> Kind {
     Kind::Plain {
@@ -99,6 +109,14 @@ impl Echo {
         }
     }
 
+    /// A run as it is counted.
+    async fn run(&mut self, messages: Messages) -> Run {
+        let time = Duration::from_millis(if is_smoke() { 20 } else { 400 });
+        // The first are not counted: buffers grow and caches fill.
+        self.throughput(messages, time / 8).await;
+        self.throughput(messages, time).await
+    }
+
     /// Sends as many as are echoed for so long, and waits for the last.
     async fn throughput(&mut self, messages: Messages, duration: Duration) -> Run {
         let echoed_before = self.echoed;
@@ -108,7 +126,7 @@ impl Echo {
     }
 
     async fn send_for(&mut self, messages: Messages, duration: Duration) {
-        let template = Template::new(TO, messages.qos, messages.payload);
+        let template = Template::new(TO, messages.qos, messages.payload, self.peer.is_v5());
         let end = Instant::now() + duration;
         loop {
             let room = WINDOW - (self.sent - self.echoed);
@@ -178,10 +196,7 @@ impl Field {
         let tools = self.tools.get_mut(usize::from(messages.qos));
         let mut runs = Vec::new();
         for echo in self.programs.iter_mut().chain(tools) {
-            let time = Duration::from_millis(if is_smoke() { 20 } else { 400 });
-            // The first are not counted: buffers grow and caches fill.
-            echo.throughput(messages, time / 8).await;
-            runs.push(echo.throughput(messages, time).await);
+            runs.push(echo.run(messages).await);
         }
         runs
     }
@@ -224,6 +239,89 @@ async fn throughput(place: Place, rounds: usize) {
     println!();
 }
 
+/// What MQTT 5 and TLS cost.
+async fn speeches(rounds: usize) {
+    // Has to be built, which takes longer than a glance should.
+    let plain_tls = (!is_smoke()).then(plain_tls);
+    let kinds: Vec<_> = [Speech::V4, Speech::V5, Speech::Tls]
+        .map(guest)
+        .into_iter()
+        .chain([PLAIN])
+        .chain(plain_tls)
+        .collect();
+    let mut runs = [(); 6].map(|()| vec![Vec::new(); kinds.len()]);
+    for _ in 0..rounds {
+        let mut echoes = Vec::new();
+        for kind in &kinds {
+            echoes.push(Echo::start(Place::Sink, kind).await);
+        }
+        for (messages, runs) in Messages::ALL.into_iter().zip(&mut runs) {
+            for (echo, runs) in echoes.iter_mut().zip(runs) {
+                runs.push(echo.run(messages).await);
+            }
+        }
+    }
+    table::head(&[
+        "echo on the sink",
+        "guest, MQTT 5 / 3.1.1",
+        "guest, TLS / TCP",
+        "plain, TLS / TCP",
+        "guest, messages/s",
+        "guest, MQTT 5",
+        "guest, TLS",
+        "plain",
+        "plain, TLS",
+        "guest, CPU µs",
+        "guest, MQTT 5",
+        "guest, TLS",
+        "plain",
+        "plain, TLS",
+    ]);
+    for (messages, runs) in Messages::ALL.into_iter().zip(&runs) {
+        let speed = |run: &Run| run.per_second;
+        let ratio = |one: usize, other: usize| match (runs.get(one), runs.get(other)) {
+            (Some(one), Some(other)) => format!("{:.2}", table::ratio(one, other, speed)),
+            _ => "–".into(),
+        };
+        let mut row = vec![messages.to_string(), ratio(1, 0), ratio(2, 0), ratio(4, 3)];
+        for what in [speed, |run: &Run| run.cpu] {
+            let median = |runs: &Vec<Run>| table::median(runs.iter().map(what));
+            let digits = if what(&runs[0][0]) < 1_000.0 { 2 } else { 0 };
+            let cell = |index| match runs.get(index) {
+                Some(runs) => format!("{:.digits$}", median(runs)),
+                None => "–".into(),
+            };
+            row.extend((0..5).map(cell));
+        }
+        table::row(&row);
+    }
+    println!();
+}
+
+/// Builds the plain echo with TLS, whose TLS stack has a lock file of its own.
+fn plain_tls() -> Kind {
+    let place = concat!(env!("CARGO_MANIFEST_DIR"), "/plain-tls");
+    let target = concat!(env!("CARGO_MANIFEST_DIR"), "/../target/plain-tls");
+    let status = Command::new(env!("CARGO"))
+        .args([
+            "build",
+            "--quiet",
+            "--release",
+            "--locked",
+            "--target-dir",
+            target,
+        ])
+        .current_dir(place)
+        .status();
+    assert!(
+        status.expect("cargo runs").success(),
+        "{place} is not built"
+    );
+    Kind::PlainTls {
+        binary: format!("{target}/release/plain-echo-tls"),
+    }
+}
+
 /// Round trips in microseconds, sorted.
 struct Latencies(Vec<f64>);
 
@@ -235,7 +333,7 @@ impl Latencies {
 
 async fn latency_round(count: usize) -> [Latencies; 2] {
     let messages = Messages::new(0, 64);
-    let template = Template::new(TO, messages.qos, messages.payload);
+    let template = Template::new(TO, messages.qos, messages.payload, false);
     let mut echoes = [
         Echo::start(Place::Sink, &GUEST).await,
         Echo::start(Place::Sink, &PLAIN).await,
@@ -303,6 +401,7 @@ fn main() {
         } else {
             println!("mosquitto and its clients are not installed: left out\n");
         }
+        speeches(rounds).await;
         latency(rounds).await;
     });
 }

@@ -26,7 +26,7 @@ mod support;
 use std::time::Duration;
 
 use jackalope_tests::{BURST, is_smoke};
-use support::contender::{Contender, Kind, has_mosquitto};
+use support::contender::{Contender, Kind, Speech, has_mosquitto};
 use support::packet;
 use support::peer::{Peer, Place};
 use support::run::{self, Run, Stopwatch};
@@ -47,6 +47,7 @@ const DONE: &str = "burst/done";
 const GUEST: Kind = Kind::Guest {
     component: BURST,
     filter: START,
+    speech: Speech::V4,
 };
 const PLAIN: Kind = plain(false);
 const PLAIN_ON_THREADS: Kind = plain(true);

@@ -44,12 +44,18 @@ impl GatewayOptions {
     /// that each try gets its line in the log. The table of TLS is open for more
     /// keys.
     pub fn secure(binary: &str, port: u16, certificates: &Certificates) -> Self {
+        Self::secure_with(binary, port, certificates, "")
+    }
+
+    /// The same, with more keys that belong to no table.
+    pub fn secure_with(binary: &str, port: u16, certificates: &Certificates, keys: &str) -> Self {
         let ca = certificates.path("ca.pem");
         let config = format!("server = \"mqtts://127.0.0.1:{port}\"\n");
         Self {
             config,
             ..Self::new(binary, port)
         }
+        .config(keys)
         .config("backoff = { min = \"1s\", max = \"1s\" }")
         .config(&format!("[tls]\nca-file = {ca:?}"))
     }

@@ -3,9 +3,20 @@
 use std::io::pipe;
 use std::process::{Child, Command, Stdio};
 
-use jackalope_tests::{Gateway, GatewayOptions};
+use jackalope_tests::{Certificates, Gateway, GatewayOptions};
 
 use super::cpu::{self, Cpu};
+
+/// What a contender speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Speech {
+    /// MQTT 3.1.1.
+    V4,
+    /// MQTT 5.
+    V5,
+    /// MQTT 3.1.1 through TLS.
+    Tls,
+}
 
 /// What kind of contender.
 #[derive(Debug, Clone)]
@@ -14,6 +25,7 @@ pub(crate) enum Kind {
     Guest {
         component: &'static str,
         filter: &'static str,
+        speech: Speech,
     },
     /// A program with rumqttc's `AsyncClient`, by its path, on one thread or on
     /// as many as tokio likes.
@@ -21,6 +33,8 @@ pub(crate) enum Kind {
         binary: &'static str,
         on_threads: bool,
     },
+    /// The same through TLS, by the path of its program.
+    PlainTls { binary: String },
     /// `mosquitto_sub | mosquitto_pub -l`, with this quality of service.
     Tools {
         filter: &'static str,
@@ -33,8 +47,17 @@ impl Kind {
     /// How many connections it makes.
     pub(crate) fn connections(&self) -> usize {
         match self {
-            Self::Guest { .. } | Self::Plain { .. } => 1,
+            Self::Guest { .. } | Self::Plain { .. } | Self::PlainTls { .. } => 1,
             Self::Tools { .. } => 2,
+        }
+    }
+
+    /// Whether it speaks through TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        match self {
+            Self::Guest { speech, .. } => *speech == Speech::Tls,
+            Self::PlainTls { .. } => true,
+            Self::Plain { .. } | Self::Tools { .. } => false,
         }
     }
 }
@@ -47,15 +70,32 @@ pub(crate) struct Contender {
 }
 
 impl Contender {
-    /// Starts one that connects to this port.
-    pub(crate) fn start(kind: &Kind, port: u16) -> Self {
+    /// Starts one that connects to this port, where these certificates are shown if
+    /// it speaks through TLS.
+    pub(crate) fn start(kind: &Kind, port: u16, certificates: &Certificates) -> Self {
         match kind {
-            Kind::Guest { component, filter } => {
+            Kind::Guest {
+                component,
+                filter,
+                speech,
+            } => {
                 let binary = env!("CARGO_BIN_EXE_jackalope-under-test");
-                let gateway = GatewayOptions::new(binary, port)
-                    .config("version = \"3.1.1\"")
-                    .config("work-list = { max = 100000 }")
-                    .guest("bench", component, &[filter], "");
+                let options = match speech {
+                    Speech::V4 => GatewayOptions::new(binary, port).config("version = \"3.1.1\""),
+                    Speech::V5 => GatewayOptions::new(binary, port).config("version = \"5\""),
+                    Speech::Tls => GatewayOptions::secure_with(
+                        binary,
+                        port,
+                        certificates,
+                        "version = \"3.1.1\"",
+                    ),
+                };
+                let gateway = options.config("[work-list]\nmax = 100000").guest(
+                    "bench",
+                    component,
+                    &[filter],
+                    "",
+                );
                 Self {
                     gateway: Some(gateway.start()),
                     children: Vec::new(),
@@ -65,6 +105,16 @@ impl Contender {
                 let child = Command::new(binary)
                     .arg(port.to_string())
                     .args(on_threads.then_some("threads"))
+                    .stderr(Stdio::null())
+                    .spawn();
+                Self {
+                    gateway: None,
+                    children: vec![child.expect("it was built")],
+                }
+            }
+            Kind::PlainTls { binary } => {
+                let child = Command::new(binary)
+                    .args([port.to_string(), certificates.path("ca.pem")])
                     .stderr(Stdio::null())
                     .spawn();
                 Self {

@@ -1,11 +1,11 @@
-//! As much of MQTT 3.1.1 as a peer needs, and as cheap as it can be: nothing is
+//! As much of MQTT 3.1.1 and MQTT 5 as a peer needs, and as cheap as it can be: nothing is
 //! copied and nothing is allocated.
 
 /// A packet that has arrived.
 #[derive(Debug)]
 pub(crate) enum Packet<'a> {
-    /// CONNECT.
-    Connect,
+    /// CONNECT: whether it is one of MQTT 5.
+    Connect(bool),
     /// SUBSCRIBE: the packet id, and the filters with their quality of service.
     Subscribe(u16, &'a [u8]),
     /// SUBACK.
@@ -38,15 +38,15 @@ pub(crate) struct Publish<'a> {
 impl<'a> Packet<'a> {
     /// The packet that these bytes begin with and how many they are, if all of
     /// it is there.
-    pub(crate) fn first(bytes: &'a [u8]) -> Option<(Self, usize)> {
+    pub(crate) fn first(bytes: &'a [u8], is_v5: bool) -> Option<(Self, usize)> {
         let (length, begin) = remaining_length(bytes)?;
         let body = bytes.get(begin..begin + length)?;
         let packet = match bytes[0] >> 4 {
-            1 => Self::Connect,
-            3 => Self::Publish(Publish::parse(bytes[0] >> 1 & 3, body)),
+            1 => Self::Connect(body[6] == 5),
+            3 => Self::Publish(Publish::parse(bytes[0] >> 1 & 3, body, is_v5)),
             5 => Self::PubRec(number(body)),
             6 => Self::PubRel(number(body)),
-            8 => Self::Subscribe(number(body), &body[2..]),
+            8 => Self::Subscribe(number(body), &body[2 + properties(&body[2..], is_v5)..]),
             9 => Self::SubAck,
             12 => Self::PingReq,
             _ => Self::Other,
@@ -56,12 +56,13 @@ impl<'a> Packet<'a> {
 }
 
 impl<'a> Publish<'a> {
-    fn parse(qos: u8, body: &'a [u8]) -> Self {
+    fn parse(qos: u8, body: &'a [u8], is_v5: bool) -> Self {
         let (topic, rest) = body[2..].split_at(usize::from(number(body)));
         let (id, payload) = match qos {
             0 => (0, rest),
             _ => (number(rest), &rest[2..]),
         };
+        let payload = &payload[properties(payload, is_v5)..];
         Self {
             qos,
             topic,
@@ -90,6 +91,12 @@ fn remaining_length(bytes: &[u8]) -> Option<(usize, usize)> {
     panic!("a malformed remaining length")
 }
 
+/// How many bytes of MQTT 5's properties these begin with.
+fn properties(bytes: &[u8], is_v5: bool) -> usize {
+    assert!(!is_v5 || bytes[0] < 0x80, "few properties");
+    if is_v5 { 1 + usize::from(bytes[0]) } else { 0 }
+}
+
 fn number(bytes: &[u8]) -> u16 {
     u16::from_be_bytes([bytes[0], bytes[1]])
 }
@@ -108,13 +115,15 @@ pub(crate) struct Template {
 
 impl Template {
     /// Payloads are text without line breaks, of this many bytes.
-    pub(crate) fn new(topic: &str, qos: u8, payload: usize) -> Self {
+    pub(crate) fn new(topic: &str, qos: u8, payload: usize, is_v5: bool) -> Self {
         assert!(payload >= DIGITS, "the number fits in");
         let id = if qos == 0 { 0 } else { 2 };
-        let mut bytes = head(3 << 4 | qos << 1, 2 + topic.len() + id + payload);
+        // MQTT 5 says that there are no properties.
+        let between = id + usize::from(is_v5);
+        let mut bytes = head(3 << 4 | qos << 1, 2 + topic.len() + between + payload);
         append_text(topic, &mut bytes);
         let id_at = (qos > 0).then_some(bytes.len());
-        let number_at = bytes.len() + id;
+        let number_at = bytes.len() + between;
         bytes.resize(number_at, 0);
         bytes.resize(number_at + payload, b'x');
         Self {
@@ -155,7 +164,13 @@ pub(crate) fn connect() -> Vec<u8> {
 }
 
 /// A CONNACK that accepts.
-pub(crate) const CONNACK: [u8; 4] = [2 << 4, 2, 0, 0];
+pub(crate) fn connack(is_v5: bool) -> &'static [u8] {
+    if is_v5 {
+        &[2 << 4, 3, 0, 0, 0]
+    } else {
+        &[2 << 4, 2, 0, 0]
+    }
+}
 
 /// A PINGRESP.
 pub(crate) const PINGRESP: [u8; 2] = [13 << 4, 0];
@@ -170,15 +185,18 @@ pub(crate) fn subscribe(filter: &str) -> Vec<u8> {
 }
 
 /// A SUBACK that grants what was asked for.
-pub(crate) fn append_suback(id: u16, mut filters: &[u8], output: &mut Vec<u8>) {
+pub(crate) fn append_suback(id: u16, mut filters: &[u8], is_v5: bool, output: &mut Vec<u8>) {
     let mut codes = Vec::new();
     while !filters.is_empty() {
         let (_, rest) = filters[2..].split_at(usize::from(number(filters)));
-        codes.push(rest[0]);
+        // Less the options of MQTT 5.
+        codes.push(rest[0] & 3);
         filters = &rest[1..];
     }
-    output.extend_from_slice(&head(9 << 4, 2 + codes.len()));
+    let properties: &[u8] = if is_v5 { &[0] } else { &[] };
+    output.extend_from_slice(&head(9 << 4, 2 + properties.len() + codes.len()));
     output.extend_from_slice(&id.to_be_bytes());
+    output.extend_from_slice(properties);
     output.extend_from_slice(&codes);
 }
 

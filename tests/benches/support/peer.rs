@@ -5,13 +5,13 @@ use std::net::Ipv4Addr;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use jackalope_tests::Mosquitto;
+use jackalope_tests::{Certificates, Mosquitto};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::contender::{Contender, Kind};
 use super::cpu::{self, Cpu};
 use super::link::Link;
-use super::packet::{self, CONNACK, PINGRESP, Packet, Publish};
+use super::packet::{self, PINGRESP, Packet, Publish};
 use super::within;
 
 /// Where contender and peer meet.
@@ -58,11 +58,15 @@ impl Peer {
             .await
             .expect("127.0.0.1 has free ports");
         let port = listener.local_addr().expect("it is bound").port();
-        let contender = Contender::start(kind, port);
+        let certificates = Certificates::new();
+        let contender = Contender::start(kind, port, &certificates);
         let mut links = Vec::new();
         for _ in 0..kind.connections() {
             let (stream, _) = listener.accept().await.expect("it connects");
-            links.push(Link::new(stream));
+            links.push(match kind.is_secure() {
+                true => Link::secure(stream, &certificates),
+                false => Link::new(stream),
+            });
         }
         let mut peer = Self {
             links,
@@ -94,12 +98,17 @@ impl Peer {
             broker: Some(broker),
         };
         let broker = peer.broker.as_ref().expect("it was just put there");
-        let contender = Contender::start(kind, broker.port());
+        let contender = Contender::start(kind, broker.port(), &Certificates::new());
         let mut greeted = 0;
         while greeted == 0 {
             peer.progress(|_| greeted += 1).await;
         }
         (contender, peer)
+    }
+
+    /// Whether the contender speaks MQTT 5.
+    pub(crate) fn is_v5(&self) -> bool {
+        self.subscriber.is_some_and(|index| self.links[index].is_v5)
     }
 
     /// Where to put packets for the contender; they leave with the next
@@ -124,7 +133,7 @@ impl Peer {
                 continue;
             }
             is_ready = true;
-            while let Some((packet, output)) = link.next_packet() {
+            while let Some((packet, is_v5, output)) = link.next_packet() {
                 match packet {
                     Packet::Publish(publish) => {
                         match publish.qos {
@@ -136,9 +145,9 @@ impl Peer {
                     }
                     Packet::PubRec(id) => packet::append_answer(packet::PUBREL, id, output),
                     Packet::PubRel(id) => packet::append_answer(packet::PUBCOMP, id, output),
-                    Packet::Connect => output.extend_from_slice(&CONNACK),
+                    Packet::Connect(_) => output.extend_from_slice(packet::connack(is_v5)),
                     Packet::Subscribe(id, filters) => {
-                        packet::append_suback(id, filters, output);
+                        packet::append_suback(id, filters, is_v5, output);
                         self.subscriber = Some(index);
                     }
                     Packet::PingReq => output.extend_from_slice(&PINGRESP),
