@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use tokio::runtime::Handle;
 
 use super::components::Components;
@@ -75,6 +75,13 @@ pub(super) fn load_guests(config: &Config) -> Result<Vec<Loaded>, Failure> {
             .get(&guest.component)
             .with_context(|| format!("guest \"{}\"", guest.name))
             .map_err(Failure::Config)?;
+        if config.session.status_topic.is_some() && component.exports_will() {
+            return Err(Failure::Config(anyhow!(
+                "guest \"{}\" names a last will, and so does [status]: a connection has one, \
+                 so take [status] or the guest away",
+                guest.name
+            )));
+        }
         loaded.push(Loaded::new(guest, &component, config.max_packet_size));
     }
     Ok(loaded)
@@ -119,6 +126,7 @@ pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -
             backoff: session.backoff,
             first_connect_delay: session.first_connect_delay,
             last_will: session.last_will,
+            status_topic: session.status_topic,
             max_packet_size,
             work_list: session.work_list,
             guests: settings,

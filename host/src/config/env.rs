@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 
 use super::entry::{Entry, Origin, Refusal};
-use super::file::{LastWill, Tls, Written};
+use super::file::{LastWill, Status, Tls, Written};
 
 /// What all our variables begin with.
 const PREFIX: &str = "JACKALOPE_";
@@ -18,7 +18,7 @@ fn is_of_others(name: &str) -> bool {
 type Slot = fn(&mut Written) -> &mut Option<Entry>;
 
 /// All variables. Guests are configured in the file alone.
-const VARIABLES: [(&str, Slot); 29] = [
+const VARIABLES: [(&str, Slot); 34] = [
     ("JACKALOPE_CLIENT_ID", |w| &mut w.client_id),
     ("JACKALOPE_CLEAN_SESSION", |w| &mut w.clean_session),
     ("JACKALOPE_SESSION_EXPIRY", |w| &mut w.session_expiry),
@@ -52,6 +52,11 @@ const VARIABLES: [(&str, Slot); 29] = [
     ("JACKALOPE_LAST_WILL_PAYLOAD", |w| &mut last_will(w).payload),
     ("JACKALOPE_LAST_WILL_QOS", |w| &mut last_will(w).qos),
     ("JACKALOPE_LAST_WILL_RETAIN", |w| &mut last_will(w).retain),
+    ("JACKALOPE_STATUS_TOPIC", |w| &mut status(w).topic),
+    ("JACKALOPE_STATUS_ONLINE", |w| &mut status(w).online),
+    ("JACKALOPE_STATUS_OFFLINE", |w| &mut status(w).offline),
+    ("JACKALOPE_STATUS_QOS", |w| &mut status(w).qos),
+    ("JACKALOPE_STATUS_RETAIN", |w| &mut status(w).retain),
     ("JACKALOPE_WORK_LIST_MAX", |w| &mut w.work_list.keys.max),
     ("JACKALOPE_WORK_LIST_OVERFLOW", |w| {
         &mut w.work_list.keys.overflow
@@ -66,6 +71,11 @@ fn tls(written: &mut Written) -> &mut Tls {
 /// The last will, begun where the file has none.
 fn last_will(written: &mut Written) -> &mut LastWill {
     &mut written.last_will.get_or_insert_default().keys
+}
+
+/// The status topic, begun where the file has none.
+fn status(written: &mut Written) -> &mut Status {
+    &mut written.status.get_or_insert_default().keys
 }
 
 /// An unknown variable with our prefix: a misspelt one, or somebody else's.

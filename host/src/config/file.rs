@@ -35,6 +35,7 @@ pub(super) struct Written {
     pub(super) tls: Option<Table<Tls>>,
     pub(super) backoff: Table<Backoff>,
     pub(super) last_will: Option<Table<LastWill>>,
+    pub(super) status: Option<Table<Status>>,
     pub(super) work_list: Table<WorkList>,
     pub(super) guest: Vec<Table<Guest>>,
 }
@@ -62,6 +63,16 @@ pub(super) struct Backoff {
 pub(super) struct LastWill {
     pub(super) topic: Option<Entry>,
     pub(super) payload: Option<Entry>,
+    pub(super) qos: Option<Entry>,
+    pub(super) retain: Option<Entry>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Status {
+    pub(super) topic: Option<Entry>,
+    pub(super) online: Option<Entry>,
+    pub(super) offline: Option<Entry>,
     pub(super) qos: Option<Entry>,
     pub(super) retain: Option<Entry>,
 }
@@ -101,7 +112,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Written, ConfigError> {
     parse_as(path, text, |key| match key {
         "guest" => Some("a table for each guest: [[guest]]"),
         "guest.subscriptions" => Some(SUBSCRIPTIONS),
-        "tls" | "backoff" | "last-will" | "work-list" | "guest.limits" | "guest.env" => {
+        "tls" | "backoff" | "last-will" | "status" | "work-list" | "guest.limits" | "guest.env" => {
             Some("a table")
         }
         _ => None,

@@ -25,6 +25,7 @@ mod login;
 mod placeholders;
 pub(crate) mod resolve;
 mod server;
+mod status;
 pub(crate) mod table;
 mod tls;
 pub(crate) mod values;
@@ -35,7 +36,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::login::Credentials;
-use crate::office::{BackoffSettings, LastWill, Overflow, WorkListSettings};
+use crate::office::{BackoffSettings, LastWill, Overflow, StatusTopic, WorkListSettings};
 use crate::wire::{Address, TlsOptions, Versions};
 
 pub use cache::CacheDirectory;
@@ -100,6 +101,9 @@ pub struct SessionConfig {
     pub first_connect_delay: Duration,
     /// `[last-will]`: the last will when no guest names one. Default: none.
     pub last_will: Option<LastWill>,
+    /// `[status]`: where the broker is told whether the gateway is online. Not
+    /// together with a last will. Default: nowhere.
+    pub status_topic: Option<StatusTopic>,
     /// `[work-list]`: the bound of each guest's work list, from 1 to 1,000,000
     /// letters, and what happens at it. Default: 100, and the oldest is dropped.
     pub work_list: WorkListSettings,
@@ -134,6 +138,7 @@ impl Default for SessionConfig {
             },
             first_connect_delay: Duration::ZERO,
             last_will: None,
+            status_topic: None,
             work_list: WorkListSettings {
                 max: 100,
                 overflow: Overflow::DropOldest,

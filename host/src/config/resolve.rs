@@ -12,7 +12,7 @@ use super::placeholders::{Machine, Placeholders};
 use super::server::Server;
 use super::table::Table;
 use super::values::{Period, Size, period, size};
-use super::{Config, ServerAddressError, guest, login, tls};
+use super::{Config, ServerAddressError, guest, login, status, tls};
 use crate::office::{BackoffSettings, LastWill, Overflow, Payload, Qos, UnknownWord, topic};
 use crate::wire::{Version, Versions};
 
@@ -95,6 +95,7 @@ pub(super) fn resolve(
     if let Some(will) = &written.last_will {
         session.last_will = Some(last_will(will, &placeholders)?);
     }
+    session.status_topic = status::resolve(written, &placeholders)?;
     if let Some(entry) = &written.client_id
         && config.client_id.is_empty()
         && !session.clean_session
@@ -274,7 +275,7 @@ pub(crate) fn topic_name(entry: &Entry) -> Result<Arc<str>, String> {
     Ok(name.into())
 }
 
-fn will_payload(entry: &Entry) -> Result<Payload, String> {
+pub(super) fn will_payload(entry: &Entry) -> Result<Payload, String> {
     let payload = entry.text()?;
     check_length(entry, payload)?;
     Ok(Payload::new(payload))

@@ -433,6 +433,10 @@ impl Engine {
             Connection::Open(mut transport) => {
                 let now = machine.now();
                 self.pace = transport.output().pace();
+                if let Some(farewell) = self.office.poll_farewell() {
+                    // It was checked like any other.
+                    let _ = transport.push(now, farewell);
+                }
                 transport.finish(now);
                 self.connection = Connection::Closing(transport, Closing::until(now + GOODBYE));
                 self.flush(machine);

@@ -166,6 +166,7 @@ fn online() -> (Engine, Recorder) {
         },
         first_connect_delay: Duration::ZERO,
         last_will: None,
+        status_topic: None,
         max_packet_size: 1 << 20,
         work_list: WorkListSettings {
             max: 1_000,

@@ -124,6 +124,7 @@ fn dialed(ours: &Ca, server: &Ca, wants_certificate: bool) -> (Engine, ServerMac
         },
         first_connect_delay: Duration::ZERO,
         last_will: None,
+        status_topic: None,
         max_packet_size: 1 << 20,
         work_list: WorkListSettings {
             max: 100,

@@ -15,6 +15,10 @@ use crate::office::{
 /// From so many hang-ups in a row on, the log names what may be the cause.
 const MANY_HANG_UPS: u32 = 3;
 
+/// What the log says of a broker that does not allow it.
+const STATUS_UNANSWERED: &str = "the broker hung up when it was sent the status: may this client \
+    publish to status.topic?";
+
 /// Writes the notices of the post office, and passes them on to an observer.
 pub(super) struct Log {
     names: Vec<String>,
@@ -271,6 +275,10 @@ impl Log {
             Notice::GivenUp { guest, call, error } => {
                 error!(guest = self.name(*guest), call = %Name(call), error, "given up");
             }
+            Notice::StatusRefused { topic, refusal } => {
+                warn!(%topic, "the status is not published: {refusal}");
+            }
+            Notice::StatusUnanswered => warn!("{STATUS_UNANSWERED}"),
             Notice::ReconnectIgnored { guest } => {
                 let guest = self.name(*guest);
                 warn!(guest, "its reconnect is ignored: a guest has one a minute");
@@ -313,6 +321,8 @@ fn kind(notice: &Notice) -> Option<Kind> {
         Notice::SubscriptionRefused { .. } => {
             (Level::WARN, "the broker refused the subscription", None)
         }
+        Notice::StatusRefused { .. } => (Level::WARN, "the status is not published", None),
+        Notice::StatusUnanswered => (Level::WARN, STATUS_UNANSWERED, None),
         Notice::Unrouted { .. } => (Level::WARN, "a message that no guest subscribes to", None),
         Notice::TooLarge { .. } => {
             let text = "a message larger than max-packet-size was given up";

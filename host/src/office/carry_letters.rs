@@ -43,6 +43,11 @@ impl Office {
                 carried: Carried::Nothing,
             });
         }
+        match self.presence.poll(&self.limits, &mut self.ids) {
+            Some(Ok(dispatch)) => return Some(dispatch),
+            Some(Err(refusal)) => self.refuse_status(refusal),
+            None => {}
+        }
         loop {
             let (list, ids) = (&mut self.list, &mut self.ids);
             match self.outbound.poll(now, list, ids, &self.limits, outlook)? {
@@ -53,6 +58,14 @@ impl Office {
                     return Some(dispatch);
                 }
             }
+        }
+    }
+
+    /// Nor can what the gateway says of itself.
+    pub(super) fn refuse_status(&mut self, refusal: Refusal) {
+        if let Some(status) = &self.settings.status_topic {
+            let topic = status.topic.clone();
+            self.notices.push(Notice::StatusRefused { topic, refusal });
         }
     }
 

@@ -33,7 +33,9 @@ impl Office {
                 .handle_session_lost(&mut self.list, &mut self.ids);
             self.inbound.handle_session_lost();
         }
-        self.outbound.handle_receive_maximum(terms.receive_maximum);
+        let most = terms.receive_maximum;
+        let for_letters = self.presence.handle_connected(session_present, most);
+        self.outbound.handle_receive_maximum(for_letters);
         self.handle_terms(terms);
         self.list.rewind();
         self.subscriptions.handle_connected(now, &mut self.ids);
@@ -177,6 +179,7 @@ impl Office {
             self.handle_hang_up(now);
         }
         self.outbound.handle_disconnected();
+        self.presence.handle_disconnected(&reason);
         if self.shutdown.is_some() {
             self.link.stop();
         }
@@ -195,6 +198,10 @@ impl Office {
 
     /// The broker has hung up, perhaps because of a letter.
     fn handle_hang_up(&mut self, now: Time) {
+        if self.presence.is_unanswered() {
+            // That came before all letters, so it is more likely than any of them.
+            return self.notices.push(Notice::StatusUnanswered);
+        }
         if let Some(key) = self.outbound.handle_hang_up(now, &mut self.list)
             && let Some(entry) = self.list.get(key)
         {

@@ -42,7 +42,7 @@ use std::time::Duration;
 use guests::{Guests, Inbox};
 use notices::Notices;
 use routing::Subscriptions;
-use session::{Dial, Due, Inbound, Limits, Link, Outbound, PacketIds, Random};
+use session::{Dial, Due, Inbound, Limits, Link, Outbound, PacketIds, Presence, Random};
 use work_list::WorkList;
 
 pub use guests::{Answer, Assignment, Call, Effects, Message, Room, Status};
@@ -54,7 +54,9 @@ pub use session::{
     MAX_REMAINING_LENGTH, Outgoing, Outlook, PacketId, Publish, QOS1_WINDOW, QOS2_WINDOW, Reason,
     Refusal, Terms, max_payload, publish_size, publish_size_with,
 };
-pub use settings::{BackoffSettings, GuestSettings, Overflow, Settings, WorkListSettings};
+pub use settings::{
+    BackoffSettings, GuestSettings, Overflow, Settings, StatusTopic, WorkListSettings,
+};
 pub use time::Time;
 pub use words::UnknownWord;
 pub use work_list::{GuestId, Letter, Outcome, Qos, Ticket};
@@ -101,6 +103,7 @@ pub struct Office {
     outbound: Outbound,
     inbound: Inbound,
     subscriptions: Subscriptions,
+    presence: Presence,
     guests: Guests,
     /// Room for those that a message goes to.
     routed: Vec<GuestId>,
@@ -141,11 +144,12 @@ impl Office {
             outbound: Outbound::new(settings.guests.len()),
             inbound: Inbound::default(),
             subscriptions: Subscriptions::new(&settings.guests, settings.backoff),
+            presence: Presence::new(settings.status_topic.clone()),
             guests: Guests::new(now, &settings.guests),
             routed: Vec::new(),
             with_will: (0..)
                 .zip(&settings.guests)
-                .filter(|(_, guest)| guest.has_will)
+                .filter(|(_, guest)| guest.has_will && settings.status_topic.is_none())
                 .map(|(index, _)| GuestId(index))
                 .collect(),
             answers: VecDeque::new(),
@@ -283,6 +287,7 @@ impl Office {
         self.link.handle_received(now);
         match packet {
             Incoming::Publish(publish) => self.handle_publish(publish),
+            Incoming::PubAck(id) if self.presence.handle_puback(id) => {}
             Incoming::PubAck(id) => {
                 let acked = self.outbound.handle_puback(now, id, &mut self.ids);
                 self.handle_acked(acked, "PUBACK");
@@ -300,6 +305,9 @@ impl Office {
                 self.handle_acked(acked, "PUBCOMP");
             }
             Incoming::Refused { delivery, reason } => {
+                if self.presence.handle_refused(delivery) {
+                    return self.refuse_status(Refusal::Broker(reason));
+                }
                 let ids = &mut self.ids;
                 let acked = self.outbound.handle_refused(now, delivery, reason, ids);
                 self.handle_acked(acked, "refusal");
@@ -422,7 +430,9 @@ impl Office {
         Some(Connect {
             clean_session,
             client_id: self.client_id.clone(),
-            will: will.or_else(|| self.settings.last_will.clone()),
+            will: will
+                .or_else(|| self.presence.last_will())
+                .or_else(|| self.settings.last_will.clone()),
         })
     }
 
@@ -431,6 +441,12 @@ impl Office {
     /// that it can be written at once.
     pub fn poll_close(&mut self) -> Option<Disconnection> {
         self.close.take()
+    }
+
+    /// The last packet to write on a connection that is to end in good order, if
+    /// there is one to go before DISCONNECT.
+    pub fn poll_farewell(&mut self) -> Option<Dispatch> {
+        self.presence.poll_farewell(&self.limits, &mut self.ids)
     }
 
     /// The next packet to write. `now` must be the moment of writing, and

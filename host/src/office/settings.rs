@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{LastWill, Qos};
+use super::{LastWill, Payload, Qos};
 
 /// Everything the post office has to know about the session and the guests.
 #[derive(Debug, Clone)]
@@ -21,6 +21,9 @@ pub struct Settings {
     pub first_connect_delay: Duration,
     /// The last will when no guest names one.
     pub last_will: Option<LastWill>,
+    /// Where the broker is told whether the gateway is online. The last will is
+    /// taken up by it: guests are not asked for one.
+    pub status_topic: Option<StatusTopic>,
     /// The largest packet that may be sent, in bytes.
     pub max_packet_size: usize,
     /// The work list of every guest.
@@ -30,6 +33,23 @@ pub struct Settings {
     /// Where jitter and packet ids start. The same seed and the same inputs
     /// give the same outputs.
     pub seed: u64,
+}
+
+/// Where the broker is told whether the gateway is online, and how. It is told so
+/// at the beginning of each connection, and that it is offline at the end, be it in
+/// good order or by the last will.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StatusTopic {
+    /// A valid topic name.
+    pub topic: Arc<str>,
+    /// What is published when the gateway is online.
+    pub online: Payload,
+    /// What is published when it is not; at most 65,535 bytes.
+    pub offline: Payload,
+    /// Not [`Qos::ExactlyOnce`], which nobody needs who hears the last of it.
+    pub qos: Qos,
+    /// Whether the broker keeps it for those who ask later.
+    pub retain: bool,
 }
 
 /// An exponential backoff: it doubles from `min` to `max`, less a jitter of up

@@ -245,6 +245,7 @@ fn settings(session: SessionConfig, max_packet_size: usize, guest: GuestSettings
         },
         first_connect_delay: Duration::ZERO,
         last_will: None,
+        status_topic: None,
         max_packet_size,
         work_list: session.work_list,
         guests: vec![guest],

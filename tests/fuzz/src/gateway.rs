@@ -160,6 +160,7 @@ impl Run {
             },
             first_connect_delay: Duration::ZERO,
             last_will: None,
+            status_topic: None,
             max_packet_size: 4_096,
             work_list: WorkListSettings {
                 max: 5,

@@ -40,6 +40,7 @@ pub fn settings() -> Settings {
         },
         first_connect_delay: Duration::ZERO,
         last_will: None,
+        status_topic: None,
         max_packet_size: 1 << 20,
         work_list: WorkListSettings {
             max: 100,

@@ -12,6 +12,7 @@ mod letters;
 mod messages;
 mod network;
 mod shutdown;
+mod status;
 mod subscriptions;
 mod terms;
 mod windows;

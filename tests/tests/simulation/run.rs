@@ -150,6 +150,7 @@ impl Run {
             },
             first_connect_delay: Duration::ZERO,
             last_will: None,
+            status_topic: None,
             max_packet_size: setup.max_sent,
             work_list: WorkListSettings {
                 max: setup.max,

@@ -179,6 +179,18 @@ impl Reporter {
                     format_args!("the broker hangs up each time letter {ticket} is sent  {topic}"),
                 );
             }
+            Notice::StatusRefused { topic, refusal } => {
+                self.line(
+                    "link",
+                    format_args!("the status cannot be sent  {topic}: {refusal}"),
+                );
+            }
+            Notice::StatusUnanswered => {
+                self.line(
+                    "link",
+                    format_args!("the broker hung up when it was sent the status"),
+                );
+            }
             Notice::ReconnectIgnored { .. } => {
                 self.line(
                     "guest",

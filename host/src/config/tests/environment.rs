@@ -131,6 +131,11 @@ fn each_variable_goes_before_the_file() {
         "JACKALOPE_PASSWORD_COMMAND_TIMEOUT",
         "JACKALOPE_PASSWORD_FILE",
         "JACKALOPE_USER_NAME_FILE",
+        "JACKALOPE_STATUS_TOPIC",
+        "JACKALOPE_STATUS_ONLINE",
+        "JACKALOPE_STATUS_OFFLINE",
+        "JACKALOPE_STATUS_QOS",
+        "JACKALOPE_STATUS_RETAIN",
     ]
     .map(str::to_owned)
     .to_vec();
@@ -157,6 +162,23 @@ fn a_last_will_can_come_from_the_environment_alone() {
     check_refused(
         &[("JACKALOPE_LAST_WILL_PAYLOAD", "offline")],
         "JACKALOPE_LAST_WILL_PAYLOAD: a last will needs a topic, last-will.topic",
+    );
+}
+
+#[test]
+fn a_status_topic_can_come_from_the_environment_alone() {
+    let variables = [
+        ("JACKALOPE_STATUS_TOPIC", "t"),
+        ("JACKALOPE_STATUS_ONLINE", "1"),
+        ("JACKALOPE_STATUS_OFFLINE", "0"),
+        ("JACKALOPE_STATUS_QOS", "0"),
+        ("JACKALOPE_STATUS_RETAIN", "false"),
+    ];
+    let file = "status = { topic = 't', online = '1', offline = '0', qos = 0, retain = false }";
+    assert_eq!(load_with("", &variables).unwrap(), load(file).unwrap());
+    check_refused(
+        &variables[1..2],
+        "JACKALOPE_STATUS_ONLINE: needs a topic, status.topic",
     );
 }
 

@@ -51,6 +51,14 @@ fn the_example_in_full_is_accepted() {
         .filter(|line| !line.starts_with("user-name-file") && !line.starts_with("password-command"))
         .flat_map(|line| [line, "\n"])
         .collect();
+    let error = load(&text).unwrap_err().to_string();
+    assert!(error.contains(": status: is there together"), "{error}");
+    let (before, status) = text.split_once("[status]\n").unwrap();
+    let (status, after) = status.split_once("\n[[").unwrap();
+    let alone = load(&format!("[status]\n{status}")).unwrap();
+    let status = alone.session.status_topic.unwrap();
+    assert_eq!(&*status.topic, "gateways/jackalope/status");
+    let text = format!("{before}[[{after}");
     // The password file that it names is not there, and is the only fault.
     let error = load(&text).unwrap_err().to_string();
     assert!(error.contains(": password-file: "), "{error}");
@@ -100,6 +108,7 @@ fn the_example_holds_every_key() {
         ("[tls]", &example["tls"]),
         ("[backoff]", &example["backoff"]),
         ("[last-will]", &example["last-will"]),
+        ("[status]", &example["status"]),
         ("[work-list]", &example["work-list"]),
         ("[[guest]]", guest),
         ("[[guest]]\n[guest.limits]", &guest["limits"]),

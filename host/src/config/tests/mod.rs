@@ -185,6 +185,25 @@ fn a_last_will_needs_no_more_than_a_topic() {
     });
 }
 
+#[test]
+fn a_status_topic_needs_no_more_than_a_topic() {
+    let status = |topic: &str, online: &str, offline: &str, qos, retain| StatusTopic {
+        topic: topic.into(),
+        online: Payload::new(online),
+        offline: Payload::new(offline),
+        qos,
+        retain,
+    };
+    check("[status]\ntopic = 'gateways/{client-id}'", |c| {
+        let topic = "gateways/jackalope";
+        c.session.status_topic = Some(status(topic, "online", "offline", Qos::AtLeastOnce, true));
+    });
+    check(
+        "[status]\ntopic = 't'\nonline = '{1}'\noffline = ''\nqos = 0\nretain = false",
+        |c| c.session.status_topic = Some(status("t", "{1}", "", Qos::AtMostOnce, false)),
+    );
+}
+
 fn guest(name: &str, component: ComponentSource) -> GuestConfig {
     GuestConfig {
         name: name.to_owned(),

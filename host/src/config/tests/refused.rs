@@ -88,6 +88,31 @@ fn placeholders() {
 }
 
 #[test]
+fn status() {
+    check_refused(
+        "[status]\nqos = 0",
+        "1:1: status: needs a topic, status.topic",
+    );
+    check_refused(
+        "status.topic = 't'\n[last-will]\ntopic = 't'",
+        "1:1: status: is there together with last-will, and a connection has one will; \
+         the status topic brings its own, so take last-will away",
+    );
+    check_refused(
+        "[status]\ntopic = 't'\nonline = 'offline'",
+        "1:1: status: says the same of being online and offline",
+    );
+    check_refused(
+        "[status]\ntopic = 't'\nqos = 2",
+        "3:7: status.qos: 2 is not 0 or 1",
+    );
+    check_refused(
+        "[status]\ntopic = 'a/#'",
+        "2:9: status.topic: \"a/#\" holds a wildcard (`+` or `#`), which only a topic filter may",
+    );
+}
+
+#[test]
 fn clean_session() {
     let values = [("1", "1"), ("'true'", "\"true\""), ("[]", "a list")];
     check_values("", "clean-session", &values, NO_FLAG);

@@ -11,7 +11,7 @@ fn unknown_keys() {
          `session-expiry`, `user-name`, `user-name-file`, \
          `password-file`, `password-command`, `password-command-timeout`, `server`, `version`, `keep-alive`, \
          `first-connect-delay`, `max-packet-size`, `cache-directory`, `tls`, `backoff`, `last-will`, \
-         `work-list`, `guest`",
+         `status`, `work-list`, `guest`",
     );
     check_refused(
         "work-list = { max = 1, size = 2 }",
@@ -40,7 +40,7 @@ fn unknown_keys() {
          `session-expiry`, `user-name`, `user-name-file`, \
          `password-file`, `password-command`, `password-command-timeout`, `server`, `version`, `keep-alive`, \
          `first-connect-delay`, `max-packet-size`, `cache-directory`, \
-         `tls`, `backoff`, `last-will`, `work-list`, `guest`",
+         `tls`, `backoff`, `last-will`, `status`, `work-list`, `guest`",
     );
 }
 
@@ -62,7 +62,7 @@ fn a_password_in_the_file() {
 
 #[test]
 fn wrong_shapes() {
-    for key in ["tls", "backoff", "last-will", "work-list"] {
+    for key in ["tls", "backoff", "last-will", "status", "work-list"] {
         let column = key.len() + 4;
         check_refused(
             &format!("{key} = 1"),

@@ -163,6 +163,17 @@ pub enum Notice {
         /// How it failed, or why it is not made.
         error: String,
     },
+    /// What the gateway says of itself cannot be sent to this broker, which learns
+    /// of its status by the last will alone.
+    StatusRefused {
+        /// The status topic.
+        topic: Arc<str>,
+        /// Why.
+        refusal: Refusal,
+    },
+    /// The broker has hung up in the place of acknowledging what the gateway said of
+    /// itself.
+    StatusUnanswered,
     /// A guest has asked for a new connection less than a minute after the last one
     /// that it got, or while the gateway stops.
     ReconnectIgnored {

@@ -8,6 +8,7 @@ mod link;
 mod outbound;
 mod packet;
 mod packet_ids;
+mod presence;
 mod reason;
 
 pub(super) use backoff::{Backoff, Random, doubled};
@@ -23,5 +24,6 @@ pub use packet::{
     publish_size_with,
 };
 pub(super) use packet_ids::PacketIds;
+pub(super) use presence::Presence;
 pub use reason::Reason;
 use reason::Remedy;

@@ -12,7 +12,7 @@ mod letter;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{PacketId, Payload, Time, publish_size, publish_size_with};
+use super::{PacketId, Payload, Time, publish_size};
 use chunks::Chunks;
 use deadlines::Deadlines;
 
@@ -50,11 +50,6 @@ impl Entry {
     /// How many bytes its PUBLISH takes.
     pub(in crate::office) fn size(&self) -> usize {
         publish_size(&self.topic, self.payload.len(), self.qos)
-    }
-
-    /// The same with so many bytes of properties.
-    pub(in crate::office) fn size_with(&self, properties: usize) -> usize {
-        publish_size_with(&self.topic, self.payload.len(), self.qos, properties)
     }
 }
 

@@ -8,6 +8,7 @@ use super::exchange::{Exchange, Stage};
 use super::suspects::SUSPECT;
 use crate::office::session::{
     Carried, Delivery, Dispatch, Outgoing, Outlook, PacketId, PacketIds, Publish, Reason,
+    publish_size, publish_size_with,
 };
 use crate::office::work_list::{Entry, Key, WorkList};
 use crate::office::{Qos, Ticket, Time};
@@ -73,20 +74,27 @@ pub(in crate::office) struct Limits {
 }
 
 impl Limits {
-    /// Why a letter cannot be sent, if so.
-    fn check(&self, entry: &Entry) -> Result<(), Refusal> {
-        let (size, max) = (entry.size(), self.own_max_packet_size);
+    /// Why this cannot be published, with a payload of so many bytes, if so.
+    pub(in crate::office) fn check(
+        &self,
+        topic: &str,
+        payload: usize,
+        qos: Qos,
+        retain: bool,
+    ) -> Result<(), Refusal> {
+        let (size, max) = (publish_size(topic, payload, qos), self.own_max_packet_size);
         if size > max {
             return Err(Refusal::TooLarge { size, max });
         }
-        let (size, max) = (entry.size_with(self.properties), self.max_packet_size);
+        let size = publish_size_with(topic, payload, qos, self.properties);
+        let max = self.max_packet_size;
         if size > max {
             return Err(Refusal::TooLarge { size, max });
         }
-        if entry.qos > self.max_qos {
+        if qos > self.max_qos {
             return Err(Refusal::MaxQos(self.max_qos));
         }
-        if entry.retain && !self.retain_available {
+        if retain && !self.retain_available {
             return Err(Refusal::Retain);
         }
         Ok(())
@@ -149,7 +157,8 @@ impl Outbound {
         if entry.hang_ups >= SUSPECT {
             self.suspects.handle_sent(now, key, entry.ticket);
         }
-        if let Err(refusal) = limits.check(entry) {
+        let (payload, retain) = (entry.payload.len(), entry.retain);
+        if let Err(refusal) = limits.check(&entry.topic, payload, entry.qos, retain) {
             return Some(Next::Refused(key, refusal));
         }
         let (packet, carried) = match entry.packet_id {
