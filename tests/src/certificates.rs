@@ -7,7 +7,7 @@ use std::path::Path;
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose,
+    KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 use tempfile::TempDir;
 
@@ -48,9 +48,16 @@ impl Certificates {
     /// Issues a certificate for these names: `NAME.pem` and `NAME.key`, in the
     /// place of older ones.
     pub fn issue(&self, name: &str, names: &[&str]) {
+        self.issue_between(name, names, 1975, 4096);
+    }
+
+    /// The same, valid from the beginning of one year to that of another.
+    pub fn issue_between(&self, name: &str, names: &[&str], from: i32, until: i32) {
         let names: Vec<_> = names.iter().copied().map(str::to_owned).collect();
         let mut params = CertificateParams::new(names).expect("they are names");
         params.distinguished_name.push(DnType::CommonName, name);
+        params.not_before = date_time_ymd(from, 1, 1);
+        params.not_after = date_time_ymd(until, 1, 1);
         params.extended_key_usages = vec![
             ExtendedKeyUsagePurpose::ServerAuth,
             ExtendedKeyUsagePurpose::ClientAuth,

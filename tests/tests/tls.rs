@@ -119,6 +119,29 @@ fn a_broker_that_wants_certificates() {
 }
 
 #[test]
+fn certificates_out_of_time() {
+    let certificates = Certificates::new();
+    certificates.issue_between("gateway", &["gateway"], 2000, 2001);
+    for broker in both_versions(&certificates, "require_certificate true\n") {
+        check_offline(
+            &start(&broker, &certificates, &identity(&certificates, "gateway")),
+            "the broker refused the certificate of tls.certificate-file: it has expired",
+        );
+    }
+    for (years, what) in [
+        (
+            (2000, 2001),
+            "the broker's certificate expired at 2001-01-01 00:00:00 UTC; this machine's clock says ",
+        ),
+        ((3000, 3001), "this machine's clock is behind: it says "),
+    ] {
+        certificates.issue_between("broker", &["127.0.0.1"], years.0, years.1);
+        let broker = Mosquitto::secure(&certificates, "");
+        check_offline(&start(&broker, &certificates, ""), what);
+    }
+}
+
+#[test]
 fn a_broker_that_is_not_the_right_one() {
     let (ours, theirs) = (Certificates::new(), Certificates::new());
     let broker = Mosquitto::secure(&ours, "");
@@ -191,6 +214,22 @@ fn a_port_of_tls_that_is_spoken_to_without_is_warned_of() {
     gateway.log.wait_for(" starts ");
     let warning = "port 8883 is usually one of TLS; its address begins with mqtts://";
     assert_eq!(gateway.log.count(warning), 1);
+}
+
+#[test]
+fn a_password_file_that_anybody_can_read_is_warned_of() {
+    let file = tempfile::NamedTempFile::new().expect("there is a place for it");
+    let path = file.path().display().to_string();
+    for (mode, count) in [(0o644, 1), (0o640, 1), (0o600, 0), (0o400, 0)] {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        fs::set_permissions(file.path(), mode).expect("it is ours");
+        let gateway = GatewayOptions::new(BINARY, free_port())
+            .config(&format!("user-name = \"u\"\npassword-file = {path:?}"))
+            .start();
+        gateway.log.wait_for(" starts ");
+        let warned = gateway.log.count(&format!("run `chmod 600 {path}`"));
+        assert_eq!(warned, count);
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use super::assemble::{load_guests, options};
 use super::{Failure, logging, signals};
 use crate::config::{Config, DEFAULT_TLS_PORT, UnknownVariable};
 use crate::gateway::{Gateway, Options};
-use crate::login::PasswordSource;
+use crate::login::{Credentials, PasswordSource};
 
 /// How many threads the slow calls of guests share. They sleep until there is
 /// such a call.
@@ -22,6 +22,7 @@ pub(super) fn run(path: Option<&Path>) -> Result<(), Failure> {
     logging::start()?;
     warn_of_unknown(&config.unknown_variables);
     warn_of_plain_tcp(&config);
+    warn_of_open_password(&config);
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
@@ -77,6 +78,18 @@ fn warn_of_plain_tcp(config: &Config) {
         warn!(
             "the password goes to {} unencrypted; write server = \"mqtts://…\" for TLS",
             config.server
+        );
+    }
+}
+
+/// A key that others can read is refused. A password file is only warned of, as it
+/// may be the program that keeps it up to date that has made it so.
+fn warn_of_open_password(config: &Config) {
+    let login = config.login.as_ref();
+    if let Some((path, mode)) = login.and_then(Credentials::open_to_others) {
+        let path = path.display();
+        warn!(
+            "password file {path} is open to other users (mode {mode:o}); run `chmod 600 {path}`"
         );
     }
 }

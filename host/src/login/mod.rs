@@ -21,11 +21,11 @@ mod command;
 mod file;
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tokio::task::JoinSet;
 
-use crate::wire::{Login, Secret};
+use crate::wire::{Login, Secret, open_to_others};
 pub use command::PasswordCommand;
 
 /// A user name, and where its password is.
@@ -94,6 +94,15 @@ impl Credentials {
             PasswordSource::None | PasswordSource::Given(_) => Ok(()),
         }
         .map_err(LoginError::Password)
+    }
+
+    /// The password file and its permissions, if other users may open it.
+    pub fn open_to_others(&self) -> Option<(&Path, u32)> {
+        let PasswordSource::File(path) = &self.password else {
+            return None;
+        };
+        let about = std::fs::metadata(path).ok()?;
+        open_to_others(&about).map(|mode| (path.as_path(), mode))
     }
 
     /// What is in files, or here.

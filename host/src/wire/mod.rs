@@ -15,6 +15,7 @@ mod frame;
 mod login;
 mod output;
 mod pace;
+mod privacy;
 mod tcp;
 mod tls;
 mod transport;
@@ -30,6 +31,7 @@ pub use frame::{DecodeError, EncodeError};
 pub use login::{Login, Secret};
 pub use output::{GRACE, Output, Stuck};
 pub use pace::Pace;
+pub use privacy::open_to_others;
 pub use tcp::{Address, Tcp};
 #[cfg(test)]
 pub(crate) use tls::certificates;

@@ -3,11 +3,12 @@
 use std::fmt;
 use std::fs::{self, File};
 use std::io::Read;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::wire::open_to_others;
 
 /// No such file is larger, in bytes: the CAs of a system are a quarter of one MiB.
 const MAX: u64 = 4 << 20;
@@ -66,10 +67,9 @@ impl TlsFile {
         }
         let file = File::open(path).map_err(unreadable)?;
         let about = file.metadata().map_err(unreadable)?;
-        // Of a file of somebody else, such as root, that is his affair.
-        let is_ours = about.uid() == rustix::process::getuid().as_raw();
-        let mode = about.mode() & 0o777;
-        if self == Self::Key && is_ours && mode & 0o077 != 0 {
+        if self == Self::Key
+            && let Some(mode) = open_to_others(&about)
+        {
             let path_shown = path.display();
             let what =
                 format!("is open to other users (mode {mode:o}); run `chmod 600 {path_shown}`");

@@ -130,6 +130,26 @@ fn a_server_that_wants_a_certificate() {
 }
 
 #[test]
+fn a_certificate_of_the_gateway_out_of_time() {
+    let ca = Ca::new("ours");
+    let expired = ca.issue_with(&["gateway"], |params| {
+        params.not_after = date_time_ymd(2026, 11, 24);
+    });
+    let (files, server) = (
+        Files::new(),
+        server(&ca.issue(&["broker"]), rustls::ALL_VERSIONS, Some(&ca)),
+    );
+    let options = TlsOptions {
+        identity: Some(files.identity(&expired)),
+        ..files.trusting(&ca)
+    };
+    assert_eq!(
+        failure(options, &server),
+        "the broker refused the certificate of tls.certificate-file: it has expired"
+    );
+}
+
+#[test]
 fn no_version_in_common() {
     let (files, ca) = (Files::new(), Ca::new("ours"));
     let server = server(&ca.issue(&["broker"]), &[&rustls::version::TLS12], None);
