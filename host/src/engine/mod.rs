@@ -193,7 +193,7 @@ impl Engine {
     pub fn finish<M: Machine>(&mut self, machine: &mut M) {
         self.is_finishing = true;
         if !matches!(self.connection, Connection::Closing(..)) {
-            self.begin_close(machine);
+            self.begin_close(machine, None);
         }
     }
 
@@ -241,8 +241,9 @@ impl Engine {
                 Err(error) => {
                     let version = transport.version();
                     let now = machine.now();
+                    let told = error.reason().filter(|_| version == Version::V5);
                     let reason = self.failed(now, version, error);
-                    self.lose(machine, reason);
+                    self.reject(machine, told, reason);
                     continue;
                 }
             }
@@ -422,22 +423,32 @@ impl Engine {
     /// The post office has no more use for the connection.
     fn close_if_due<M: Machine>(&mut self, machine: &mut M) {
         match self.office.poll_close() {
-            Some(Disconnection::Reconnect) => self.begin_close(machine),
+            Some(Disconnection::Reconnect) => self.begin_close(machine, None),
+            Some(Disconnection::Violation(_)) if self.speaks_v5() => {
+                self.begin_close(machine, Some(Reason::PROTOCOL_ERROR));
+            }
             Some(_) => self.abort(machine),
             None => {}
         }
     }
 
-    fn begin_close<M: Machine>(&mut self, machine: &mut M) {
+    fn speaks_v5(&self) -> bool {
+        let transport = self.connection.transport();
+        transport.is_some_and(|transport| transport.version() == Version::V5)
+    }
+
+    fn begin_close<M: Machine>(&mut self, machine: &mut M, reason: Option<Reason>) {
         match std::mem::replace(&mut self.connection, Connection::None) {
             Connection::Open(mut transport) => {
                 let now = machine.now();
                 self.pace = transport.output().pace();
-                if let Some(farewell) = self.office.poll_farewell() {
+                if reason.is_none()
+                    && let Some(farewell) = self.office.poll_farewell()
+                {
                     // It was checked like any other.
                     let _ = transport.push(now, farewell);
                 }
-                transport.finish(now);
+                transport.finish(now, reason);
                 self.connection = Connection::Closing(transport, Closing::until(now + GOODBYE));
                 self.flush(machine);
             }
@@ -481,7 +492,9 @@ impl Engine {
                 }
                 Disconnection::Refused(code)
             }
-            (DecodeError::Violation(rule), _) => Disconnection::Violation(rule),
+            (DecodeError::Violation(rule) | DecodeError::TopicAlias(rule), _) => {
+                Disconnection::Violation(rule)
+            }
             (error, _) => Disconnection::Failed(error.to_string()),
         }
     }
@@ -501,6 +514,17 @@ impl Engine {
             }
         }
         self.lose(machine, reason);
+    }
+
+    /// The broker has sent what it must not. It is told why, if it can be.
+    fn reject<M: Machine>(&mut self, machine: &mut M, told: Option<Reason>, reason: Disconnection) {
+        if told.is_none() {
+            return self.lose(machine, reason);
+        }
+        let now = machine.now();
+        machine.observe(now, &mut self.office, Step::Disconnected(&reason));
+        self.office.handle_disconnected(now, reason);
+        self.begin_close(machine, told);
     }
 
     /// The connection is of no more use.

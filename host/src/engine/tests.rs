@@ -1,5 +1,7 @@
 //! What an engine does in which order, on a machine that writes it down.
 
+mod closing;
+
 use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
@@ -151,14 +153,42 @@ fn handshake() -> Handshake {
 
 /// Online, with two guests that are subscribed to `a` and `b`, and nothing to do.
 fn online() -> (Engine, Recorder) {
-    let guest = |filter: &str| GuestSettings {
-        subscriptions: vec![(filter.into(), Qos::AtLeastOnce)],
+    let guests = vec![guest(&["a"]), guest(&["b"])];
+    let (mut engine, mut machine) = dialed(guests, true, &handshake());
+    machine.receive(CONNACK);
+    while engine.turn(&mut machine) {}
+    machine.receive(b"\x90\x04\x00\x01\x01\x01");
+    rest(&mut engine, &mut machine);
+    (engine, machine)
+}
+
+/// Turns until nothing is to be done, and forgets what was done.
+fn rest(engine: &mut Engine, machine: &mut Recorder) {
+    while engine.turn(machine) {}
+    assert!(engine.is_idle());
+    machine.deeds();
+    machine.written.clear();
+    machine.written_at = None;
+}
+
+fn guest(filters: &[&str]) -> GuestSettings {
+    let subscription = |filter: &&str| ((*filter).into(), Qos::AtLeastOnce);
+    GuestSettings {
+        subscriptions: filters.iter().map(subscription).collect(),
         retries: 0,
         retry_for: SECOND,
         has_will: false,
-    };
+    }
+}
+
+/// With a connection, on which CONNECT goes out.
+fn dialed(
+    guests: Vec<GuestSettings>,
+    clean_session: bool,
+    handshake: &Handshake,
+) -> (Engine, Recorder) {
     let settings = Settings {
-        clean_session: true,
+        clean_session,
         keep_alive: Duration::ZERO,
         backoff: BackoffSettings {
             min: SECOND,
@@ -172,7 +202,7 @@ fn online() -> (Engine, Recorder) {
             max: 1_000,
             overflow: Overflow::Reject,
         },
-        guests: vec![guest("a"), guest("b")],
+        guests,
         seed: 1,
     };
     let mut machine = Recorder {
@@ -191,15 +221,7 @@ fn online() -> (Engine, Recorder) {
     let mut engine = Engine::new(Office::new(Time::from_millis(machine.now), settings));
     while engine.turn(&mut machine) {}
     assert!(machine.deeds().contains(&Deed::Dialed));
-    engine.handle_dialed(&mut machine, Ok(&handshake()));
-    machine.receive(CONNACK);
-    while engine.turn(&mut machine) {}
-    machine.receive(b"\x90\x04\x00\x01\x01\x01");
-    while engine.turn(&mut machine) {}
-    assert!(engine.is_idle());
-    machine.deeds();
-    machine.written.clear();
-    machine.written_at = None;
+    engine.handle_dialed(&mut machine, Ok(handshake));
     (engine, machine)
 }
 

@@ -180,7 +180,10 @@ impl Log {
                 reason,
                 next_try,
             } => {
-                let next_try = pause(next_try);
+                let next_try = match next_try {
+                    Some(at) => pause(at),
+                    None => "on the next connection".to_owned(),
+                };
                 warn!(%filter, %reason, next_try, "the broker refused the subscription");
             }
             Notice::Received { message, guests } => {

@@ -96,13 +96,14 @@ impl Test {
     }
 
     fn publish(&mut self, topic: &str, bytes: usize, delivery: Delivery) {
-        self.handle(Incoming::Publish(Publish {
+        let publish = Publish {
             topic: topic.into(),
             payload: Payload::new(vec![0; bytes]),
             delivery,
             retain: false,
             duplicate: false,
-        }));
+        };
+        self.handle(Incoming::Publish(publish, Vec::new()));
     }
 
     fn packet(&mut self) -> Option<Outgoing> {

@@ -2,11 +2,11 @@
 //! subscriptions come in.
 
 use super::guests::Inbox;
-use super::routing::{Ruling, WrongCount};
+use super::routing::{Ruling, Verdict, WrongCount};
 use super::session::{Arrival, Duplicate, Receipt};
 use super::{
     Call, Disconnection, GuestId, Message, Notice, Office, Outcome, PacketId, Publish, Qos, Reason,
-    Status, Terms, Time,
+    Status, SubscriptionId, Terms, Time,
 };
 
 impl Office {
@@ -36,11 +36,13 @@ impl Office {
         let most = terms.receive_maximum;
         let for_letters = self.presence.handle_connected(session_present, most);
         self.outbound.handle_receive_maximum(for_letters);
+        let ids = &mut self.ids;
+        let refused = self.subscriptions.handle_connected(now, &terms, ids);
         self.handle_terms(terms);
         self.list.rewind();
-        self.subscriptions.handle_connected(now, &mut self.ids);
         self.notices.push(Notice::Online { session_present });
         self.guests.tell_status(Status::Online);
+        self.tell_verdicts(refused);
     }
 
     fn handle_terms(&mut self, terms: Terms) {
@@ -52,7 +54,7 @@ impl Office {
         self.client_id = self.client_id.take().or(terms.client_id);
     }
 
-    pub(super) fn handle_publish(&mut self, publish: Publish) {
+    pub(super) fn handle_publish(&mut self, publish: Publish, came_for: &[SubscriptionId]) {
         if self.shutdown.is_some() {
             return;
         }
@@ -65,7 +67,7 @@ impl Office {
         } = publish;
         let mut guests = std::mem::take(&mut self.routed);
         guests.clear();
-        self.subscriptions.route(&topic, &mut guests);
+        self.subscriptions.route(&topic, came_for, &mut guests);
         if guests.is_empty() {
             self.routed = guests;
             self.notices.push(Notice::Unrouted { topic });
@@ -144,6 +146,10 @@ impl Office {
         if verdicts.is_empty() {
             self.notices.push(Notice::Unexpected { packet: "SUBACK" });
         }
+        self.tell_verdicts(verdicts);
+    }
+
+    fn tell_verdicts(&mut self, verdicts: Vec<Verdict>) {
         for verdict in verdicts {
             let filter = verdict.filter;
             for guest in verdict.tell {

@@ -51,8 +51,9 @@ pub use payload::Payload;
 pub use routing::topic;
 pub use session::{
     Carried, Connect, Delivery, Disconnection, Dispatch, Incoming, LastWill, MAX_PACKET_SIZE,
-    MAX_REMAINING_LENGTH, Outgoing, Outlook, PacketId, Publish, QOS1_WINDOW, QOS2_WINDOW, Reason,
-    Refusal, Terms, max_payload, publish_size, publish_size_with,
+    MAX_REMAINING_LENGTH, MAX_SUBSCRIPTION_ID, Outgoing, Outlook, PacketId, Publish, QOS1_WINDOW,
+    QOS2_WINDOW, Reason, Refusal, SubscriptionId, Terms, max_payload, publish_size,
+    publish_size_with,
 };
 pub use settings::{
     BackoffSettings, GuestSettings, Overflow, Settings, StatusTopic, WorkListSettings,
@@ -286,7 +287,7 @@ impl Office {
         }
         self.link.handle_received(now);
         match packet {
-            Incoming::Publish(publish) => self.handle_publish(publish),
+            Incoming::Publish(publish, came_for) => self.handle_publish(publish, &came_for),
             Incoming::PubAck(id) if self.presence.handle_puback(id) => {}
             Incoming::PubAck(id) => {
                 let acked = self.outbound.handle_puback(now, id, &mut self.ids);
@@ -383,13 +384,14 @@ impl Office {
     /// broker: it needs no connection and no acknowledgement.
     pub fn handle_local_message(&mut self, now: Time, topic: Arc<str>, payload: Payload) {
         self.expire(now);
-        self.handle_publish(Publish {
+        let publish = Publish {
             topic,
             payload,
             delivery: Delivery::AtMostOnce,
             retain: false,
             duplicate: false,
-        });
+        };
+        self.handle_publish(publish, &[]);
     }
 
     /// A guest was replaced by another one, who has failed at nothing yet. So

@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use bytes::{Buf, BufMut, BytesMut};
 
-use crate::office::{Delivery, Incoming, MAX_REMAINING_LENGTH, PacketId, Payload, Publish, topic};
+use crate::office::{
+    Delivery, Incoming, MAX_REMAINING_LENGTH, PacketId, Payload, Publish, Reason, SubscriptionId,
+    topic,
+};
 
 /// Why bytes from the broker can not be used. Each ends the connection.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,6 +29,21 @@ pub enum DecodeError {
     /// A broker must not send this.
     #[error("the broker broke a rule of MQTT: {0}")]
     Violation(&'static str),
+    /// A broker must not use this topic alias.
+    #[error("the broker broke a rule of MQTT: {0}")]
+    TopicAlias(&'static str),
+}
+
+impl DecodeError {
+    /// What a broker of MQTT 5 is told of it, if it is the broker's doing.
+    pub(crate) fn reason(&self) -> Option<Reason> {
+        match self {
+            Self::Malformed(_) => Some(Reason::MALFORMED),
+            Self::Violation(_) => Some(Reason::PROTOCOL_ERROR),
+            Self::TopicAlias(_) => Some(Reason::TOPIC_ALIAS_INVALID),
+            Self::Refused(_) | Self::Version | Self::Secure => None,
+        }
+    }
 }
 
 /// Why a packet of this gateway cannot be sent, whoever has made it.
@@ -72,13 +90,14 @@ impl Frames {
     /// Reads a PUBLISH: the one packet that there are many of, and that is read
     /// here to spare the copies of a general codec. Of one that is too large
     /// only the beginning is read, and the rest is thrown away as it comes.
-    /// `properties` says how many bytes stand between topic and payload.
+    /// `read_middle` is given the topic, which may be empty, and what comes after it
+    /// and the packet id; None: that is not all there.
     #[inline]
     pub(super) fn decode_publish(
         &mut self,
         frame: &Frame,
         bytes: &mut BytesMut,
-        properties: impl Fn(&[u8]) -> Result<usize, DecodeError>,
+        read_middle: impl FnOnce(&str, &[u8]) -> Result<Option<Middle>, DecodeError>,
     ) -> Result<Option<Incoming>, DecodeError> {
         let size = frame.size();
         let is_whole = bytes.len() >= size;
@@ -87,14 +106,19 @@ impl Frames {
             return Ok(None);
         }
         let there = bytes.len().min(size);
-        let Some(head) = PublishHead::read(frame.first, &bytes[frame.header..there])? else {
-            return match is_whole {
-                true => Err(malformed("a PUBLISH that is shorter than its topic")),
-                false => Ok(None),
-            };
+        let too_short = |what| match is_whole {
+            true => Err(malformed(what)),
+            false => Ok(None),
         };
-        let (topic, delivery) = (Arc::from(head.topic), head.delivery);
+        let Some(head) = PublishHead::read(frame.first, &bytes[frame.header..there])? else {
+            return too_short("a PUBLISH that is shorter than its topic");
+        };
+        let delivery = head.delivery;
         let head_len = frame.header + head.len;
+        let Some(middle) = read_middle(head.topic, &bytes[head_len..there])? else {
+            return too_short("properties that are longer than their packet");
+        };
+        let topic = middle.topic.unwrap_or_else(|| Arc::from(head.topic));
         if is_too_large {
             bytes.advance(there);
             self.skip = size - there;
@@ -104,18 +128,40 @@ impl Frames {
                 size,
             }));
         }
-        let head_len = head_len + properties(&bytes[head_len..size])?;
         // A copy: one message that waits for its guest must not keep all that was
         // read with it.
-        let payload = Payload::new(&bytes[head_len..size]);
+        let payload = Payload::new(&bytes[head_len + middle.len..size]);
         bytes.advance(size);
-        Ok(Some(Incoming::Publish(Publish {
+        let publish = Publish {
             topic,
             payload,
             delivery,
             retain: frame.first & RETAIN != 0,
             duplicate: frame.first & DUP != 0,
-        })))
+        };
+        Ok(Some(Incoming::Publish(publish, middle.came_for)))
+    }
+}
+
+/// What stands between the topic of a PUBLISH and its payload: in MQTT 5,
+/// properties.
+#[derive(Debug, Default)]
+pub(super) struct Middle {
+    /// How many bytes it has.
+    pub(super) len: usize,
+    /// The topic, if it is another than the one that was read.
+    pub(super) topic: Option<Arc<str>>,
+    /// The subscriptions that the message came for.
+    pub(super) came_for: Vec<SubscriptionId>,
+}
+
+/// That a topic name is there.
+pub(super) fn check_there(topic: &str) -> Result<(), DecodeError> {
+    match topic {
+        "" => Err(DecodeError::Violation(
+            "a topic name is valid [MQTT-4.7.3-1]",
+        )),
+        _ => Ok(()),
     }
 }
 
@@ -165,8 +211,9 @@ impl Frame {
     }
 }
 
-/// What a PUBLISH says before its payload ([MQTT-3.3.2]).
+/// What a PUBLISH says first ([MQTT-3.3.2]).
 struct PublishHead<'a> {
+    /// Valid, or empty.
     topic: &'a str,
     delivery: Delivery,
     /// How many bytes it has.
@@ -196,8 +243,10 @@ impl<'a> PublishHead<'a> {
         let len = topic_len.len() + topic.len() + id_len;
         let topic =
             std::str::from_utf8(topic).map_err(|_| malformed("a topic that is not UTF-8"))?;
-        topic::check_name(topic)
-            .map_err(|_| DecodeError::Violation("a topic name is valid [MQTT-3.3.2-2]"))?;
+        if !topic.is_empty() {
+            topic::check_name(topic)
+                .map_err(|_| DecodeError::Violation("a topic name is valid [MQTT-3.3.2-2]"))?;
+        }
         Ok(Some(Self {
             topic,
             delivery,
@@ -217,18 +266,19 @@ pub(super) fn packet_id(id: u16) -> Result<PacketId, DecodeError> {
 }
 
 /// Appends PUBLISH. Written here to spare the copies of a general codec
-/// ([MQTT-3.3]).
+/// ([MQTT-3.3]). `topic` is what stands for its topic.
 #[inline]
-pub(super) fn encode_publish<const N: usize>(
+pub(super) fn encode_publish(
     publish: &Publish,
-    properties: [u8; N],
+    topic: &str,
+    properties: &[u8],
     bytes: &mut BytesMut,
 ) -> Result<(), EncodeError> {
-    let (topic, payload) = (publish.topic.as_bytes(), &publish.payload[..]);
+    let (topic, payload) = (topic.as_bytes(), &publish.payload[..]);
     let (qos, id) = (publish.delivery.qos(), publish.delivery.packet_id());
     let topic_len =
         u16::try_from(topic.len()).map_err(|_| EncodeError("its topic is too long".into()))?;
-    let remaining = 2 + topic.len() + id.map_or(0, |_| 2) + N + payload.len();
+    let remaining = 2 + topic.len() + id.map_or(0, |_| 2) + properties.len() + payload.len();
     if remaining > MAX_REMAINING_LENGTH {
         return Err(EncodeError("its payload is too long".into()));
     }
@@ -246,7 +296,7 @@ pub(super) fn encode_publish<const N: usize>(
     if let Some(id) = id {
         bytes.put_u16(id.get());
     }
-    bytes.put_slice(&properties);
+    bytes.put_slice(properties);
     bytes.put_slice(payload);
     Ok(())
 }

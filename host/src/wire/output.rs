@@ -35,6 +35,7 @@ use std::time::Duration;
 use bytes::{Buf, BytesMut};
 
 use super::pace::Pace;
+use super::v5::Binding;
 use crate::office::{Carried, Outlook, Time};
 use sealed::Sealed;
 
@@ -65,6 +66,8 @@ struct Packet {
     is_begun: bool,
     expires: Option<Time>,
     carried: Carried,
+    /// The alias that it gives a meaning to.
+    binding: Option<Binding>,
 }
 
 /// Bytes that the kernel has taken, up to a place in the stream.
@@ -103,6 +106,7 @@ pub struct Output {
     /// nobody has asked for yet.
     written: VecDeque<Carried>,
     recalled: VecDeque<Carried>,
+    begun: VecDeque<Binding>,
 }
 
 impl Output {
@@ -124,6 +128,7 @@ impl Output {
             pace,
             written: VecDeque::new(),
             recalled: VecDeque::new(),
+            begun: VecDeque::new(),
         }
     }
 
@@ -243,9 +248,22 @@ impl Output {
                 is_begun: false,
                 expires,
                 carried,
+                binding: None,
             }),
         }
         Ok(())
+    }
+
+    /// The letter that was added last gives an alias its meaning.
+    pub(super) fn set_binding(&mut self, binding: Binding) {
+        if let Some(last) = self.packets.back_mut() {
+            last.binding = Some(binding);
+        }
+    }
+
+    /// An alias that has its meaning from now on: the packet that says so was begun.
+    pub(super) fn poll_begun(&mut self) -> Option<Binding> {
+        self.begun.pop_front()
     }
 
     /// Takes out a packet that has expired before it was begun. To be asked
@@ -308,11 +326,12 @@ impl Output {
         while left > 0
             && let Some(packet) = self.packets.front_mut()
         {
-            if !std::mem::replace(&mut packet.is_begun, true)
-                && let Some(expires) = packet.expires
-            {
-                let end = self.taken + packet.rest as u64;
-                OnTheirWay { end, expires }.push_to(&mut self.on_their_way);
+            if !std::mem::replace(&mut packet.is_begun, true) {
+                self.begun.extend(packet.binding);
+                if let Some(expires) = packet.expires {
+                    let end = self.taken + packet.rest as u64;
+                    OnTheirWay { end, expires }.push_to(&mut self.on_their_way);
+                }
             }
             let part = left.min(packet.rest);
             packet.rest -= part;

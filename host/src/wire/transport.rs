@@ -18,7 +18,7 @@ use super::pace::Pace;
 use super::tls::{Tls, TlsError};
 use super::version::Version;
 use super::{v4, v5};
-use crate::office::{Carried, Connect, Dispatch, Incoming, Outgoing, Time};
+use crate::office::{Carried, Connect, Dispatch, Incoming, Outgoing, Reason, Time};
 
 /// How much is read at once.
 const READ: usize = 64 << 10;
@@ -42,6 +42,7 @@ pub struct Transport {
     /// pile up when packets are small and many.
     has_input: bool,
     output: Output,
+    aliases: v5::Aliases,
     tls: Option<Box<Tls>>,
 }
 
@@ -78,6 +79,7 @@ impl Transport {
             input: BytesMut::new(),
             has_input: false,
             output,
+            aliases: v5::Aliases::default(),
             tls,
         })
     }
@@ -108,14 +110,25 @@ impl Transport {
             carried,
         } = dispatch;
         let version = self.version();
+        let (mut topic, mut binding) = (v5::Topic::Plain, None);
+        if let Outgoing::Publish(publish) = &packet {
+            while let Some(begun) = self.output.poll_begun() {
+                self.aliases.handle_begun(begun);
+            }
+            (topic, binding) = self.aliases.next(publish, v5::LETTER_PROPERTIES);
+        }
         self.output
             .push(now, expires, carried, |bytes| match version {
                 Version::V4 => v4::encode(packet, bytes),
                 Version::V5 => {
                     let lifetime = expires.map(|expires| expires.since(now));
-                    v5::encode(packet, lifetime, bytes)
+                    v5::encode(packet, lifetime, topic, bytes)
                 }
-            })
+            })?;
+        if let Some(binding) = binding {
+            self.output.set_binding(binding);
+        }
+        Ok(())
     }
 
     /// Lets TLS make the next record, if it is time for one. To be asked before
@@ -126,9 +139,9 @@ impl Transport {
         }
     }
 
-    /// Ends the session in good order: what is not begun is left out, and
-    /// DISCONNECT is the last packet that goes out.
-    pub fn finish(&mut self, now: Time) {
+    /// Ends the connection: what is not begun is left out, and DISCONNECT is the last
+    /// packet that goes out, with this reason if it is not in good order.
+    pub fn finish(&mut self, now: Time, reason: Option<Reason>) {
         if let Some(tls) = &mut self.tls {
             tls.finish();
             if !tls.is_ready() {
@@ -139,8 +152,8 @@ impl Transport {
         self.output.clear();
         let version = self.version();
         let encode = |bytes: &mut BytesMut| match version {
-            Version::V4 => v4::encode(Outgoing::Disconnect, bytes),
-            Version::V5 => v5::encode(Outgoing::Disconnect, None, bytes),
+            Version::V4 => v4::encode(Outgoing::Disconnect(reason), bytes),
+            Version::V5 => v5::encode(Outgoing::Disconnect(reason), None, v5::Topic::Plain, bytes),
         };
         // There is nothing in it that could not be encoded.
         let _ = self.output.push(now, None, Carried::Nothing, encode);
@@ -183,6 +196,12 @@ impl Transport {
             Decoder::V5(decoder) => decoder.decode(&mut self.input),
         }?;
         self.has_input = packet.is_some();
+        if let (Decoder::V5(decoder), Some(Incoming::ConnAck { terms, .. })) =
+            (&self.decoder, &packet)
+        {
+            let maximum = decoder.topic_alias_maximum();
+            self.aliases = v5::Aliases::new(maximum, terms.max_packet_size);
+        }
         Ok(packet)
     }
 

@@ -5,7 +5,8 @@ use rumqttc::mqttbytes::v4::{self, Packet};
 use rumqttc::mqttbytes::{Error, Protocol, QoS};
 
 use super::frame::{
-    DecodeError, EncodeError, Frame, Frames, encode_publish, is_tls_alert, packet_id,
+    DecodeError, EncodeError, Frame, Frames, Middle, check_there, encode_publish, is_tls_alert,
+    packet_id,
 };
 use super::{Handshake, client_id};
 use crate::office::{Connect, Incoming, LastWill, Outgoing, Qos, Reason, Terms};
@@ -31,7 +32,11 @@ impl Decoder {
         if let Some(frame) = Frame::read(bytes)
             && frame.is_publish()
         {
-            return self.0.decode_publish(&frame, bytes, |_| Ok(0));
+            let nothing = |topic: &str, _: &[u8]| {
+                check_there(topic)?;
+                Ok(Some(Middle::default()))
+            };
+            return self.0.decode_publish(&frame, bytes, nothing);
         }
         if is_tls_alert(bytes) {
             return Err(DecodeError::Secure);
@@ -137,12 +142,12 @@ fn to_will(will: &LastWill) -> v4::LastWill {
 /// Appends a packet. An error leaves `bytes` as they were.
 pub fn encode(packet: Outgoing, bytes: &mut BytesMut) -> Result<(), EncodeError> {
     let packet = match packet {
-        Outgoing::Publish(publish) => return encode_publish(&publish, [], bytes),
+        Outgoing::Publish(publish) => return encode_publish(&publish, &publish.topic, &[], bytes),
         Outgoing::PubAck(id) => Packet::PubAck(v4::PubAck::new(id.get())),
         Outgoing::PubRec(id) => Packet::PubRec(v4::PubRec::new(id.get())),
         Outgoing::PubRel(id) => Packet::PubRel(v4::PubRel::new(id.get())),
         Outgoing::PubComp(id) => Packet::PubComp(v4::PubComp::new(id.get())),
-        Outgoing::Subscribe { id, filters } => {
+        Outgoing::Subscribe { id, filters, .. } => {
             let filters = filters.into_iter().map(|(path, qos)| v4::SubscribeFilter {
                 path: path.to_string(),
                 qos: to_qos(qos),
@@ -153,7 +158,7 @@ pub fn encode(packet: Outgoing, bytes: &mut BytesMut) -> Result<(), EncodeError>
             })
         }
         Outgoing::PingReq => Packet::PingReq,
-        Outgoing::Disconnect => Packet::Disconnect,
+        Outgoing::Disconnect(_) => Packet::Disconnect,
     };
     write(&packet, bytes)
 }
@@ -213,7 +218,7 @@ mod tests {
             assert_eq!(bytes.len(), size, "{payload}");
             assert_eq!(
                 decode(&bytes, size),
-                Ok(vec![Incoming::Publish(publish(payload))])
+                Ok(vec![Incoming::Publish(publish(payload), Vec::new())])
             );
         }
     }
@@ -248,7 +253,7 @@ mod tests {
         fn a_publish_is_to_the_codec_what_it_is_here(publish in any_publish()) {
             let mut bytes = BytesMut::new();
             encode(Outgoing::Publish(publish.clone()), &mut bytes).expect("it is valid");
-            prop_assert_eq!(decode(&bytes, 1_000), Ok(vec![Incoming::Publish(publish.clone())]));
+            prop_assert_eq!(decode(&bytes, 1_000), Ok(vec![Incoming::Publish(publish.clone(), Vec::new())]));
 
             let Ok(Packet::Publish(read)) = Packet::read(&mut bytes, 1_000) else {
                 panic!("the codec reads something else");

@@ -11,36 +11,54 @@ use bytes::{Bytes, BytesMut};
 use rumqttc::v5::mqttbytes::QoS;
 use rumqttc::v5::mqttbytes::v5::{self, Packet};
 
+mod aliases;
+mod properties;
+
 use super::frame::{
     DecodeError, EncodeError, Frame, Frames, encode_publish, is_tls_alert, malformed, packet_id,
 };
 use super::{Handshake, client_id};
 use crate::office::{
-    Connect, Delivery, Incoming, LastWill, MAX_PACKET_SIZE, Outgoing, Qos, Reason, Terms,
+    Connect, Delivery, Incoming, LastWill, MAX_PACKET_SIZE, Outgoing, Publish, Qos, Reason, Terms,
 };
-
-/// Message expiry interval (section 3.3.2.3.3).
-const MESSAGE_EXPIRY_INTERVAL: u8 = 2;
+pub(super) use aliases::{Aliases, Binding, Topic};
+use aliases::{MOST_INCOMING, Resolved};
+use properties::{MESSAGE_EXPIRY_INTERVAL, TOPIC_ALIAS, properties_len};
 
 /// How many bytes of properties a letter has, with their length.
-const LETTER_PROPERTIES: usize = 6;
+pub(super) const LETTER_PROPERTIES: usize = 6;
 
 /// Bytes into packets. It reads no socket: whoever has the bytes brings them.
 #[derive(Debug)]
-pub(super) struct Decoder(Frames);
+pub(super) struct Decoder {
+    frames: Frames,
+    /// What the broker's topic aliases stand for.
+    resolved: Resolved,
+    /// How many topic aliases the broker takes.
+    topic_alias_maximum: u16,
+}
 
 impl Decoder {
     /// Before the first byte of a connection. `max_packet_size` is in bytes; of
     /// a larger message only the topic is read, and any other larger packet is
     /// an error.
     pub(super) fn new(max_packet_size: usize) -> Self {
-        Self(Frames::new(max_packet_size))
+        Self {
+            frames: Frames::new(max_packet_size),
+            resolved: Resolved::default(),
+            topic_alias_maximum: 0,
+        }
+    }
+
+    /// How many topic aliases the broker takes, once it has accepted the connection.
+    pub(super) fn topic_alias_maximum(&self) -> u16 {
+        self.topic_alias_maximum
     }
 
     /// Takes the next packet off the front of `bytes`; none when there is no
     /// whole packet yet. After an error the connection is of no more use.
     pub(super) fn decode(&mut self, bytes: &mut BytesMut) -> Result<Option<Incoming>, DecodeError> {
-        if !self.0.skip(bytes) {
+        if !self.frames.skip(bytes) {
             return Ok(None);
         }
         let Some(frame) = Frame::read(bytes) else {
@@ -50,27 +68,66 @@ impl Decoder {
             };
         };
         if frame.is_publish() {
-            return self.0.decode_publish(&frame, bytes, properties_len);
+            let (resolved, max) = (&mut self.resolved, self.frames.max_packet_size());
+            return self.frames.decode_publish(&frame, bytes, |topic, rest| {
+                properties::read_middle(topic, rest, max, resolved)
+            });
         }
         if is_tls_alert(bytes) {
             return Err(DecodeError::Secure);
         }
-        if frame.size() > self.0.max_packet_size() {
+        if frame.size() > self.frames.max_packet_size() {
             return Err(malformed("a packet that is larger than max-packet-size"));
         }
         if bytes.len() < frame.size() {
             return Ok(None);
         }
         let packet = bytes.split_to(frame.size());
-        read(frame.first >> 4, frame.header, packet).map(Some)
+        let kind = frame.first >> 4;
+        if kind == CONNACK {
+            return self.read_connack(frame.header, packet).map(Some);
+        }
+        read(kind, frame.header, packet).map(Some)
+    }
+
+    fn read_connack(
+        &mut self,
+        header: usize,
+        mut packet: BytesMut,
+    ) -> Result<Incoming, DecodeError> {
+        match packet[header..] {
+            // Without properties it is one of an older version, which a broker that
+            // knows no other answers with whatever it was asked.
+            [_, 0 | 1] => return Err(DecodeError::Version),
+            [_, code, ..] if Reason(code) == Reason::UNSUPPORTED_VERSION => {
+                return Err(DecodeError::Version);
+            }
+            [_, code, ..] if code != 0 => return Err(DecodeError::Refused(code)),
+            _ => {}
+        }
+        let ack = match Packet::read(&mut packet, None) {
+            Ok(Packet::ConnAck(ack)) => ack,
+            Ok(_) => return Err(malformed("something else than a CONNACK")),
+            Err(error) => return Err(DecodeError::Malformed(error.to_string())),
+        };
+        let properties = ack.properties.as_ref();
+        let aliases = properties.and_then(|properties| properties.topic_alias_max);
+        self.topic_alias_maximum = aliases.unwrap_or(0);
+        let terms = ack.properties.map_or_else(|| Ok(terms()), read_terms)?;
+        Ok(Incoming::ConnAck {
+            session_present: ack.session_present,
+            terms,
+        })
     }
 }
+
+/// The types of packets that are not read like the others.
+const CONNACK: u8 = 2;
 
 fn read(kind: u8, header: usize, packet: BytesMut) -> Result<Incoming, DecodeError> {
     let body = &packet[header..];
     let is_refusal = |reason: &Reason| reason.0 >= Reason::FIRST_REFUSAL;
     Ok(match kind {
-        2 => return read_connack(body, packet.clone()),
         4 => match (Incoming::PubAck, read_ack(body)?) {
             (_, (id, Some(reason))) if is_refusal(&reason) => Incoming::Refused {
                 delivery: Delivery::AtLeastOnce(id),
@@ -97,24 +154,6 @@ fn read(kind: u8, header: usize, packet: BytesMut) -> Result<Incoming, DecodeErr
             ));
         }
     })
-}
-
-/// How many bytes the properties take that `bytes` begin with, with their length
-/// (section 2.2.2). None of those of a message is of use to the gateway. A topic
-/// alias would be, and is never one that a broker may send: none was allowed.
-fn properties_len(bytes: &[u8]) -> Result<usize, DecodeError> {
-    let mut len = 0;
-    for (index, byte) in bytes.iter().enumerate().take(4) {
-        len |= usize::from(byte & 0x7f) << (7 * index);
-        if byte & 0x80 == 0 {
-            let all = index + 1 + len;
-            if bytes.len() < all {
-                break;
-            }
-            return Ok(all);
-        }
-    }
-    Err(malformed("properties that are longer than their packet"))
 }
 
 /// A packet id, and a reason code where there is one (section 3.4.2).
@@ -144,33 +183,11 @@ fn read_suback(body: &[u8]) -> Result<Incoming, DecodeError> {
     })
 }
 
-fn read_connack(body: &[u8], mut packet: BytesMut) -> Result<Incoming, DecodeError> {
-    match *body {
-        // Without properties it is one of an older version, which a broker that
-        // knows no other answers with whatever it was asked.
-        [_, 0 | 1] => return Err(DecodeError::Version),
-        [_, code, ..] if Reason(code) == Reason::UNSUPPORTED_VERSION => {
-            return Err(DecodeError::Version);
-        }
-        [_, code, ..] if code != 0 => return Err(DecodeError::Refused(code)),
-        _ => {}
-    }
-    let ack = match Packet::read(&mut packet, None) {
-        Ok(Packet::ConnAck(ack)) => ack,
-        Ok(_) => return Err(malformed("something else than a CONNACK")),
-        Err(error) => return Err(DecodeError::Malformed(error.to_string())),
-    };
-    let terms = ack.properties.map_or_else(|| Ok(terms()), read_terms)?;
-    Ok(Incoming::ConnAck {
-        session_present: ack.session_present,
-        terms,
-    })
-}
-
 /// Those of a broker that names none (section 3.2.2.3).
 fn terms() -> Terms {
     Terms {
         properties: LETTER_PROPERTIES,
+        subscription_ids_available: true,
         ..Terms::default()
     }
 }
@@ -197,6 +214,9 @@ fn read_terms(properties: v5::ConnAckProperties) -> Result<Terms, DecodeError> {
         None => Qos::ExactlyOnce,
     };
     terms.retain_available = properties.retain_available != Some(0);
+    terms.wildcards_available = properties.wildcard_subscription_available != Some(0);
+    terms.shared_available = properties.shared_subscription_available != Some(0);
+    terms.subscription_ids_available = properties.subscription_identifiers_available != Some(0);
     let keep_alive = properties.server_keep_alive;
     terms.keep_alive = keep_alive.map(|secs| Duration::from_secs(secs.into()));
     terms.client_id = properties.assigned_client_identifier.map(Arc::from);
@@ -213,8 +233,7 @@ const fn to_qos(qos: Qos) -> QoS {
 
 /// Appends CONNECT. An error leaves `bytes` as they were.
 ///
-/// It allows no topic aliases, and names no maximum packet size: the broker would
-/// drop a larger message and say so to nobody, where the gateway acknowledges it
+/// It names no maximum packet size: the broker would drop a larger message and say so to nobody, where the gateway acknowledges it
 /// and writes it to its log. Nor does it name a receive maximum: a guest that takes
 /// none of its messages would hold up those of others once it is used up, and what
 /// may wait for each guest has a bound anyway.
@@ -238,6 +257,7 @@ pub(super) fn encode_connect(
         clean_start: connect.clean_session,
         properties: Some(v5::ConnectProperties {
             session_expiry_interval: Some(session_expiry).filter(|it| *it > 0),
+            topic_alias_max: Some(MOST_INCOMING),
             ..v5::ConnectProperties::new()
         }),
     };
@@ -260,25 +280,20 @@ fn to_will(will: &LastWill) -> v5::LastWill {
 pub(super) fn encode(
     packet: Outgoing,
     lifetime: Option<Duration>,
+    topic: Topic,
     bytes: &mut BytesMut,
 ) -> Result<(), EncodeError> {
     let packet = match packet {
-        Outgoing::Publish(publish) => {
-            return match lifetime {
-                None => encode_publish(&publish, [0], bytes),
-                Some(lifetime) => {
-                    let [a, b, c, d] = message_expiry_interval(lifetime).to_be_bytes();
-                    let properties: [u8; LETTER_PROPERTIES] =
-                        [5, MESSAGE_EXPIRY_INTERVAL, a, b, c, d];
-                    encode_publish(&publish, properties, bytes)
-                }
-            };
-        }
+        Outgoing::Publish(publish) => return encode_letter(&publish, lifetime, topic, bytes),
         Outgoing::PubAck(id) => Packet::PubAck(v5::PubAck::new(id.get(), None)),
         Outgoing::PubRec(id) => Packet::PubRec(v5::PubRec::new(id.get(), None)),
         Outgoing::PubRel(id) => Packet::PubRel(v5::PubRel::new(id.get(), None)),
         Outgoing::PubComp(id) => Packet::PubComp(v5::PubComp::new(id.get(), None)),
-        Outgoing::Subscribe { id, filters } => {
+        Outgoing::Subscribe {
+            id,
+            filters,
+            subscription_id,
+        } => {
             // The options that are left alone are those of MQTT 3.1.1.
             let filters = filters
                 .into_iter()
@@ -286,15 +301,49 @@ pub(super) fn encode(
             Packet::Subscribe(v5::Subscribe {
                 pkid: id.get(),
                 filters: filters.collect(),
-                properties: None,
+                properties: subscription_id.map(|id| v5::SubscribeProperties {
+                    id: usize::try_from(id.get()).ok(),
+                    user_properties: Vec::new(),
+                }),
             })
         }
         Outgoing::PingReq => Packet::PingReq(v5::PingReq),
-        Outgoing::Disconnect => Packet::Disconnect(v5::Disconnect::new(
-            v5::DisconnectReasonCode::NormalDisconnection,
-        )),
+        Outgoing::Disconnect(reason) => {
+            match reason {
+                None => bytes.extend_from_slice(&[0xe0, 0]),
+                Some(Reason(code)) => bytes.extend_from_slice(&[0xe0, 1, code]),
+            }
+            return Ok(());
+        }
     };
     write(&packet, bytes)
+}
+
+fn encode_letter(
+    publish: &Publish,
+    lifetime: Option<Duration>,
+    topic: Topic,
+    bytes: &mut BytesMut,
+) -> Result<(), EncodeError> {
+    let mut properties = [0_u8; LETTER_PROPERTIES + aliases::PROPERTY];
+    let mut len = 1;
+    if let Some(lifetime) = lifetime {
+        let [a, b, c, d] = message_expiry_interval(lifetime).to_be_bytes();
+        properties[1..LETTER_PROPERTIES].copy_from_slice(&[MESSAGE_EXPIRY_INTERVAL, a, b, c, d]);
+        len = LETTER_PROPERTIES;
+    }
+    if let Topic::With(alias) | Topic::In(alias) = topic {
+        let [a, b] = alias.get().to_be_bytes();
+        properties[len..len + aliases::PROPERTY].copy_from_slice(&[TOPIC_ALIAS, a, b]);
+        len += aliases::PROPERTY;
+    }
+    // One byte is enough to say how many there are.
+    properties[0] = (len - 1) as u8;
+    let text = match topic {
+        Topic::In(_) => "",
+        Topic::Plain | Topic::With(_) => &publish.topic,
+    };
+    encode_publish(publish, text, &properties[..len], bytes)
 }
 
 /// Whole seconds, rounded down, so that no broker keeps a letter for longer than

@@ -10,7 +10,8 @@ use std::time::Duration;
 use jackalope::office::{
     Answer, Assignment, BackoffSettings, Call, Connect, Delivery, Disconnection, Dispatch, Effects,
     GuestId, GuestSettings, Incoming, Letter, Notice, Office, Outcome, Outgoing, Outlook, Overflow,
-    PacketId, Payload, Publish, Qos, Settings, Terms, Ticket, Time, WorkListSettings,
+    PacketId, Payload, Publish, Qos, Settings, SubscriptionId, Terms, Ticket, Time,
+    WorkListSettings,
 };
 
 /// The first guest of [`settings`], subscribed to `a/+` and `both`.
@@ -185,7 +186,7 @@ impl TestOffice {
     fn grant_subscriptions(&mut self) {
         let mut granted = 0;
         while granted < self.filters {
-            let Some(Outgoing::Subscribe { id, filters }) = self.packet() else {
+            let Some(Outgoing::Subscribe { id, filters, .. }) = self.packet() else {
                 panic!("no SUBSCRIBE");
             };
             granted += filters.len();
@@ -201,13 +202,25 @@ impl TestOffice {
 
     /// The broker sends a message, which was perhaps sent before.
     pub fn deliver(&mut self, topic: &str, delivery: Delivery, duplicate: bool) {
-        self.receive(Incoming::Publish(Publish {
+        self.deliver_for(&[], topic, delivery, duplicate);
+    }
+
+    /// The same, for these subscriptions.
+    pub fn deliver_for(
+        &mut self,
+        came_for: &[SubscriptionId],
+        topic: &str,
+        delivery: Delivery,
+        duplicate: bool,
+    ) {
+        let publish = Publish {
             topic: topic.into(),
             payload: Payload::new("x"),
             delivery,
             retain: false,
             duplicate,
-        }));
+        };
+        self.receive(Incoming::Publish(publish, came_for.to_vec()));
     }
 
     /// The connection ends, and with it what was handed out and not written.

@@ -145,7 +145,7 @@ impl TestOffice {
     /// turns of the gateway's loop with nothing else in them.
     pub fn echo(&mut self, message: Publish, letter: Letter) {
         let received = message.delivery;
-        self.turn(Incoming::Publish(message));
+        self.turn(Incoming::Publish(message, Vec::new()));
         let mut answer = Effects::default();
         answer.letters.push_back(letter);
         self.call_one(answer);

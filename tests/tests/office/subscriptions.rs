@@ -14,7 +14,7 @@ fn a_refused_subscription_is_reported_once_and_tried_again() {
     let mut told = Vec::new();
     for granted in [false, false, true] {
         test.pass(30 * SECOND);
-        let [Outgoing::Subscribe { id, filters }] = &test.packets()[..] else {
+        let [Outgoing::Subscribe { id, filters, .. }] = &test.packets()[..] else {
             panic!("SUBSCRIBE")
         };
         let verdict =

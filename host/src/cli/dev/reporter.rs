@@ -91,7 +91,10 @@ impl Reporter {
                 filter, next_try, ..
             } => {
                 self.now.answered += 1;
-                let next_try = until(*next_try);
+                let next_try = match next_try {
+                    Some(at) => until(*at),
+                    None => "on the next connection".to_owned(),
+                };
                 self.line(
                     "broker",
                     format_args!("refused the subscription {filter}; again {next_try}"),

@@ -41,8 +41,8 @@ pub enum Notice {
         filter: Arc<str>,
         /// Why.
         reason: Reason,
-        /// When it is tried again.
-        next_try: Time,
+        /// When it is tried again. None: on the next connection.
+        next_try: Option<Time>,
     },
     /// A message has come in.
     Received {

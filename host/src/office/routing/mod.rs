@@ -4,4 +4,4 @@ mod routes;
 mod subscriptions;
 pub mod topic;
 
-pub(super) use subscriptions::{Ruling, Subscriptions, WrongCount};
+pub(super) use subscriptions::{Ruling, Subscriptions, Verdict, WrongCount};

@@ -1,5 +1,6 @@
 //! Whom a message goes to.
 
+use super::topic;
 use crate::office::GuestId;
 
 /// The filters of all guests as a tree of their levels, so that finding those
@@ -40,12 +41,12 @@ impl Routes {
         }
     }
 
-    /// Messages that a valid filter matches go to `guest`. Guests are added in
+    /// Messages that a valid filter, shared or not, matches go to `guest`. Guests are added in
     /// ascending order for each filter.
     pub(super) fn add(&mut self, filter: &str, guest: GuestId) {
         let mut at = 0;
         let mut is_rest = false;
-        for text in filter.split('/') {
+        for text in topic::matching_part(filter).split('/') {
             match text {
                 "#" => is_rest = true,
                 "+" => {
@@ -139,7 +140,6 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::office::topic;
 
     /// Few different levels, so that filters match and begin alike.
     fn levels(texts: &'static [&'static str]) -> impl Strategy<Value = String> {

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use super::routes::Routes;
+use super::topic;
 use crate::office::session::{Backoff, PacketIds, Random};
 use crate::office::{
-    BackoffSettings, GuestId, GuestSettings, Outgoing, PacketId, Qos, Reason, Time,
+    BackoffSettings, GuestId, GuestSettings, MAX_SUBSCRIPTION_ID, Outgoing, PacketId, Qos, Reason,
+    SubscriptionId, Terms, Time,
 };
 
 /// How many filters go into one SUBSCRIBE.
@@ -18,12 +20,15 @@ enum State {
     /// Sent under this id. SUBACK is awaited.
     Sent(PacketId),
     Granted,
+    /// The broker does not allow it on this connection.
+    Unavailable,
 }
 
 /// One filter, with all guests that want it.
 #[derive(Debug)]
 struct Subscription {
     filter: Arc<str>,
+    id: SubscriptionId,
     qos: Qos,
     guests: Vec<GuestId>,
     state: State,
@@ -47,8 +52,11 @@ pub(in crate::office) struct Verdict {
 pub(in crate::office) enum Ruling {
     /// With this quality of service.
     Granted(Qos),
-    /// For this reason. It is tried again at this moment.
-    Refused { reason: Reason, next_try: Time },
+    /// For this reason. It is tried again at this moment, or on the next connection.
+    Refused {
+        reason: Reason,
+        next_try: Option<Time>,
+    },
 }
 
 /// A SUBACK without one return code for each filter ([MQTT-3.8.4-5]).
@@ -59,7 +67,11 @@ pub(in crate::office) struct WrongCount;
 #[derive(Debug)]
 pub(in crate::office) struct Subscriptions {
     all: Vec<Subscription>,
+    /// Their places, sorted by their identifiers.
+    by_id: Vec<(SubscriptionId, usize)>,
     routes: Routes,
+    /// Whether the broker says which subscription a message came for.
+    uses_ids: bool,
     /// When the next is to be sent, so that nobody looks for it before.
     wanted: Option<Time>,
 }
@@ -69,13 +81,16 @@ impl Subscriptions {
     /// highest quality of service that one of them wants.
     pub(in crate::office) fn new(guests: &[GuestSettings], backoff: BackoffSettings) -> Self {
         let mut all: Vec<Subscription> = Vec::new();
+        let mut by_id = Vec::new();
         let mut routes = Routes::new();
         for (index, guest) in (0..).zip(guests) {
             for (filter, qos) in &guest.subscriptions {
                 let position = all.iter().position(|known| known.filter == *filter);
                 let position = position.unwrap_or_else(|| {
+                    let id = insert_id(&mut by_id, filter, all.len());
                     all.push(Subscription {
                         filter: filter.clone(),
+                        id,
                         qos: *qos,
                         guests: Vec::new(),
                         state: State::Wanted(Time::default()),
@@ -92,21 +107,54 @@ impl Subscriptions {
         }
         let mut subscriptions = Self {
             all,
+            by_id,
             routes,
+            uses_ids: false,
             wanted: None,
         };
         subscriptions.wanted = subscriptions.next_wanted(None);
         subscriptions
     }
 
-    /// Adds every guest with a filter that matches to the empty list `guests`,
-    /// each once.
-    pub(in crate::office) fn route(&mut self, name: &str, guests: &mut Vec<GuestId>) {
-        self.routes.find(name, guests);
+    /// Adds every guest that a message is for to the empty list `guests`, each
+    /// once: those of the subscriptions that it `came_for`, and if the broker does
+    /// not say which, all with a filter that matches.
+    pub(in crate::office) fn route(
+        &mut self,
+        name: &str,
+        came_for: &[SubscriptionId],
+        guests: &mut Vec<GuestId>,
+    ) {
+        if came_for.is_empty() {
+            return self.routes.find(name, guests);
+        }
+        for id in came_for {
+            // Others are left over from an earlier configuration, in a session that
+            // the broker has kept.
+            let Ok(place) = self.by_id.binary_search_by_key(id, |(id, _)| *id) else {
+                continue;
+            };
+            let subscription = &self.all[self.by_id[place].1];
+            if topic::matches(&subscription.filter, name) {
+                for guest in &subscription.guests {
+                    if !guests.contains(guest) {
+                        guests.push(*guest);
+                    }
+                }
+            }
+        }
     }
 
-    /// A new connection: everything is to be subscribed to again.
-    pub(in crate::office) fn handle_connected(&mut self, now: Time, ids: &mut PacketIds) {
+    /// A new connection: everything is to be subscribed to again. Returns what the
+    /// broker does not allow, which it is not asked for.
+    pub(in crate::office) fn handle_connected(
+        &mut self,
+        now: Time,
+        terms: &Terms,
+        ids: &mut PacketIds,
+    ) -> Vec<Verdict> {
+        self.uses_ids = terms.subscription_ids_available;
+        let mut refused = Vec::new();
         for subscription in &mut self.all {
             if let State::Sent(id) = subscription.state {
                 ids.release(id);
@@ -114,8 +162,14 @@ impl Subscriptions {
             subscription.state = State::Wanted(now);
             subscription.told = None;
             subscription.backoff.reset();
+            if let Some(reason) = unavailable(&subscription.filter, terms) {
+                subscription.state = State::Unavailable;
+                let next_try = None;
+                refused.push(subscription.rule(Ruling::Refused { reason, next_try }));
+            }
         }
         self.wanted = self.next_wanted(None);
+        refused
     }
 
     /// The next SUBSCRIBE that is due.
@@ -128,9 +182,9 @@ impl Subscriptions {
             .all
             .iter_mut()
             .filter(is_due)
-            .take(FILTERS_A_PACKET)
+            .take(if self.uses_ids { 1 } else { FILTERS_A_PACKET })
             .peekable();
-        due.peek()?;
+        let subscription_id = due.peek()?.id;
         let id = ids.allocate()?;
         let filters = due
             .map(|subscription| {
@@ -139,7 +193,11 @@ impl Subscriptions {
             })
             .collect();
         self.wanted = self.next_wanted(None);
-        Some(Outgoing::Subscribe { id, filters })
+        Some(Outgoing::Subscribe {
+            id,
+            filters,
+            subscription_id: self.uses_ids.then_some(subscription_id),
+        })
     }
 
     /// Returns when the next filter is to be subscribed to, of those that are not
@@ -197,23 +255,64 @@ impl Subscriptions {
                         let reason = *reason;
                         let next_try = now + subscription.backoff.next(random);
                         subscription.state = State::Wanted(next_try);
+                        let next_try = Some(next_try);
                         Ruling::Refused { reason, next_try }
                     }
                 };
-                let is_news = subscription.told.replace(granted.is_ok()) != Some(granted.is_ok());
-                let tell = if is_news {
-                    subscription.guests.clone()
-                } else {
-                    Vec::new()
-                };
-                Verdict {
-                    filter: subscription.filter.clone(),
-                    ruling,
-                    tell,
-                }
+                subscription.rule(ruling)
             });
         let verdicts = verdicts.collect();
         self.wanted = self.next_wanted(None);
         Ok(verdicts)
+    }
+}
+
+impl Subscription {
+    /// Who is to be told of it, if it is news.
+    fn rule(&mut self, ruling: Ruling) -> Verdict {
+        let granted = matches!(ruling, Ruling::Granted(_));
+        let is_news = self.told.replace(granted) != Some(granted);
+        Verdict {
+            filter: self.filter.clone(),
+            ruling,
+            tell: match is_news {
+                true => self.guests.clone(),
+                false => Vec::new(),
+            },
+        }
+    }
+}
+
+/// Why the broker does not have to be asked for a subscription, if so.
+fn unavailable(filter: &str, terms: &Terms) -> Option<Reason> {
+    if !terms.shared_available && topic::is_shared(filter) {
+        return Some(Reason::SHARED_UNAVAILABLE);
+    }
+    let has_wildcard = filter.contains(['+', '#']);
+    (!terms.wildcards_available && has_wildcard).then_some(Reason::WILDCARDS_UNAVAILABLE)
+}
+
+/// Gives the filter at a place an identifier. That is made of its text, so that in a
+/// session that the broker has kept it means the same filter, or none, after the
+/// configuration has changed.
+fn insert_id(
+    by_id: &mut Vec<(SubscriptionId, usize)>,
+    filter: &str,
+    place: usize,
+) -> SubscriptionId {
+    // FNV-1a.
+    let hash = filter.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    let mut id = hash % MAX_SUBSCRIPTION_ID;
+    loop {
+        let candidate = SubscriptionId::MIN.saturating_add(id);
+        match by_id.binary_search_by_key(&candidate, |(id, _)| *id) {
+            Ok(_) => id = (id + 1) % MAX_SUBSCRIPTION_ID,
+            Err(at) => {
+                by_id.insert(at, (candidate, place));
+                return candidate;
+            }
+        }
     }
 }

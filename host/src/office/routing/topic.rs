@@ -11,6 +11,9 @@ pub enum TopicError {
     Null,
     /// A wildcard in a topic name ([MQTT-3.3.2-2]).
     Wildcard,
+    /// A shared subscription without a group, with a wildcard in its group, or
+    /// without a filter ([MQTT-4.8.2-1], [MQTT-4.8.2-2]).
+    Shared,
     /// A wildcard that shares its level with other characters, or a `#` that
     /// is not the last level ([MQTT-4.7.1-2], [MQTT-4.7.1-3]).
     MisplacedWildcard,
@@ -23,6 +26,10 @@ impl std::fmt::Display for TopicError {
             Self::TooLong => "is longer than 65,535 bytes",
             Self::Null => "holds a null character",
             Self::Wildcard => "holds a wildcard (`+` or `#`), which only a topic filter may",
+            Self::Shared => {
+                "is no shared subscription; write e.g. `$share/group/a/b`, without wildcards in \
+                 the group"
+            }
             Self::MisplacedWildcard => {
                 "has a misplaced wildcard: `+` and `#` stand alone between slashes, `#` at the end"
             }
@@ -55,9 +62,24 @@ pub fn check_name(name: &str) -> Result<(), TopicError> {
     Ok(())
 }
 
-/// Checks a topic filter, as a subscription carries it.
+/// What a shared subscription begins with (section 4.8.2 of MQTT 5).
+const SHARED: &str = "$share";
+
+/// Checks a topic filter, as a subscription carries it, shared or not.
 pub fn check_filter(filter: &str) -> Result<(), TopicError> {
     check_text(filter)?;
+    let filter = match filter.strip_prefix(SHARED) {
+        Some("") => return Err(TopicError::Shared),
+        Some(rest) if rest.starts_with('/') => match split_shared(filter) {
+            Some((group, inner))
+                if !group.is_empty() && !group.contains(['+', '#']) && !inner.is_empty() =>
+            {
+                inner
+            }
+            _ => return Err(TopicError::Shared),
+        },
+        _ => filter,
+    };
     let mut levels = filter.split('/').peekable();
     while let Some(level) = levels.next() {
         let fits = match level {
@@ -72,9 +94,26 @@ pub fn check_filter(filter: &str) -> Result<(), TopicError> {
     Ok(())
 }
 
-/// Returns whether a valid filter matches a valid name. A filter that begins with a
+fn split_shared(filter: &str) -> Option<(&str, &str)> {
+    let rest = filter.strip_prefix(SHARED)?.strip_prefix('/')?;
+    rest.split_once('/')
+}
+
+/// Returns whether a valid filter is that of a shared subscription.
+pub fn is_shared(filter: &str) -> bool {
+    split_shared(filter).is_some()
+}
+
+/// What names are matched with: of a shared subscription the part behind its group,
+/// and else the whole of a valid filter.
+pub fn matching_part(filter: &str) -> &str {
+    split_shared(filter).map_or(filter, |(_, inner)| inner)
+}
+
+/// Returns whether a valid filter, shared or not, matches a valid name. A filter that begins with a
 /// wildcard does not match a name that begins with `$` ([MQTT-4.7.2-1]).
 pub fn matches(filter: &str, name: &str) -> bool {
+    let filter = matching_part(filter);
     if name.starts_with('$') && filter.starts_with(['+', '#']) {
         return false;
     }
@@ -135,6 +174,21 @@ mod tests {
     }
 
     #[test]
+    fn a_shared_subscription_matches_by_what_is_behind_its_group() {
+        check_match("$share/g/a/+", "a/b", true);
+        check_match("$share/g/a/+", "g/a/b", false);
+        check_match("$share/g/#", "a/b", true);
+        check_match("$share/g/#", "$SYS/load", false);
+        check_match("$share/g/+/load", "$SYS/load", false);
+        check_match("$share/g/$SYS/#", "$SYS/load", true);
+        check_match("$share/g//a", "/a", true);
+        // These only look like it.
+        check_match("$shared/g/a", "$shared/g/a", true);
+        check_match("share/g/a", "share/g/a", true);
+        assert!(is_shared("$share/g/a") && !is_shared("$shared/g/a"));
+    }
+
+    #[test]
     fn bad_topics_are_named() {
         let long = "x".repeat(65_536);
         for (name, error) in [
@@ -152,6 +206,14 @@ mod tests {
             ("a+", TopicError::MisplacedWildcard),
             ("a/b#", TopicError::MisplacedWildcard),
             ("a\0", TopicError::Null),
+            ("$share", TopicError::Shared),
+            ("$share/", TopicError::Shared),
+            ("$share/g", TopicError::Shared),
+            ("$share/g/", TopicError::Shared),
+            ("$share//a", TopicError::Shared),
+            ("$share/+/a", TopicError::Shared),
+            ("$share/g#/a", TopicError::Shared),
+            ("$share/g/a#", TopicError::MisplacedWildcard),
             (&long, TopicError::TooLong),
         ] {
             assert_eq!(check_filter(filter), Err(error), "{filter}");

@@ -10,6 +10,13 @@ use crate::office::{Payload, Qos, Ticket, Time};
 /// The id of an exchange with the broker. Never zero ([MQTT-2.3.1-1]).
 pub type PacketId = std::num::NonZeroU16;
 
+/// What a subscription is called, so that the broker can say which one a message
+/// came for: at most [`MAX_SUBSCRIPTION_ID`].
+pub type SubscriptionId = std::num::NonZeroU32;
+
+/// The largest subscription identifier ([MQTT-3.8.2.1.2] of MQTT 5).
+pub const MAX_SUBSCRIPTION_ID: u32 = 268_435_455;
+
 /// What the gateway needs to know to open a session.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connect {
@@ -99,11 +106,13 @@ pub enum Outgoing {
         id: PacketId,
         /// Filters, each with the highest quality of service wanted.
         filters: Vec<(Arc<str>, Qos)>,
+        /// What the broker is to call them.
+        subscription_id: Option<SubscriptionId>,
     },
     /// Asks whether the broker is there.
     PingReq,
-    /// Ends the session in good order.
-    Disconnect,
+    /// Ends the connection, for this reason if it is not in good order.
+    Disconnect(Option<Reason>),
 }
 
 /// A packet to write, with the moment after which it must not be on its way.
@@ -171,6 +180,12 @@ pub struct Terms {
     pub max_qos: Qos,
     /// Whether it keeps messages that are to be retained.
     pub retain_available: bool,
+    /// Whether subscriptions may have wildcards.
+    pub wildcards_available: bool,
+    /// Whether subscriptions may be shared.
+    pub shared_available: bool,
+    /// Whether it says which subscription a message came for.
+    pub subscription_ids_available: bool,
     /// The keep-alive it wants instead of ours; zero turns it off.
     pub keep_alive: Option<Duration>,
     /// What it calls a client that has no client id.
@@ -187,6 +202,9 @@ impl Default for Terms {
             max_packet_size: MAX_PACKET_SIZE,
             max_qos: Qos::ExactlyOnce,
             retain_available: true,
+            wildcards_available: true,
+            shared_available: true,
+            subscription_ids_available: false,
             keep_alive: None,
             client_id: None,
             properties: 0,
@@ -205,8 +223,9 @@ pub enum Incoming {
         /// What it allows.
         terms: Terms,
     },
-    /// A message.
-    Publish(Publish),
+    /// A message, with the subscriptions that it came for; none: the broker does not
+    /// say.
+    Publish(Publish, Vec<SubscriptionId>),
     /// QoS 1, sent: the broker has it.
     PubAck(PacketId),
     /// QoS 2, sent: the broker has it and waits to be told to deliver.

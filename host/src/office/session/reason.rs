@@ -21,8 +21,18 @@ pub(super) enum Remedy {
 impl Reason {
     /// The broker does not say why, as with MQTT 3.1.1.
     pub const UNSPECIFIED: Self = Self(0x80);
+    /// What was sent is no packet.
+    pub const MALFORMED: Self = Self(0x81);
+    /// What was sent breaks a rule.
+    pub const PROTOCOL_ERROR: Self = Self(0x82);
+    /// A topic alias is none, or stands for nothing.
+    pub const TOPIC_ALIAS_INVALID: Self = Self(0x94);
     /// The broker does not speak this version of MQTT.
     pub const UNSUPPORTED_VERSION: Self = Self(0x84);
+    /// The broker allows no shared subscriptions.
+    pub const SHARED_UNAVAILABLE: Self = Self(0x9e);
+    /// The broker allows no wildcards in subscriptions.
+    pub const WILDCARDS_UNAVAILABLE: Self = Self(0xa2);
     /// A limit of the broker is reached, for the moment.
     pub const QUOTA_EXCEEDED: Self = Self(0x97);
 

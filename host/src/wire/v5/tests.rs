@@ -3,7 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::office::{PacketId, Payload, Publish, publish_size_with};
+use crate::office::{
+    MAX_SUBSCRIPTION_ID, PacketId, Payload, Publish, SubscriptionId, publish_size_with,
+};
 use crate::wire::frame::decode_in_pieces;
 use crate::wire::{Version, Versions};
 
@@ -12,7 +14,7 @@ fn id(id: u16) -> PacketId {
 }
 
 /// Everything that the decoder makes of these bytes.
-fn decode(bytes: &[u8], max: usize) -> Result<Vec<Incoming>, DecodeError> {
+pub(super) fn decode(bytes: &[u8], max: usize) -> Result<Vec<Incoming>, DecodeError> {
     let mut decoder = Decoder::new(max);
     let mut buffer = BytesMut::from(bytes);
     std::iter::from_fn(|| decoder.decode(&mut buffer).transpose()).collect()
@@ -28,7 +30,7 @@ fn decode_packet(packet: &Packet) -> Result<Vec<Incoming>, DecodeError> {
 /// What the codec makes of a packet of the post office.
 fn through_codec(packet: Outgoing, lifetime: Option<Duration>) -> Packet {
     let mut bytes = BytesMut::new();
-    encode(packet, lifetime, &mut bytes).expect("it is valid");
+    encode(packet, lifetime, Topic::Plain, &mut bytes).expect("it is valid");
     let packet = Packet::read(&mut bytes, None).expect("it is valid");
     assert!(bytes.is_empty());
     packet
@@ -47,7 +49,8 @@ fn publish(payload: usize) -> Publish {
 fn publish_bytes(payload: usize) -> BytesMut {
     let mut bytes = BytesMut::new();
     let lifetime = Some(Duration::from_secs(5));
-    encode(Outgoing::Publish(publish(payload)), lifetime, &mut bytes).expect("it is valid");
+    let packet = Outgoing::Publish(publish(payload));
+    encode(packet, lifetime, Topic::Plain, &mut bytes).expect("it is valid");
     bytes
 }
 
@@ -59,7 +62,7 @@ fn a_letter_comes_back_as_it_was_and_has_the_size_that_was_promised() {
         assert_eq!(bytes.len(), size, "{payload}");
         assert_eq!(
             decode(&bytes, size),
-            Ok(vec![Incoming::Publish(publish(payload))])
+            Ok(vec![Incoming::Publish(publish(payload), Vec::new())])
         );
     }
 }
@@ -108,13 +111,13 @@ fn any_publish() -> impl Strategy<Value = Publish> {
         })
 }
 
-/// Properties that a broker may send with a message. None here: not even one.
+/// Properties that a broker may send with a message.
 fn any_properties() -> impl Strategy<Value = Option<v5::PublishProperties>> {
     let properties = (
         prop::option::of(any::<u32>()),
         prop::option::of("[a-z]{0,200}"),
         prop::collection::vec(("[a-z]{0,9}", "[a-z]{0,99}"), 0..3),
-        prop::collection::vec(1..268_435_455_usize, 0..2),
+        prop::collection::vec(1..=268_435_455_usize, 0..4),
     );
     prop::option::of(properties.prop_map(
         |(message_expiry_interval, content_type, user_properties, subscription_identifiers)| {
@@ -163,8 +166,10 @@ proptest! {
         publish in any_publish(),
         properties in any_properties(),
     ) {
+        let ids = properties.iter().flat_map(|properties| &properties.subscription_identifiers);
+        let came_for = ids.map(|id| SubscriptionId::new(*id as u32).expect("not zero")).collect();
         let packet = to_codec(&publish, properties);
-        prop_assert_eq!(decode_packet(&packet), Ok(vec![Incoming::Publish(publish)]));
+        prop_assert_eq!(decode_packet(&packet), Ok(vec![Incoming::Publish(publish, came_for)]));
     }
 
     #[test]
@@ -217,7 +222,11 @@ fn what_goes_out_is_what_the_codec_reads() {
         ("b".into(), Qos::ExactlyOnce),
     ];
     check(
-        Outgoing::Subscribe { id: id(4), filters },
+        Outgoing::Subscribe {
+            id: id(4),
+            filters,
+            subscription_id: None,
+        },
         Packet::Subscribe(v5::Subscribe {
             pkid: 4,
             filters: vec![
@@ -227,9 +236,34 @@ fn what_goes_out_is_what_the_codec_reads() {
             properties: None,
         }),
     );
+    // Without "no local", which a shared subscription must not have [MQTT-3.8.3-4].
+    let filter = v5::Filter::new("$share/g/a", QoS::AtLeastOnce);
+    assert!(!filter.nolocal);
+    check(
+        Outgoing::Subscribe {
+            id: id(5),
+            filters: vec![("$share/g/a".into(), Qos::AtLeastOnce)],
+            subscription_id: SubscriptionId::new(MAX_SUBSCRIPTION_ID),
+        },
+        Packet::Subscribe(v5::Subscribe {
+            pkid: 5,
+            filters: vec![filter],
+            properties: Some(v5::SubscribeProperties {
+                id: Some(268_435_455),
+                user_properties: Vec::new(),
+            }),
+        }),
+    );
     let mut bytes = BytesMut::new();
-    encode(Outgoing::Disconnect, None, &mut bytes).expect("it is valid");
-    assert_eq!(&bytes[..], b"\xe0\x00");
+    for (reason, expect) in [
+        (None, &b"\xe0\x00"[..]),
+        (Some(Reason::TOPIC_ALIAS_INVALID), b"\xe0\x01\x94"),
+    ] {
+        bytes.clear();
+        let packet = Outgoing::Disconnect(reason);
+        encode(packet, None, Topic::Plain, &mut bytes).expect("it is valid");
+        assert_eq!(&bytes[..], expect);
+    }
 }
 
 #[test]
@@ -262,7 +296,7 @@ fn connect_says_who_comes_for_how_long_and_how_much_it_takes() {
     let properties = read.properties.expect("there are some");
     assert_eq!(properties.session_expiry_interval, Some(86_400));
     assert_eq!(properties.receive_maximum, None);
-    assert_eq!(properties.topic_alias_max, None);
+    assert_eq!(properties.topic_alias_max, Some(16));
     let will = will.expect("there is one");
     assert_eq!((&will.topic[..], &will.message[..]), (&b"w"[..], &b"x"[..]));
     assert_eq!((will.qos, will.retain), (QoS::AtLeastOnce, true));
@@ -291,6 +325,9 @@ fn the_terms_of_the_broker_are_read() {
         server_keep_alive: Some(0),
         reason_string: Some("because".into()),
         topic_alias_max: Some(10),
+        wildcard_subscription_available: Some(0),
+        subscription_identifiers_available: Some(0),
+        shared_subscription_available: Some(0),
         ..no_properties()
     };
     let terms = Terms {
@@ -298,6 +335,9 @@ fn the_terms_of_the_broker_are_read() {
         max_packet_size: 1_000,
         max_qos: Qos::AtLeastOnce,
         retain_available: false,
+        wildcards_available: false,
+        shared_available: false,
+        subscription_ids_available: false,
         keep_alive: Some(Duration::ZERO),
         client_id: Some("given".into()),
         properties: LETTER_PROPERTIES,
@@ -326,7 +366,7 @@ fn the_terms_of_the_broker_are_read() {
     }
 }
 
-fn no_properties() -> v5::ConnAckProperties {
+pub(super) fn no_properties() -> v5::ConnAckProperties {
     v5::ConnAckProperties {
         session_expiry_interval: None,
         receive_max: None,
@@ -427,7 +467,8 @@ fn a_disconnect_of_any_length_is_read() {
 #[test]
 fn of_an_oversize_message_only_the_beginning_is_kept() {
     let mut bytes = publish_bytes(1_000);
-    encode(Outgoing::PubAck(id(3)), None, &mut bytes).expect("it is valid");
+    let puback = Outgoing::PubAck(id(3));
+    encode(puback, None, Topic::Plain, &mut bytes).expect("it is valid");
     let expect = vec![
         Incoming::TooLarge {
             topic: "a/b".into(),
@@ -458,10 +499,21 @@ fn what_a_broker_must_not_send_is_refused() {
         b"\x40\x02\x00\x00",
         "the broker broke a rule of MQTT: a packet id is not 0 [MQTT-2.3.1-1]",
     );
-    // An alias in the place of a topic: none was allowed.
     check(
-        b"\x30\x06\x00\x00\x03\x23\x00\x01",
-        "the broker broke a rule of MQTT: a topic name is valid [MQTT-3.3.2-2]",
+        b"\x30\x03\x00\x00\x00",
+        "the broker broke a rule of MQTT: a topic name is valid [MQTT-4.7.3-1]",
+    );
+    check(
+        b"\x30\x06\x00\x01a\x02\x0b\x00",
+        "the broker broke a rule of MQTT: a subscription identifier is not 0",
+    );
+    check(
+        b"\x30\x06\x00\x01a\x02\x23\x00",
+        "the broker sent a malformed packet: a property that is cut off",
+    );
+    check(
+        b"\x30\x06\x00\x01a\x02\x11\x00",
+        "the broker sent a malformed packet: a property that a PUBLISH does not have",
     );
     check(
         b"\x30\x04\x00\x01a\x05",

@@ -139,7 +139,7 @@ impl Side {
         self.note(|| format!("in {packet:?}"));
         self.deeds += 1;
         match packet {
-            Incoming::Publish(publish) if self.model.online => {
+            Incoming::Publish(publish, _) if self.model.online => {
                 let guests = self.messages.handle_arrival(publish)?;
                 // What comes again was perhaps taken before.
                 if let (Some(equals), Some(key)) = (&mut self.equals, Key::of(&publish.payload))

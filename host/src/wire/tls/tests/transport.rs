@@ -99,8 +99,8 @@ fn packets_pass_in_pieces_of_any_size() {
                     }
                 }
             }
-            let sent =
-                [10, 40_000].map(|size| crate::office::Incoming::Publish(publish(vec![7; size])));
+            let sent = [10, 40_000]
+                .map(|size| crate::office::Incoming::Publish(publish(vec![7; size]), Vec::new()));
             assert_eq!(seen, sent);
         }
     }
@@ -234,7 +234,7 @@ fn the_end_in_good_order_is_said_to_mqtt_and_to_tls() {
     pair.record();
     pair.push(2, 10, None);
     let now = pair.now;
-    pair.transport.finish(now);
+    pair.transport.finish(now, None);
     pair.run().expect("it goes on");
     let expect = [&bytes_of(40_000)[..], &[0xe0, 0]].concat();
     assert_eq!(
@@ -255,7 +255,7 @@ fn the_end_within_the_handshake_says_nothing_to_mqtt() {
     let mut pair = Pair::new(&client, &server);
     pair.take(usize::MAX);
     let now = pair.now;
-    pair.transport.finish(now);
+    pair.transport.finish(now, None);
     assert!(!pair.take(usize::MAX).is_empty(), "close_notify");
     assert_eq!(pair.transport.output().unwritten(), 0);
 }
