@@ -18,7 +18,7 @@ fn is_of_others(name: &str) -> bool {
 type Slot = fn(&mut Written) -> &mut Option<Entry>;
 
 /// All variables. Guests are configured in the file alone.
-const VARIABLES: [(&str, Slot); 34] = [
+const VARIABLES: [(&str, Slot); 35] = [
     ("JACKALOPE_CLIENT_ID", |w| &mut w.client_id),
     ("JACKALOPE_CLEAN_SESSION", |w| &mut w.clean_session),
     ("JACKALOPE_SESSION_EXPIRY", |w| &mut w.session_expiry),
@@ -52,6 +52,7 @@ const VARIABLES: [(&str, Slot); 34] = [
     ("JACKALOPE_LAST_WILL_PAYLOAD", |w| &mut last_will(w).payload),
     ("JACKALOPE_LAST_WILL_QOS", |w| &mut last_will(w).qos),
     ("JACKALOPE_LAST_WILL_RETAIN", |w| &mut last_will(w).retain),
+    ("JACKALOPE_LAST_WILL_DELAY", |w| &mut last_will(w).delay),
     ("JACKALOPE_STATUS_TOPIC", |w| &mut status(w).topic),
     ("JACKALOPE_STATUS_ONLINE", |w| &mut status(w).online),
     ("JACKALOPE_STATUS_OFFLINE", |w| &mut status(w).offline),

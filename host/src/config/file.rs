@@ -65,6 +65,7 @@ pub(super) struct LastWill {
     pub(super) payload: Option<Entry>,
     pub(super) qos: Option<Entry>,
     pub(super) retain: Option<Entry>,
+    pub(super) delay: Option<Entry>,
 }
 
 #[derive(Default, Deserialize)]

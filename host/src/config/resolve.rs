@@ -93,7 +93,18 @@ pub(super) fn resolve(
     )?;
     backoff(&mut session.backoff, &written.backoff.keys)?;
     if let Some(will) = &written.last_will {
-        session.last_will = Some(last_will(will, &placeholders)?);
+        let last_will = last_will(will, &placeholders)?;
+        if let Some(entry) = &will.keys.delay
+            && !last_will.delay.is_zero()
+            && session.clean_session
+        {
+            let reason = entry.but(
+                "is allowed only with clean-session = false: the will goes out when the \
+                 session ends, and a clean one ends with its connection",
+            );
+            return Err(entry.refuse("last-will.delay", reason));
+        }
+        session.last_will = Some(last_will);
     }
     session.status_topic = status::resolve(written, &placeholders)?;
     if let Some(entry) = &written.client_id
@@ -178,6 +189,12 @@ fn session_expiry(entry: &Entry) -> Result<Duration, String> {
     seconds(entry, Period::from_secs(1)..=year)
 }
 
+/// The same.
+fn will_delay(entry: &Entry) -> Result<Duration, String> {
+    let year = Period::from_secs(365 * 24 * 60 * 60);
+    seconds(entry, Period::from_secs(0)..=year)
+}
+
 fn seconds(entry: &Entry, allowed: RangeInclusive<Period>) -> Result<Duration, String> {
     let period = period(entry, allowed)?;
     if period.subsec_nanos() != 0 {
@@ -232,7 +249,7 @@ fn last_will(
     let will = &written.keys;
     let Some(topic) = &will.topic else {
         // The table itself may be there by the environment alone.
-        let origin = [&will.payload, &will.qos, &will.retain]
+        let origin = [&will.payload, &will.qos, &will.retain, &will.delay]
             .into_iter()
             .flatten()
             .map(|entry| entry.origin.clone())
@@ -252,7 +269,14 @@ fn last_will(
         payload: Payload::new(""),
         qos: Qos::AtLeastOnce,
         retain: false,
+        delay: Duration::ZERO,
     };
+    set(
+        &mut last_will.delay,
+        &will.delay,
+        "last-will.delay",
+        will_delay,
+    )?;
     set(
         &mut last_will.payload,
         &will.payload,

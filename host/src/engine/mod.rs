@@ -492,6 +492,7 @@ impl Engine {
                 }
                 Disconnection::Refused(code)
             }
+            (DecodeError::Elsewhere(reason, server), _) => Disconnection::Elsewhere(reason, server),
             (DecodeError::Violation(rule) | DecodeError::TopicAlias(rule), _) => {
                 Disconnection::Violation(rule)
             }

@@ -1,5 +1,7 @@
 //! Between the words of the contract and those of the post office.
 
+use std::time::Duration;
+
 use super::bindings::exports::jackalope::gateway::{handler, will};
 use super::bindings::jackalope::gateway::types;
 use crate::office::{LastWill, Message, Outcome, Payload, Qos, Status, topic};
@@ -78,6 +80,7 @@ pub(super) fn last_will(will: will::WillMessage) -> Result<LastWill, String> {
         payload: Payload::new(will.payload),
         qos: will.qos.into(),
         retain: will.retain,
+        delay: Duration::ZERO,
     })
 }
 

@@ -322,7 +322,13 @@ impl Office {
                 self.notices.push(Notice::TooLarge { topic, size });
                 self.answers.extend(self.inbound.handle_unwanted(delivery));
             }
-            Incoming::Disconnect(reason) => self.give_up(now, Disconnection::Ended(reason)),
+            Incoming::Disconnect(reason, server) => {
+                let ended = match server {
+                    Some(server) => Disconnection::Elsewhere(reason, server),
+                    None => Disconnection::Ended(reason),
+                };
+                self.give_up(now, ended);
+            }
             Incoming::PingResp | Incoming::ConnAck { .. } => {}
         }
     }

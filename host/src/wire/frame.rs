@@ -17,6 +17,9 @@ pub enum DecodeError {
     /// CONNACK with a return code other than 0.
     #[error("the broker refused the connection (return code {0})")]
     Refused(u8),
+    /// CONNACK with a reason that is not success, and the name of another broker.
+    #[error("the broker refused the connection ({0}) and names {1}")]
+    Elsewhere(Reason, Arc<str>),
     /// The broker does not speak this version of MQTT.
     #[error("the broker does not speak this version of MQTT")]
     Version,
@@ -41,7 +44,7 @@ impl DecodeError {
             Self::Malformed(_) => Some(Reason::MALFORMED),
             Self::Violation(_) => Some(Reason::PROTOCOL_ERROR),
             Self::TopicAlias(_) => Some(Reason::TOPIC_ALIAS_INVALID),
-            Self::Refused(_) | Self::Version | Self::Secure => None,
+            Self::Refused(_) | Self::Elsewhere(..) | Self::Version | Self::Secure => None,
         }
     }
 }

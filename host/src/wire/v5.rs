@@ -23,7 +23,7 @@ use crate::office::{
 };
 pub(super) use aliases::{Aliases, Binding, Topic};
 use aliases::{MOST_INCOMING, Resolved};
-use properties::{MESSAGE_EXPIRY_INTERVAL, TOPIC_ALIAS, properties_len};
+use properties::{MESSAGE_EXPIRY_INTERVAL, TOPIC_ALIAS, properties_len, server_reference};
 
 /// How many bytes of properties a letter has, with their length.
 pub(super) const LETTER_PROPERTIES: usize = 6;
@@ -102,7 +102,12 @@ impl Decoder {
             [_, code, ..] if Reason(code) == Reason::UNSUPPORTED_VERSION => {
                 return Err(DecodeError::Version);
             }
-            [_, code, ..] if code != 0 => return Err(DecodeError::Refused(code)),
+            [_, code, ref rest @ ..] if code != 0 => {
+                return Err(match server_reference(rest) {
+                    Some(server) => DecodeError::Elsewhere(Reason(code), server),
+                    None => DecodeError::Refused(code),
+                });
+            }
             _ => {}
         }
         let ack = match Packet::read(&mut packet, None) {
@@ -147,7 +152,12 @@ fn read(kind: u8, header: usize, packet: BytesMut) -> Result<Incoming, DecodeErr
         7 => Incoming::PubComp(read_ack(body)?.0),
         9 => return read_suback(body),
         13 => Incoming::PingResp,
-        14 => Incoming::Disconnect(Reason(body.first().copied().unwrap_or(0))),
+        14 => match body {
+            [code, properties @ ..] => {
+                Incoming::Disconnect(Reason(*code), server_reference(properties))
+            }
+            [] => Incoming::Disconnect(Reason(0), None),
+        },
         _ => {
             return Err(DecodeError::Violation(
                 "a broker sends what answers its client",
@@ -266,12 +276,21 @@ pub(super) fn encode_connect(
 }
 
 fn to_will(will: &LastWill) -> v5::LastWill {
+    let delay = u32::try_from(will.delay.as_secs()).unwrap_or(u32::MAX);
     v5::LastWill {
         topic: Bytes::copy_from_slice(will.topic.as_bytes()),
         message: Bytes::from_owner(will.payload.clone()),
         qos: to_qos(will.qos),
         retain: will.retain,
-        properties: None,
+        properties: (delay > 0).then(|| v5::LastWillProperties {
+            delay_interval: Some(delay),
+            payload_format_indicator: None,
+            message_expiry_interval: None,
+            content_type: None,
+            response_topic: None,
+            correlation_data: None,
+            user_properties: Vec::new(),
+        }),
     }
 }
 

@@ -57,6 +57,7 @@ fn guests_are_asked_for_the_last_will_and_the_first_answer_counts() {
         payload: Payload::new("gone"),
         qos: Qos::AtLeastOnce,
         retain: true,
+        delay: Duration::ZERO,
     };
     with_wills.last_will = Some(will("configured"));
     let asked = |answers: [Option<LastWill>; 2]| {

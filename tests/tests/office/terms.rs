@@ -14,6 +14,8 @@ const NOT_AUTHORIZED: Reason = Reason(0x87);
 const SERVER_BUSY: Reason = Reason(0x89);
 const SESSION_TAKEN_OVER: Reason = Reason(0x8e);
 const PACKET_TOO_LARGE: Reason = Reason(0x95);
+const USE_ANOTHER_SERVER: Reason = Reason(0x9c);
+const SERVER_MOVED: Reason = Reason(0x9d);
 
 /// Those of a broker that lets so many exchanges be open together.
 fn receive_maximum(receive_maximum: usize) -> Terms {
@@ -232,6 +234,92 @@ fn the_terms_are_those_of_the_connection_at_hand() {
     assert_eq!(test.publishes().len(), 1);
 }
 
+/// A letter that was accepted, and perhaps sent, on a connection without limits, when
+/// the next one has these terms.
+#[track_caller]
+fn refused_after(terms: Terms, qos: Qos, is_sent: bool, session_present: bool, refusal: Refusal) {
+    let mut test = TestOffice::online(one_guest());
+    let letter = Letter {
+        payload: Payload::new([0; 200]),
+        retain: true,
+        ..test.letter(qos, TWO_HOURS)
+    };
+    let ticket = letter.ticket;
+    if is_sent {
+        test.post_letter(A, letter);
+        let dispatch = test.hand_out();
+        assert!(dispatch.is_some_and(|it| matches!(it.packet, Outgoing::Publish(_))));
+        test.lose_connection();
+    } else {
+        test.lose_connection();
+        test.post_letter(A, letter);
+    }
+    test.connect_on(session_present, terms);
+    assert_eq!(test.packets(), [], "{refusal}");
+    let notice = |notice: &Notice| matches!(notice, Notice::LetterRefused { refusal: why, .. } if *why == refusal);
+    assert!(test.notices().iter().any(notice), "{refusal}");
+    assert_eq!(test.outcomes(), [(ticket, Outcome::Refused)]);
+    // It takes no place, and its guest is not held up.
+    let next = Letter {
+        payload: Payload::new("x"),
+        ..test.letter(Qos::AtMostOnce, TWO_HOURS)
+    };
+    test.post_letter(A, next);
+    assert_eq!(test.publishes().len(), 1);
+    assert_eq!(test.office.poll_close(), None);
+}
+
+#[test]
+fn what_was_accepted_under_other_terms_is_refused_under_new_ones() {
+    let (size, max) = (2 + 1 + 2 + 3 + 2 + 200 + 6, 100);
+    let too_large = Refusal::TooLarge { size, max };
+    for (is_sent, session_present) in [(false, false), (false, true), (true, false), (true, true)] {
+        let max_packet_size = Terms {
+            max_packet_size: max,
+            properties: 6,
+            ..Terms::default()
+        };
+        let max_qos = |max_qos| Terms {
+            max_qos,
+            ..Terms::default()
+        };
+        let no_retain = Terms {
+            retain_available: false,
+            ..Terms::default()
+        };
+        let at_least_once = Refusal::MaxQos(Qos::AtLeastOnce);
+        let at_most_once = Refusal::MaxQos(Qos::AtMostOnce);
+        for (terms, qos, refusal) in [
+            (max_packet_size, Qos::AtLeastOnce, too_large),
+            (max_qos(Qos::AtLeastOnce), Qos::ExactlyOnce, at_least_once),
+            (max_qos(Qos::AtMostOnce), Qos::AtLeastOnce, at_most_once),
+            (no_retain, Qos::ExactlyOnce, Refusal::Retain),
+        ] {
+            refused_after(terms, qos, is_sent, session_present, refusal);
+        }
+    }
+}
+
+#[test]
+fn an_exchange_that_the_broker_has_received_goes_on_under_any_terms() {
+    let mut test = TestOffice::online(one_guest());
+    let ticket = test.post(Qos::ExactlyOnce, TWO_HOURS);
+    let id = id_of(&test.publish());
+    test.receive(Incoming::PubRec(id));
+    assert_eq!(test.packet(), Some(Outgoing::PubRel(id)));
+    test.lose_connection();
+    test.connect_on(
+        true,
+        Terms {
+            max_qos: Qos::AtMostOnce,
+            ..Terms::default()
+        },
+    );
+    assert_eq!(test.packets(), [Outgoing::PubRel(id)]);
+    test.receive(Incoming::PubComp(id));
+    assert_eq!(test.outcomes(), [(ticket, Outcome::Delivered)]);
+}
+
 // ---- what is refused ----
 
 #[test]
@@ -339,7 +427,7 @@ fn one_guest_without_room_does_not_hold_back_another() {
 #[track_caller]
 fn end(test: &mut TestOffice, reason: Reason) -> Duration {
     test.notices();
-    test.receive(Incoming::Disconnect(reason));
+    test.receive(Incoming::Disconnect(reason, None));
     let ended = Disconnection::Ended(reason);
     assert_eq!(test.office.poll_close(), Some(ended.clone()));
     let mut notices = test.notices().into_iter();
@@ -352,22 +440,57 @@ fn end(test: &mut TestOffice, reason: Reason) -> Duration {
     next_try.expect("it is tried again").since(test.now)
 }
 
+/// Has the broker refuse the connection, and returns how long the gateway waits.
+#[track_caller]
+fn refuse_connection(reason: Disconnection) -> Duration {
+    let mut test = TestOffice::offline(one_guest());
+    test.dial();
+    test.office.handle_disconnected(test.now, reason);
+    let mut notices = test.notices().into_iter();
+    let next_try = notices.find_map(|notice| match notice {
+        Notice::Offline { next_try, .. } => next_try,
+        _ => None,
+    });
+    next_try.expect("it is tried again").since(test.now)
+}
+
 #[test]
 fn the_pause_is_as_long_as_the_reason_asks_for() {
-    let pause = |reason| {
-        let mut test = online(Terms::default());
-        end(&mut test, reason)
-    };
-    assert_eq!(pause(Reason::UNSPECIFIED), SECOND);
-    let busy = pause(SERVER_BUSY);
-    assert!(4 * SECOND <= busy && busy <= 8 * SECOND, "{busy:?}");
-    let quota = pause(Reason::QUOTA_EXCEEDED);
-    assert!(4 * SECOND <= quota && quota <= 8 * SECOND, "{quota:?}");
-    let taken_over = pause(SESSION_TAKEN_OVER);
-    assert!(
-        15 * SECOND <= taken_over && taken_over <= 30 * SECOND,
-        "{taken_over:?}"
+    let (at_once, patient, stranger) = (
+        [SECOND, SECOND],
+        [4 * SECOND, 8 * SECOND],
+        [15 * SECOND, 30 * SECOND],
     );
+    for (reason, [least, most]) in [
+        (Reason::UNSPECIFIED, at_once),
+        (SERVER_BUSY, patient),
+        (Reason::QUOTA_EXCEEDED, patient),
+        (USE_ANOTHER_SERVER, patient),
+        (SESSION_TAKEN_OVER, stranger),
+        (SERVER_MOVED, stranger),
+    ] {
+        let mut test = online(Terms::default());
+        let ended = end(&mut test, reason);
+        let refused = refuse_connection(Disconnection::Refused(reason.0));
+        for pause in [ended, refused] {
+            assert!(least <= pause && pause <= most, "{reason}: {pause:?}");
+        }
+    }
+}
+
+#[test]
+fn another_broker_that_is_named_is_named_in_the_log() {
+    let server = || "other.example:1883".into();
+    let mut test = online(Terms::default());
+    test.receive(Incoming::Disconnect(SERVER_MOVED, Some(server())));
+    let elsewhere = Disconnection::Elsewhere(SERVER_MOVED, server());
+    assert_eq!(test.office.poll_close(), Some(elsewhere.clone()));
+    assert_eq!(
+        elsewhere.to_string(),
+        "the broker does not want this gateway: server moved (0x9d); it names the server \
+         \"other.example:1883\""
+    );
+    assert!(refuse_connection(elsewhere) >= 15 * SECOND);
 }
 
 #[test]

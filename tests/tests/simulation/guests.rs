@@ -163,6 +163,7 @@ fn will(guest: u64) -> LastWill {
         payload: Payload::new(Key::Will(guest).payload(0)),
         qos: Qos::AtLeastOnce,
         retain: false,
+        delay: Duration::ZERO,
     }
 }
 

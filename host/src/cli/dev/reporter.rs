@@ -368,7 +368,11 @@ fn led_to(effects: &Effects) -> String {
 fn described(will: &LastWill) -> String {
     let (topic, qos, payload) = (&will.topic, name(will.qos), Shown(&will.payload));
     let retain = if will.retain { ", retained" } else { "" };
-    format!("{topic}  {qos}{retain}  {payload}")
+    let delay = match will.delay {
+        Duration::ZERO => String::new(),
+        delay => format!(", after {}", Span(delay)),
+    };
+    format!("{topic}  {qos}{retain}{delay}  {payload}")
 }
 
 fn name(qos: Qos) -> String {

@@ -131,6 +131,7 @@ fn each_variable_goes_before_the_file() {
         "JACKALOPE_PASSWORD_COMMAND_TIMEOUT",
         "JACKALOPE_PASSWORD_FILE",
         "JACKALOPE_USER_NAME_FILE",
+        "JACKALOPE_LAST_WILL_DELAY",
         "JACKALOPE_STATUS_TOPIC",
         "JACKALOPE_STATUS_ONLINE",
         "JACKALOPE_STATUS_OFFLINE",
@@ -153,6 +154,14 @@ fn each_variable_goes_before_the_file() {
     all.sort_unstable();
     tested.sort_unstable();
     assert_eq!(tested, all);
+}
+
+#[test]
+fn a_last_will_is_delayed_in_a_session_that_is_kept() {
+    let file = "clean-session = false\nlast-will = { topic = 't', delay = '1s' }";
+    let config = load_with(file, &[("JACKALOPE_LAST_WILL_DELAY", "30s")]).unwrap();
+    let will = config.session.last_will.unwrap();
+    assert_eq!(will.delay, Duration::from_secs(30));
 }
 
 #[test]

@@ -161,6 +161,7 @@ fn the_client_id_can_be_a_part_of_other_names() {
             payload: Payload::new(""),
             qos: Qos::AtLeastOnce,
             retain: false,
+            delay: Duration::ZERO,
         });
     });
 }
@@ -172,6 +173,7 @@ fn a_last_will_needs_no_more_than_a_topic() {
         payload: Payload::new(payload),
         qos,
         retain,
+        delay: Duration::ZERO,
     };
     check("[last-will]\ntopic = 'online'", |c| {
         c.session.last_will = Some(will("", Qos::AtLeastOnce, false));
@@ -180,6 +182,14 @@ fn a_last_will_needs_no_more_than_a_topic() {
         "[last-will]\ntopic = 'online'\npayload = 'no'\nqos = 2\nretain = true",
         |c| c.session.last_will = Some(will("no", Qos::ExactlyOnce, true)),
     );
+    let delayed = "clean-session = false\n[last-will]\ntopic = 'online'\ndelay = '30s'";
+    check(delayed, |c| {
+        c.session.clean_session = false;
+        c.session.last_will = Some(LastWill {
+            delay: Duration::from_secs(30),
+            ..will("", Qos::AtLeastOnce, false)
+        });
+    });
     check("last-will = { topic = 'online', qos = 0 }", |c| {
         c.session.last_will = Some(will("", Qos::AtMostOnce, false));
     });

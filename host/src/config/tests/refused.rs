@@ -88,6 +88,19 @@ fn placeholders() {
 }
 
 #[test]
+fn last_will_delay() {
+    check_refused(
+        "[last-will]\ntopic = 't'\ndelay = '30s'",
+        "3:9: last-will.delay: \"30s\" is allowed only with clean-session = false: the will \
+         goes out when the session ends, and a clean one ends with its connection",
+    );
+    check_refused(
+        "clean-session = false\nlast-will = { topic = 't', delay = '1500ms' }",
+        "2:36: last-will.delay: \"1500ms\" is not a whole number of seconds",
+    );
+}
+
+#[test]
 fn status() {
     check_refused(
         "[status]\nqos = 0",

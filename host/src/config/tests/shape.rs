@@ -19,7 +19,7 @@ fn unknown_keys() {
     );
     check_refused(
         "[last-will]\nmessage = 'x'",
-        "2:1: last-will: unknown key `message`, expected one of `topic`, `payload`, `qos`, `retain`",
+        "2:1: last-will: unknown key `message`, expected one of `topic`, `payload`, `qos`, `retain`, `delay`",
     );
     check_refused(
         "[backoff]\nmid = 'x'",

@@ -1,6 +1,7 @@
 //! The connection: when to make one, when to give it up.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::backoff::{Backoff, Random};
@@ -28,6 +29,8 @@ pub enum Disconnection {
     Version,
     /// The broker has ended it and said why.
     Ended(Reason),
+    /// The broker has refused or ended it for this reason, and names another broker.
+    Elsewhere(Reason, Arc<str>),
     /// The broker has closed it.
     Closed,
     /// The broker, or something on the way to it, has reset it.
@@ -71,6 +74,10 @@ impl fmt::Display for Disconnection {
             }
             Self::Version => f.write_str("the broker did not accept MQTT 5, so 3.1.1 is tried"),
             Self::Ended(reason) => write!(f, "the broker ended the connection: {reason}"),
+            Self::Elsewhere(reason, server) => write!(
+                f,
+                "the broker does not want this gateway: {reason}; it names the server {server:?}"
+            ),
             Self::Closed => f.write_str("the broker closed the connection"),
             Self::Reset => f.write_str("the connection was reset"),
             Self::Failed(error) => f.write_str(error),
@@ -108,7 +115,7 @@ impl Disconnection {
     const fn remedy(&self) -> Remedy {
         match self {
             Self::Refused(code) => Reason(*code).remedy(),
-            Self::Ended(reason) => reason.remedy(),
+            Self::Ended(reason) | Self::Elsewhere(reason, _) => reason.remedy(),
             _ => Remedy::TryAgain,
         }
     }

@@ -40,6 +40,9 @@ pub struct LastWill {
     pub qos: Qos,
     /// Whether the broker keeps it.
     pub retain: bool,
+    /// How long a broker of MQTT 5 waits for the gateway to come back before it
+    /// publishes it, unless the session ends before; zero: not at all.
+    pub delay: Duration,
 }
 
 /// A message on its way through a connection.
@@ -261,8 +264,8 @@ pub enum Incoming {
     },
     /// The broker is there.
     PingResp,
-    /// The broker ends the connection.
-    Disconnect(Reason),
+    /// The broker ends the connection, and perhaps names another broker.
+    Disconnect(Reason, Option<Arc<str>>),
 }
 
 /// The largest "remaining length" ([MQTT-2.2.3]).

@@ -5,6 +5,8 @@
 //! said, and the last will says the opposite when that ends in any other way than
 //! by a [farewell](Presence::poll_farewell).
 
+use std::time::Duration;
+
 use super::outbound::Limits;
 use super::{
     Carried, Delivery, Disconnection, Dispatch, LastWill, Outgoing, PacketId, PacketIds, Publish,
@@ -59,6 +61,7 @@ impl Presence {
             payload: status.offline.clone(),
             qos: status.qos,
             retain: status.retain,
+            delay: Duration::ZERO,
         })
     }
 

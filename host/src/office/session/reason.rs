@@ -55,8 +55,8 @@ impl Reason {
 
     pub(super) const fn remedy(self) -> Remedy {
         match self.0 {
-            0x8e => Remedy::Stranger,
-            0x88 | 0x89 | 0x8b | 0x93 | 0x96 | 0x97 | 0x98 | 0x9f => Remedy::Patience,
+            0x8e | 0x9d => Remedy::Stranger,
+            0x88 | 0x89 | 0x8b | 0x93 | 0x96 | 0x97 | 0x98 | 0x9c | 0x9f => Remedy::Patience,
             _ => Remedy::TryAgain,
         }
     }

@@ -1,5 +1,7 @@
 //! The properties of packets that the gateway reads by itself (section 2.2.2).
 
+use std::sync::Arc;
+
 use super::aliases::Resolved;
 use crate::office::{MAX_SUBSCRIPTION_ID, SubscriptionId};
 use crate::wire::frame::{DecodeError, Middle, malformed};
@@ -10,6 +12,10 @@ pub(super) const MESSAGE_EXPIRY_INTERVAL: u8 = 0x02;
 pub(super) const TOPIC_ALIAS: u8 = 0x23;
 /// Subscription identifier (section 3.3.2.3.8).
 const SUBSCRIPTION_IDENTIFIER: u8 = 0x0b;
+
+/// The others that a PUBLISH may have: payload format indicator, content type,
+/// response topic, correlation data and user property.
+const IN_PUBLISH: [u8; 6] = [MESSAGE_EXPIRY_INTERVAL, 0x01, 0x03, 0x08, 0x09, 0x26];
 
 /// How many bytes the properties take that `bytes` begin with, with their length.
 pub(super) fn properties_len(bytes: &[u8]) -> Result<usize, DecodeError> {
@@ -58,7 +64,8 @@ pub(super) fn read_middle(
                 }
                 rest
             }
-            _ => skip(kind, value)?,
+            _ if IN_PUBLISH.contains(&kind) => skip(kind, value).ok_or_else(cut_off)?,
+            _ => return Err(malformed("a property that a PUBLISH does not have")),
         };
     }
     middle.topic = resolved.resolve(topic, alias)?;
@@ -91,21 +98,34 @@ fn read_subscription_id(bytes: &[u8]) -> Result<(SubscriptionId, &[u8]), DecodeE
     Ok((id.ok_or(DecodeError::Violation(rule))?, &bytes[len_len..]))
 }
 
-/// What comes after the value of a property that is of no use to the gateway.
-fn skip(kind: u8, value: &[u8]) -> Result<&[u8], DecodeError> {
-    /// Payload format indicator, content type, response topic, correlation data
-    /// and user property.
-    const BYTE: u8 = 0x01;
-    const TEXTS: [u8; 3] = [0x03, 0x08, 0x09];
-    const PAIR: u8 = 0x26;
-    let rest = match kind {
-        BYTE => value.get(1..),
-        MESSAGE_EXPIRY_INTERVAL => value.get(4..),
-        PAIR => skip_text(value).and_then(skip_text),
-        _ if TEXTS.contains(&kind) => skip_text(value),
-        _ => return Err(malformed("a property that a PUBLISH does not have")),
-    };
-    rest.ok_or_else(cut_off)
+/// The broker that a CONNACK or a DISCONNECT names, if its properties, which are
+/// whole, do so and can be read (section 3.14.2.2.5).
+pub(super) fn server_reference(properties: &[u8]) -> Option<Arc<str>> {
+    const SERVER_REFERENCE: u8 = 0x1c;
+    let (len_len, len) = read_len(properties).ok()??;
+    let mut rest = properties.get(len_len..len_len + len)?;
+    while let Some((&kind, value)) = rest.split_first() {
+        if kind == SERVER_REFERENCE {
+            let (len, text) = value.split_first_chunk()?;
+            let text = text.get(..usize::from(u16::from_be_bytes(*len)))?;
+            return std::str::from_utf8(text).ok().map(Arc::from);
+        }
+        rest = skip(kind, value)?;
+    }
+    None
+}
+
+/// What comes after the value of a property that is of no use to the gateway
+/// (section 2.2.2.2).
+fn skip(kind: u8, value: &[u8]) -> Option<&[u8]> {
+    match kind {
+        0x01 | 0x17 | 0x19 | 0x24 | 0x25 | 0x28..=0x2a => value.get(1..),
+        0x13 | 0x21..=0x23 => value.get(2..),
+        0x02 | 0x11 | 0x18 | 0x27 => value.get(4..),
+        0x03 | 0x08 | 0x09 | 0x12 | 0x15 | 0x16 | 0x1a | 0x1c | 0x1f => skip_text(value),
+        0x26 => skip_text(value).and_then(skip_text),
+        _ => None,
+    }
 }
 
 fn skip_text(bytes: &[u8]) -> Option<&[u8]> {

@@ -284,6 +284,7 @@ fn connect_says_who_comes_for_how_long_and_how_much_it_takes() {
             payload: Payload::new("x"),
             qos: Qos::AtLeastOnce,
             retain: true,
+            delay: Duration::from_secs(30),
         }),
     };
     let mut bytes = BytesMut::new();
@@ -300,6 +301,8 @@ fn connect_says_who_comes_for_how_long_and_how_much_it_takes() {
     let will = will.expect("there is one");
     assert_eq!((&will.topic[..], &will.message[..]), (&b"w"[..], &b"x"[..]));
     assert_eq!((will.qos, will.retain), (QoS::AtLeastOnce, true));
+    let properties = will.properties.expect("there are some");
+    assert_eq!(properties.delay_interval, Some(30));
 }
 
 #[test]
@@ -459,9 +462,27 @@ fn a_disconnect_of_any_length_is_read() {
         (b"\xe0\x02\x8b\x00", 0x8b),
         (b"\xe0\x06\x97\x04\x1f\x00\x01x", 0x97),
     ] {
-        let expect = Incoming::Disconnect(Reason(reason));
+        let expect = Incoming::Disconnect(Reason(reason), None);
         assert_eq!(decode(bytes, 100), Ok(vec![expect]), "{bytes:02x?}");
     }
+}
+
+#[test]
+fn another_broker_that_is_named_is_read() {
+    // Behind a reason string.
+    let properties = b"\x0b\x1f\x00\x01x\x1c\x00\x04b:18";
+    let disconnect = [b"\xe0\x0d\x9d", &properties[..]].concat();
+    let expect = Incoming::Disconnect(Reason(0x9d), Some("b:18".into()));
+    assert_eq!(decode(&disconnect, 100), Ok(vec![expect]));
+    let connack = [b"\x20\x0e\x00\x9c", &properties[..]].concat();
+    let expect = DecodeError::Elsewhere(Reason(0x9c), "b:18".into());
+    assert_eq!(decode(&connack, 100), Err(expect));
+    // One that cannot be read is none.
+    let cut_off = b"\xe0\x05\x9d\x03\x1c\x00\x04";
+    assert_eq!(
+        decode(cut_off, 100),
+        Ok(vec![Incoming::Disconnect(Reason(0x9d), None)])
+    );
 }
 
 #[test]

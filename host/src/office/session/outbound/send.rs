@@ -158,7 +158,13 @@ impl Outbound {
             self.suspects.handle_sent(now, key, entry.ticket);
         }
         let (payload, retain) = (entry.payload.len(), entry.retain);
-        if let Err(refusal) = limits.check(&entry.topic, payload, entry.qos, retain) {
+        // PUBREL of what the broker has received is no PUBLISH.
+        let is_received = entry.packet_id.is_some_and(|id| {
+            let exchange = self.exchanges.get(id);
+            exchange.is_some_and(|exchange| !exchange.stage.is_published())
+        });
+        if !is_received && let Err(refusal) = limits.check(&entry.topic, payload, entry.qos, retain)
+        {
             return Some(Next::Refused(key, refusal));
         }
         let (packet, carried) = match entry.packet_id {
