@@ -40,6 +40,14 @@ impl GatewayOptions {
         }
     }
 
+    /// A gateway with this configuration and nothing else.
+    pub fn configured(binary: &str, config: &str) -> Self {
+        Self {
+            config: config.to_owned(),
+            ..Self::new(binary, 0)
+        }
+    }
+
     /// The same, with TLS, and this authority as the one that is trusted; so slow
     /// that each try gets its line in the log. The table of TLS is open for more
     /// keys.

@@ -45,25 +45,38 @@ impl Mosquitto {
         Self::start_with(lines, Some(certificates), Some(openssl))
     }
 
+    /// Starts one with the configuration that is made for its port, and nothing else
+    /// but that it stays who it was when it was started by root.
+    pub fn configured(config: impl Fn(u16) -> String) -> Self {
+        Self::start_on(|port| (format!("user root\n{}", config(port)), None), None)
+    }
+
     fn start_with(
         lines: &str,
         certificates: Option<&Certificates>,
         openssl: Option<String>,
     ) -> Self {
-        for _ in 0..10 {
-            let port = free_port();
+        let config = |port| {
             let secure_port = certificates.map(|_| free_port());
             let before = match (certificates, secure_port) {
                 (Some(certificates), Some(port)) => certificates.for_broker(port),
                 _ => String::new(),
             };
-            let mut config = NamedTempFile::new().expect("there is a place for temporary files");
             // Without persistence: what it forgets, it forgets.
-            writeln!(
-                config,
-                "listener {port} 127.0.0.1\npersistence false\n{before}{lines}"
-            )
-            .expect("a temporary file can be written");
+            let config = format!("listener {port} 127.0.0.1\npersistence false\n{before}{lines}");
+            (config, secure_port)
+        };
+        Self::start_on(config, openssl)
+    }
+
+    /// Starts one with the configuration that is made for a port, which may have
+    /// another one that speaks TLS.
+    fn start_on(configure: impl Fn(u16) -> (String, Option<u16>), openssl: Option<String>) -> Self {
+        for _ in 0..10 {
+            let port = free_port();
+            let (text, secure_port) = configure(port);
+            let mut config = NamedTempFile::new().expect("there is a place for temporary files");
+            writeln!(config, "{text}").expect("a temporary file can be written");
             let child = spawn(&config, openssl.as_deref());
             let mut broker = Self {
                 port,

@@ -10,8 +10,8 @@ use crate::office::{
     SubscriptionId, Terms, Time,
 };
 
-/// How many filters go into one SUBSCRIBE.
-const FILTERS_A_PACKET: usize = 32;
+/// How many filters go into one SUBSCRIBE: AWS IoT Core takes no more.
+const FILTERS_A_PACKET: usize = 8;
 
 #[derive(Debug)]
 enum State {
