@@ -23,9 +23,9 @@
 //! shown to carry: what its kernel would take beyond that could only come late, and
 //! it would stand before whatever has less time.
 //!
-//! TLS turns packets into records, one when the kernel has taken the one before:
-//! a packet is begun when a byte of it is in a record, and all that is counted
-//! from then on are the bytes of records.
+//! TLS turns packets into records when the kernel has taken those before, one at a
+//! time while the network is slow: a packet is begun when a byte of it is in a record,
+//! and all that is counted from then on are the bytes of records.
 
 mod sealed;
 

@@ -11,7 +11,7 @@ use crate::wire::tls::{RECORD, Tls};
 /// The end of a packet of which a part is still to be sealed.
 const UNKNOWN: u64 = u64::MAX;
 
-/// Records that the kernel has not wholly taken: one, or what TLS itself says.
+/// Records that the kernel has not wholly taken, or what TLS itself says.
 #[derive(Debug, Default)]
 pub(super) struct Sealed {
     pub(super) bytes: BytesMut,
@@ -47,8 +47,8 @@ impl Output {
         }
     }
 
-    /// Makes a record of packets, if the kernel has taken the one before: from
-    /// then on they are begun.
+    /// Makes records of packets, if the kernel has taken those before: from then on
+    /// the packets are begun.
     pub(in crate::wire) fn seal(&mut self, tls: &mut Tls) {
         let Some(sealed) = &mut self.sealed else {
             return;
@@ -60,12 +60,23 @@ impl Output {
         if self.bytes.is_empty() {
             tls.handle_all_sealed(&mut sealed.bytes);
         } else if tls.is_ready() {
+            self.seal_records(tls);
+        }
+    }
+
+    /// Makes as many records as the network is known to take at once; one, while it
+    /// is not known to.
+    fn seal_records(&mut self, tls: &mut Tls) {
+        while !self.bytes.is_empty() {
             let count = self.next_record();
             let sealed = self.sealed.get_or_insert_default();
             tls.seal(&self.bytes[..count], &mut sealed.bytes);
+            let end = sealed.bytes.len();
             self.bytes.advance(count);
-            let end = self.taken + sealed.bytes.len() as u64;
-            self.handle_sealed(count, end);
+            self.handle_sealed(count, self.taken + end as u64);
+            if end + RECORD > self.batch {
+                break;
+            }
         }
     }
 
