@@ -12,7 +12,7 @@ mod files;
 #[cfg(test)]
 mod tests;
 
-use std::io::Read;
+use std::io::BufRead;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -159,11 +159,16 @@ impl Tls {
             let full = |error: std::io::Error| rustls::Error::General(error.to_string());
             self.connection.read_tls(&mut rest).map_err(full)?;
             let state = self.connection.process_new_packets()?;
-            let before = packets.len();
-            packets.resize(before + state.plaintext_bytes_to_read(), 0);
-            let opened = self.connection.reader().read_exact(&mut packets[before..]);
-            opened.map_err(full)?;
-            self.has_opened |= before < packets.len();
+            let mut left = state.plaintext_bytes_to_read();
+            self.has_opened |= left > 0;
+            let mut reader = self.connection.reader();
+            while left > 0 {
+                let part = reader.fill_buf().map_err(full)?;
+                packets.extend_from_slice(part);
+                let count = part.len();
+                reader.consume(count);
+                left = left.saturating_sub(count);
+            }
             self.is_closed_by_peer = state.peer_has_closed();
         }
         Ok(())
