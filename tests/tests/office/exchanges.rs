@@ -1,9 +1,11 @@
 //! Exchanges of QoS 1 and 2: their ids, their halves and their sessions.
 
-use jackalope::office::{Incoming, Outcome, Outgoing, Qos};
+use jackalope::office::{Incoming, Notice, Outcome, Outgoing, Qos};
 use jackalope_tests::office::{
     SECOND, TWO_HOURS, TestOffice, id_of, kept_session, one_guest, settings,
 };
+
+const UNEXPECTED: Notice = Notice::Unexpected { packet: "PUBACK" };
 
 #[test]
 fn the_second_half_of_a_qos_2_exchange_expires_too() {
@@ -39,6 +41,34 @@ fn a_released_qos_2_letter_is_delivered_at_pubcomp() {
     assert_eq!(test.outcomes(), []);
     test.receive(Incoming::PubComp(id));
     assert_eq!(test.outcomes(), [(ticket, Outcome::Delivered)]);
+}
+
+#[test]
+fn a_broker_that_makes_qos_1_of_qos_2_ends_the_exchange_with_puback() {
+    let mut test = TestOffice::online(settings());
+    let ticket = test.post(Qos::ExactlyOnce, TWO_HOURS);
+    let id = id_of(&test.publish());
+    test.receive(Incoming::PubAck(id));
+    assert_eq!(test.outcomes(), [(ticket, Outcome::Delivered)]);
+    assert_eq!(test.packets(), [], "there is no second half");
+    let expired = test.post(Qos::ExactlyOnce, SECOND);
+    let id = id_of(&test.publish());
+    test.now = test.now + SECOND;
+    assert_eq!(test.outcomes(), [(expired, Outcome::Expired)]);
+    test.receive(Incoming::PubAck(id));
+    assert!(!test.notices().contains(&UNEXPECTED), "its place is free");
+}
+
+#[test]
+fn a_puback_after_pubrec_is_not_one_of_qos_2() {
+    let mut test = TestOffice::online(settings());
+    test.post(Qos::ExactlyOnce, TWO_HOURS);
+    let id = id_of(&test.publish());
+    test.receive(Incoming::PubRec(id));
+    test.packets();
+    test.receive(Incoming::PubAck(id));
+    assert_eq!(test.outcomes(), []);
+    assert!(test.notices().contains(&UNEXPECTED));
 }
 
 #[test]

@@ -194,7 +194,11 @@ impl Model {
     pub(crate) fn handle_packet(&mut self, packet: &Incoming) {
         match packet {
             _ if !self.online => {}
-            Incoming::PubAck(id) => self.handle_acked(*id, Qos::AtLeastOnce, Stage::Published),
+            Incoming::PubAck(id) => {
+                for qos in [Qos::AtLeastOnce, Qos::ExactlyOnce] {
+                    self.handle_acked(*id, qos, Stage::Published);
+                }
+            }
             Incoming::PubComp(id) => self.handle_acked(*id, Qos::ExactlyOnce, Stage::Released),
             Incoming::PubRec(id) => {
                 if let Some(exchange) = self.exchanges.get_mut(id)

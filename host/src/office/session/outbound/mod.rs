@@ -245,6 +245,8 @@ impl Outbound {
         }
     }
 
+    /// A broker that makes QoS 1 of QoS 2 answers PUBLISH like this, too (RabbitMQ
+    /// before 4.0): then there is no second half.
     pub(in crate::office) fn handle_puback(
         &mut self,
         now: Time,
@@ -252,11 +254,10 @@ impl Outbound {
         ids: &mut PacketIds,
     ) -> Acked {
         self.answered = now;
-        match self.exchanges.get(id) {
-            Some(Exchange {
-                stage: Stage::Published1,
-                ..
-            }) => self.complete(id, ids),
+        match self.exchanges.get(id).map(|exchange| exchange.stage) {
+            Some(
+                Stage::Published1 | Stage::Published2 | Stage::Abandoned { is_answered: false },
+            ) => self.complete(id, ids),
             _ => Acked::Unknown,
         }
     }
