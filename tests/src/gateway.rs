@@ -148,6 +148,12 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            #[expect(clippy::print_stderr, reason = "a test that fails shows what happened")]
+            {
+                eprintln!("the gateway's log:\n{}", self.log.all().join("\n"));
+            }
+        }
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
