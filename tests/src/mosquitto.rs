@@ -205,6 +205,9 @@ pub struct Subscriber {
     lines: Lines,
 }
 
+/// What it prints when a subscription is granted.
+const SUBSCRIBED: &str = "Subscribed (mid";
+
 /// Stands in front of each message, to tell it from what else is printed.
 const MARK: &str = "message: ";
 
@@ -225,8 +228,21 @@ impl Subscriber {
             .expect("mosquitto_sub is installed");
         let stdout = child.stdout.take().expect("it is piped");
         let lines = Lines::of(stdout);
-        lines.wait_for("Subscribed (mid");
+        lines.wait_for(SUBSCRIBED);
         Self { child, lines }
+    }
+
+    /// Waits until it has subscribed once more, after the broker was gone.
+    #[track_caller]
+    pub fn wait_for_another_subscription(&self) {
+        let is_so = |lines: &[String]| {
+            lines
+                .iter()
+                .filter(|line| line.contains(SUBSCRIBED))
+                .count()
+                > 1
+        };
+        self.lines.wait_until("another subscription", is_so);
     }
 
     /// Lets it disconnect in good order, and waits for that.
