@@ -323,13 +323,33 @@ fn cluster() {
          user backend\ntopic readwrite #\n",
         "allow_anonymous false\npassword_file DIR/passwd",
     );
-    // Two machines.
-    let watcher = service.watch(&["gateways/#"]);
-    for name in ["door-1", "door-2"] {
-        let gateway = service.gateway("cluster").env("JACKALOPE_CLIENT_ID", name);
-        let gateway = gateway.start();
+    let watcher = service.watch(&["gateways/#", "doors/+/command"]);
+    let start = |name: &str| {
+        let gateway = service
+            .gateway("cluster")
+            .env("JACKALOPE_CLIENT_ID", name)
+            .env("JACKALOPE_LOG", "debug")
+            .start();
         watcher.wait_for_message(&format!("gateways/{name}/status 0 online"));
         let filter = "subscribed filter=$share/doors/doors/+/request";
         gateway.log.wait_for(filter);
+        gateway
+    };
+    // Two machines.
+    let gateways = ["door-1", "door-2"].map(start);
+    for door in 0..10 {
+        let topic = format!("doors/{door}/request");
+        service.publish(&topic, r#"{"action":"unlock"}"#);
+        let command = format!(r#"doors/{door}/command 0 {{"action":"unlock"}}"#);
+        watcher.wait_for_message(&command);
+    }
+    let commands = watcher.messages();
+    let commands = commands.iter().filter(|it| it.contains("/command "));
+    assert_eq!(commands.count(), 10, "each request goes to one of them");
+    for gateway in &gateways {
+        // mosquitto takes turns.
+        let message = |line: &&String| line.contains(" message topic=doors/");
+        let half = |lines: &[String]| lines.iter().filter(message).count() == 5;
+        gateway.log.wait_until("half of the requests", half);
     }
 }

@@ -158,13 +158,11 @@ fn command(entry: &Entry, timeout: Duration, directory: &Path) -> Result<Passwor
     // What was written is not shown: its words may be secret.
     let words = words.filter(is_usable).ok_or(NOT_A_COMMAND)?;
     let program = Path::new(words[0]);
-    Ok(PasswordCommand {
-        // A name alone is looked for in PATH.
-        program: match words[0].contains('/') {
-            true => entry.place(directory, program),
-            false => program.to_owned(),
-        },
-        arguments: words[1..].iter().map(|word| (*word).to_owned()).collect(),
-        timeout,
-    })
+    // A name alone is looked for in PATH.
+    let program = match words[0].contains('/') {
+        true => entry.place(directory, program),
+        false => program.to_owned(),
+    };
+    let arguments = words[1..].iter().map(|word| (*word).to_owned()).collect();
+    Ok(PasswordCommand::new(program, arguments, timeout))
 }

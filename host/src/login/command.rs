@@ -3,10 +3,12 @@
 
 use std::fmt;
 use std::fs;
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::pin::pin;
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -33,13 +35,24 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 /// arguments as they are. Prints without them, as they may be secret.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PasswordCommand {
-    /// A path, or a name without `/` that is looked for in `PATH`.
-    pub program: PathBuf,
-    /// Its arguments.
-    pub arguments: Vec<String>,
-    /// How long it may take; then it is killed, with its process group.
-    pub timeout: Duration,
+    program: PathBuf,
+    arguments: Vec<String>,
+    timeout: Duration,
+    heard: Heard,
 }
+
+/// What was last logged of it: what is the same each time is logged once. It makes no
+/// other command of it.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<u8>>>);
+
+impl PartialEq for Heard {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Heard {}
 
 impl fmt::Debug for PasswordCommand {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,6 +71,22 @@ impl fmt::Display for PasswordCommand {
 }
 
 impl PasswordCommand {
+    /// The program is a path, or a name without `/` that is looked for in `PATH`. If it
+    /// takes longer than `timeout`, it is killed with its process group.
+    pub fn new(program: PathBuf, arguments: Vec<String>, timeout: Duration) -> Self {
+        Self {
+            program,
+            arguments,
+            timeout,
+            heard: Heard::default(),
+        }
+    }
+
+    /// Where its program is.
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
     /// Whether there is such a program, as far as its path says.
     pub(super) fn check(&self) -> Result<(), String> {
         if !self.program.to_string_lossy().contains('/') {
@@ -91,7 +120,11 @@ impl PasswordCommand {
             )),
         };
         without_line_break(&mut printed);
-        self.log(&complaints, &printed);
+        let complaints = lines(&complaints, &printed);
+        self.log(&complaints);
+        // The last line is mostly the one that says why.
+        let why = complaints.last().map(|line| format!(": {line}"));
+        let failed = |what: String| failed(what + why.as_deref().unwrap_or_default());
         let status = ended.map_err(failed)?;
         if !status.success() {
             return Err(failed(format!("failed: {status}")));
@@ -137,29 +170,47 @@ impl PasswordCommand {
             .stderr(Stdio::piped())
             .process_group(0)
             .spawn();
-        child
-            .map(Running)
-            .map_err(|error| format!("cannot be started: {error}"))
+        child.map(Running).map_err(|error| match error.kind() {
+            ErrorKind::NotFound if self.program.exists() => {
+                "cannot be started: the interpreter in its first line is not there".into()
+            }
+            _ => format!("cannot be started: {error}"),
+        })
     }
 
-    /// Logs the lines of its standard error, but none that holds what it has
-    /// printed, as those of a shell that shows what it does.
-    fn log(&self, complaints: &[u8], printed: &[u8]) {
-        let printed = String::from_utf8_lossy(printed);
-        let text = String::from_utf8_lossy(complaints);
-        let lines = text.lines().filter(|line| !line.trim().is_empty());
-        for line in lines.take(LOGGED_LINES) {
-            let secrets = printed.lines().map(str::trim);
-            let is_secret = secrets
-                .filter(|secret| !secret.is_empty())
-                .any(|secret| line.contains(secret));
-            let line = match is_secret {
-                true => "(a line with what it has printed)",
-                false => &line[..line.floor_char_boundary(LOGGED_LINE)],
-            };
-            warn!(command = %self, "the password command says: {}", line.escape_debug());
+    /// Logs what it has written to standard error, unless it is the same as before.
+    fn log(&self, complaints: &[String]) {
+        let bytes = complaints.concat().into_bytes();
+        let mut heard = self.heard.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if bytes != *heard {
+            for line in complaints {
+                warn!(command = %self, "the password command says: {line}");
+            }
         }
+        *heard = bytes;
     }
+}
+
+/// The lines of its standard error for the log, the first ones and the last. None of
+/// them holds what it has printed, as those of a shell that shows what it does.
+fn lines(complaints: &[u8], printed: &[u8]) -> Vec<String> {
+    let printed = String::from_utf8_lossy(printed);
+    let secrets = printed.lines().map(str::trim);
+    let secrets: Vec<_> = secrets.filter(|secret| !secret.is_empty()).collect();
+    let shown = |line: &str| match secrets.iter().any(|secret| line.contains(secret)) {
+        true => "(a line with what it has printed)".to_owned(),
+        false => line[..line.floor_char_boundary(LOGGED_LINE)].replace(char::is_control, " "),
+    };
+    let text = String::from_utf8_lossy(complaints);
+    let mut lines: Vec<_> = text
+        .lines()
+        .filter(|line| !line.trim().is_empty())
+        .map(shown)
+        .collect();
+    if lines.len() > LOGGED_LINES {
+        lines.drain(LOGGED_LINES - 1..lines.len() - 1);
+    }
+    lines
 }
 
 /// A command that was started. Killed with its process group when dropped, unless

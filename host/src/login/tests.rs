@@ -13,21 +13,15 @@ fn with(script: &str) -> Credentials {
 }
 
 fn with_command(program: &str, arguments: &[&str]) -> Credentials {
-    Credentials {
-        user_name: UserName::Given("gateway".into()),
-        password: PasswordSource::Command(PasswordCommand {
-            program: program.into(),
-            arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
-            timeout: Duration::from_secs(60),
-        }),
-    }
+    with_command_within(Duration::from_secs(60), program, arguments)
 }
 
-fn within(mut credentials: Credentials, limit: Duration) -> Credentials {
-    if let PasswordSource::Command(command) = &mut credentials.password {
-        command.timeout = limit;
+fn with_command_within(limit: Duration, program: &str, arguments: &[&str]) -> Credentials {
+    let arguments = arguments.iter().map(|word| (*word).to_owned()).collect();
+    Credentials {
+        user_name: UserName::Given("gateway".into()),
+        password: PasswordSource::Command(PasswordCommand::new(program.into(), arguments, limit)),
     }
-    credentials
 }
 
 #[track_caller]
@@ -82,6 +76,14 @@ fn what_goes_wrong_is_said() {
         check(&with(script), Err(&expect));
     };
     fails("echo secret; exit 3", "failed: exit status: 3");
+    fails(
+        "for i in 1 2 3; do echo $i >&2; done; printf 'it\\tis so' >&2; exit 1",
+        "failed: exit status: 1: it is so",
+    );
+    fails(
+        "echo secret; echo 'I have secret' >&2; exit 1",
+        "failed: exit status: 1: (a line with what it has printed)",
+    );
     fails("echo secret; kill -9 $$", "failed: signal: 9 (SIGKILL)");
     fails("true", "printed nothing");
     fails("echo", "printed nothing");
@@ -104,6 +106,21 @@ fn what_goes_wrong_is_said() {
 }
 
 #[test]
+fn a_script_without_its_interpreter() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("token");
+    fs::write(&file, "#!/no/such/shell\n").unwrap();
+    let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&file, executable).unwrap();
+    let program = file.display().to_string();
+    let what = "cannot be started: the interpreter in its first line is not there";
+    check(
+        &with_command(&program, &[]),
+        Err(&format!("password command {program} {what}")),
+    );
+}
+
+#[test]
 fn what_takes_too_long_is_killed_with_all_that_it_has_started() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("id");
@@ -111,7 +128,7 @@ fn what_takes_too_long_is_killed_with_all_that_it_has_started() {
         let script = format!("sleep 1000 & echo $! > {}; {end}", file.display());
         let limit = Duration::from_secs(1);
         check(
-            &within(with(&script), limit),
+            &with_command_within(limit, "/bin/sh", &["-c", &script]),
             Err("password command /bin/sh did not end within 1s, and was killed"),
         );
         check_dead(&file);

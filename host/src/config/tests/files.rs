@@ -164,7 +164,7 @@ fn a_command_is_beside_the_file() {
     let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
     fs::set_permissions(&token, executable).unwrap();
     match disk.load(&[]).unwrap().login.unwrap().password {
-        PasswordSource::Command(command) => assert_eq!(command.program, token),
+        PasswordSource::Command(command) => assert_eq!(command.program(), token),
         other => panic!("{other:?}"),
     }
 }

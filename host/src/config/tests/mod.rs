@@ -292,11 +292,11 @@ fn a_guest_can_have_everything() {
 fn with_command(program: &str, arguments: &[&str], millis: u64) -> Credentials {
     Credentials {
         user_name: UserName::Given("x".to_owned()),
-        password: PasswordSource::Command(PasswordCommand {
-            program: program.into(),
-            arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
-            timeout: Duration::from_millis(millis),
-        }),
+        password: PasswordSource::Command(PasswordCommand::new(
+            program.into(),
+            arguments.iter().map(|word| (*word).to_owned()).collect(),
+            Duration::from_millis(millis),
+        )),
     }
 }
 
