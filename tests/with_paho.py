@@ -1,8 +1,8 @@
 """The fake broker as paho-mqtt, a client of another family, sees it.
 
-    pip install paho-mqtt
+    tests/peers/install
     jackalope broker --listen 127.0.0.1:1883 &
-    python3 tests/with_paho.py 1883
+    target/peers/venv/bin/python tests/with_paho.py 1883
 
 Prints a line for each check and ends with 1 at the first that fails.
 """

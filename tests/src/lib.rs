@@ -16,6 +16,7 @@ mod lines;
 mod mosquitto;
 mod narrow;
 pub mod office;
+pub mod peers;
 pub mod plain;
 mod process;
 mod proxy;

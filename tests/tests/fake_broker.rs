@@ -1,7 +1,7 @@
 //! The fake broker on its own, by the hands of `mosquitto_pub`,
 //! `mosquitto_sub` and paho-mqtt.
 
-use jackalope_tests::{FakeBroker, Process};
+use jackalope_tests::{FakeBroker, Process, peers};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
 
@@ -95,11 +95,13 @@ fn a_persistent_session_keeps_messages_for_its_client() {
 }
 
 #[test]
-#[cfg_attr(not(has_paho), ignore = "python3 has no paho-mqtt")]
 fn paho_finds_nothing_wrong() {
+    let Some(python) = peers::python("paho.mqtt.client") else {
+        return;
+    };
     let broker = start();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/with_paho.py");
-    let mut client = Process::start("python3", &[script, &broker.port().to_string()]);
+    let mut client = Process::start(&python, &[script, &broker.port().to_string()]);
     let status = client.wait();
     let (text, errors) = (client.out.wait_for_end(), client.errors.wait_for_end());
     assert!(status.success(), "{text}\n{errors}");
