@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use jackalope::broker::{Broker, Event, Events, Options, Packet};
-use jackalope_tests::{GatewayOptions, Mosquitto, PATIENCE};
+use jackalope_tests::{Certificates, GatewayOptions, Mosquitto, PATIENCE};
 use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
@@ -135,4 +135,20 @@ fn a_broker_that_refuses_them_has_the_sources_named() {
 
     let nobody = GatewayOptions::new(BINARY, broker.port()).start();
     nobody.log.wait_for("the gateway gave no user name");
+
+    let certificates = Certificates::new();
+    certificates.issue("gateway", &["gateway"]);
+    let lines = "require_certificate true\nallow_anonymous false";
+    let broker = Mosquitto::secure(&certificates, lines);
+    let path = |name| certificates.path(name);
+    let nobody = GatewayOptions::secure(BINARY, broker.secure_port(), &certificates)
+        .config(&format!(
+            "certificate-file = {:?}\nkey-file = {:?}",
+            path("gateway.pem"),
+            path("gateway.key")
+        ))
+        .start();
+    nobody
+        .log
+        .wait_for("the gateway gave a certificate and no user name");
 }

@@ -7,7 +7,6 @@ use tracing::{Level, debug, enabled, error, info, warn};
 
 use super::observer::{Observed, Observer};
 use super::repeats::Repeats;
-use crate::login::Credentials;
 use crate::office::{
     Answer, Assignment, Call, Disconnection, GuestId, Notice, Office, Outcome, Ticket, Time,
 };
@@ -22,7 +21,7 @@ const STATUS_UNANSWERED: &str = "the broker hung up when it was sent the status:
 /// Writes the notices of the post office, and passes them on to an observer.
 pub(super) struct Log {
     names: Vec<String>,
-    /// Where user name and password come from.
+    /// Where user name and password come from, if there are any.
     login: String,
     observer: Option<Observer>,
     repeats: Repeats<Kind>,
@@ -38,11 +37,11 @@ type Kind = (Level, &'static str, Option<GuestId>);
 struct Losses(BTreeMap<(GuestId, &'static str), (u64, Ticket)>);
 
 impl Log {
-    pub(super) fn new(names: Vec<String>, login: Option<&Credentials>) -> Self {
-        let nobody = || "the gateway gave no user name".to_owned();
+    /// `login` says who the gateway is to the broker.
+    pub(super) fn new(names: Vec<String>, login: String) -> Self {
         Self {
             names,
-            login: login.map_or_else(nobody, ToString::to_string),
+            login,
             observer: None,
             repeats: Repeats::new(),
         }

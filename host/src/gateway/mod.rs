@@ -108,7 +108,7 @@ impl Gateway {
             slow_calls,
         } = options;
         let (names, guests) = guests.into_iter().unzip();
-        let log = Log::new(names, login.as_ref());
+        let log = Log::new(names, identity(login.as_ref(), tls.as_deref()));
         Ok(Self {
             engine: Engine::new(Office::new(clock::now(), settings)),
             machine: RealMachine {
@@ -220,5 +220,16 @@ impl Gateway {
             self.engine.office_mut().handle_replaced(guest);
             self.machine.log.handle_replaced(guest);
         }
+    }
+}
+
+/// Who the gateway is to the broker, for whoever has to find out why it is refused.
+fn identity(login: Option<&Credentials>, tls: Option<&TlsClient>) -> String {
+    match (login, tls) {
+        (Some(credentials), _) => credentials.to_string(),
+        (None, Some(tls)) if tls.has_identity() => {
+            "the gateway gave a certificate and no user name".into()
+        }
+        (None, _) => "the gateway gave no user name".into(),
     }
 }

@@ -178,6 +178,11 @@ impl TlsClient {
         }
     }
 
+    /// Whether it has a certificate of the gateway to show.
+    pub fn has_identity(&self) -> bool {
+        self.options.identity.is_some()
+    }
+
     /// Begins TLS on a fresh connection. Reads files, which takes its time.
     ///
     /// # Errors
