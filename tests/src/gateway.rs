@@ -1,5 +1,6 @@
 //! The gateway as its users run it: a process with a configuration.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Output, Stdio};
@@ -16,6 +17,8 @@ pub struct GatewayOptions {
     binary: PathBuf,
     config: String,
     environment: Vec<(String, String)>,
+    /// What it is started by.
+    launcher: Vec<String>,
 }
 
 /// A gateway that runs. Killed when dropped.
@@ -37,6 +40,7 @@ impl GatewayOptions {
             binary: binary.into(),
             config,
             environment: Vec::new(),
+            launcher: Vec::new(),
         }
     }
 
@@ -92,12 +96,22 @@ impl GatewayOptions {
         self
     }
 
+    /// Has it started by this command, to whose end its own is added, and which
+    /// becomes it.
+    pub fn launched_by(mut self, command: &[&str]) -> Self {
+        self.launcher = command.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
     /// Starts it.
     pub fn start(self) -> Gateway {
         let directory = TempDir::new().expect("there is a place for temporary files");
         let config = directory.path().join("jackalope.toml");
         fs::write(&config, &self.config).expect("a temporary file can be written");
-        let mut child = command(&self.binary)
+        let mut words = self.launcher.iter().map(OsStr::new).collect::<Vec<_>>();
+        words.push(self.binary.as_os_str());
+        let mut child = command(words[0])
+            .args(&words[1..])
             .arg("run")
             .arg("--config")
             .arg(&config)
