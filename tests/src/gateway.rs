@@ -11,7 +11,7 @@ use crate::process::{self, command};
 use crate::{Certificates, Lines};
 
 /// A gateway to be started.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 #[must_use]
 pub struct GatewayOptions {
     binary: PathBuf,

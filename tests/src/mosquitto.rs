@@ -14,8 +14,8 @@ use crate::{Certificates, Lines, PATIENCE, Process, free_port, process};
 #[derive(Debug)]
 pub struct Mosquitto {
     port: u16,
-    /// Where it speaks TLS, if it does.
-    secure_port: Option<u16>,
+    /// Where it speaks otherwise, through TLS or WebSocket, if it does.
+    second_port: Option<u16>,
     config: NamedTempFile,
     /// The configuration of its OpenSSL, if it is not that of the machine.
     openssl: Option<String>,
@@ -33,16 +33,28 @@ impl Mosquitto {
         Self::start_with(lines, None, None)
     }
 
+    /// Starts one that lets everybody in, and speaks WebSocket on another port.
+    pub fn websocket() -> Self {
+        let listener = |port| {
+            format!("allow_anonymous true\nlistener {port} 127.0.0.1\nprotocol websockets\n")
+        };
+        Self::start_with("", Some(&listener), None)
+    }
+
     /// Starts one that lets everybody in, and speaks TLS on another port, with
     /// these lines of configuration for that.
     pub fn secure(certificates: &Certificates, lines: &str) -> Self {
-        Self::start_with(lines, Some(certificates), None)
+        Self::start_with(lines, Some(&|port| certificates.for_broker(port)), None)
     }
 
     /// The same, which speaks no version above TLS 1.2.
     pub fn secure_by_tls_12(certificates: &Certificates, lines: &str) -> Self {
         let openssl = certificates.path("openssl.cnf");
-        Self::start_with(lines, Some(certificates), Some(openssl))
+        Self::start_with(
+            lines,
+            Some(&|port| certificates.for_broker(port)),
+            Some(openssl),
+        )
     }
 
     /// Starts one with the configuration that is made for its port, and nothing else
@@ -51,36 +63,37 @@ impl Mosquitto {
         Self::start_on(|port| (format!("user root\n{}", config(port)), None), None)
     }
 
+    /// `second` has the lines of the second listener.
     fn start_with(
         lines: &str,
-        certificates: Option<&Certificates>,
+        second: Option<&dyn Fn(u16) -> String>,
         openssl: Option<String>,
     ) -> Self {
         let config = |port| {
-            let secure_port = certificates.map(|_| free_port());
-            let before = match (certificates, secure_port) {
-                (Some(certificates), Some(port)) => certificates.for_broker(port),
+            let second_port = second.map(|_| free_port());
+            let before = match (second, second_port) {
+                (Some(second), Some(port)) => second(port),
                 _ => String::new(),
             };
             // Without persistence: what it forgets, it forgets.
             let config = format!("listener {port} 127.0.0.1\npersistence false\n{before}{lines}");
-            (config, secure_port)
+            (config, second_port)
         };
         Self::start_on(config, openssl)
     }
 
     /// Starts one with the configuration that is made for a port, which may have
-    /// another one that speaks TLS.
+    /// a second one.
     fn start_on(configure: impl Fn(u16) -> (String, Option<u16>), openssl: Option<String>) -> Self {
         for _ in 0..10 {
             let port = free_port();
-            let (text, secure_port) = configure(port);
+            let (text, second_port) = configure(port);
             let mut config = NamedTempFile::new().expect("there is a place for temporary files");
             writeln!(config, "{text}").expect("a temporary file can be written");
             let child = spawn(&config, openssl.as_deref());
             let mut broker = Self {
                 port,
-                secure_port,
+                second_port,
                 config,
                 openssl: openssl.clone(),
                 child,
@@ -99,7 +112,7 @@ impl Mosquitto {
             if let Ok(Some(_)) = self.child.try_wait() {
                 return false;
             }
-            let mut ports = [Some(self.port), self.secure_port].into_iter().flatten();
+            let mut ports = [Some(self.port), self.second_port].into_iter().flatten();
             if ports.all(|port| TcpStream::connect(("127.0.0.1", port)).is_ok()) {
                 return true;
             }
@@ -128,7 +141,13 @@ impl Mosquitto {
     /// Where it speaks TLS.
     #[track_caller]
     pub fn secure_port(&self) -> u16 {
-        self.secure_port.expect("it speaks TLS")
+        self.second_port.expect("it speaks TLS")
+    }
+
+    /// Where it speaks WebSocket.
+    #[track_caller]
+    pub fn websocket_port(&self) -> u16 {
+        self.second_port.expect("it speaks WebSocket")
     }
 
     /// Ends it with SIGKILL: it forgets everything.

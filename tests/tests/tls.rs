@@ -167,7 +167,7 @@ fn a_port_without_tls() {
     check_offline(
         &gateway,
         "the server closed the connection without a word of TLS; \
-         perhaps there is no TLS on this port (mqtt://)",
+         perhaps there is no TLS on this port (mqtt:// or ws://)",
     );
 }
 

@@ -12,7 +12,7 @@ use super::components::Components;
 use super::{Failure, engine};
 use crate::clock::TimeOfDay;
 use crate::config::{Config, GuestConfig};
-use crate::gateway::{Handler, Logger, Options};
+use crate::gateway::{Handler, Logger, Options, Server};
 use crate::guest::{Component, Grants, Guest, GuestOptions, Limits};
 use crate::office::{GuestSettings, Settings};
 use crate::wire::{Handshake, TlsClient};
@@ -93,7 +93,7 @@ pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -
         versions,
         client_id,
         server,
-        tls,
+        headers,
         login,
         max_packet_size,
         session,
@@ -106,8 +106,12 @@ pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -
         settings.push(guest.settings);
     }
     Options {
-        address: server,
-        tls: tls.map(|tls| Arc::new(TlsClient::new(tls, Arc::new(TimeOfDay)))),
+        server: Server {
+            address: server.address,
+            tls: (server.tls).map(|tls| Arc::new(TlsClient::new(tls, Arc::new(TimeOfDay)))),
+            websocket: server.websocket,
+        },
+        headers,
         login,
         handshake: Handshake {
             versions,

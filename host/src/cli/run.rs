@@ -61,24 +61,34 @@ fn warn_of_unknown(variables: &[UnknownVariable]) {
     }
 }
 
-/// Says what TLS is missed for: a password can be read by whoever is on the way
-/// to the broker, and a port of TLS answers nothing.
+/// Says what TLS is missed for: a secret can be read by whoever is on the way to
+/// the broker, and a port of TLS answers nothing.
 fn warn_of_plain_tcp(config: &Config) {
-    if config.tls.is_some() {
+    let server = &config.server;
+    if server.tls.is_some() {
         return;
     }
-    if config.server.port == DEFAULT_TLS_PORT {
-        warn!("port {DEFAULT_TLS_PORT} is usually one of TLS; its address begins with mqtts://");
+    let (secure, is_tls_port) = match server.websocket {
+        Some(_) => ("wss", server.address.port == 443),
+        None => ("mqtts", server.address.port == DEFAULT_TLS_PORT),
+    };
+    if is_tls_port {
+        let port = server.address.port;
+        warn!("port {port} is usually one of TLS; its address begins with {secure}://");
     }
-    let has_password = config
-        .login
-        .as_ref()
-        .is_some_and(|login| login.password != PasswordSource::None);
-    if has_password && !config.server.is_this_machine() {
-        warn!(
-            "the password goes to {} unencrypted; write server = \"mqtts://…\" for TLS",
-            config.server
-        );
+    if server.address.is_this_machine() {
+        return;
+    }
+    let warn_of = |what: &str| {
+        let address = &server.address;
+        warn!("{what} to {address} unencrypted; write server = \"{secure}://…\" for TLS");
+    };
+    let login = config.login.as_ref();
+    if login.is_some_and(|login| login.password != PasswordSource::None) {
+        warn_of("the password goes");
+    }
+    if !config.headers.is_empty() {
+        warn_of("what is in websocket.headers goes");
     }
 }
 
@@ -100,9 +110,8 @@ async fn serve(options: Options, mut hangups: Signal) -> Result<(), Failure> {
         let name = signal.await;
         info!("{name}: finishing what is in flight");
     };
-    let scheme = options.tls.as_ref().map_or("", |_| "mqtts://");
     info!(
-        server = format_args!("{scheme}{}", options.address),
+        server = %options.server,
         client_id = options.handshake.client_id,
         guests = options.guests.len(),
         "jackalope {} starts",

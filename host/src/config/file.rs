@@ -33,6 +33,7 @@ pub(super) struct Written {
     pub(super) max_packet_size: Option<Entry>,
     pub(super) cache_directory: Option<Entry>,
     pub(super) tls: Option<Table<Tls>>,
+    pub(super) websocket: Option<Table<WebSocket>>,
     pub(super) backoff: Table<Backoff>,
     pub(super) last_will: Option<Table<LastWill>>,
     pub(super) status: Option<Table<Status>>,
@@ -49,6 +50,12 @@ pub(super) struct Tls {
     pub(super) server_name: Option<Entry>,
     pub(super) alpn: Option<Entry>,
     pub(super) min_version: Option<Entry>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct WebSocket {
+    pub(super) headers: BTreeMap<Spanned<String>, Entry>,
 }
 
 #[derive(Default, Deserialize)]
@@ -113,9 +120,8 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Written, ConfigError> {
     parse_as(path, text, |key| match key {
         "guest" => Some("a table for each guest: [[guest]]"),
         "guest.subscriptions" => Some(SUBSCRIPTIONS),
-        "tls" | "backoff" | "last-will" | "status" | "work-list" | "guest.limits" | "guest.env" => {
-            Some("a table")
-        }
+        "tls" | "websocket" | "websocket.headers" | "backoff" | "last-will" | "status"
+        | "work-list" | "guest.limits" | "guest.env" => Some("a table"),
         _ => None,
     })
 }

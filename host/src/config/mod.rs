@@ -29,21 +29,22 @@ mod status;
 pub(crate) mod table;
 mod tls;
 pub(crate) mod values;
+mod websocket;
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::login::Credentials;
+use crate::login::{Credentials, HeaderSource};
 use crate::office::{BackoffSettings, LastWill, Overflow, StatusTopic, WorkListSettings};
-use crate::wire::{Address, TlsOptions, Versions};
+use crate::wire::Versions;
 
 pub use cache::CacheDirectory;
 pub use env::UnknownVariable;
 pub use error::{ConfigError, Place};
 pub use guest::{ComponentSource, GuestConfig, GuestLimits};
-pub use server::{DEFAULT_TLS_PORT, ServerAddressError};
+pub use server::{DEFAULT_TLS_PORT, ServerAddressError, ServerConfig};
 pub(crate) use values::parse_duration;
 
 /// Everything a gateway is told before it starts.
@@ -56,11 +57,11 @@ pub struct Config {
     /// in, at most 65,535 bytes. Empty only with a clean session ([MQTT-3.1.3-7]). Default:
     /// `jackalope`.
     pub client_id: String,
-    /// `server`: the broker. Default: `localhost:1883`.
-    pub server: Address,
-    /// `[tls]`: how the connection is secured. None for a server that is not
-    /// written with `mqtts://`. Default: none.
-    pub tls: Option<TlsOptions>,
+    /// `server`, with `[tls]`: the broker, and how the connection is secured.
+    pub server: ServerConfig,
+    /// `[websocket.headers]`: what is sent along with the upgrade to WebSocket.
+    /// Default: nothing.
+    pub headers: Vec<HeaderSource>,
     /// `user-name`, `password-file`, `password-command` and the like: who the
     /// gateway is to the broker. Default: nobody.
     pub login: Option<Credentials>,
@@ -114,8 +115,8 @@ impl Default for Config {
         Self {
             versions: Versions::Any,
             client_id: "jackalope".to_owned(),
-            server: server::default(),
-            tls: None,
+            server: ServerConfig::default(),
+            headers: Vec::new(),
             login: None,
             max_packet_size: 1024 * 1024,
             cache_directory: CacheDirectory::Default,

@@ -9,10 +9,9 @@ use super::cache::cache_directory;
 use super::entry::{Entry, Origin, Refusal};
 use super::file::{self, Written};
 use super::placeholders::{Machine, Placeholders};
-use super::server::Server;
 use super::table::Table;
 use super::values::{Period, Size, period, size};
-use super::{Config, ServerAddressError, guest, login, status, tls};
+use super::{Config, guest, login, server, status, websocket};
 use crate::office::{BackoffSettings, LastWill, Overflow, Payload, Qos, UnknownWord, topic};
 use crate::wire::{Version, Versions};
 
@@ -48,12 +47,6 @@ pub(super) fn resolve(
         "session-expiry",
         session_expiry,
     )?;
-    let mut is_secure = false;
-    if let Some(entry) = &written.server {
-        let server = server(entry).map_err(|reason| entry.refuse("server", reason))?;
-        config.server = server.address;
-        is_secure = server.is_secure;
-    }
     set(&mut config.versions, &written.version, "version", versions)?;
     set(
         &mut session.keep_alive,
@@ -115,8 +108,9 @@ pub(super) fn resolve(
         return Err(entry.refuse("client-id", reason));
     }
     config.login = login::resolve(written, directory, &placeholders)?;
-    let secure_host = is_secure.then_some(&*config.server.host);
-    config.tls = tls::resolve(written, secure_host, directory)?;
+    config.server = server::resolve(written, directory)?;
+    let has_websocket = config.server.websocket.is_some();
+    config.headers = websocket::resolve(written, has_websocket, directory)?;
     config.guests = guest::resolve(&written.guest, directory)?;
     Ok(config)
 }
@@ -166,15 +160,6 @@ pub(crate) fn qos(entry: &Entry) -> Result<Qos, String> {
     number
         .and_then(|number| number.to_string().parse().ok())
         .ok_or_else(|| entry.but(UnknownWord::Qos))
-}
-
-fn server(entry: &Entry) -> Result<Server, String> {
-    let server = entry.value.as_str().map(str::parse::<Server>);
-    match server.unwrap_or(Err(ServerAddressError::Form)) {
-        Ok(server) => Ok(server),
-        Err(ServerAddressError::Login) => Err(ServerAddressError::Login.to_string()),
-        Err(error) => Err(entry.but(error)),
-    }
 }
 
 /// On the wire it is a number of seconds in two bytes.

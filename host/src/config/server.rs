@@ -2,16 +2,29 @@
 
 use std::fmt;
 use std::net::Ipv6Addr;
+use std::path::Path;
 use std::str::FromStr;
 
-use crate::wire::Address;
+use super::entry::{Entry, Refusal};
+use super::file::Written;
+use super::tls;
+use crate::wire::{Address, TlsOptions, WebSocketPath};
+
+/// A broker, and how to speak to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerConfig {
+    /// Where it is. Default: `localhost:1883`.
+    pub address: Address,
+    /// How the connection is secured; none where it is not. Default: none.
+    pub tls: Option<TlsOptions>,
+    /// Where MQTT is spoken through WebSocket; none without. Default: none.
+    pub websocket: Option<WebSocketPath>,
+}
 
 /// Why a text is no address of a broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ServerAddressError {
-    /// It asks for a transport that there is not yet: WebSocket.
-    Transport(&'static str),
     /// TLS under another name than `mqtts`.
     Scheme,
     /// It holds a user name, perhaps a password: no error may show it.
@@ -22,54 +35,119 @@ pub enum ServerAddressError {
     Port,
     /// An IPv6 address without brackets, of which the port would be a part.
     Brackets,
+    /// What comes after the port is no path, or there is no WebSocket that it could
+    /// be for.
+    Path,
 }
 
-const DEFAULT_PORT: u16 = 1883;
 /// The port of a broker with TLS when none is named.
 pub const DEFAULT_TLS_PORT: u16 = 8883;
 
-/// What other transports are called in an address.
-const TRANSPORTS: [(&str, &str); 2] = [
-    ("ws", "ws:// (WebSocket)"),
-    ("wss", "wss:// (WebSocket over TLS)"),
+/// How a server is spoken to, by what its address begins with.
+struct Scheme {
+    name: &'static str,
+    port: u16,
+    is_secure: bool,
+    has_path: bool,
+}
+
+const MQTT: Scheme = Scheme {
+    name: "mqtt",
+    port: 1883,
+    is_secure: false,
+    has_path: false,
+};
+
+const SCHEMES: [Scheme; 4] = [
+    MQTT,
+    Scheme {
+        name: "mqtts",
+        port: DEFAULT_TLS_PORT,
+        is_secure: true,
+        ..MQTT
+    },
+    Scheme {
+        name: "ws",
+        port: 80,
+        has_path: true,
+        ..MQTT
+    },
+    Scheme {
+        name: "wss",
+        port: 443,
+        is_secure: true,
+        has_path: true,
+    },
 ];
 
-/// Where the broker is, and whether it is spoken to through TLS.
+/// An address as it is written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Server {
     pub(super) address: Address,
     pub(super) is_secure: bool,
+    pub(super) websocket: Option<WebSocketPath>,
 }
 
-/// The broker when none is named.
-pub(super) fn default() -> Address {
-    Address {
-        host: "localhost".to_owned(),
-        port: DEFAULT_PORT,
+impl Default for ServerConfig {
+    fn default() -> Self {
+        Self {
+            address: Address {
+                host: "localhost".to_owned(),
+                port: MQTT.port,
+            },
+            tls: None,
+            websocket: None,
+        }
+    }
+}
+
+/// The broker that is written, with what is written of TLS.
+pub(super) fn resolve(written: &Written, directory: &Path) -> Result<ServerConfig, Refusal> {
+    let server = match &written.server {
+        Some(entry) => read(entry).map_err(|reason| entry.refuse("server", reason))?,
+        None => Server {
+            address: ServerConfig::default().address,
+            is_secure: false,
+            websocket: None,
+        },
+    };
+    let tls = match server.is_secure {
+        true => Some(tls::resolve(written, &server.address.host, directory)?),
+        false => tls::refuse(written).map(|()| None)?,
+    };
+    Ok(ServerConfig {
+        address: server.address,
+        tls,
+        websocket: server.websocket,
+    })
+}
+
+fn read(entry: &Entry) -> Result<Server, String> {
+    let server = entry.value.as_str().map(str::parse::<Server>);
+    match server.unwrap_or(Err(ServerAddressError::Form)) {
+        Ok(server) => Ok(server),
+        Err(ServerAddressError::Login) => Err(ServerAddressError::Login.to_string()),
+        Err(error) => Err(entry.but(error)),
     }
 }
 
 /// Written as `host:port`, `host`, `[IPv6]:port` or one of these after
-/// `mqtt://`, or `mqtts://` for TLS. An IPv6 address may have a zone:
-/// `[fe80::1%eth0]`.
+/// `mqtt://`, or `mqtts://` for TLS; after `ws://` or `wss://`, a path may follow.
+/// An IPv6 address may have a zone: `[fe80::1%eth0]`.
 impl FromStr for Server {
     type Err = ServerAddressError;
 
     fn from_str(text: &str) -> Result<Self, ServerAddressError> {
-        if text.contains('@') {
+        let (scheme, rest) = text.split_once("://").unwrap_or((MQTT.name, text));
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (address, path) = rest.split_at(end);
+        if address.contains('@') {
             return Err(ServerAddressError::Login);
         }
-        let (address, is_secure) = match text.split_once("://") {
-            None => (text, false),
-            Some(("mqtt", address)) => (address, false),
-            Some(("mqtts", address)) => (address, true),
-            Some(("ssl" | "tls", _)) => return Err(ServerAddressError::Scheme),
-            Some((scheme, _)) => {
-                let known = TRANSPORTS.iter().find(|(name, _)| *name == scheme);
-                return Err(known.map_or(ServerAddressError::Form, |(_, transport)| {
-                    ServerAddressError::Transport(transport)
-                }));
-            }
+        let scheme = match SCHEMES.iter().find(|known| known.name == scheme) {
+            Some(scheme) => scheme,
+            None if matches!(scheme, "ssl" | "tls") => return Err(ServerAddressError::Scheme),
+            None => return Err(ServerAddressError::Form),
         };
         let (host, port) = match address.strip_prefix('[') {
             Some(rest) => {
@@ -89,17 +167,26 @@ impl FromStr for Server {
                 (host, port)
             }
         };
-        let default_port = match is_secure {
-            true => DEFAULT_TLS_PORT,
-            false => DEFAULT_PORT,
-        };
         Ok(Self {
             address: Address {
                 host: host.to_owned(),
-                port: parse_port(port, default_port)?,
+                port: parse_port(port, scheme.port)?,
             },
-            is_secure,
+            is_secure: scheme.is_secure,
+            websocket: parse_path(path, scheme)?,
         })
+    }
+}
+
+/// What comes after the port: where MQTT is spoken through WebSocket.
+fn parse_path(text: &str, scheme: &Scheme) -> Result<Option<WebSocketPath>, ServerAddressError> {
+    match (text, scheme.has_path) {
+        ("", has_path) => Ok(has_path.then(WebSocketPath::default)),
+        (_, false) => Err(ServerAddressError::Path),
+        (path, true) => match path.parse() {
+            Ok(path) => Ok(Some(path)),
+            Err(()) => Err(ServerAddressError::Path),
+        },
     }
 }
 
@@ -131,18 +218,18 @@ fn is_name(text: &str) -> bool {
 impl fmt::Display for ServerAddressError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Transport(transport) => {
-                write!(f, "asks for {transport}, which is not supported yet")
-            }
-            Self::Scheme => f.write_str("asks for TLS, which is written mqtts://"),
+            Self::Scheme => f.write_str("asks for TLS, which is written mqtts:// or wss://"),
             Self::Login => f.write_str("holds a user name, which has a key of its own, user-name"),
             Self::Form => f.write_str(
-                r#"is not a server; write e.g. "localhost:1883", "mqtts://broker:8883""#,
+                r#"is not a server; write e.g. "localhost:1883", "mqtts://broker:8883", "wss://broker/mqtt""#,
             ),
             Self::Port => f.write_str("has a wrong port; write a number from 1 to 65535"),
             Self::Brackets => {
                 f.write_str(r#"is an IPv6 address without brackets; write e.g. "[::1]:1883""#)
             }
+            Self::Path => f.write_str(
+                r#"has a wrong path; only ws:// and wss:// have one, such as "wss://broker/mqtt""#,
+            ),
         }
     }
 }
@@ -160,7 +247,13 @@ mod tests {
                 host: host.to_owned(),
                 port,
             },
-            is_secure: text.starts_with("mqtts:"),
+            is_secure: text.starts_with("mqtts:") || text.starts_with("wss:"),
+            websocket: text.starts_with("ws").then(|| {
+                let path = text.splitn(4, '/').nth(3);
+                path.map_or_else(WebSocketPath::default, |path| {
+                    format!("/{path}").parse().expect("it is a path")
+                })
+            }),
         };
         let expect = expect.map(server);
         assert_eq!(text.parse(), expect, "{text}");
@@ -188,16 +281,40 @@ mod tests {
     }
 
     #[test]
-    fn other_transports_are_named() {
+    fn addresses_of_websocket_are_read() {
+        check("ws://broker", Ok(("broker", 80)));
+        check("wss://broker", Ok(("broker", 443)));
+        check("ws://broker/", Ok(("broker", 80)));
+        check("wss://[::1]:1/a/b%20c?d=e@f/g", Ok(("::1", 1)));
+        let shown = |text: &str| {
+            let server = text.parse::<Server>().expect("it is an address");
+            server.websocket.expect("it has a path").to_string()
+        };
+        assert_eq!(shown("ws://broker"), "/mqtt");
+        assert_eq!(shown("ws://broker/a?token=s3cret"), "/a");
+    }
+
+    #[test]
+    fn paths_that_are_none_are_refused() {
+        for text in [
+            "broker/mqtt",
+            "mqtt://broker/",
+            "mqtts://broker:1/a",
+            "ws://broker?a",
+            "ws://broker/a#b",
+            "ws://broker/a b",
+            "ws://broker/\r\n",
+            "ws://broker/\u{e9}",
+        ] {
+            check(text, Err(ServerAddressError::Path));
+        }
+    }
+
+    #[test]
+    fn other_names_of_tls_are_told() {
         for scheme in ["ssl", "tls"] {
             let text = format!("{scheme}://broker:443");
             check(&text, Err(ServerAddressError::Scheme));
-        }
-        for (scheme, transport) in TRANSPORTS {
-            check(
-                &format!("{scheme}://broker:443"),
-                Err(ServerAddressError::Transport(transport)),
-            );
         }
     }
 
@@ -209,12 +326,12 @@ mod tests {
             ":1883",
             "mqtt://",
             "mqtts://",
+            "ws://",
             "http://broker",
             "://broker",
             "MQTT://broker",
             "a b",
-            "bröker",
-            "mqtt://broker/",
+            "br\u{f6}ker",
             "[localhost]",
             "[::1",
             "[::1]1883",
@@ -231,13 +348,18 @@ mod tests {
             "broker:x",
             "[::1]:",
             "a:1:2",
+            "ws://broker:x/mqtt",
         ] {
             check(text, Err(Port));
         }
         for text in ["::1", "fe80::1%eth0", "mqtt://2001:db8::1"] {
             check(text, Err(Brackets));
         }
-        for text in ["user@broker", "mqtts://user:secret@broker:1"] {
+        for text in [
+            "user@broker",
+            "mqtts://user:secret@broker:1",
+            "wss://user:secret@broker/mqtt",
+        ] {
             check(text, Err(ServerAddressError::Login));
         }
         check(&"a".repeat(254), Err(Form));

@@ -11,25 +11,27 @@ use super::file::{Tls, Written};
 use super::resolve::{path, set};
 use crate::wire::{TlsFile, TlsIdentity, TlsOptions, TlsVersion};
 
-/// What is written of TLS, after a look into the files that it names.
-/// `secure_host` is the broker's, if it is to be spoken to through TLS.
+/// Refuses what is written of TLS, where there is no server for it: whoever wrote
+/// it takes the connection for secure.
+pub(super) fn refuse(written: &Written) -> Result<(), Refusal> {
+    match &written.tls {
+        None => Ok(()),
+        Some(table) => Err(Refusal {
+            origin: a_variable(&table.keys).unwrap_or(Origin::File(table.span.clone())),
+            key: "tls",
+            reason: "is for a server that begins with mqtts:// or wss://, which this one does not"
+                .into(),
+        }),
+    }
+}
+
+/// What is written of TLS to this host, after a look into the files that it names.
 pub(super) fn resolve(
     written: &Written,
-    secure_host: Option<&str>,
+    host: &str,
     directory: &Path,
-) -> Result<Option<TlsOptions>, Refusal> {
+) -> Result<TlsOptions, Refusal> {
     let table = written.tls.as_ref();
-    let Some(host) = secure_host else {
-        // Whoever wrote it takes the connection for secure.
-        return match table {
-            None => Ok(None),
-            Some(table) => Err(Refusal {
-                origin: a_variable(&table.keys).unwrap_or(Origin::File(table.span.clone())),
-                key: "tls",
-                reason: "is for a server that begins with mqtts://, which this one does not".into(),
-            }),
-        };
-    };
     let none = Tls::default();
     let keys = table.map_or(&none, |table| &table.keys);
     let mut options = TlsOptions {
@@ -49,7 +51,7 @@ pub(super) fn resolve(
         version,
     )?;
     check_files(keys, &options)?;
-    Ok(Some(options))
+    Ok(options)
 }
 
 fn file(entry: &Entry, directory: &Path) -> Result<PathBuf, String> {

@@ -24,7 +24,7 @@ pub use machine::{Machine, Step};
 
 use crate::office::{Answer, Disconnection, GuestId, Incoming, Office, Reason, Status, Time};
 use crate::wire::{
-    DecodeError, Handshake, Negotiation, Output, Pace, Stuck, Tls, Transport, Version, Versions,
+    DecodeError, Handshake, Layers, Negotiation, Output, Pace, Stuck, Transport, Version, Versions,
 };
 use connection::{Closing, Connection};
 
@@ -157,23 +157,24 @@ impl Engine {
         machine: &mut M,
         dialed: Result<&Handshake, String>,
     ) {
-        self.handle_dialed_through(machine, dialed.map(|handshake| (handshake, None)));
+        let dialed = dialed.map(|handshake| (handshake, Layers::default()));
+        self.handle_dialed_through(machine, dialed);
     }
 
-    /// The same, with TLS on the connection if there is one.
+    /// The same, with layers on the connection.
     pub fn handle_dialed_through<M: Machine>(
         &mut self,
         machine: &mut M,
-        dialed: Result<(&Handshake, Option<Box<Tls>>), String>,
+        dialed: Result<(&Handshake, Layers), String>,
     ) {
         let Connection::Dialing(connect) = &self.connection else {
             return machine.reset();
         };
         let now = machine.now();
-        let transport = dialed.and_then(|(handshake, tls)| {
+        let transport = dialed.and_then(|(handshake, layers)| {
             self.versions = handshake.versions;
             let version = self.negotiation.version(now, handshake.versions);
-            let transport = Transport::new(now, version, handshake, connect, self.pace, tls);
+            let transport = Transport::new(now, version, handshake, connect, self.pace, layers);
             transport.map_err(|error| error.to_string())
         });
         match transport {
@@ -233,11 +234,13 @@ impl Engine {
                     self.close_if_due(machine);
                     continue;
                 }
-                Ok(None) if transport.is_closed_by_peer() => {
-                    self.lose_to_peer(machine, Disconnection::Closed);
-                    continue;
+                Ok(None) => {
+                    if let Some(reason) = transport.closed_by_peer() {
+                        last_word(machine, transport);
+                        self.lose_to_peer(machine, reason);
+                        continue;
+                    }
                 }
-                Ok(None) => {}
                 Err(error) => {
                     let version = transport.version();
                     let now = machine.now();
@@ -255,25 +258,27 @@ impl Engine {
             }
             match machine.read(room) {
                 Ok(0) => {
-                    let reason = ended(transport, Disconnection::Closed);
+                    let reason = transport.ended(Disconnection::Closed);
                     self.lose_to_peer(machine, reason);
                 }
                 Ok(count) => {
                     bytes += count;
-                    if let Err(error) = transport.handle_read() {
-                        // Who looks into the broker's log finds a reason there.
-                        transport.seal();
-                        let _ = machine.write(transport.output().bytes());
-                        self.lose(machine, Disconnection::Failed(error.to_string()));
-                        continue;
+                    match transport.handle_read() {
+                        Ok(false) => {}
+                        Ok(true) => {
+                            let now = machine.now();
+                            machine.observe(now, &mut self.office, Step::Traffic);
+                            self.office.handle_traffic(now);
+                        }
+                        Err(error) => {
+                            last_word(machine, transport);
+                            self.lose(machine, Disconnection::Failed(error.to_string()));
+                        }
                     }
-                    let now = machine.now();
-                    machine.observe(now, &mut self.office, Step::Traffic);
-                    self.office.handle_traffic(now);
                 }
                 Err(error) if is_for_later(&error) => return false,
                 Err(error) => {
-                    let reason = ended(transport, lost(&error));
+                    let reason = transport.ended(lost(&error));
                     self.lose_to_peer(machine, reason);
                 }
             }
@@ -346,7 +351,7 @@ impl Engine {
                 machine.observe(now, &mut self.office, Step::Recalled(carried));
                 self.office.handle_recalled(now, carried);
             }
-            transport.seal();
+            transport.seal(now);
             let is_unanswered = transport.is_unanswered();
             let output = transport.output_mut();
             if output.bytes().is_empty() {
@@ -566,10 +571,10 @@ fn reason(stuck: Stuck) -> Disconnection {
     })
 }
 
-/// Why the connection has ended: TLS may know better.
-fn ended(transport: &Transport, otherwise: Disconnection) -> Disconnection {
-    let cut_short = transport.cut_short();
-    cut_short.map_or(otherwise, |error| Disconnection::Failed(error.to_string()))
+/// Lets a layer say why it ends: who looks into the broker's log finds it there.
+fn last_word<M: Machine>(machine: &mut M, transport: &mut Transport) {
+    transport.seal(machine.now());
+    let _ = machine.write(transport.output().bytes());
 }
 
 fn lost(error: &std::io::Error) -> Disconnection {

@@ -15,7 +15,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::office::{Assignment, BackoffSettings, Notice, Overflow, Settings, WorkListSettings};
 use crate::wire::certificates::Ca;
-use crate::wire::{TlsClient, TlsOptions, TlsVersion};
+use crate::wire::{Layers, TlsClient, TlsOptions, TlsVersion};
 
 const CONNACK: &[u8] = b"\x20\x02\x00\x00";
 
@@ -184,8 +184,11 @@ fn dialed(ours: &Ca, server: &Ca, wants_certificate: bool) -> (Engine, ServerMac
     };
     let mut engine = Engine::new(Office::new(Time::from_millis(machine.now), settings));
     while engine.turn(&mut machine) {}
-    let tls = Box::new(client.begin().expect("its files are fine"));
-    engine.handle_dialed_through(&mut machine, Ok((&handshake, Some(tls))));
+    let layers = Layers {
+        tls: Some(Box::new(client.begin().expect("its files are fine"))),
+        websocket: None,
+    };
+    engine.handle_dialed_through(&mut machine, Ok((&handshake, layers)));
     (engine, machine)
 }
 

@@ -355,7 +355,9 @@ fn offline(reason: &Disconnection) -> &'static str {
         Disconnection::Refused(_) => "offline: the broker refused the connection",
         Disconnection::Ended(_) => "offline: the broker ended the connection",
         Disconnection::Elsewhere(..) => "offline: the broker names another one",
-        Disconnection::Closed => "offline: the broker closed the connection",
+        Disconnection::Closed | Disconnection::ClosedWith(_) => {
+            "offline: the broker closed the connection"
+        }
         Disconnection::Reset => "offline: the connection was reset",
         Disconnection::Reconnect => "offline: a new connection was asked for",
         Disconnection::Violation(_) => "offline: the broker broke a rule of MQTT",

@@ -7,18 +7,19 @@ use bytes::BytesMut;
 
 use super::guests::Guests;
 use super::log::Log;
+use super::server::Server;
 use super::socket::Socket;
 use crate::clock;
 use crate::engine::{Machine, Step};
-use crate::login::Credentials;
+use crate::login::{Credentials, HeaderSource};
 use crate::office::{Answer, Assignment, Office, Time};
-use crate::wire::{Address, Handshake, TlsClient};
+use crate::wire::Handshake;
 
 /// The machine that the gateway runs on.
 #[derive(Debug)]
 pub(super) struct RealMachine {
-    pub(super) address: Address,
-    pub(super) tls: Option<Arc<TlsClient>>,
+    pub(super) server: Server,
+    pub(super) headers: Arc<[HeaderSource]>,
     pub(super) login: Option<Arc<Credentials>>,
     /// What the next CONNECT says.
     pub(super) handshake: Handshake,
@@ -33,8 +34,8 @@ impl Machine for RealMachine {
     }
 
     fn dial(&mut self) {
-        let (address, tls) = (self.address.clone(), self.tls.clone());
-        self.socket = Socket::dial(address, tls, self.login.clone());
+        let (server, headers) = (self.server.clone(), self.headers.clone());
+        self.socket = Socket::dial(server, headers, self.login.clone());
     }
 
     fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {

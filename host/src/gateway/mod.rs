@@ -15,6 +15,7 @@ mod log;
 mod machine;
 mod observer;
 mod repeats;
+mod server;
 mod socket;
 
 use std::future::Future;
@@ -28,12 +29,13 @@ use tokio::task::yield_now;
 pub use control::Control;
 pub use guests::{Handler, Logger};
 pub use observer::Observed;
+pub use server::Server;
 
 use crate::clock::{self, Alarm};
 use crate::engine::Engine;
-use crate::login::Credentials;
+use crate::login::{Credentials, HeaderSource};
 use crate::office::{GuestId, Office, Settings};
-use crate::wire::{Address, Handshake, TlsClient};
+use crate::wire::{Handshake, TlsClient};
 use control::{Command, CommandQueue};
 use guests::Guests;
 use log::Log;
@@ -44,10 +46,10 @@ use socket::{Event, Socket};
 /// What a gateway is made of.
 #[derive(Debug)]
 pub struct Options {
-    /// Where the broker is.
-    pub address: Address,
-    /// What begins TLS on each connection; without, there is no TLS.
-    pub tls: Option<Arc<TlsClient>>,
+    /// The broker.
+    pub server: Server,
+    /// What a web server is told before MQTT.
+    pub headers: Vec<HeaderSource>,
     /// What CONNECT says, but for the login.
     pub handshake: Handshake,
     /// Who the gateway is to the broker, asked before each connection. One that
@@ -99,8 +101,8 @@ impl Gateway {
     /// [`run`](Self::run).
     pub fn new(options: Options) -> Result<Self, GatewayError> {
         let Options {
-            address,
-            tls,
+            server,
+            headers,
             handshake,
             login,
             settings,
@@ -108,12 +110,12 @@ impl Gateway {
             slow_calls,
         } = options;
         let (names, guests) = guests.into_iter().unzip();
-        let log = Log::new(names, identity(login.as_ref(), tls.as_deref()));
+        let log = Log::new(names, identity(login.as_ref(), server.tls.as_deref()));
         Ok(Self {
             engine: Engine::new(Office::new(clock::now(), settings)),
             machine: RealMachine {
-                address,
-                tls,
+                server,
+                headers: headers.into(),
                 login: login.map(Arc::new),
                 handshake,
                 socket: Socket::None,
@@ -194,7 +196,7 @@ impl Gateway {
             let mut handshake = self.machine.handshake.clone();
             let dialed = dialed.map(|opened| {
                 handshake.login = opened.login;
-                (&handshake, opened.tls)
+                (&handshake, opened.layers)
             });
             self.engine.handle_dialed_through(&mut self.machine, dialed);
         }

@@ -5,10 +5,9 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use tokio::task::spawn_blocking;
-
-use crate::login::Credentials;
-use crate::wire::{Address, Login, Tcp, Tls, TlsClient};
+use super::server::Server;
+use crate::login::{Credentials, HeaderSource};
+use crate::wire::{Layers, Login, Tcp};
 
 type Dialed = (Tcp, Opened);
 
@@ -16,8 +15,8 @@ type Dialed = (Tcp, Opened);
 pub(super) struct Opened {
     /// Who the gateway is, asked for this connection.
     pub(super) login: Option<Login>,
-    /// TLS to begin, if it is to be.
-    pub(super) tls: Option<Box<Tls>>,
+    /// What is to begin between packets and the socket.
+    pub(super) layers: Layers,
 }
 
 /// The socket of the connection to the broker.
@@ -41,8 +40,8 @@ pub(super) enum Event {
 impl Socket {
     /// Asks who the gateway is, and connects. To drop it calls both off.
     pub(super) fn dial(
-        address: Address,
-        tls: Option<Arc<TlsClient>>,
+        server: Server,
+        headers: Arc<[HeaderSource]>,
         login: Option<Arc<Credentials>>,
     ) -> Self {
         Self::Dialing(Box::pin(async move {
@@ -50,20 +49,11 @@ impl Socket {
                 Some(credentials) => Some(credentials.login().await?),
                 None => None,
             };
-            let tls = match tls {
-                Some(tls) => {
-                    #[expect(
-                        clippy::disallowed_methods,
-                        reason = "files may take longer than the loop can wait"
-                    )]
-                    let begun = spawn_blocking(move || tls.begin()).await;
-                    Some(Box::new(begun.map_err(|error| error.to_string())??))
-                }
-                None => None,
-            };
-            let dialed = Tcp::dial(&address).await;
+            let layers = server.layers(&headers).await?;
+            let address = &server.address;
+            let dialed = Tcp::dial(address).await;
             let tcp = dialed.map_err(|error| format!("cannot connect to {address}: {error}"))?;
-            Ok((tcp, Opened { login, tls }))
+            Ok((tcp, Opened { login, layers }))
         }))
     }
 

@@ -19,6 +19,7 @@
 
 mod command;
 mod file;
+mod headers;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -27,6 +28,7 @@ use tokio::task::JoinSet;
 
 use crate::wire::{Login, Secret, open_to_others};
 pub use command::PasswordCommand;
+pub use headers::{HeaderSource, HeaderValueSource, read_headers};
 
 /// A user name, and where its password is.
 #[derive(Debug, Clone, PartialEq, Eq)]

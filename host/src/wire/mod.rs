@@ -5,13 +5,15 @@
 //! when is the post office's, and so is what a packet means. Its one duty besides
 //! carrying is that what it was given cannot leave too late: see [`Output`].
 //!
-//! [`Tls`] is what there may be between a transport and its socket.
+//! [`WebSocket`] and [`Tls`] are what there may be between a transport and its
+//! socket.
 //!
 //! [`Tcp`] is the socket. Only it touches the network: the codecs (that of MQTT
 //! 3.1.1 by itself is [`Decoder`], [`encode`] and [`encode_connect`]) and the
 //! transport are driven by the simulation as they are by the gateway.
 
 mod frame;
+mod http;
 mod login;
 mod output;
 mod pace;
@@ -22,12 +24,14 @@ mod transport;
 mod v4;
 mod v5;
 mod version;
+mod websocket;
 
 use std::time::Duration;
 
 use crate::office::Connect;
 
 pub use frame::{DecodeError, EncodeError};
+pub use http::{HttpHeader, HttpStatus};
 pub use login::{Login, Secret};
 pub use output::{GRACE, Output, Stuck};
 pub use pace::Pace;
@@ -38,9 +42,11 @@ pub(crate) use tls::certificates;
 pub use tls::{
     Tls, TlsClient, TlsError, TlsFile, TlsFileError, TlsIdentity, TlsOptions, TlsVersion, Trust,
 };
-pub use transport::Transport;
+pub use transport::{Layers, Transport, TransportError};
+pub use tungstenite::http::HeaderName;
 pub use v4::{Decoder, encode, encode_connect};
 pub use version::{Negotiation, Version, Versions};
+pub use websocket::{WebSocket, WebSocketError, WebSocketPath};
 
 /// What every CONNECT of this gateway says.
 #[derive(Debug, Clone)]

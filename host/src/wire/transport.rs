@@ -7,6 +7,7 @@
 //! the very same bytes, by the very same rules about what is too late; those
 //! are in [`Output`].
 
+use std::convert::Infallible;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -17,8 +18,9 @@ use super::output::Output;
 use super::pace::Pace;
 use super::tls::{Tls, TlsError};
 use super::version::Version;
+use super::websocket::{WebSocket, WebSocketError};
 use super::{v4, v5};
-use crate::office::{Carried, Connect, Dispatch, Incoming, Outgoing, Reason, Time};
+use crate::office::{Carried, Connect, Disconnection, Dispatch, Incoming, Outgoing, Reason, Time};
 
 /// How much is read at once.
 const READ: usize = 64 << 10;
@@ -33,6 +35,26 @@ enum Decoder {
     V5(v5::Decoder),
 }
 
+/// What there is between packets and the socket. By default nothing.
+#[derive(Debug, Default)]
+pub struct Layers {
+    /// TLS, next to the socket.
+    pub tls: Option<Box<Tls>>,
+    /// WebSocket, next to the packets.
+    pub websocket: Option<Box<WebSocket>>,
+}
+
+/// Why a layer goes no further.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TransportError {
+    /// TLS does not.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// WebSocket does not.
+    #[error(transparent)]
+    WebSocket(#[from] WebSocketError),
+}
+
 /// One connection to a broker.
 #[derive(Debug)]
 pub struct Transport {
@@ -44,20 +66,24 @@ pub struct Transport {
     output: Output,
     aliases: v5::Aliases,
     tls: Option<Box<Tls>>,
+    websocket: Option<Box<WebSocket>>,
+    /// CONNECT, while it waits for WebSocket.
+    connect: Option<BytesMut>,
 }
 
 impl Transport {
-    /// Begins a session over a fresh connection, through TLS if there is one:
-    /// CONNECT is the first packet that goes out. `pace` is what the connection
-    /// before has learnt.
+    /// Begins a session over a fresh connection, through these layers: CONNECT is
+    /// the first packet that goes out. `pace` is what the connection before has
+    /// learnt.
     pub fn new(
         now: Time,
         version: Version,
         handshake: &Handshake,
         connect: &Connect,
         pace: Pace,
-        tls: Option<Box<Tls>>,
+        layers: Layers,
     ) -> Result<Self, EncodeError> {
+        let Layers { tls, mut websocket } = layers;
         let longest_silence = match handshake.keep_alive {
             Duration::ZERO => LONGEST_SILENCE,
             keep_alive => keep_alive * 3 / 2,
@@ -66,10 +92,17 @@ impl Transport {
         if tls.is_some() {
             output = output.sealed();
         }
-        output.push(now, None, Carried::Nothing, |bytes| match version {
-            Version::V4 => v4::encode_connect(handshake, connect, bytes),
-            Version::V5 => v5::encode_connect(handshake, connect, bytes),
-        })?;
+        let mut packet = BytesMut::new();
+        match version {
+            Version::V4 => v4::encode_connect(handshake, connect, &mut packet),
+            Version::V5 => v5::encode_connect(handshake, connect, &mut packet),
+        }?;
+        // Nothing of MQTT goes to a server that may not speak it.
+        let (first, connect) = match &mut websocket {
+            Some(websocket) => (websocket.take_request(), Some(packet)),
+            None => (packet, None),
+        };
+        append(&mut output, now, |bytes| bytes.extend_from_slice(&first));
         let max_packet_size = handshake.max_packet_size;
         Ok(Self {
             decoder: match version {
@@ -81,6 +114,8 @@ impl Transport {
             output,
             aliases: v5::Aliases::default(),
             tls,
+            websocket,
+            connect,
         })
     }
 
@@ -117,13 +152,18 @@ impl Transport {
             }
             (topic, binding) = self.aliases.next(publish, v5::LETTER_PROPERTIES);
         }
+        let encode = |bytes: &mut BytesMut| match version {
+            Version::V4 => v4::encode(packet, bytes),
+            Version::V5 => {
+                let lifetime = expires.map(|expires| expires.since(now));
+                v5::encode(packet, lifetime, topic, bytes)
+            }
+        };
+        let websocket = &mut self.websocket;
         self.output
-            .push(now, expires, carried, |bytes| match version {
-                Version::V4 => v4::encode(packet, bytes),
-                Version::V5 => {
-                    let lifetime = expires.map(|expires| expires.since(now));
-                    v5::encode(packet, lifetime, topic, bytes)
-                }
+            .push(now, expires, carried, |bytes| match websocket {
+                Some(websocket) => websocket.frame(bytes, encode),
+                None => encode(bytes),
             })?;
         if let Some(binding) = binding {
             self.output.set_binding(binding);
@@ -131,11 +171,34 @@ impl Transport {
         Ok(())
     }
 
-    /// Lets TLS make the next record, if it is time for one. To be asked before
-    /// each look at what is to be written.
-    pub fn seal(&mut self) {
+    /// Lets the layers add what they have to say: WebSocket its answers, and TLS
+    /// the next record, if it is time for one. To be asked before each look at what
+    /// is to be written.
+    pub fn seal(&mut self, now: Time) {
+        self.answer(now);
         if let Some(tls) = &mut self.tls {
             self.output.seal(tls);
+        }
+    }
+
+    /// Adds CONNECT once WebSocket is there, and what that says besides packets.
+    fn answer(&mut self, now: Time) {
+        let Some(websocket) = &mut self.websocket else {
+            return;
+        };
+        if websocket.is_open()
+            && let Some(connect) = self.connect.take()
+        {
+            append(&mut self.output, now, |bytes| {
+                let copy = |bytes: &mut BytesMut| {
+                    bytes.extend_from_slice(&connect);
+                    Ok::<_, Infallible>(())
+                };
+                let Ok(()) = websocket.frame(bytes, copy);
+            });
+        }
+        if websocket.has_control() && (websocket.is_closing() || !self.output.is_blocked()) {
+            append(&mut self.output, now, |bytes| websocket.poll_control(bytes));
         }
     }
 
@@ -150,13 +213,21 @@ impl Transport {
             }
         }
         self.output.clear();
-        let version = self.version();
-        let encode = |bytes: &mut BytesMut| match version {
-            Version::V4 => v4::encode(Outgoing::Disconnect(reason), bytes),
-            Version::V5 => v5::encode(Outgoing::Disconnect(reason), None, v5::Topic::Plain, bytes),
+        if self.connect.take().is_some() {
+            // Nor did it through WebSocket.
+            return;
+        }
+        let disconnect = Dispatch {
+            packet: Outgoing::Disconnect(reason),
+            expires: None,
+            carried: Carried::Nothing,
         };
         // There is nothing in it that could not be encoded.
-        let _ = self.output.push(now, None, Carried::Nothing, encode);
+        let _ = self.push(now, disconnect);
+        if let Some(websocket) = &mut self.websocket {
+            websocket.finish();
+            self.answer(now);
+        }
     }
 
     /// Where to put what is read, at the end; none while packets may be left
@@ -172,21 +243,32 @@ impl Transport {
         if let Some(tls) = &mut self.tls {
             return Some(tls.room_for_input(READ));
         }
+        if let Some(websocket) = &mut self.websocket {
+            return Some(websocket.room_for_input(READ));
+        }
         self.input.reserve(READ);
         Some(&mut self.input)
     }
 
-    /// Something was read into the [room](Self::room_for_input).
+    /// Something was read into the [room](Self::room_for_input). Returns whether
+    /// it may be from the broker itself, and not from a server before it.
     ///
     /// # Errors
-    /// It is no TLS, or TLS goes no further. The connection is of no more use,
-    /// but TLS may have a last word to [write](Self::seal).
-    pub fn handle_read(&mut self) -> Result<(), TlsError> {
+    /// It is not what a layer can open. The connection is of no more use, but the
+    /// layer may have a last word to [write](Self::seal).
+    pub fn handle_read(&mut self) -> Result<bool, TransportError> {
+        let before = self.input.len();
         if let Some(tls) = &mut self.tls {
-            tls.open(&mut self.input)?;
+            match &mut self.websocket {
+                Some(websocket) => tls.open(websocket.room_for_input(0))?,
+                None => tls.open(&mut self.input)?,
+            }
+        }
+        if let Some(websocket) = &mut self.websocket {
+            websocket.open(&mut self.input)?;
         }
         self.has_input = true;
-        Ok(())
+        Ok(self.websocket.is_none() || self.input.len() > before)
     }
 
     /// The next packet of those that were read.
@@ -205,22 +287,45 @@ impl Transport {
         Ok(packet)
     }
 
-    /// Whether TLS may still have to say why the connection cannot be written to:
-    /// a broker that refuses it does so in the place of its first packet.
+    /// Whether a layer may still have to say why the connection cannot be written
+    /// to: a broker that TLS refuses it to does so in the place of its first packet.
     pub fn is_unanswered(&self) -> bool {
+        let websocket = self.websocket.as_ref();
         self.tls.as_ref().is_some_and(|tls| !tls.has_opened())
+            || websocket.is_some_and(|websocket| !websocket.is_open())
     }
 
-    /// Whether the peer has said, through TLS, that nothing more comes.
-    pub fn is_closed_by_peer(&self) -> bool {
-        self.tls.as_ref().is_some_and(|tls| tls.is_closed_by_peer())
+    /// How the peer has closed the connection, if it has said through a layer that
+    /// nothing more comes. There may be an answer to [write](Self::seal).
+    pub fn closed_by_peer(&self) -> Option<Disconnection> {
+        let websocket = self.websocket.as_ref();
+        match websocket.and_then(|websocket| websocket.farewell()) {
+            Some("") => return Some(Disconnection::Closed),
+            Some(farewell) => return Some(Disconnection::ClosedWith(farewell.to_owned())),
+            None => {}
+        }
+        let is_closed = self.tls.as_ref().is_some_and(|tls| tls.is_closed_by_peer());
+        is_closed.then(|| self.ended(Disconnection::Closed))
     }
 
-    /// What it means for TLS that the connection has ended now, if it is not just
-    /// the end.
-    pub fn cut_short(&self) -> Option<TlsError> {
-        self.tls.as_ref().and_then(|tls| tls.cut_short())
+    /// Why the connection has ended, now that it has: a layer may know better.
+    pub fn ended(&self, otherwise: Disconnection) -> Disconnection {
+        let tls = self.tls.as_ref().and_then(|tls| tls.cut_short());
+        let error = tls.map(TransportError::Tls).or_else(|| {
+            let websocket = self.websocket.as_ref();
+            let cut_short = websocket.and_then(|websocket| websocket.cut_short());
+            cut_short.map(TransportError::WebSocket)
+        });
+        error.map_or(otherwise, |error| Disconnection::Failed(error.to_string()))
     }
+}
+
+/// Adds bytes that are no letter.
+fn append(output: &mut Output, now: Time, encode: impl FnOnce(&mut BytesMut)) {
+    let Ok(()) = output.push(now, None, Carried::Nothing, |bytes| {
+        encode(bytes);
+        Ok::<_, Infallible>(())
+    });
 }
 
 #[cfg(test)]
@@ -249,7 +354,7 @@ mod tests {
             &handshake,
             &connect,
             Pace::default(),
-            None,
+            Layers::default(),
         )
         .expect("it is valid")
     }

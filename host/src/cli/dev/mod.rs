@@ -31,7 +31,7 @@ use self::state::State;
 use super::assemble::options;
 use super::{Failure, logging, signals};
 use crate::broker::{Broker, CoreOptions, Options};
-use crate::config::Config;
+use crate::config::{Config, ServerConfig};
 use crate::gateway::{Control, Gateway};
 use crate::office::BackoffSettings;
 use crate::wire::{Address, Version, Versions};
@@ -163,9 +163,12 @@ fn config(broker: &Broker) -> Config {
         // The built-in broker speaks no other.
         versions: Versions::Only(Version::V4),
         client_id: CLIENT_ID.to_owned(),
-        server: Address {
-            host: address.ip().to_string(),
-            port: address.port(),
+        server: ServerConfig {
+            address: Address {
+                host: address.ip().to_string(),
+                port: address.port(),
+            },
+            ..ServerConfig::default()
         },
         ..Config::default()
     };

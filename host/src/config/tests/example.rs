@@ -69,7 +69,19 @@ fn the_example_in_full_is_accepted() {
     assert!(error.contains(": tls: is for a server"), "{error}");
     let (before, tls) = without.split_once("[tls]\n").unwrap();
     let (tls, after) = tls.split_once("\n[").unwrap();
+    // Nor is there one for WebSocket.
+    let text = format!("{before}[{after}");
+    let error = load(&text).unwrap_err().to_string();
+    assert!(error.contains(": websocket: is for a server"), "{error}");
+    let (before, headers) = text.split_once("[websocket.headers]\n").unwrap();
+    let (headers, after) = headers.split_once("\n[").unwrap();
     let config = load(&format!("{before}[{after}")).unwrap();
+    let websocket = format!("server = 'ws://broker'\n[websocket.headers]\n{headers}");
+    let error = load(&websocket).unwrap_err().to_string();
+    assert!(
+        error.contains(": websocket.headers: authorization file"),
+        "{error}"
+    );
     let secure = format!("server = 'mqtts://broker'\n[tls]\n{tls}");
     let error = load(&secure).unwrap_err().to_string();
     assert!(error.contains(": tls.ca-file: "), "{error}");
@@ -78,7 +90,7 @@ fn the_example_in_full_is_accepted() {
         .filter(|line| !line.contains("-file = "))
         .flat_map(|line| [line, "\n"])
         .collect();
-    let options = load(&without).unwrap().tls.unwrap();
+    let options = load(&without).unwrap().server.tls.unwrap();
     assert_eq!(options.alpn, ["x-amzn-mqtt-ca"]);
     assert_eq!(options.min_version, TlsVersion::Tls12, "states the default");
 
@@ -103,6 +115,7 @@ fn the_example_holds_every_key() {
     let example: Value = toml::from_str(&in_full()).unwrap();
     let guest = &example["guest"][0];
     let subscription = &guest["subscriptions"][1];
+    assert!(example["websocket"].get("headers").is_some());
     for (header, table) in [
         ("", &example),
         ("[tls]", &example["tls"]),

@@ -8,6 +8,7 @@ mod refused;
 mod refused_guest;
 mod shape;
 mod tls;
+mod websocket;
 
 use proptest::prelude::*;
 
@@ -97,7 +98,7 @@ fn each_key_is_read() {
         c.login = Some(with_command("/etc/../bin/sh", &[], 10_000))
     });
     check("server = 'mqtt://broker:2000'", |c| {
-        c.server = Address {
+        c.server.address = crate::wire::Address {
             host: "broker".to_owned(),
             port: 2000,
         };

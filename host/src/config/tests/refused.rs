@@ -208,7 +208,7 @@ fn login() {
 
 #[test]
 fn server() {
-    let form = r#"is not a server; write e.g. "localhost:1883", "mqtts://broker:8883""#;
+    let form = r#"is not a server; write e.g. "localhost:1883", "mqtts://broker:8883", "wss://broker/mqtt""#;
     check_values("", "server", NO_TEXTS, form);
     let values = [
         ("''", r#""""#),
@@ -216,17 +216,12 @@ fn server() {
         ("'a b'", r#""a b""#),
     ];
     check_values("", "server", &values, form);
-    for (address, asks) in [
-        ("ws://broker", "ws:// (WebSocket)"),
-        ("wss://broker", "wss:// (WebSocket over TLS)"),
-    ] {
-        check_values(
-            "",
-            "server",
-            &[(&format!("'{address}'"), &format!("\"{address}\""))],
-            &format!("asks for {asks}, which is not supported yet"),
-        );
-    }
+    check_values(
+        "",
+        "server",
+        &[("'mqtt://broker/a'", r#""mqtt://broker/a""#)],
+        r#"has a wrong path; only ws:// and wss:// have one, such as "wss://broker/mqtt""#,
+    );
     check_values(
         "",
         "server",
@@ -234,7 +229,7 @@ fn server() {
             ("'ssl://broker'", r#""ssl://broker""#),
             ("'tls://broker'", r#""tls://broker""#),
         ],
-        "asks for TLS, which is written mqtts://",
+        "asks for TLS, which is written mqtts:// or wss://",
     );
     check_values(
         "",

@@ -10,7 +10,7 @@ fn unknown_keys() {
         "2:1: unknown key `kepe-alive`, expected one of `client-id`, `clean-session`, \
          `session-expiry`, `user-name`, `user-name-file`, \
          `password-file`, `password-command`, `password-command-timeout`, `server`, `version`, `keep-alive`, \
-         `first-connect-delay`, `max-packet-size`, `cache-directory`, `tls`, `backoff`, `last-will`, \
+         `first-connect-delay`, `max-packet-size`, `cache-directory`, `tls`, `websocket`, `backoff`, `last-will`, \
          `status`, `work-list`, `guest`",
     );
     check_refused(
@@ -40,7 +40,7 @@ fn unknown_keys() {
          `session-expiry`, `user-name`, `user-name-file`, \
          `password-file`, `password-command`, `password-command-timeout`, `server`, `version`, `keep-alive`, \
          `first-connect-delay`, `max-packet-size`, `cache-directory`, \
-         `tls`, `backoff`, `last-will`, `status`, `work-list`, `guest`",
+         `tls`, `websocket`, `backoff`, `last-will`, `status`, `work-list`, `guest`",
     );
 }
 

@@ -9,7 +9,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::wire::certificates::Ca;
-use crate::wire::{TlsIdentity, TlsOptions, TlsVersion};
+use crate::wire::{Address, TlsIdentity, TlsOptions, TlsVersion};
 
 const SERVER: &str = "server = 'mqtts://broker'\n";
 
@@ -29,7 +29,7 @@ fn check_tls(lines: &str, change: impl FnOnce(&mut TlsOptions)) {
     let mut expect = options("broker");
     change(&mut expect);
     let config = load(&format!("{SERVER}{lines}")).unwrap();
-    assert_eq!(config.tls, Some(expect), "{lines}");
+    assert_eq!(config.server.tls, Some(expect), "{lines}");
 }
 
 #[track_caller]
@@ -47,12 +47,12 @@ fn a_server_needs_no_more_than_its_address() {
     ] {
         check(&format!("server = 'mqtts://{server}'"), |c| {
             let host = host.to_owned();
-            c.tls = Some(options(&host));
-            c.server = Address { host, port };
+            c.server.tls = Some(options(&host));
+            c.server.address = Address { host, port };
         });
     }
     let config = load("server = 'mqtts://[fe80::1%eth0]'").unwrap();
-    assert_eq!(config.tls, Some(options("fe80::1")));
+    assert_eq!(config.server.tls, Some(options("fe80::1")));
 }
 
 #[test]
@@ -75,7 +75,8 @@ fn each_key_of_tls_is_read() {
 
 #[test]
 fn tls_needs_a_server_that_speaks_it() {
-    let reason = "tls: is for a server that begins with mqtts://, which this one does not";
+    let reason =
+        "tls: is for a server that begins with mqtts:// or wss://, which this one does not";
     check_refused("[tls]", &format!("1:1: {reason}"));
     check_refused(
         "server = 'mqtt://broker'\n[tls]\nca-file = 'ca.pem'",
@@ -84,7 +85,7 @@ fn tls_needs_a_server_that_speaks_it() {
     let error = load_with("", &[("JACKALOPE_TLS_MIN_VERSION", "1.3")]).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "JACKALOPE_TLS_MIN_VERSION: is for a server that begins with mqtts://, \
+        "JACKALOPE_TLS_MIN_VERSION: is for a server that begins with mqtts:// or wss://, \
          which this one does not"
     );
 }
@@ -193,7 +194,7 @@ const FILES: &str = "[tls]\nca-file = 'ca.pem'\ncertificate-file = 'c.pem'\nkey-
 #[test]
 fn files_of_tls_are_beside_the_configuration() {
     let disk = Disk::new();
-    assert_eq!(disk.load(FILES, &[]).unwrap().tls, Some(disk.all()));
+    assert_eq!(disk.load(FILES, &[]).unwrap().server.tls, Some(disk.all()));
 }
 
 #[test]
@@ -220,7 +221,7 @@ fn variables_of_tls_go_before_the_file() {
     let file = FILES.replace(".pem", ".missing");
     for lines in ["", &file] {
         let config = disk.load(lines, &variables).unwrap();
-        assert_eq!(config.tls, Some(expect.clone()), "{lines}");
+        assert_eq!(config.server.tls, Some(expect.clone()), "{lines}");
     }
     let mut known: Vec<_> = variables.map(|(name, _)| name).to_vec();
     known.sort_unstable();

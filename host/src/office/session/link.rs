@@ -33,6 +33,8 @@ pub enum Disconnection {
     Elsewhere(Reason, Arc<str>),
     /// The broker has closed it.
     Closed,
+    /// The same, and it has said this.
+    ClosedWith(String),
     /// The broker, or something on the way to it, has reset it.
     Reset,
     /// The network or a malformed packet has ended it: the text says how.
@@ -79,6 +81,7 @@ impl fmt::Display for Disconnection {
                 "the broker does not want this gateway: {reason}; it names the server {server:?}"
             ),
             Self::Closed => f.write_str("the broker closed the connection"),
+            Self::ClosedWith(words) => write!(f, "the broker closed the connection: {words}"),
             Self::Reset => f.write_str("the connection was reset"),
             Self::Failed(error) => f.write_str(error),
             Self::ConnectTimeout => {
@@ -106,7 +109,7 @@ impl Disconnection {
     /// what the gateway has sent.
     pub const fn is_hang_up(&self) -> bool {
         match self {
-            Self::Closed | Self::Reset => true,
+            Self::Closed | Self::ClosedWith(_) | Self::Reset => true,
             Self::Ended(reason) => reason.may_be_a_letter(),
             _ => false,
         }

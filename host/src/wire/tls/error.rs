@@ -227,11 +227,11 @@ impl fmt::Display for TlsError {
             ),
             Self::NotTls => f.write_str(
                 "the server does not speak TLS on this port; \
-                 without TLS, its address begins with mqtt://",
+                 without TLS, its address begins with mqtt:// or ws://",
             ),
             Self::Silent => f.write_str(
                 "the server closed the connection without a word of TLS; \
-                 perhaps there is no TLS on this port (mqtt://)",
+                 perhaps there is no TLS on this port (mqtt:// or ws://)",
             ),
             Self::CutShort => {
                 f.write_str("the broker closed the connection within the TLS handshake")

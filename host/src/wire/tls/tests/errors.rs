@@ -204,7 +204,7 @@ fn a_server_that_does_not_speak_tls() {
         assert_eq!(
             error.to_string(),
             "the server does not speak TLS on this port; \
-             without TLS, its address begins with mqtt://"
+             without TLS, its address begins with mqtt:// or ws://"
         );
     }
 }
@@ -212,13 +212,14 @@ fn a_server_that_does_not_speak_tls() {
 #[test]
 fn a_server_that_hangs_up() {
     let mut pair = pair();
-    let shown = |pair: &Pair| pair.transport.cut_short().map(|error| error.to_string());
+    let shown = |pair: &Pair| {
+        let ended = pair.transport.ended(Disconnection::Closed);
+        ended.to_string()
+    };
     assert_eq!(
-        shown(&pair).as_deref(),
-        Some(
-            "the server closed the connection without a word of TLS; \
-             perhaps there is no TLS on this port (mqtt://)"
-        )
+        shown(&pair),
+        "the server closed the connection without a word of TLS; \
+         perhaps there is no TLS on this port (mqtt:// or ws://)"
     );
     let hello = pair.take(usize::MAX);
     pair.give_to_server(&hello);
@@ -228,8 +229,8 @@ fn a_server_that_hangs_up() {
         .expect("a vector takes all");
     pair.bring(&bytes[..10]).expect("it is TLS so far");
     assert_eq!(
-        shown(&pair).as_deref(),
-        Some("the broker closed the connection within the TLS handshake")
+        shown(&pair),
+        "the broker closed the connection within the TLS handshake"
     );
 }
 
@@ -241,7 +242,7 @@ fn a_server_of_tls_that_is_spoken_to_without() {
         &handshake(),
         &connect(),
         Pace::default(),
-        None,
+        Layers::default(),
     );
     let mut transport = transport.expect("it can be encoded");
     let alert = [0x15, 3, 3, 0, 2, 2, 70];

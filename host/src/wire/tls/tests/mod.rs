@@ -21,8 +21,8 @@ use tempfile::TempDir;
 
 use super::certificates::{Ca, Issued};
 use super::*;
-use crate::office::{Connect, Time};
-use crate::wire::{Handshake, Pace, Transport, Version, Versions};
+use crate::office::{Connect, Disconnection, Time};
+use crate::wire::{Handshake, Layers, Pace, Transport, TransportError, Version, Versions};
 
 /// 2026-11-25 03:00:00 UTC, always.
 #[derive(Debug)]
@@ -134,7 +134,10 @@ struct Pair {
 impl Pair {
     fn new(client: &TlsClient, server: &ServerConfig) -> Self {
         let tls = client.begin().expect("its files are fine");
-        let tls = Some(Box::new(tls));
+        let layers = Layers {
+            tls: Some(Box::new(tls)),
+            websocket: None,
+        };
         let now = at(0);
         let transport = Transport::new(
             now,
@@ -142,7 +145,7 @@ impl Pair {
             &handshake(),
             &connect(),
             Pace::default(),
-            tls,
+            layers,
         );
         Self {
             now,
@@ -168,7 +171,7 @@ impl Pair {
 
     /// Has the kernel take so many bytes at most, and returns them.
     fn take(&mut self, count: usize) -> Vec<u8> {
-        self.transport.seal();
+        self.transport.seal(self.now);
         let output = self.transport.output_mut();
         let bytes = output.bytes();
         let taken = bytes[..count.min(bytes.len())].to_vec();
@@ -198,7 +201,7 @@ impl Pair {
     }
 
     /// Has the gateway get what the server sends.
-    fn give_to_gateway(&mut self) -> Result<bool, TlsError> {
+    fn give_to_gateway(&mut self) -> Result<bool, TransportError> {
         let mut bytes = Vec::new();
         while self.server.wants_write() {
             self.server
@@ -208,7 +211,7 @@ impl Pair {
         self.bring(&bytes)
     }
 
-    fn bring(&mut self, bytes: &[u8]) -> Result<bool, TlsError> {
+    fn bring(&mut self, bytes: &[u8]) -> Result<bool, TransportError> {
         for piece in bytes.chunks(self.piece.min(bytes.len()).max(1)) {
             let room = self.transport.room_for_input().expect("all was read");
             room.extend_from_slice(piece);
@@ -219,7 +222,7 @@ impl Pair {
     }
 
     /// Lets both talk until they are silent.
-    fn run(&mut self) -> Result<(), TlsError> {
+    fn run(&mut self) -> Result<(), TransportError> {
         loop {
             let bytes = self.take(self.piece);
             self.give_to_server(&bytes);

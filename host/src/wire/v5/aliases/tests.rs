@@ -14,7 +14,7 @@ use crate::office::{
 use crate::wire::v5::properties::TOPIC_ALIAS;
 use crate::wire::v5::tests::{decode, no_properties};
 use crate::wire::v5::{LETTER_PROPERTIES, Reason, v5};
-use crate::wire::{Handshake, Pace, Transport, Version, Versions};
+use crate::wire::{Handshake, Layers, Pace, Transport, Version, Versions};
 
 const NOON: Time = Time::from_millis(1_000_000);
 
@@ -44,7 +44,7 @@ fn connected(maximum: u16, max_packet_size: Option<u32>) -> Transport {
         will: None,
     };
     let (version, pace) = (Version::V5, Pace::default());
-    let transport = Transport::new(NOON, version, &handshake, &connect, pace, None);
+    let transport = Transport::new(NOON, version, &handshake, &connect, pace, Layers::default());
     let mut transport = transport.expect("it is valid");
     let connack = Packet::ConnAck(v5::ConnAck {
         session_present: false,
