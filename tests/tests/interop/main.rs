@@ -17,7 +17,7 @@ mod table;
 
 use brokers::{AEDES, AMQTT, MOSQUITTO, RABBITMQ, Transport, Version};
 use case::run;
-use subjects::{oversize, publish, refused, restart, retained, takeover, version, will};
+use subjects::{oversize, publish, refused, restart, retained, status, takeover, version, will};
 
 /// All subjects over one broker and version, as tests.
 macro_rules! cases {
@@ -32,6 +32,7 @@ macro_rules! cases {
                 a_certificate_of_a_stranger: publish::check_stranger,
                 retained: retained::check,
                 will: will::check,
+                status: status::check,
                 restart_at_qos_1: |case| restart::check(case, 1),
                 restart_at_qos_2: |case| restart::check(case, 2),
                 takeover: takeover::check,

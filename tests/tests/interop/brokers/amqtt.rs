@@ -33,7 +33,8 @@ pub(crate) const AMQTT: Broker = Broker {
 const SCRIPT: &str = "venv/bin/amqtt";
 
 /// It knows only what is allowed.
-const ALLOWED: &str = r##"["burst/#", "doors/#", "echo/#", "out", "last", "late", "wills/#"]"##;
+const ALLOWED: &str =
+    r##"["burst/#", "doors/#", "echo/#", "out", "last", "late", "statuses/#", "wills/#"]"##;
 
 fn command(place: &Place) -> Command {
     let tls = format!(
