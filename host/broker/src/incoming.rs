@@ -74,6 +74,12 @@ impl Incoming {
         let exactly_once = publish.qos == QoS::ExactlyOnce;
         match self.exchanges.get(&publish.packet_id) {
             Some(Exchange::AtLeastOnce) if publish.dup && !exactly_once => {}
+            // The PUBREC that has refused it ended the exchange, whoever has seen it
+            // ([MQTT-4.3.3-11] of MQTT 5).
+            Some(Exchange::Refused(first))
+                if matches!(limit, Limit::ReceiveMaximum(_))
+                    && publish.dup
+                    && same(first, publish) => {}
             Some(Exchange::ExactlyOnce(first) | Exchange::Refused(first))
                 if publish.dup && same(first, publish) =>
             {
@@ -147,10 +153,9 @@ impl Incoming {
     }
 
     fn check_limit(&self, limit: Limit, exactly_once: bool) -> Result<(), Violation> {
-        let open = self.exchanges.values();
         match limit {
             Limit::ExactlyOnce(limit) => {
-                let open = open.filter(|exchange| {
+                let open = self.exchanges.values().filter(|exchange| {
                     !matches!(exchange, Exchange::AtLeastOnce | Exchange::Subscribe)
                 });
                 if exactly_once && open.count() >= limit {
@@ -158,8 +163,8 @@ impl Incoming {
                 }
             }
             Limit::ReceiveMaximum(limit) => {
-                let open = open.filter(|exchange| !matches!(exchange, Exchange::Subscribe));
-                if open.count() >= limit.into() {
+                // Of this connection: the quota begins anew with each (section 4.9).
+                if self.here.len() >= limit.into() {
                     return Err(Violation::ReceiveMaximumExceeded);
                 }
             }

@@ -2,20 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jackalope::broker::{Core, Event, Fault, Packet};
+use jackalope::broker::v5::Reason;
+use jackalope::broker::{ConnectionId, Core, Event, Fault, Packet};
 use jackalope::office::{GuestId, Qos, Ticket};
 
 use crate::guests::Key;
 use crate::messages::Messages;
 use crate::model::{Check, Model, ensure};
 use crate::network::Piece;
+use crate::packets::{self, Seen};
 use crate::schedule::{FaultPlan, Schedule, Step};
+use crate::terms::Terms;
 
 /// How late a letter may arrive, in milliseconds.
 const GRACE: u64 = 2_000;
 
 /// The broker, seen from outside.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct BrokerLog {
     /// Counts sessions.
     pub(crate) session: u64,
@@ -32,6 +35,11 @@ pub(crate) struct BrokerLog {
     forgotten: BTreeSet<u64>,
     /// Whether QoS 2 letters are delivered in the order of their PUBLISH.
     orders_qos2: bool,
+    /// Whether letters are delivered in the order of their first PUBLISH.
+    orders: bool,
+    /// What the broker allows, and what it has told on each connection.
+    pub(crate) terms: Terms,
+    told: BTreeMap<ConnectionId, Terms>,
 }
 
 impl BrokerLog {
@@ -45,10 +53,32 @@ impl BrokerLog {
                 FaultPlan::Withhold(_) | FaultPlan::DelayAcks(_) | FaultPlan::ForgetSession
             )
         };
+        let has_no_room = |step: &Step| {
+            let quota = Reason::QuotaExceeded;
+            matches!(step, Step::Fault(FaultPlan::RefusePublish(_, why)) if *why == quota)
+        };
         Self {
+            session: 0,
+            looked_at: 0,
+            arrived: BTreeSet::new(),
+            logged: BTreeSet::new(),
+            logged_in_session: BTreeSet::new(),
+            latest_arrived: BTreeMap::new(),
+            latest_logged: BTreeMap::new(),
+            forgotten: BTreeSet::new(),
             orders_qos2: !schedule.steps.iter().any(disturbs_order),
-            ..Self::default()
+            orders: !schedule.steps.iter().any(has_no_room),
+            terms: schedule.setup.terms,
+            told: BTreeMap::new(),
         }
+    }
+
+    /// What the broker has told on a connection.
+    pub(crate) fn told(&self, connection: ConnectionId) -> Terms {
+        self.told
+            .get(&connection)
+            .copied()
+            .unwrap_or(Terms::GENEROUS)
     }
 
     /// That a letter may be called delivered.
@@ -64,15 +94,23 @@ impl BrokerLog {
     /// Something has happened at the broker.
     pub(crate) fn handle_event(
         &mut self,
+        now: u64,
         event: &Event,
         model: &Model,
         messages: &mut Messages,
     ) -> Check {
         match event {
-            Event::Violation { violation, .. } => Err(format!("violation: {violation}")),
-            Event::Sent { packet, .. }
-            | Event::Withheld { packet, .. }
-            | Event::Cut { packet, .. } => messages.handle_sent(packet),
+            Event::Violation { violation, .. } | Event::ViolationV5 { violation, .. } => {
+                Err(format!("violation: {violation}"))
+            }
+            Event::Sent { packet, peer }
+            | Event::Withheld { packet, peer }
+            | Event::Cut { packet, peer } => {
+                if let (Seen::ConnAck, Packet::V5(_)) = (packets::look(packet), packet) {
+                    self.told.insert(peer.connection, self.terms);
+                }
+                messages.handle_sent(now, peer.connection, packet)
+            }
             Event::Received { packet, .. } => {
                 self.handle_received(packet, model)?;
                 messages.handle_received(packet)
@@ -96,8 +134,8 @@ impl BrokerLog {
     }
 
     fn handle_received(&mut self, packet: &Packet, model: &Model) -> Check {
-        if let Packet::Publish(publish) = packet
-            && let Some(Key::Letter(ticket)) = Key::of(&publish.payload)
+        if let Seen::Publish(publish) = packets::look(packet)
+            && let Some(Key::Letter(ticket)) = Key::of(publish.payload)
             && let Some(origin) = model.origin(ticket)
             && self.arrived.insert(ticket)
         {
@@ -136,7 +174,8 @@ impl BrokerLog {
                     "letter {ticket} of QoS 2 arrives twice in one session"
                 );
             }
-            if self.logged.insert(ticket) && (qos != Qos::ExactlyOnce || self.orders_qos2) {
+            let is_ordered = self.orders && (qos != Qos::ExactlyOnce || self.orders_qos2);
+            if self.logged.insert(ticket) && is_ordered {
                 let latest = self.latest_logged.entry((guest, qos)).or_default();
                 ensure!(
                     ticket > *latest,

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use jackalope::office::{Disconnection, GuestId, Outcome, Overflow, Ticket};
+use jackalope::wire::Version;
 
 use crate::guests::Key;
 use crate::model::{Check, ensure};
@@ -12,6 +13,7 @@ use crate::random::Random;
 use crate::schedule::{
     CallPlan, GuestSetup, HOUR, LetterPlan, Schedule, Setup, Step, TOPICS, Verdict, qos,
 };
+use crate::terms::Terms;
 
 /// The guest that means harm. All others are honest.
 const HOSTILE: usize = 0;
@@ -119,6 +121,9 @@ pub(crate) fn generate(seed: u64) -> Schedule {
     let guests = 2 + random.below(4) as usize;
     let setup = Setup {
         seed,
+        version: random.pick(&[Version::V4, Version::V5]),
+        terms: Terms::GENEROUS,
+        session_expiry: 24 * 3_600,
         clean_session: random.one_in(2),
         keep_alive: 60,
         max: 100,

@@ -16,20 +16,24 @@ mod broker_log;
 mod calls;
 mod equals;
 mod guests;
+mod kinds;
 mod messages;
 mod model;
 mod network;
+mod packets;
 mod random;
 mod run;
 mod schedule;
 mod shrink;
+mod terms;
 mod unwritten;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use kinds::Kinds;
 use schedule::Schedule;
 
 /// How many schedules are run when nothing else is asked for.
@@ -55,6 +59,7 @@ fn hold(generate: fn(u64) -> Schedule, usual: u64) {
     let count = variable("JACKALOPE_SIM_SCHEDULES").unwrap_or(usual);
     let start = variable("JACKALOPE_SIM_START").unwrap_or(0);
     let (next, has_failed) = (AtomicU64::new(0), AtomicBool::new(false));
+    let kinds = Kinds::default();
     let begun = Instant::now();
     let failed = thread::scope(|scope| {
         let work = || {
@@ -67,6 +72,7 @@ fn hold(generate: fn(u64) -> Schedule, usual: u64) {
                     eprintln!("{number} schedules in {} s", begun.elapsed().as_secs());
                 }
                 let schedule = generate(start + number);
+                kinds.count(&schedule);
                 if let Err(reason) = run_caught(&schedule, None) {
                     has_failed.store(true, Ordering::Relaxed);
                     return Some((start + number, reason));
@@ -87,9 +93,11 @@ fn hold(generate: fn(u64) -> Schedule, usual: u64) {
     if let Some((seed, reason)) = failed {
         fail(generate, seed, reason);
     }
-    if begun.elapsed() > Duration::from_secs(60) {
-        eprintln!("{count} schedules in {} s", begun.elapsed().as_secs());
-    }
+    eprintln!(
+        "{count} schedules in {} s: {kinds}",
+        begun.elapsed().as_secs()
+    );
+    assert!(count < SCHEDULES || kinds.are_all_there(), "{kinds}");
 }
 
 #[test]

@@ -1,13 +1,16 @@
 //! The naive model of the receiving half: which messages the broker has sent,
 //! and which of them guests have taken.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use jackalope::broker::{Packet, QoS};
-use jackalope::office::{Delivery, GuestId, Message, Outgoing, PacketId, Publish, Qos};
+use jackalope::broker::{ConnectionId, Packet, QoS};
+use jackalope::office::{
+    Delivery, GuestId, Message, Outgoing, PacketId, Publish, Qos, SubscriptionId,
+};
 
 use crate::guests::Key;
 use crate::model::{Check, ensure};
+use crate::packets::{self, Seen};
 use crate::schedule::Setup;
 
 type Kind = (Key, Qos);
@@ -18,9 +21,14 @@ type Kind = (Key, Qos);
 struct Instance {
     id: u16,
     kind: Kind,
-    topic: String,
+    /// Whom it is for.
+    receivers: Vec<usize>,
     /// The session has gone before.
     is_lost: bool,
+    /// From when on the broker does not send it again.
+    expires: Option<u64>,
+    /// It was too large to be read.
+    is_unread: bool,
 }
 
 #[derive(Debug, Default)]
@@ -32,11 +40,13 @@ pub(crate) struct Messages {
     open: BTreeMap<u16, usize>,
     /// What the gateway has seen of it.
     seen: BTreeMap<PacketId, usize>,
-    /// How often the broker has sent it.
-    sent: BTreeMap<Kind, u64>,
+    /// How often the broker has sent it to each guest.
+    sent: BTreeMap<(Kind, usize), u64>,
     taken: BTreeMap<(Kind, usize), u64>,
-    /// What was too large to be read.
-    unread: BTreeSet<Kind>,
+    /// The filters, by what the gateway has the broker call them.
+    subscriptions: BTreeMap<u32, String>,
+    /// What topic aliases stand for.
+    aliases: BTreeMap<(ConnectionId, u16), String>,
     /// All messages that have come in, for each guest.
     arrived: Vec<Vec<Kind>>,
     /// How many of these the guest has been called with or passed over.
@@ -58,29 +68,48 @@ impl Messages {
         }
     }
 
-    fn receivers(&self, kind: Kind, topic: &str) -> Vec<usize> {
-        if self.unread.contains(&kind) {
-            return Vec::new();
-        }
+    /// Who has a filter that a message came for, or any that matches if nobody
+    /// knows which.
+    fn receivers(&self, came_for: &[u32], topic: &str) -> Vec<usize> {
+        let came_for: Vec<_> = came_for
+            .iter()
+            .map(|id| self.subscriptions.get(id).map_or("", String::as_str))
+            .collect();
+        let is_for = |filter: &&str| {
+            matches(filter, topic) && (came_for.is_empty() || came_for.contains(filter))
+        };
         (0..self.filters.len())
-            .filter(|guest| {
-                self.filters[*guest]
-                    .iter()
-                    .any(|filter| matches(filter, topic))
-            })
+            .filter(|guest| self.filters[*guest].iter().any(is_for))
             .collect()
     }
 
     /// The broker has sent a PUBLISH, or tried to.
-    pub(crate) fn handle_sent(&mut self, packet: &Packet) -> Check {
-        let Packet::Publish(publish) = packet else {
+    pub(crate) fn handle_sent(
+        &mut self,
+        now: u64,
+        connection: ConnectionId,
+        packet: &Packet,
+    ) -> Check {
+        let Seen::Publish(publish) = packets::look(packet) else {
             return Ok(());
         };
-        let Some(key) = Key::of(&publish.payload) else {
+        let Some(key) = Key::of(publish.payload) else {
             return Err("the broker has sent a strange payload".into());
         };
+        let topic = match publish.alias {
+            Some(alias) if publish.topic.is_empty() => self.aliases[&(connection, alias)].clone(),
+            Some(alias) => {
+                let topic = publish.topic.to_owned();
+                self.aliases.insert((connection, alias), topic.clone());
+                topic
+            }
+            None => publish.topic.to_owned(),
+        };
         let kind = (key, publish.qos.into());
-        *self.sent.entry(kind).or_default() += 1;
+        let receivers = self.receivers(&publish.came_for, &topic);
+        for guest in &receivers {
+            *self.sent.entry((kind, *guest)).or_default() += 1;
+        }
         if publish.qos == QoS::AtMostOnce {
             return Ok(());
         }
@@ -91,21 +120,39 @@ impl Messages {
             );
             return Ok(());
         }
-        self.open.insert(publish.packet_id, self.instances.len());
+        let expires = publish.expiry.map(|secs| now + u64::from(secs) * 1_000);
+        if let Some(former) = self.open.insert(publish.packet_id, self.instances.len()) {
+            ensure!(
+                self.instances[former].is_expired(now),
+                "{key:?} has the packet id of a message that is under way"
+            );
+            self.instances[former].is_lost = true;
+        }
         self.instances.push(Instance {
             id: publish.packet_id,
             kind,
-            topic: publish.topic.clone(),
+            receivers,
             is_lost: false,
+            expires,
+            is_unread: false,
         });
         Ok(())
     }
 
     /// The broker has an acknowledgement.
     pub(crate) fn handle_received(&mut self, packet: &Packet) -> Check {
-        match packet {
-            Packet::PubAck(id) => self.finish(*id, Qos::AtLeastOnce),
-            Packet::PubComp(id) => self.finish(*id, Qos::ExactlyOnce),
+        match packets::look(packet) {
+            Seen::PubAck(id) => self.finish(id, Qos::AtLeastOnce),
+            Seen::PubComp(id) => self.finish(id, Qos::ExactlyOnce),
+            Seen::Subscribe(filters, Some(id)) => {
+                ensure!(filters.len() == 1, "{filters:?} have one identifier");
+                let known = self.subscriptions.insert(id, filters[0].to_owned());
+                ensure!(
+                    known.is_none_or(|known| known == filters[0]),
+                    "{id} is the identifier of {filters:?} and of another filter"
+                );
+                Ok(())
+            }
             _ => Ok(()),
         }
     }
@@ -133,7 +180,11 @@ impl Messages {
     }
 
     /// The gateway has read a message. Returns whom it goes to.
-    pub(crate) fn handle_arrival(&mut self, publish: &Publish) -> Result<Vec<usize>, String> {
+    pub(crate) fn handle_arrival(
+        &mut self,
+        publish: &Publish,
+        came_for: &[SubscriptionId],
+    ) -> Result<Vec<usize>, String> {
         let Some(key) = Key::of(&publish.payload) else {
             return Err("a strange payload has arrived".into());
         };
@@ -142,7 +193,8 @@ impl Messages {
             let index = self.latest(id, kind)?;
             self.seen.insert(id, index);
         }
-        let guests = self.receivers(kind, &publish.topic);
+        let came_for: Vec<_> = came_for.iter().map(|id| id.get()).collect();
+        let guests = self.receivers(&came_for, &publish.topic);
         for guest in &guests {
             self.arrived[*guest].push(kind);
         }
@@ -159,7 +211,7 @@ impl Messages {
                 .rposition(|instance| instance.id == id.get())
         {
             self.seen.insert(id, index);
-            self.unread.insert(self.instances[index].kind);
+            self.instances[index].is_unread = true;
         }
     }
 
@@ -184,12 +236,18 @@ impl Messages {
 
     /// That all guests have taken a message and all like it before.
     fn check_taken(&self, index: usize, what: &str) -> Check {
-        let Instance { kind, topic, .. } = &self.instances[index];
-        let before = self.instances[..index]
-            .iter()
-            .filter(|other| other.kind == *kind && !other.is_lost)
-            .count() as u64;
-        for guest in self.receivers(*kind, topic) {
+        let Instance {
+            kind,
+            receivers,
+            is_unread,
+            ..
+        } = &self.instances[index];
+        for &guest in receivers.iter().filter(|_| !is_unread) {
+            let is_before = |other: &&Instance| {
+                let counts = !other.is_lost && !other.is_unread;
+                other.kind == *kind && counts && other.receivers.contains(&guest)
+            };
+            let before = self.instances[..index].iter().filter(is_before).count() as u64;
             let taken = self.taken(*kind, guest);
             ensure!(
                 taken > before,
@@ -223,10 +281,12 @@ impl Messages {
         let taken = self.taken.entry((kind, guest.index())).or_default();
         *taken += 1;
         let most = if kind.1 == Qos::ExactlyOnce {
-            let is_it = |instance: &&Instance| instance.kind == kind;
+            let is_it = |instance: &&Instance| {
+                instance.kind == kind && instance.receivers.contains(&guest.index())
+            };
             self.instances.iter().filter(is_it).count() as u64
         } else {
-            self.sent.get(&kind).copied().unwrap_or(0)
+            self.sent.get(&(kind, guest.index())).copied().unwrap_or(0)
         };
         ensure!(
             *taken <= most,
@@ -235,7 +295,14 @@ impl Messages {
         Ok(())
     }
 
-    pub(crate) fn is_quiet(&self) -> bool {
+    /// Whether all is done with, or has expired: then it is not sent again.
+    pub(crate) fn is_quiet(&mut self, now: u64) -> bool {
+        let instances = &mut self.instances;
+        self.open.retain(|_, index| {
+            let instance = &mut instances[*index];
+            instance.is_lost |= instance.is_expired(now);
+            !instance.is_lost
+        });
         self.open.is_empty()
     }
 
@@ -251,6 +318,12 @@ impl Messages {
     }
 }
 
+impl Instance {
+    fn is_expired(&self, now: u64) -> bool {
+        self.expires.is_some_and(|at| at <= now)
+    }
+}
+
 fn kind(message: &Message) -> Result<Kind, String> {
     let key = Key::of(&message.payload).ok_or("a guest is called with a strange payload")?;
     Ok((key, message.qos))
@@ -259,6 +332,10 @@ fn kind(message: &Message) -> Result<Kind, String> {
 /// Whether a filter of the simulation matches: there is no `#` but at the end,
 /// and no topic begins with `$`.
 fn matches(filter: &str, topic: &str) -> bool {
+    let filter = match filter.strip_prefix("$share/") {
+        Some(shared) => shared.split_once('/').map_or("", |(_, filter)| filter),
+        None => filter,
+    };
     if filter == "#" {
         return true;
     }

@@ -5,10 +5,12 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use jackalope::office::{
-    Carried, GuestId, Incoming, Letter, Outcome, Overflow, PacketId, Qos, Ticket,
+    Carried, Delivery, Disconnection, GuestId, Incoming, Letter, Outcome, Overflow, PacketId, Qos,
+    Reason, Refusal, Ticket,
 };
 
 use crate::schedule::Setup;
+use crate::terms::Terms;
 
 mod written;
 
@@ -55,6 +57,8 @@ struct Exchange {
     stage: Stage,
     /// Whether the present connection has seen its latest packet.
     is_sent: bool,
+    /// Whether its PUBLISH went out on the present connection.
+    is_here: bool,
     /// When its latest PUBLISH was written.
     sent: u64,
 }
@@ -64,6 +68,10 @@ pub(crate) struct Model {
     max: usize,
     overflow: Overflow,
     max_sent: usize,
+    /// What the broker allows on the present connection.
+    terms: Terms,
+    /// Letters that it has refused, until that is said.
+    refused: BTreeMap<u64, Reason>,
     letters: BTreeMap<u64, Known>,
     /// The work list of each guest, the oldest first.
     lists: Vec<VecDeque<u64>>,
@@ -86,6 +94,8 @@ impl Model {
             max: setup.max,
             overflow: setup.overflow,
             max_sent: setup.max_sent,
+            terms: Terms::GENEROUS,
+            refused: BTreeMap::new(),
             letters: BTreeMap::new(),
             lists: vec![VecDeque::new(); guests],
             deadlines: BTreeSet::new(),
@@ -191,7 +201,7 @@ impl Model {
     }
 
     /// A packet of the broker, about to be handed to the post office.
-    pub(crate) fn handle_packet(&mut self, packet: &Incoming) {
+    pub(crate) fn handle_packet(&mut self, now: u64, packet: &Incoming) {
         match packet {
             _ if !self.online => {}
             Incoming::PubAck(id) => {
@@ -212,8 +222,68 @@ impl Model {
             Incoming::SubAck { id, .. } => {
                 self.subscribes.remove(id);
             }
+            Incoming::Refused { delivery, reason } => self.handle_nack(*delivery, *reason),
+            Incoming::Disconnect(reason, _) if Disconnection::Ended(*reason).is_hang_up() => {
+                self.handle_hang_up(now);
+            }
             _ => {}
         }
+    }
+
+    /// The broker does not take a letter: its exchange is over.
+    fn handle_nack(&mut self, delivery: Delivery, reason: Reason) {
+        let Some(id) = delivery.packet_id() else {
+            return;
+        };
+        if let Some(exchange) = self.exchanges.get(&id)
+            && exchange.qos == delivery.qos()
+            && exchange.stage == Stage::Published
+        {
+            let ticket = exchange.ticket;
+            self.exchanges.remove(&id);
+            if reason != Reason::QUOTA_EXCEEDED {
+                if self.is_open(ticket) {
+                    self.refused.insert(ticket, reason);
+                }
+            } else if let Some(known) = self.letters.get(&ticket) {
+                // It goes again, and those behind it that have not gone.
+                let latest = &mut self.latest[known.guest.index()];
+                *latest = (*latest).min(ticket - 1);
+            }
+        }
+    }
+
+    /// The post office refuses a letter for this reason.
+    pub(crate) fn handle_letter_refused(&mut self, ticket: u64, refusal: Refusal) -> Check {
+        let Some(known) = self.letters.get(&ticket) else {
+            return Err(format!(
+                "letter {ticket} is refused, and was never accepted"
+            ));
+        };
+        let expected = match self.refused.remove(&ticket) {
+            Some(reason) => Some(Refusal::Broker(reason)),
+            None => self.refusal(known),
+        };
+        ensure!(
+            expected == Some(refusal),
+            "letter {ticket} is refused, as {refusal}; it should be {expected:?}"
+        );
+        ensure!(self.online, "letter {ticket} is refused by nobody");
+        ensure!(
+            self.is_open(ticket),
+            "letter {ticket} is refused after its outcome"
+        );
+        self.conclude(ticket, Outcome::Refused);
+        Ok(())
+    }
+
+    /// Why a letter cannot be sent on the present connection, if so.
+    fn refusal(&self, known: &Known) -> Option<Refusal> {
+        if known.size > self.max_sent {
+            let (size, max) = (known.size, self.max_sent);
+            return Some(Refusal::TooLarge { size, max });
+        }
+        self.terms.refusal(known.size, known.qos, known.retain)
     }
 
     /// The kernel has taken the last byte of a packet.
@@ -291,8 +361,9 @@ impl Model {
     }
 
     /// A session has begun.
-    pub(crate) fn handle_connected(&mut self, session_present: bool) {
+    pub(crate) fn handle_connected(&mut self, session_present: bool, terms: Terms) {
         self.online = true;
+        self.terms = terms;
         self.subscribes.clear();
         self.latest.fill(0);
         if !session_present {
@@ -310,7 +381,7 @@ impl Model {
                 })
         });
         for exchange in self.exchanges.values_mut() {
-            exchange.is_sent = false;
+            (exchange.is_sent, exchange.is_here) = (false, false);
         }
     }
 
@@ -343,12 +414,13 @@ impl Model {
                 known.outcome.is_none(),
                 "{ticket:?} has a second outcome, {outcome:?}"
             );
-            if *outcome == Outcome::Refused && known.size > self.max_sent && self.is_open(ticket.0)
-            {
-                self.conclude(ticket.0, Outcome::Refused);
-            }
             self.to_tell[guest.index()].push_back((*ticket, *outcome));
         }
+        ensure!(
+            self.refused.is_empty(),
+            "the broker has refused {:?}, and nobody says so",
+            self.refused
+        );
         let mut expected = std::mem::take(&mut self.expected);
         expected.sort_by_key(|(ticket, _)| *ticket);
         reported.sort_by_key(|(_, ticket, _)| *ticket);

@@ -13,12 +13,12 @@ mod gateway_side;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use jackalope::broker::{ConnectionId, Core, CoreOptions, DeliverQos2};
+use jackalope::broker::{ConnectionId, Core, CoreOptions, DeliverQos2, Fault, PublishError};
 use jackalope::engine::{Engine, Machine, Step as EngineStep};
 use jackalope::office::{
     BackoffSettings, GuestId, GuestSettings, Letter, Office, Settings, Time, WorkListSettings,
 };
-use jackalope::wire::{Handshake, Version, Versions};
+use jackalope::wire::{Handshake, Versions};
 
 use crate::broker_log::BrokerLog;
 use crate::calls::Calls;
@@ -28,6 +28,7 @@ use crate::messages::Messages;
 use crate::model::{Check, Model, ensure};
 use crate::network::{Network, Piece};
 use crate::schedule::{CutPlan, LetterPlan, Schedule, Setup, Step};
+use crate::terms::Terms;
 use crate::unwritten::Unwritten;
 use gateway_side::Pending;
 
@@ -49,8 +50,6 @@ const MISTAKEN: &str = "mistaken session";
 /// A connection that is being made.
 #[derive(Debug)]
 struct Dial {
-    /// How many bytes its CONNECT has.
-    connect: usize,
     /// When it is made, if ever.
     until: Option<u64>,
     succeeds: bool,
@@ -84,8 +83,6 @@ struct Side {
     network: Network,
     socket: Option<Socket>,
     dial: Option<Dial>,
-    /// How many bytes the next CONNECT has.
-    connect: usize,
     reading_stopped: bool,
     /// The session that the gateway knows.
     session: Option<u64>,
@@ -159,7 +156,7 @@ impl Run {
             guests: guests.collect(),
             seed: setup.seed,
         };
-        let core = Core::new(CoreOptions {
+        let mut options = CoreOptions {
             window: setup.window,
             queue: 100_000,
             deliver_qos2: if setup.deliver_at_publish {
@@ -168,7 +165,9 @@ impl Run {
                 DeliverQos2::AtPubrel
             },
             ..CoreOptions::default()
-        });
+        };
+        setup.terms.apply(&mut options);
+        let core = Core::new(options);
         let now = 1_000;
         let side = Side {
             now,
@@ -177,7 +176,6 @@ impl Run {
             network: Network::new(setup.seed, setup.split),
             socket: None,
             dial: None,
-            connect: 0,
             reading_stopped: false,
             session: None,
             refused_dials: 0,
@@ -187,9 +185,12 @@ impl Run {
             tickets: 0,
             messages_sent: 0,
             handshake: Handshake {
-                versions: Versions::Only(Version::V4),
+                versions: Versions::Only(setup.version),
                 client_id: CLIENT.into(),
-                session_expiry: Duration::ZERO,
+                session_expiry: match setup.clean_session {
+                    true => Duration::ZERO,
+                    false => Duration::from_secs(setup.session_expiry),
+                },
                 keep_alive,
                 login: None,
                 max_packet_size: setup.max_read,
@@ -245,6 +246,7 @@ impl Run {
                 side.reading_stopped = false;
                 return side.drain_broker();
             }
+            Step::Terms(terms) => return side.change_terms(terms),
             Step::Delay(up, down) => (side.network.up, side.network.down) = (*up, *down),
             Step::Capacity(bytes) => side.network.capacity = *bytes,
             Step::Pace(pace) => side.network.pace = *pace,
@@ -364,16 +366,23 @@ impl Side {
         self.messages_sent += 1;
         let payload = Key::Message(self.messages_sent).payload(message.padding);
         let now = self.moment();
-        self.core
-            .publish(
-                now,
-                message.topic,
-                payload,
-                message.qos.into(),
-                message.retain,
-            )
-            .map_err(|error| error.to_string())?;
-        self.drain_broker()
+        let (qos, retain) = (message.qos.into(), message.retain);
+        let published = self.core.publish(now, message.topic, payload, qos, retain);
+        match published {
+            Ok(()) => self.drain_broker(),
+            // The broker takes no packets as large, from whomever they come.
+            Err(PublishError::TooLarge) => Ok(()),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+
+    /// The broker is started again, and keeps its sessions.
+    fn change_terms(&mut self, terms: &Terms) -> Check {
+        self.core.inject(self.moment(), Fault::DropNow);
+        terms.apply(self.core.options_mut());
+        self.drain_broker()?;
+        self.broker_log.terms = *terms;
+        Ok(())
     }
 
     fn cut(&mut self, cut: CutPlan) {

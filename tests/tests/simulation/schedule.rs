@@ -1,15 +1,28 @@
 //! What happens in a simulation, as a list that can be cut shorter.
 
+use jackalope::broker::v5::Reason;
 use jackalope::broker::{Ack, PacketType};
 use jackalope::office::{Overflow, Qos};
+use jackalope::wire::Version;
 
 use crate::random::Random;
+use crate::terms::Terms;
 
 /// The topics of letters and messages.
 pub(crate) const TOPICS: [&str; 5] = ["a", "a/x", "a/y", "b/x", "out"];
 
 /// What guests subscribe to.
-pub(crate) const FILTERS: [&str; 6] = ["a/#", "a/+", "a/x", "b/+", "#", "+/x"];
+pub(crate) const FILTERS: [&str; 9] = [
+    "a/#",
+    "a/+",
+    "a/x",
+    "b/+",
+    "#",
+    "+/x",
+    "$share/g/a/+",
+    "$share/g/b/x",
+    "$share/h/a/+",
+];
 
 const MINUTE: u64 = 60_000;
 pub(crate) const HOUR: u64 = 60 * MINUTE;
@@ -25,7 +38,12 @@ pub(crate) struct Schedule {
 #[derive(Debug, Clone)]
 pub(crate) struct Setup {
     pub(crate) seed: u64,
+    pub(crate) version: Version,
+    /// What the broker allows at first.
+    pub(crate) terms: Terms,
     pub(crate) clean_session: bool,
+    /// For how long a broker of MQTT 5 keeps it, in seconds.
+    pub(crate) session_expiry: u64,
     /// In seconds.
     pub(crate) keep_alive: u64,
     pub(crate) max: usize,
@@ -118,6 +136,8 @@ pub(crate) enum Step {
     Message(LetterPlan, u64),
     Fault(FaultPlan),
     ClearFaults,
+    /// The broker is started again, and allows something else.
+    Terms(Terms),
     /// How long bytes take up and down, in milliseconds.
     Delay(u64, u64),
     /// How many bytes the kernel takes before the network has carried them.
@@ -164,6 +184,10 @@ pub(crate) enum FaultPlan {
     ResumeReading,
     ForgetSession,
     TakeOver,
+    /// These are of MQTT 5 alone.
+    RefuseConnectV5(Reason, u32),
+    Disconnect(Reason),
+    RefusePublish(&'static str, Reason),
 }
 
 impl Schedule {
@@ -178,6 +202,7 @@ impl Schedule {
         let count = 5 + random.below(count);
         let flavour = Flavour {
             guests: setup.guests.len() as u64,
+            is_v5: setup.version == Version::V5,
             calm: random.one_in(4),
             long_ttl: random.one_in(4),
             one_qos: random.one_in(4).then(|| qos(&mut random)),
@@ -190,6 +215,7 @@ impl Schedule {
 /// What a schedule is mostly about.
 struct Flavour {
     guests: u64,
+    is_v5: bool,
     /// Fewer faults.
     calm: bool,
     long_ttl: bool,
@@ -200,9 +226,16 @@ fn setup(random: &mut Random, seed: u64) -> Setup {
     let guests = (0..=random.pick(&[0, 0, 1, 1, 2]))
         .map(|_| guest(random))
         .collect();
+    let version = random.pick(&[Version::V4, Version::V5]);
     Setup {
         seed,
+        version,
+        terms: match version {
+            Version::V5 if random.one_in(2) => Terms::generate(random),
+            _ => Terms::GENEROUS,
+        },
         clean_session: random.one_in(2),
+        session_expiry: random.pick(&[5, 60, 24 * 3_600, 24 * 3_600]),
         keep_alive: random.pick(&[0, 10, 20, 60, 60]),
         max: random.pick(&[1, 2, 3, 5, 8, 100]),
         overflow: random.pick(&[Overflow::DropOldest, Overflow::Reject]),
@@ -310,6 +343,7 @@ fn step(random: &mut Random, flavour: &Flavour) -> Step {
         50..=65 => Step::Message(message(random), 1),
         66 if random.one_in(20) => Step::Message(message(random), 1_100),
         66 => Step::Message(message(random), 1 + random.below(30)),
+        67 if flavour.is_v5 => Step::Terms(Terms::generate(random)),
         67..=68 => Step::ClearFaults,
         69 => Step::Delay(random.below(100), random.below(100)),
         70..=72 => Step::JumpAfter(random.below(40) as u32, 2 * HOUR),
@@ -330,11 +364,11 @@ fn step(random: &mut Random, flavour: &Flavour) -> Step {
         88..=89 => Step::Pace(random.pick(&[Some(50), Some(300), Some(2_000), None])),
         90 => Step::Freeze,
         91..=92 => Step::Thaw,
-        _ => Step::Fault(fault(random)),
+        _ => Step::Fault(fault(random, flavour.is_v5)),
     }
 }
 
-fn fault(random: &mut Random) -> FaultPlan {
+fn fault(random: &mut Random, is_v5: bool) -> FaultPlan {
     let kinds = [
         PacketType::Connect,
         PacketType::Publish,
@@ -345,6 +379,9 @@ fn fault(random: &mut Random) -> FaultPlan {
         PacketType::Subscribe,
     ];
     let acks = [Ack::PubAck, Ack::PubRec, Ack::PubComp, Ack::SubAck];
+    if is_v5 && random.one_in(4) {
+        return fault_v5(random);
+    }
     match random.below(22) {
         0 => FaultPlan::RefuseConnect(1 + random.below(3) as u32),
         1 => FaultPlan::DelayConnect(random.below(25_000)),
@@ -360,5 +397,25 @@ fn fault(random: &mut Random) -> FaultPlan {
         18 => FaultPlan::ResumeReading,
         19..=20 => FaultPlan::ForgetSession,
         _ => FaultPlan::TakeOver,
+    }
+}
+
+/// What only a broker of MQTT 5 can say.
+fn fault_v5(random: &mut Random) -> FaultPlan {
+    let ends = [
+        Reason::ServerBusy,
+        Reason::SessionTakenOver,
+        Reason::QuotaExceeded,
+        Reason::UnspecifiedError,
+        Reason::PacketTooLarge,
+        Reason::ServerMoved,
+    ];
+    match random.below(4) {
+        0 => FaultPlan::RefuseConnectV5(random.pick(&ends), 1 + random.below(3) as u32),
+        1 => FaultPlan::Disconnect(random.pick(&ends)),
+        _ => FaultPlan::RefusePublish(
+            random.pick(&["out", "#", "a/+"]),
+            random.pick(&[Reason::NotAuthorized, Reason::QuotaExceeded]),
+        ),
     }
 }

@@ -90,6 +90,12 @@ impl Core {
         }
     }
 
+    /// How it behaves from now on. Clients are told when they connect: whoever is
+    /// connected should not be when this changes.
+    pub fn options_mut(&mut self) -> &mut CoreOptions {
+        &mut self.options
+    }
+
     /// The messages accepted for delivery, the oldest first: from clients,
     /// from wills and by [`publish`](Self::publish).
     pub fn messages(&self) -> &VecDeque<Message> {

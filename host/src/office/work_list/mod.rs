@@ -1,9 +1,10 @@
 //! The work list: every letter that has no outcome yet, in one list a guest.
 //!
 //! Letters stay in their list, in the order they came, from being posted to
-//! their outcome. Those that have been sent on the current connection are the
-//! front part of it, and a cursor marks the first that has not. Going back to the
-//! beginning after a reconnect is setting the cursor to the front.
+//! their outcome. Each knows whether it has been sent on the current connection, and
+//! a cursor marks the first that has not: before it are sent ones alone, and behind it
+//! some may be, where one before them is to be sent again. Going back to the beginning
+//! after a reconnect is setting the cursor to the front.
 
 mod chunks;
 mod deadlines;
@@ -42,6 +43,8 @@ pub(super) struct Entry {
     pub(super) packet_id: Option<PacketId>,
     /// How often the broker hung up right after it was sent.
     pub(in crate::office) hang_ups: u8,
+    /// Whether it has been sent on this connection.
+    is_sent: bool,
     previous: u32,
     next: u32,
 }
@@ -66,6 +69,8 @@ struct List {
     /// The first letter that has not been sent on this connection.
     unsent: u32,
     len: usize,
+    /// How many have been sent.
+    sent: usize,
     /// Whether the guest stands in `turns`.
     has_turn: bool,
 }
@@ -93,6 +98,7 @@ impl WorkList {
             last: NONE,
             unsent: NONE,
             len: 0,
+            sent: 0,
             has_turn: false,
         };
         Self {
@@ -149,6 +155,7 @@ impl WorkList {
             retain: letter.retain,
             packet_id: None,
             hang_ups: 0,
+            is_sent: false,
             previous: list.last,
             next: NONE,
         };
@@ -197,8 +204,10 @@ impl WorkList {
         self.free = key.0;
         self.len -= 1;
         self.deadlines.clear(key.0);
-        self.lists[entry.guest.index()].len -= 1;
-        self.unlink(key, entry.guest, entry.previous, entry.next);
+        let list = &mut self.lists[entry.guest.index()];
+        list.len -= 1;
+        list.sent -= usize::from(entry.is_sent);
+        self.unlink(key, &entry);
         if self.len == 0 && self.slots.len() > SLOTS_KEPT {
             (self.slots, self.deadlines) = (Chunks::new(), Deadlines::new());
             (self.used, self.free) = (0, NONE);
@@ -207,7 +216,13 @@ impl WorkList {
     }
 
     /// Joins what is before a letter in its list to what is behind it.
-    fn unlink(&mut self, key: Key, guest: GuestId, previous: u32, next: u32) {
+    fn unlink(&mut self, key: Key, entry: &Entry) {
+        let Entry {
+            guest,
+            previous,
+            next,
+            ..
+        } = *entry;
         let list = &mut self.lists[guest.index()];
         if list.first == key.0 {
             list.first = next;
@@ -216,7 +231,7 @@ impl WorkList {
             list.last = previous;
         }
         if list.unsent == key.0 {
-            list.unsent = next;
+            self.set_unsent(guest, next);
         }
         if let Some(previous) = some_key(previous).and_then(|key| self.get_mut(key)) {
             previous.next = next;
@@ -226,47 +241,32 @@ impl WorkList {
         }
     }
 
-    /// Makes a letter unsent again that was sent, before all younger ones of its
-    /// guest that are not.
+    /// The first unsent letter of a guest is this one, or is behind it.
+    fn set_unsent(&mut self, guest: GuestId, mut from: u32) {
+        while let Some(entry) = some_key(from).and_then(|key| self.get(key))
+            && entry.is_sent
+        {
+            from = entry.next;
+        }
+        self.lists[guest.index()].unsent = from;
+    }
+
+    /// Makes a letter unsent again that was sent. It keeps its place.
     pub(super) fn unsend(&mut self, key: Key) {
         let Some(entry) = self.get_mut(key) else {
             return;
         };
         entry.packet_id = None;
-        let (guest, ticket) = (entry.guest, entry.ticket);
-        let (previous, next) = (entry.previous, entry.next);
-        self.unlink(key, guest, previous, next);
-        let mut behind = self.lists[guest.index()].unsent;
-        while let Some(entry) = some_key(behind).and_then(|key| self.get(key))
-            && entry.ticket < ticket
-        {
-            behind = entry.next;
+        if !std::mem::take(&mut entry.is_sent) {
+            return;
         }
-        self.link_before(key, guest, behind);
-        let list = &mut self.lists[guest.index()];
-        if list.unsent == behind {
-            list.unsent = key.0;
+        let (guest, ticket) = (entry.guest, entry.ticket);
+        self.lists[guest.index()].sent -= 1;
+        let unsent = some_key(self.lists[guest.index()].unsent).and_then(|key| self.get(key));
+        if unsent.is_none_or(|first| ticket < first.ticket) {
+            self.lists[guest.index()].unsent = key.0;
         }
         self.give_turn(guest);
-    }
-
-    /// Puts a letter that is in no list before another one, or behind all.
-    fn link_before(&mut self, key: Key, guest: GuestId, next: u32) {
-        let list = &mut self.lists[guest.index()];
-        let previous = match some_key(next) {
-            None => std::mem::replace(&mut list.last, key.0),
-            Some(next) => self.get(next).map_or(NONE, |entry| entry.previous),
-        };
-        if let Some(next) = some_key(next).and_then(|key| self.get_mut(key)) {
-            next.previous = key.0;
-        }
-        match some_key(previous).and_then(|key| self.get_mut(key)) {
-            Some(previous) => previous.next = key.0,
-            None => self.lists[guest.index()].first = key.0,
-        }
-        if let Some(entry) = self.get_mut(key) {
-            (entry.previous, entry.next) = (previous, next);
-        }
     }
 
     /// Returns the letter to send next that `may_go`, and moves past it. Guests
@@ -282,7 +282,11 @@ impl WorkList {
             let Some(entry) = self.get(key) else { continue };
             if may_go(entry) {
                 let next = entry.next;
-                self.lists[guest.index()].unsent = next;
+                self.lists[guest.index()].sent += 1;
+                if let Some(entry) = self.get_mut(key) {
+                    entry.is_sent = true;
+                }
+                self.set_unsent(guest, next);
                 return Some(key);
             }
         }
@@ -292,6 +296,14 @@ impl WorkList {
     /// Makes every letter unsent again, in its old order.
     pub(super) fn rewind(&mut self) {
         for index in 0..self.lists.len() {
+            let mut sent = std::mem::take(&mut self.lists[index].sent);
+            let mut at = self.lists[index].first;
+            while sent > 0
+                && let Some(entry) = some_key(at).and_then(|key| self.get_mut(key))
+            {
+                sent -= usize::from(std::mem::take(&mut entry.is_sent));
+                at = entry.next;
+            }
             let list = &mut self.lists[index];
             list.unsent = list.first;
             if list.first != NONE {
@@ -409,15 +421,11 @@ mod tests {
                     }
                     Step::UnsendNth(n) => {
                         let sent = model.letters.iter().filter(|letter| letter.3);
-                        let Some(letter) = sent.copied().nth(n) else { continue };
-                        list.unsend(keys[&letter.1]);
-                        // Behind what is sent, and among what is not by its number.
-                        model.letters.retain(|other| other.1 != letter.1);
-                        let at = model.letters.iter().position(|other| {
-                            other.0 == letter.0 && !other.3 && letter.1 < other.1
-                        });
-                        let at = at.unwrap_or(model.letters.len());
-                        model.letters.insert(at, (letter.0, letter.1, letter.2, false));
+                        let Some(ticket) = sent.map(|letter| letter.1).nth(n) else { continue };
+                        list.unsend(keys[&ticket]);
+                        let mut all = model.letters.iter_mut();
+                        let letter = all.find(|letter| letter.1 == ticket);
+                        letter.expect("it is there").3 = false;
                     }
                     Step::Rewind => {
                         list.rewind();

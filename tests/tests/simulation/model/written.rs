@@ -1,6 +1,6 @@
 //! What the post office may write.
 
-use jackalope::office::{Delivery, Outgoing, PacketId, Publish};
+use jackalope::office::{Delivery, Outgoing, PacketId, Publish, Qos};
 
 use super::{Check, Exchange, Model, Stage, ensure};
 use crate::guests::Key;
@@ -40,14 +40,21 @@ impl Model {
             self.is_open(ticket),
             "letter {ticket} is sent after its outcome"
         );
+        let refusal = self.refusal(known);
         ensure!(
-            known.size <= self.max_sent,
-            "letter {ticket} is too large and is sent"
+            refusal.is_none(),
+            "letter {ticket} is sent although {refusal:?}"
         );
         ensure!(
             (known.qos, known.retain, &known.topic)
                 == (publish.delivery.qos(), publish.retain, &publish.topic),
             "letter {ticket} is sent otherwise than it was written"
+        );
+        let open = self.exchanges.values().filter(|exchange| exchange.is_here);
+        let most = usize::from(self.terms.receive_maximum);
+        ensure!(
+            known.qos == Qos::AtMostOnce || open.count() < most,
+            "letter {ticket} is sent with {most} open"
         );
         let latest = &mut self.latest[known.guest.index()];
         ensure!(
@@ -79,7 +86,7 @@ impl Model {
             );
             ensure!(publish.duplicate, "letter {ticket} is sent again, no DUP");
             ensure!(!exchange.is_sent, "letter {ticket} is sent twice");
-            (exchange.is_sent, exchange.sent) = (true, now);
+            (exchange.is_sent, exchange.is_here, exchange.sent) = (true, true, now);
             return Ok(());
         }
         ensure!(!publish.duplicate, "letter {ticket}: DUP, first time");
@@ -93,6 +100,7 @@ impl Model {
                 qos: publish.delivery.qos(),
                 stage: Stage::Published,
                 is_sent: true,
+                is_here: true,
                 sent: now,
             },
         );

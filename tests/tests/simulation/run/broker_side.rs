@@ -56,7 +56,7 @@ impl Side {
         while let Some(event) = self.core.poll_event() {
             self.note(|| format!("   broker: {event}"));
             self.broker_log
-                .handle_event(&event, &self.model, &mut self.messages)?;
+                .handle_event(self.now, &event, &self.model, &mut self.messages)?;
         }
         while let Some(output) = self.core.poll_output() {
             match output {
@@ -87,6 +87,11 @@ impl Side {
             FaultPlan::ResumeReading => Fault::ResumeReading,
             FaultPlan::ForgetSession => Fault::ForgetSession(CLIENT.into()),
             FaultPlan::TakeOver => Fault::TakeOver(CLIENT.into()),
+            FaultPlan::RefuseConnectV5(reason, times) => {
+                Fault::RefuseConnectV5(reason, Times::Next(times))
+            }
+            FaultPlan::Disconnect(reason) => Fault::Disconnect(reason),
+            FaultPlan::RefusePublish(filter, reason) => Fault::RefusePublish(filter.into(), reason),
         };
         match plan {
             FaultPlan::StopReading => self.reading_stopped = true,

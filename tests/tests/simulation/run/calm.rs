@@ -6,6 +6,7 @@ use super::Run;
 use crate::equals::Equals;
 use crate::model::{Check, ensure};
 use crate::schedule::{FaultPlan, HOUR, LetterPlan, Schedule, Step, TOPICS};
+use crate::terms::Terms;
 
 /// By then at the latest all is quiet: every ttl is over.
 const LONGEST: u64 = 2 * HOUR;
@@ -24,6 +25,9 @@ impl Run {
         side.core.clear_faults(side.moment());
         side.reading_stopped = false;
         side.drain_broker()?;
+        if changes_terms(schedule) {
+            side.change_terms(&Terms::GENEROUS)?;
+        }
         side.jump = None;
         (side.refused_dials, side.dials_hang) = (0, false);
         (side.network.up, side.network.down) = (1, 1);
@@ -71,12 +75,12 @@ impl Run {
     }
 
     fn is_quiet(&mut self) -> bool {
-        let side = &self.side;
+        let side = &mut self.side;
         self.engine.office().status() == Status::Online
             && side.model.open() == 0
             && side.model.to_tell.iter().all(|owed| owed.is_empty())
             && side.guests.iter().all(|guest| guest.running.is_none())
-            && side.messages.is_quiet()
+            && side.messages.is_quiet(side.now)
             && side.network.is_quiet()
     }
 
@@ -143,8 +147,15 @@ impl Run {
 /// know what it has lost, or is not to find out.
 fn needs_cut(schedule: &Schedule) -> bool {
     schedule.setup.keep_alive == 0
+        || changes_terms(schedule)
         || schedule
             .steps
             .iter()
             .any(|step| matches!(step, Step::Fault(FaultPlan::ForgetSession)))
+}
+
+/// Whether the broker has ever allowed less than everything.
+fn changes_terms(schedule: &Schedule) -> bool {
+    let mut steps = schedule.steps.iter();
+    schedule.setup.terms != Terms::GENEROUS || steps.any(|step| matches!(step, Step::Terms(_)))
 }

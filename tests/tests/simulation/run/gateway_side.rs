@@ -9,13 +9,12 @@ use jackalope::office::{
     Answer, Assignment, Call, GuestId, Incoming, Notice, Office, Outcome, Qos, Status, Time,
 };
 
-use jackalope::wire::encode_connect;
-
 use super::{Dial, MISTAKEN, Run, Side, Socket};
 use crate::calls::End;
 use crate::guests::{Finished, Key, time, to_letter};
 use crate::model::{Check, ensure};
 use crate::network::Arrival;
+use crate::terms::Terms;
 use crate::unwritten::Unwritten;
 
 /// What the latest input of the post office must lead to, beside outcomes.
@@ -54,7 +53,7 @@ impl Run {
                 id,
                 input: BytesMut::new(),
                 is_ended: false,
-                unwritten: Unwritten::connect(dial.connect),
+                unwritten: Unwritten::connect(),
             });
             Ok(&handshake)
         } else {
@@ -139,8 +138,8 @@ impl Side {
         self.note(|| format!("in {packet:?}"));
         self.deeds += 1;
         match packet {
-            Incoming::Publish(publish, _) if self.model.online => {
-                let guests = self.messages.handle_arrival(publish)?;
+            Incoming::Publish(publish, came_for) if self.model.online => {
+                let guests = self.messages.handle_arrival(publish, came_for)?;
                 // What comes again was perhaps taken before.
                 if let (Some(equals), Some(key)) = (&mut self.equals, Key::of(&publish.payload))
                     && !publish.duplicate
@@ -160,12 +159,15 @@ impl Side {
             }
             _ => {}
         }
-        self.model.handle_packet(packet);
+        self.model.handle_packet(self.now, packet);
         Ok(())
     }
 
     fn begin_session(&mut self, session_present: bool) -> Check {
-        self.model.handle_connected(session_present);
+        let connection = self.socket.as_ref().map(|socket| socket.id);
+        let terms = connection.map(|id| self.broker_log.told(id));
+        let terms = terms.unwrap_or(Terms::GENEROUS);
+        self.model.handle_connected(session_present, terms);
         let known = self.session.replace(self.broker_log.session);
         if !session_present {
             self.messages.handle_new_session();
@@ -199,6 +201,9 @@ impl Side {
                     (_, Call::Message(message)) => self.messages.handle_taken(guest, &message)?,
                     (_, call) => return Err(format!("{call:?} is given up, and nobody failed")),
                 },
+                Notice::LetterRefused {
+                    ticket, refusal, ..
+                } => self.model.handle_letter_refused(ticket.0, refusal)?,
                 Notice::HangUp { ticket, .. } => self.model.handle_refused(ticket.0)?,
                 Notice::Offline { reason, .. } => {
                     self.model.online = false;
@@ -284,7 +289,7 @@ impl Side {
                 self.note(|| format!("out {:?}", dispatch.packet));
                 self.deeds += 1;
                 if let Some(socket) = &mut self.socket {
-                    socket.unwritten.handle_packed(dispatch)?;
+                    socket.unwritten.handle_packed(dispatch);
                 }
                 self.model.handle_written(now, &dispatch.packet)?;
                 self.messages.handle_written(&dispatch.packet)
@@ -303,10 +308,6 @@ impl Side {
             Step::Connect(connect) => {
                 self.note(|| format!("dial {connect:?}"));
                 self.deeds += 1;
-                let mut bytes = BytesMut::new();
-                encode_connect(&self.handshake, connect, &mut bytes)
-                    .map_err(|error| error.to_string())?;
-                self.connect = bytes.len();
                 Ok(())
             }
         }
@@ -336,7 +337,6 @@ impl Machine for Side {
         let succeeds = self.refused_dials == 0;
         self.refused_dials = self.refused_dials.saturating_sub(1);
         self.dial = Some(Dial {
-            connect: self.connect,
             until: (!self.dials_hang).then_some(self.now + self.network.up),
             succeeds,
         });
@@ -360,7 +360,7 @@ impl Machine for Side {
             return Err(io::ErrorKind::NotConnected.into());
         };
         let taken = self.network.write(self.now, socket.id, bytes);
-        let offered = socket.unwritten.handle_offered(bytes.len());
+        let offered = socket.unwritten.handle_offered(bytes);
         let checked = offered.and_then(|()| socket.unwritten.handle_taken(self.now, taken));
         self.check(checked);
         if taken == 0 {
