@@ -12,7 +12,7 @@ use super::components::Components;
 use super::{Failure, engine};
 use crate::clock::TimeOfDay;
 use crate::config::{Config, GuestConfig};
-use crate::gateway::{Handler, Logger, Options, Server};
+use crate::gateway::{Dialer, Handler, Logger, Options, Proxy, Server};
 use crate::guest::{Component, Grants, Guest, GuestOptions, Limits};
 use crate::office::{GuestSettings, Settings};
 use crate::wire::{Handshake, TlsClient};
@@ -92,6 +92,8 @@ pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -
     let Config {
         versions,
         client_id,
+        binding,
+        proxy,
         server,
         headers,
         login,
@@ -106,6 +108,13 @@ pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -
         settings.push(guest.settings);
     }
     Options {
+        dialer: Dialer {
+            binding,
+            proxy: proxy.map(|proxy| Proxy {
+                address: proxy.address,
+                login: proxy.login,
+            }),
+        },
         server: Server {
             address: server.address,
             tls: (server.tls).map(|tls| Arc::new(TlsClient::new(tls, Arc::new(TimeOfDay)))),

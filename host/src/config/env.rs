@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 
 use super::entry::{Entry, Origin, Refusal};
-use super::file::{LastWill, Status, Tls, Written};
+use super::file::{LastWill, Proxy, Status, Tls, Written};
 
 /// What all our variables begin with.
 const PREFIX: &str = "JACKALOPE_";
@@ -18,7 +18,7 @@ fn is_of_others(name: &str) -> bool {
 type Slot = fn(&mut Written) -> &mut Option<Entry>;
 
 /// All variables. Guests are configured in the file alone.
-const VARIABLES: [(&str, Slot); 35] = [
+const VARIABLES: [(&str, Slot); 41] = [
     ("JACKALOPE_CLIENT_ID", |w| &mut w.client_id),
     ("JACKALOPE_CLEAN_SESSION", |w| &mut w.clean_session),
     ("JACKALOPE_SESSION_EXPIRY", |w| &mut w.session_expiry),
@@ -31,6 +31,8 @@ const VARIABLES: [(&str, Slot); 35] = [
     ("JACKALOPE_PASSWORD_FILE", |w| &mut w.password_file),
     ("JACKALOPE_PASSWORD", |w| &mut w.password),
     ("JACKALOPE_SERVER", |w| &mut w.server),
+    ("JACKALOPE_INTERFACE", |w| &mut w.interface),
+    ("JACKALOPE_LOCAL_ADDRESS", |w| &mut w.local_address),
     ("JACKALOPE_VERSION", |w| &mut w.version),
     ("JACKALOPE_KEEP_ALIVE", |w| &mut w.keep_alive),
     ("JACKALOPE_FIRST_CONNECT_DELAY", |w| {
@@ -46,6 +48,12 @@ const VARIABLES: [(&str, Slot); 35] = [
     ("JACKALOPE_TLS_SERVER_NAME", |w| &mut tls(w).server_name),
     ("JACKALOPE_TLS_ALPN", |w| &mut tls(w).alpn),
     ("JACKALOPE_TLS_MIN_VERSION", |w| &mut tls(w).min_version),
+    ("JACKALOPE_PROXY_URL", |w| &mut proxy(w).url),
+    ("JACKALOPE_PROXY_USER_NAME", |w| &mut proxy(w).user_name),
+    ("JACKALOPE_PROXY_PASSWORD_FILE", |w| {
+        &mut proxy(w).password_file
+    }),
+    ("JACKALOPE_PROXY_PASSWORD", |w| &mut proxy(w).password),
     ("JACKALOPE_BACKOFF_MIN", |w| &mut w.backoff.keys.min),
     ("JACKALOPE_BACKOFF_MAX", |w| &mut w.backoff.keys.max),
     ("JACKALOPE_LAST_WILL_TOPIC", |w| &mut last_will(w).topic),
@@ -67,6 +75,11 @@ const VARIABLES: [(&str, Slot); 35] = [
 /// The table of TLS, begun where the file has none.
 fn tls(written: &mut Written) -> &mut Tls {
     &mut written.tls.get_or_insert_default().keys
+}
+
+/// The proxy, begun where the file has none.
+fn proxy(written: &mut Written) -> &mut Proxy {
+    &mut written.proxy.get_or_insert_default().keys
 }
 
 /// The last will, begun where the file has none.

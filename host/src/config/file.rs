@@ -27,6 +27,8 @@ pub(super) struct Written {
     #[serde(skip)]
     pub(super) password: Option<Entry>,
     pub(super) server: Option<Entry>,
+    pub(super) interface: Option<Entry>,
+    pub(super) local_address: Option<Entry>,
     pub(super) version: Option<Entry>,
     pub(super) keep_alive: Option<Entry>,
     pub(super) first_connect_delay: Option<Entry>,
@@ -34,6 +36,7 @@ pub(super) struct Written {
     pub(super) cache_directory: Option<Entry>,
     pub(super) tls: Option<Table<Tls>>,
     pub(super) websocket: Option<Table<WebSocket>>,
+    pub(super) proxy: Option<Table<Proxy>>,
     pub(super) backoff: Table<Backoff>,
     pub(super) last_will: Option<Table<LastWill>>,
     pub(super) status: Option<Table<Status>>,
@@ -56,6 +59,17 @@ pub(super) struct Tls {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct WebSocket {
     pub(super) headers: BTreeMap<Spanned<String>, Entry>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Proxy {
+    pub(super) url: Option<Entry>,
+    pub(super) user_name: Option<Entry>,
+    pub(super) password_file: Option<Entry>,
+    /// From the environment alone, like that of the broker.
+    #[serde(skip)]
+    pub(super) password: Option<Entry>,
 }
 
 #[derive(Default, Deserialize)]
@@ -120,8 +134,8 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Written, ConfigError> {
     parse_as(path, text, |key| match key {
         "guest" => Some("a table for each guest: [[guest]]"),
         "guest.subscriptions" => Some(SUBSCRIPTIONS),
-        "tls" | "websocket" | "websocket.headers" | "backoff" | "last-will" | "status"
-        | "work-list" | "guest.limits" | "guest.env" => Some("a table"),
+        "tls" | "websocket" | "websocket.headers" | "proxy" | "backoff" | "last-will"
+        | "status" | "work-list" | "guest.limits" | "guest.env" => Some("a table"),
         _ => None,
     })
 }

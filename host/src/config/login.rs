@@ -84,7 +84,7 @@ pub(super) fn resolve(
 }
 
 /// The one of several keys that is used: a variable goes before the file.
-fn one_of<'a>(
+pub(super) fn one_of<'a>(
     keys: &[(&'static str, &'a Option<Entry>)],
 ) -> Result<Option<(&'static str, &'a Entry)>, Refusal> {
     let written = || {
@@ -128,7 +128,8 @@ fn name(
     })
 }
 
-fn source(
+/// Where the password is.
+pub(super) fn source(
     (key, entry): (&str, &Entry),
     timeout: Duration,
     directory: &Path,

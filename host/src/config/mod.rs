@@ -23,6 +23,7 @@ pub(crate) mod file;
 pub(crate) mod guest;
 mod login;
 mod placeholders;
+mod proxy;
 pub(crate) mod resolve;
 mod server;
 mod status;
@@ -38,12 +39,13 @@ use std::time::Duration;
 
 use crate::login::{Credentials, HeaderSource};
 use crate::office::{BackoffSettings, LastWill, Overflow, StatusTopic, WorkListSettings};
-use crate::wire::Versions;
+use crate::wire::{Binding, Versions};
 
 pub use cache::CacheDirectory;
 pub use env::UnknownVariable;
 pub use error::{ConfigError, Place};
 pub use guest::{ComponentSource, GuestConfig, GuestLimits};
+pub use proxy::ProxyConfig;
 pub use server::{DEFAULT_TLS_PORT, ServerAddressError, ServerConfig};
 pub(crate) use values::parse_duration;
 
@@ -59,6 +61,11 @@ pub struct Config {
     pub client_id: String,
     /// `server`, with `[tls]`: the broker, and how the connection is secured.
     pub server: ServerConfig,
+    /// `interface` and `local-address`: from where connections are made. Default:
+    /// from wherever the machine likes.
+    pub binding: Binding,
+    /// `[proxy]`: the HTTP proxy that connects to the broker. Default: none.
+    pub proxy: Option<ProxyConfig>,
     /// `[websocket.headers]`: what is sent along with the upgrade to WebSocket.
     /// Default: nothing.
     pub headers: Vec<HeaderSource>,
@@ -116,6 +123,8 @@ impl Default for Config {
             versions: Versions::Any,
             client_id: "jackalope".to_owned(),
             server: ServerConfig::default(),
+            binding: Binding::default(),
+            proxy: None,
             headers: Vec::new(),
             login: None,
             max_packet_size: 1024 * 1024,

@@ -11,7 +11,7 @@ use super::file::{self, Written};
 use super::placeholders::{Machine, Placeholders};
 use super::table::Table;
 use super::values::{Period, Size, period, size};
-use super::{Config, guest, login, server, status, websocket};
+use super::{Config, guest, login, proxy, server, status, websocket};
 use crate::office::{BackoffSettings, LastWill, Overflow, Payload, Qos, UnknownWord, topic};
 use crate::wire::{Version, Versions};
 
@@ -108,9 +108,11 @@ pub(super) fn resolve(
         return Err(entry.refuse("client-id", reason));
     }
     config.login = login::resolve(written, directory, &placeholders)?;
+    config.binding = proxy::binding(written)?;
     config.server = server::resolve(written, directory)?;
     let has_websocket = config.server.websocket.is_some();
     config.headers = websocket::resolve(written, has_websocket, directory)?;
+    config.proxy = proxy::resolve(written, directory)?;
     config.guests = guest::resolve(&written.guest, directory)?;
     Ok(config)
 }

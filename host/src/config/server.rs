@@ -149,33 +149,41 @@ impl FromStr for Server {
             None if matches!(scheme, "ssl" | "tls") => return Err(ServerAddressError::Scheme),
             None => return Err(ServerAddressError::Form),
         };
-        let (host, port) = match address.strip_prefix('[') {
-            Some(rest) => {
-                let (host, port) = rest.split_once(']').ok_or(ServerAddressError::Form)?;
-                if !is_ipv6(host) {
-                    return Err(ServerAddressError::Form);
-                }
-                (host, port)
-            }
-            None if is_ipv6(address) => return Err(ServerAddressError::Brackets),
-            None => {
-                let end = address.find(':').unwrap_or(address.len());
-                let (host, port) = address.split_at(end);
-                if !is_name(host) {
-                    return Err(ServerAddressError::Form);
-                }
-                (host, port)
-            }
-        };
         Ok(Self {
-            address: Address {
-                host: host.to_owned(),
-                port: parse_port(port, scheme.port)?,
-            },
+            address: parse_address(address, scheme.port)?,
             is_secure: scheme.is_secure,
             websocket: parse_path(path, scheme)?,
         })
     }
+}
+
+/// `host`, `host:port` or `[IPv6]:port`.
+pub(super) fn parse_address(
+    address: &str,
+    default_port: u16,
+) -> Result<Address, ServerAddressError> {
+    let (host, port) = match address.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']').ok_or(ServerAddressError::Form)?;
+            if !is_ipv6(host) {
+                return Err(ServerAddressError::Form);
+            }
+            (host, port)
+        }
+        None if is_ipv6(address) => return Err(ServerAddressError::Brackets),
+        None => {
+            let end = address.find(':').unwrap_or(address.len());
+            let (host, port) = address.split_at(end);
+            if !is_name(host) {
+                return Err(ServerAddressError::Form);
+            }
+            (host, port)
+        }
+    };
+    Ok(Address {
+        host: host.to_owned(),
+        port: parse_port(port, default_port)?,
+    })
 }
 
 /// What comes after the port: where MQTT is spoken through WebSocket.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
+use super::dial::Dialer;
 use super::guests::Guests;
 use super::log::Log;
 use super::server::Server;
@@ -18,6 +19,7 @@ use crate::wire::Handshake;
 /// The machine that the gateway runs on.
 #[derive(Debug)]
 pub(super) struct RealMachine {
+    pub(super) dialer: Arc<Dialer>,
     pub(super) server: Server,
     pub(super) headers: Arc<[HeaderSource]>,
     pub(super) login: Option<Arc<Credentials>>,
@@ -35,7 +37,7 @@ impl Machine for RealMachine {
 
     fn dial(&mut self) {
         let (server, headers) = (self.server.clone(), self.headers.clone());
-        self.socket = Socket::dial(server, headers, self.login.clone());
+        self.socket = Socket::dial(self.dialer.clone(), server, headers, self.login.clone());
     }
 
     fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {

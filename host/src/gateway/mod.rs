@@ -10,6 +10,7 @@
 //! that was slow is called there from the start.
 
 mod control;
+mod dial;
 mod guests;
 mod log;
 mod machine;
@@ -27,6 +28,7 @@ use tokio::runtime::Handle;
 use tokio::task::yield_now;
 
 pub use control::Control;
+pub use dial::{Dialer, Proxy};
 pub use guests::{Handler, Logger};
 pub use observer::Observed;
 pub use server::Server;
@@ -46,6 +48,8 @@ use socket::{Event, Socket};
 /// What a gateway is made of.
 #[derive(Debug)]
 pub struct Options {
+    /// How connections are made.
+    pub dialer: Dialer,
     /// The broker.
     pub server: Server,
     /// What a web server is told before MQTT.
@@ -101,6 +105,7 @@ impl Gateway {
     /// [`run`](Self::run).
     pub fn new(options: Options) -> Result<Self, GatewayError> {
         let Options {
+            dialer,
             server,
             headers,
             handshake,
@@ -114,6 +119,7 @@ impl Gateway {
         Ok(Self {
             engine: Engine::new(Office::new(clock::now(), settings)),
             machine: RealMachine {
+                dialer: Arc::new(dialer),
                 server,
                 headers: headers.into(),
                 login: login.map(Arc::new),

@@ -5,6 +5,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
+use super::dial::Dialer;
 use super::server::Server;
 use crate::login::{Credentials, HeaderSource};
 use crate::wire::{Layers, Login, Tcp};
@@ -40,6 +41,7 @@ pub(super) enum Event {
 impl Socket {
     /// Asks who the gateway is, and connects. To drop it calls both off.
     pub(super) fn dial(
+        dialer: Arc<Dialer>,
         server: Server,
         headers: Arc<[HeaderSource]>,
         login: Option<Arc<Credentials>>,
@@ -50,9 +52,7 @@ impl Socket {
                 None => None,
             };
             let layers = server.layers(&headers).await?;
-            let address = &server.address;
-            let dialed = Tcp::dial(address).await;
-            let tcp = dialed.map_err(|error| format!("cannot connect to {address}: {error}"))?;
+            let tcp = dialer.dial(&server.address).await?;
             Ok((tcp, Opened { login, layers }))
         }))
     }

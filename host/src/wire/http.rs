@@ -21,14 +21,14 @@ const SHOWN: usize = 200;
 
 /// The head of an answer.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Answer {
-    pub(super) status: u16,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
     headers: Vec<(String, String)>,
 }
 
 /// What is wrong with an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum NotHttp {
+pub(crate) enum NotHttp {
     /// It is an alert of TLS.
     Tls,
     /// It is something else.
@@ -40,7 +40,7 @@ pub(super) enum NotHttp {
 impl Answer {
     /// Takes the head of an answer off the front of `bytes`; none while it is not
     /// whole.
-    pub(super) fn read(bytes: &mut BytesMut) -> Result<Option<Self>, NotHttp> {
+    pub(crate) fn read(bytes: &mut BytesMut) -> Result<Option<Self>, NotHttp> {
         let mut headers = [EMPTY_HEADER; HEADERS];
         let mut response = Response::new(&mut headers);
         let length = match response.parse(bytes) {
@@ -66,12 +66,12 @@ impl Answer {
     }
 
     /// The first header of this name.
-    pub(super) fn header<'a>(&'a self, name: &'a str) -> Option<&'a str> {
+    pub(crate) fn header<'a>(&'a self, name: &'a str) -> Option<&'a str> {
         self.all(name).next()
     }
 
     /// Whether a header of this name lists this word, whatever its case.
-    pub(super) fn lists(&self, name: &str, word: &str) -> bool {
+    pub(crate) fn lists(&self, name: &str, word: &str) -> bool {
         self.all(name)
             .flat_map(|value| value.split(','))
             .any(|listed| listed.trim().eq_ignore_ascii_case(word))
@@ -116,7 +116,7 @@ impl fmt::Display for HttpStatus {
 }
 
 /// A text from outside as a line of the log can show it.
-pub(super) fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let shortened: String = text.chars().take(SHOWN).collect();
     let end = if shortened.len() < text.len() {
         "…"

@@ -31,12 +31,13 @@ use std::time::Duration;
 use crate::office::Connect;
 
 pub use frame::{DecodeError, EncodeError};
+pub(crate) use http::{Answer as HttpAnswer, NotHttp, shown};
 pub use http::{HttpHeader, HttpStatus};
 pub use login::{Login, Secret};
 pub use output::{GRACE, Output, Stuck};
 pub use pace::Pace;
 pub use privacy::open_to_others;
-pub use tcp::{Address, Tcp};
+pub use tcp::{Address, Binding, Tcp};
 #[cfg(test)]
 pub(crate) use tls::certificates;
 pub use tls::{

@@ -3,15 +3,16 @@
 
 use std::future::{Future, pending};
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use bytes::BytesMut;
+use rustix::io::Errno;
 use socket2::SockRef;
-use tokio::io::{AsyncReadExt, AsyncWrite, Interest};
-use tokio::net::TcpStream;
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
+use tokio::net::{TcpSocket, TcpStream};
 
 /// How many bytes the kernel keeps that it cannot send at once, roughly
 /// (TCP_NOTSENT_LOWAT): what waits there can only be taken back by a reset, so
@@ -46,6 +47,15 @@ impl std::fmt::Display for Address {
     }
 }
 
+/// From where connections are made. By default, from wherever the machine likes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Binding {
+    /// The network interface that all packets take, such as `eth0`.
+    pub interface: Option<String>,
+    /// An address of this machine.
+    pub address: Option<IpAddr>,
+}
+
 /// A TCP connection. Reads and writes take or give what they can at once and
 /// else answer [`WouldBlock`](io::ErrorKind::WouldBlock).
 #[derive(Debug)]
@@ -54,14 +64,33 @@ pub struct Tcp {
 }
 
 impl Tcp {
-    /// Connects, trying each address that the host name stands for.
-    pub async fn dial(address: &Address) -> io::Result<Self> {
-        #[expect(clippy::disallowed_methods, reason = "this is the gateway's socket")]
-        let stream = TcpStream::connect((address.host.as_str(), address.port)).await?;
+    /// Connects to one address.
+    pub async fn connect(address: SocketAddr, binding: &Binding) -> io::Result<Self> {
+        let socket = match address {
+            SocketAddr::V4(_) => TcpSocket::new_v4(),
+            SocketAddr::V6(_) => TcpSocket::new_v6(),
+        }?;
+        binding.bind(&socket, address)?;
+        let stream = socket.connect(address).await?;
         // Packets are batched before they are written: waiting for more is no use.
         stream.set_nodelay(true)?;
         SockRef::from(&stream).set_tcp_notsent_lowat(NOT_SENT)?;
         Ok(Self { stream })
+    }
+
+    /// Sends all of it, waiting for the network.
+    pub async fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes).await
+    }
+
+    /// Shows what comes next, and leaves it there. 0 bytes are the end.
+    pub async fn peek(&self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.stream.peek(buffer).await
+    }
+
+    /// Takes in as many bytes as there is room for, waiting for the network.
+    pub async fn receive(&mut self, buffer: &mut [u8]) -> io::Result<()> {
+        self.stream.read_exact(buffer).await.map(|_| ())
     }
 
     /// Appends what there is to `buffer`, as far as it has capacity; 0 bytes are
@@ -106,6 +135,47 @@ impl Tcp {
         // fails there is no connection left to do harm.
         let _ = SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
     }
+}
+
+impl Binding {
+    /// Has a socket keep to this on its way to an address.
+    fn bind(&self, socket: &TcpSocket, address: SocketAddr) -> io::Result<()> {
+        if let Some(interface) = &self.interface {
+            let bound = socket.bind_device(Some(interface.as_bytes()));
+            bound.map_err(|error| because(&error, of_interface(&error, interface)))?;
+        }
+        let Some(own) = self.address else {
+            return Ok(());
+        };
+        if own.is_ipv6() != address.is_ipv6() {
+            return Err(io::Error::other(format!(
+                "cannot be reached from {own}, which is of another kind of IP addresses"
+            )));
+        }
+        let bound = socket.bind(SocketAddr::new(own, 0));
+        bound.map_err(|error| {
+            let why = match error.kind() {
+                io::ErrorKind::AddrNotAvailable => "this machine does not have this address",
+                _ => return because(&error, format!("cannot connect from {own}: {error}")),
+            };
+            because(&error, format!("cannot connect from {own}: {why}"))
+        })
+    }
+}
+
+fn of_interface(error: &io::Error, interface: &str) -> String {
+    let why = match Errno::from_io_error(error) {
+        Some(Errno::NODEV) => "there is no such interface".to_owned(),
+        Some(Errno::PERM) => "the kernel allows that only with the capability CAP_NET_RAW \
+            (systemd: AmbientCapabilities=CAP_NET_RAW)"
+            .to_owned(),
+        _ => error.to_string(),
+    };
+    format!("cannot connect through the interface {interface}: {why}")
+}
+
+fn because(error: &io::Error, text: String) -> io::Error {
+    io::Error::new(error.kind(), text)
 }
 
 fn at_once(done: Poll<io::Result<usize>>) -> io::Result<usize> {

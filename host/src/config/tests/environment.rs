@@ -69,6 +69,13 @@ fn each_variable_goes_before_the_file() {
             "max-packet-size = 65536",
             "max-packet-size = 200",
         ),
+        ("INTERFACE", "x", "interface = 'x'", "interface = 'y'"),
+        (
+            "LOCAL_ADDRESS",
+            "::1",
+            "local-address = '::1'",
+            "local-address = '::2'",
+        ),
         (
             "CACHE_DIRECTORY",
             "/x",
@@ -124,7 +131,7 @@ fn each_variable_goes_before_the_file() {
             "last-will.retain = false",
         ),
     ];
-    // Those of files and of TLS have tests of their own.
+    // Those of files, of TLS and of a proxy have tests of their own.
     let mut tested: Vec<_> = [
         "JACKALOPE_PASSWORD",
         "JACKALOPE_PASSWORD_COMMAND",
@@ -142,7 +149,9 @@ fn each_variable_goes_before_the_file() {
     .to_vec();
     tested.extend(
         env::names()
-            .filter(|name| name.starts_with("JACKALOPE_TLS_"))
+            .filter(|name| {
+                name.starts_with("JACKALOPE_TLS_") || name.starts_with("JACKALOPE_PROXY_")
+            })
             .map(str::to_owned),
     );
     for (name, value, line, other) in cases {

@@ -75,7 +75,13 @@ fn the_example_in_full_is_accepted() {
     assert!(error.contains(": websocket: is for a server"), "{error}");
     let (before, headers) = text.split_once("[websocket.headers]\n").unwrap();
     let (headers, after) = headers.split_once("\n[").unwrap();
-    let config = load(&format!("{before}[{after}")).unwrap();
+    let text = format!("{before}[{after}");
+    let error = load(&text).unwrap_err().to_string();
+    assert!(error.contains(": proxy.password-file: "), "{error}");
+    let proxy = "password-file = \"/etc/jackalope/proxy-password\"\n";
+    let config = load(&text.replace(proxy, "")).unwrap();
+    assert_eq!(config.proxy.unwrap().address.port, 3128);
+    assert_eq!(config.binding.interface.as_deref(), Some("eth0"));
     let websocket = format!("server = 'ws://broker'\n[websocket.headers]\n{headers}");
     let error = load(&websocket).unwrap_err().to_string();
     assert!(
@@ -119,6 +125,7 @@ fn the_example_holds_every_key() {
     for (header, table) in [
         ("", &example),
         ("[tls]", &example["tls"]),
+        ("[proxy]", &example["proxy"]),
         ("[backoff]", &example["backoff"]),
         ("[last-will]", &example["last-will"]),
         ("[status]", &example["status"]),

@@ -4,6 +4,7 @@
 mod environment;
 mod example;
 mod files;
+mod proxy;
 mod refused;
 mod refused_guest;
 mod shape;

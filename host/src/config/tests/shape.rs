@@ -9,8 +9,8 @@ fn unknown_keys() {
         "client-id = 'é'\nkepe-alive = '1s'",
         "2:1: unknown key `kepe-alive`, expected one of `client-id`, `clean-session`, \
          `session-expiry`, `user-name`, `user-name-file`, \
-         `password-file`, `password-command`, `password-command-timeout`, `server`, `version`, `keep-alive`, \
-         `first-connect-delay`, `max-packet-size`, `cache-directory`, `tls`, `websocket`, `backoff`, `last-will`, \
+         `password-file`, `password-command`, `password-command-timeout`, `server`, `interface`, `local-address`, `version`, `keep-alive`, \
+         `first-connect-delay`, `max-packet-size`, `cache-directory`, `tls`, `websocket`, `proxy`, `backoff`, `last-will`, \
          `status`, `work-list`, `guest`",
     );
     check_refused(
@@ -38,9 +38,9 @@ fn unknown_keys() {
         "\"a\\nb\" = 1",
         "1:1: unknown key `a\\nb`, expected one of `client-id`, `clean-session`, \
          `session-expiry`, `user-name`, `user-name-file`, \
-         `password-file`, `password-command`, `password-command-timeout`, `server`, `version`, `keep-alive`, \
+         `password-file`, `password-command`, `password-command-timeout`, `server`, `interface`, `local-address`, `version`, `keep-alive`, \
          `first-connect-delay`, `max-packet-size`, `cache-directory`, \
-         `tls`, `websocket`, `backoff`, `last-will`, `status`, `work-list`, `guest`",
+         `tls`, `websocket`, `proxy`, `backoff`, `last-will`, `status`, `work-list`, `guest`",
     );
 }
 
