@@ -244,11 +244,14 @@ fn a_password_that_anybody_can_read_is_warned_of() {
         gateway.log.count("the password goes to")
     };
     assert_eq!(warned("no-such-host.invalid"), 1);
+    assert_eq!(warned("ws://no-such-host.invalid/mqtt"), 1);
     for fine in [
         "localhost",
         "127.0.0.1",
         "[::1]",
+        "ws://localhost/mqtt",
         "mqtts://no-such-host.invalid",
+        "wss://no-such-host.invalid/mqtt",
     ] {
         assert_eq!(warned(fine), 0, "{fine}");
     }

@@ -11,7 +11,7 @@ use bytes::BytesMut;
 use super::*;
 use crate::office::{
     Assignment, BackoffSettings, Call, Delivery, Effects, GuestSettings, Letter, Outgoing,
-    Overflow, Payload, Publish, Qos, Settings, Ticket, WorkListSettings,
+    Overflow, Payload, Publish, Qos, Settings, StatusTopic, Ticket, WorkListSettings,
 };
 
 /// What the machine was asked for.
@@ -187,7 +187,11 @@ fn dialed(
     clean_session: bool,
     handshake: &Handshake,
 ) -> (Engine, Recorder) {
-    let settings = Settings {
+    dialed_with(settings(guests, clean_session), handshake)
+}
+
+fn settings(guests: Vec<GuestSettings>, clean_session: bool) -> Settings {
+    Settings {
         clean_session,
         keep_alive: Duration::ZERO,
         backoff: BackoffSettings {
@@ -204,7 +208,10 @@ fn dialed(
         },
         guests,
         seed: 1,
-    };
+    }
+}
+
+fn dialed_with(settings: Settings, handshake: &Handshake) -> (Engine, Recorder) {
     let mut machine = Recorder {
         now: 1_000,
         passes: VecDeque::new(),
@@ -372,6 +379,37 @@ fn the_end_in_good_order_finishes_what_was_begun_and_nothing_else() {
     engine.turn(&mut machine);
     assert_eq!(machine.deeds(), [Deed::Closed]);
     assert!(engine.is_closed());
+}
+
+#[test]
+fn the_last_word_before_the_end_in_good_order_is_the_status() {
+    let status = StatusTopic {
+        topic: "status".into(),
+        online: Payload::new("online"),
+        offline: Payload::new("offline"),
+        qos: Qos::AtLeastOnce,
+        retain: true,
+    };
+    let settings = Settings {
+        status_topic: Some(status),
+        ..settings(vec![guest(&[])], true)
+    };
+    let (mut engine, mut machine) = dialed_with(settings, &handshake());
+    machine.receive(CONNACK);
+    while engine.turn(&mut machine) {}
+    let online = b"\x33\x10\x00\x06status\x00\x01online";
+    assert!(machine.written.ends_with(online));
+    machine.receive(b"\x40\x02\x00\x01");
+    rest(&mut engine, &mut machine);
+
+    machine.room = 0;
+    engine.post(&mut machine, 1, Qos::AtLeastOnce, SECOND);
+    engine.turn(&mut machine);
+    machine.room = usize::MAX;
+    engine.finish(&mut machine);
+    // The letter was not begun, and is not.
+    let offline = b"\x33\x11\x00\x06status\x00\x01offline\xe0\x00";
+    assert_eq!(&machine.written[..], offline);
 }
 
 #[test]
