@@ -6,14 +6,10 @@
 //! | `doors/<name>/command` | `{"action":"unlock"}` | out: told to the door, within 5 seconds or never |
 //! | `doors/<name>/status` | `{"action":"unlock","outcome":"delivered"}` | out: what became of it, kept by the broker |
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-
-use bindings::exports::jackalope::gateway::handler::{
-    Guest, IncomingMessage, LetterOutcome, SubscriptionStatus, Verdict,
-};
+use bindings::exports::jackalope::gateway::handler::{Guest as Handler, IncomingMessage, Verdict};
+use bindings::exports::jackalope::gateway::outcomes::{Fate, Guest as Outcomes, LetterOutcome};
 use bindings::jackalope::gateway::jackalope::{PublishOptions, publish, status};
-use bindings::jackalope::gateway::types::{ConnectionStatus, Qos, Ticket};
+use bindings::jackalope::gateway::types::{ConnectionStatus, Qos};
 use serde_json::{Value, json};
 
 /// What `wit/gateway.wit` becomes in Rust. It needs unsafe code, the rest of a
@@ -23,7 +19,20 @@ mod bindings {
 
     use super::Door;
 
-    wit_bindgen::generate!({ path: "../wit", world: "guest" });
+    wit_bindgen::generate!({
+        path: "../wit",
+        // The smallest guest, which also hears what becomes of its letters.
+        inline: "
+            package example:door;
+
+            world door {
+                include jackalope:gateway/guest@0.2.0;
+                export jackalope:gateway/outcomes@0.2.0;
+            }
+        ",
+        world: "example:door/door",
+        generate_all,
+    });
     export!(Door);
 }
 
@@ -32,22 +41,9 @@ const COMMAND_TTL_MS: u64 = 5_000;
 /// A status stays true until the next one: it outlives an outage of a day.
 const STATUS_TTL_MS: u64 = 86_400_000;
 
-/// A command on its way to a door.
-struct Command {
-    door: String,
-    action: &'static str,
-}
-
-thread_local! {
-    /// The commands whose outcome is not known yet. Each gets exactly one, so
-    /// the host's bounds hold here as well. Statuses are not in here: a status
-    /// about a status would never end.
-    static PENDING: RefCell<BTreeMap<Ticket, Command>> = const { RefCell::new(BTreeMap::new()) };
-}
-
 struct Door;
 
-impl Guest for Door {
+impl Handler for Door {
     fn message(message: IncomingMessage) -> Result<(), Verdict> {
         let Some(door) = door_of(&message.topic) else {
             return Err(Verdict::Reject("the topic names no door".to_string()));
@@ -60,13 +56,17 @@ impl Guest for Door {
         let action = action_of(&message.payload).map_err(Verdict::Reject)?;
 
         let command = json!({ "action": action }).to_string();
-        let ticket = publish(
+        publish(
             &format!("doors/{door}/command"),
             command.as_bytes(),
-            Some(PublishOptions {
+            Some(&PublishOptions {
                 qos: Qos::AtLeastOnce,
                 retain: false,
                 ttl_ms: COMMAND_TTL_MS,
+                // The outcome comes with it, even if this guest was started anew
+                // meanwhile and has forgotten all about the command.
+                tag: Some(format!("{action} {door}")),
+                properties: None,
             }),
         )
         // No retry: nobody wants the door open when there is room at last.
@@ -75,48 +75,46 @@ impl Guest for Door {
         if status() == ConnectionStatus::Offline {
             println!("{door}: {action} accepted while offline: goes out within 5 s or not at all");
         }
-        // Last, because after a verdict this ticket would not come back.
-        let door = door.to_string();
-        PENDING.with_borrow_mut(|pending| pending.insert(ticket, Command { door, action }));
         Ok(())
     }
 
-    fn outcome(ticket: Ticket, outcome: LetterOutcome) {
-        // Not in there: a status, or a command from before a trap. After a trap
-        // the host starts the guest anew, and the guest has forgotten it.
-        let Some(Command { door, action }) =
-            PENDING.with_borrow_mut(|pending| pending.remove(&ticket))
-        else {
-            return;
-        };
-        let outcome = match outcome {
-            LetterOutcome::Delivered => "delivered",
-            LetterOutcome::Expired => "expired",
-            LetterOutcome::Displaced => "displaced",
-            LetterOutcome::Refused => "refused",
-        };
-        let report = json!({ "action": action, "outcome": outcome }).to_string();
-        let accepted = publish(
-            &format!("doors/{door}/status"),
-            report.as_bytes(),
-            Some(PublishOptions {
-                qos: Qos::AtLeastOnce,
-                retain: true,
-                ttl_ms: STATUS_TTL_MS,
-            }),
-        );
-        if let Err(error) = accepted {
-            eprintln!("{door}: {action} {outcome}, and its status is not accepted: {error:?}");
-        }
-    }
-
-    fn subscription(status: SubscriptionStatus, topic_filter: String) {
-        if status == SubscriptionStatus::Refused {
-            eprintln!("the broker refuses {topic_filter}: no requests until it does not");
-        }
-    }
-
     fn connection(_status: ConnectionStatus) {}
+}
+
+impl Outcomes for Door {
+    fn outcome(outcomes: Vec<LetterOutcome>) {
+        for LetterOutcome { tag, fate, .. } in outcomes {
+            // Statuses have no tag: a status about a status would never end.
+            if let Some((action, door)) = tag.as_deref().and_then(|tag| tag.split_once(' ')) {
+                report(door, action, fate);
+            }
+        }
+    }
+}
+
+/// Publishes what became of a command.
+fn report(door: &str, action: &str, fate: Fate) {
+    let outcome = match fate {
+        Fate::Delivered => "delivered",
+        Fate::Expired(_) => "expired",
+        Fate::Displaced(_) => "displaced",
+        Fate::Refused(_) => "refused",
+    };
+    let report = json!({ "action": action, "outcome": outcome }).to_string();
+    let accepted = publish(
+        &format!("doors/{door}/status"),
+        report.as_bytes(),
+        Some(&PublishOptions {
+            qos: Qos::AtLeastOnce,
+            retain: true,
+            ttl_ms: STATUS_TTL_MS,
+            tag: None,
+            properties: None,
+        }),
+    );
+    if let Err(error) = accepted {
+        eprintln!("{door}: {action} {outcome}, and its status is not accepted: {error:?}");
+    }
 }
 
 /// The door that a request is for.

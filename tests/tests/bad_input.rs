@@ -27,7 +27,7 @@ fn workbench() -> TempDir {
         ),
         (
             "future.wasm",
-            component(r#"(component (import "jackalope:gateway/jackalope@0.2.0" (instance)))"#),
+            component(r#"(component (import "jackalope:gateway/jackalope@0.3.0" (instance)))"#),
         ),
     ] {
         fs::write(directory.path().join(name), bytes).expect("it can be written");
@@ -79,11 +79,11 @@ fn a_component_of_each_broken_kind() {
             "missing.wasm",
             &["missing.wasm can not be read", "No such file"],
         ),
-        ("idle.wasm", &["jackalope:gateway/handler@0.1.0"]),
+        ("idle.wasm", &["jackalope:gateway/handler@0.2.0"]),
         ("needy.wasm", &["acme:door/lock@1.0.0"]),
         (
             "future.wasm",
-            &["jackalope:gateway/jackalope@0.2.0", "version 0.1"],
+            &["jackalope:gateway/jackalope@0.3.0", "version 0.2 and 0.1"],
         ),
         (
             "example:window",
@@ -206,8 +206,8 @@ fn wrong_usage() {
 fn a_check_tells_guests_from_others() {
     let directory = workbench();
     let fits = [
-        "a guest that fits this host",
-        "jackalope:gateway/handler@0.1.0",
+        "a guest that fits this host, of contract 0.2, hears of outcomes",
+        "jackalope:gateway/handler@0.2.0",
         "bytes",
     ];
     check(directory.path(), &["check", DOOR], 0, &fits);

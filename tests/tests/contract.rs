@@ -1,17 +1,34 @@
-//! The contract in `wit/`: it parses, and every item of it is documented.
+//! The contract in `wit/`: it parses, every item of it is documented, and guests of
+//! its older version do their job beside those of the latest.
 
+use jackalope_tests::{DOOR, FakeBroker, GatewayOptions};
 use wit_parser::{Docs, Resolve, TypeDefKind};
 
-fn contract() -> Resolve {
+const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
+
+/// The door, built before the contract had a second version.
+const OLD_DOOR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/components/door-0.1.wasm");
+
+/// The contract of the latest version, and the older one.
+const DIRECTORIES: [&str; 2] = [
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../wit"),
+    concat!(env!("CARGO_MANIFEST_DIR"), "/../wit/0.1"),
+];
+
+fn contract(directory: &str) -> Resolve {
     let mut resolve = Resolve::new();
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../wit");
-    resolve.push_dir(path).expect("the contract parses");
+    resolve.push_dir(directory).expect("the contract parses");
     resolve
 }
 
 #[test]
 fn every_item_is_documented() {
-    let resolve = contract();
+    for directory in DIRECTORIES {
+        check_documented(&contract(directory));
+    }
+}
+
+fn check_documented(resolve: &Resolve) {
     let mut bare = Vec::new();
     let mut check = |name: String, docs: &Docs| {
         if docs
@@ -70,7 +87,7 @@ fn every_item_is_documented() {
 
 #[test]
 fn the_smallest_guest_exports_a_handler_and_nothing_else() {
-    let resolve = contract();
+    let resolve = contract(DIRECTORIES[0]);
     let world = resolve
         .worlds
         .iter()
@@ -84,14 +101,47 @@ fn the_smallest_guest_exports_a_handler_and_nothing_else() {
     };
     assert_eq!(
         names(world.exports.keys().collect()),
-        ["jackalope:gateway/handler@0.1.0"]
+        ["jackalope:gateway/handler@0.2.0"]
     );
     let imports = names(world.imports.keys().collect());
     assert_eq!(
         imports,
         [
-            "jackalope:gateway/types@0.1.0",
-            "jackalope:gateway/jackalope@0.1.0"
+            "jackalope:gateway/types@0.2.0",
+            "jackalope:gateway/jackalope@0.2.0"
         ]
     );
+}
+
+#[test]
+fn a_guest_of_the_older_contract_does_its_job_beside_one_of_the_latest() {
+    for version in ["mqttv311", "mqttv5"] {
+        let broker = FakeBroker::start(BINARY, version, &[]);
+        let gateway = GatewayOptions::new(BINARY, broker.port())
+            .guest("old", OLD_DOOR, &["doors/old/request"], "")
+            .guest("new", DOOR, &["doors/new/request"], "")
+            .start();
+        for filter in ["doors/old/request", "doors/new/request"] {
+            gateway.log.wait_for(&format!("subscribed filter={filter}"));
+        }
+        let seen = broker.subscribe(&["-t", "doors/+/command", "-t", "doors/+/status"]);
+        for door in ["old", "new"] {
+            let topic = format!("doors/{door}/request");
+            broker.publish(&["-q", "1", "-t", &topic, "-m", r#"{"action":"lock"}"#]);
+            seen.wait_for_message(&format!(r#"doors/{door}/command 0 {{"action":"lock"}}"#));
+            let status = r#"{"action":"lock","outcome":"delivered"}"#;
+            seen.wait_for_message(&format!("doors/{door}/status 0 {status}"));
+        }
+        broker.expect_no_violation();
+    }
+}
+
+#[test]
+fn a_check_says_which_version_a_guest_speaks() {
+    for (component, version) in [(OLD_DOOR, "contract 0.1"), (DOOR, "contract 0.2")] {
+        let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let output = jackalope_tests::run_to_end(BINARY, here, &["check", component], &[]);
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert!(output.status.success() && text.contains(version), "{text}");
+    }
 }

@@ -150,7 +150,7 @@ fn expected_and_seen_stand_side_by_side() {
     0:00:00.000  message   doors/front/request {"action":"unlock"}
     0:00:00.000  network   down
     0:00:00.000  printed   front: unlock accepted while offline: goes out within 5 s or not at all
-    0:00:05.000  expired   doors/front/command
+    0:00:05.000  expired   doors/front/command (tag unlock front)
     2:00:00.000  network   up
     2:00:00.000  published doors/front/status {"action":"unlock","outcome":"expired"} (retain)
     2:00:00.000  delivered doors/front/status
@@ -317,7 +317,7 @@ fn lines_are_sent_in_turn_and_what_they_lead_to_is_printed() {
         .prints(
             r#"message   doors/front/request {"action":"unlock"}
 published doors/front/command {"action":"unlock"}
-delivered doors/front/command
+delivered doors/front/command (tag unlock front)
 published doors/front/status {"action":"unlock","outcome":"delivered"} (retain)
 delivered doors/front/status
 message   doors/front/request open

@@ -12,8 +12,8 @@ use crate::Error;
 pub(crate) fn paths(workspace: &Path) -> Result<Vec<PathBuf>, Error> {
     let mut paths = vec![workspace.join("Cargo.lock")];
     let wit = |folder: &Path| Some(folder.join("wit")).filter(|wit| wit.is_dir());
-    // The contract: beside the guests, or further up.
-    paths.extend(workspace.ancestors().find_map(wit));
+    // The contract, and worlds: beside the guests, or further up.
+    paths.extend(workspace.ancestors().filter_map(wit));
     add_packages(workspace, &mut paths)?;
     paths.sort();
     Ok(paths)

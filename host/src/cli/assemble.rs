@@ -14,8 +14,8 @@ use crate::clock::TimeOfDay;
 use crate::config::{Config, GuestConfig};
 use crate::gateway::{Dialer, Handler, Logger, Options, Proxy, Server};
 use crate::guest::{Component, Grants, Guest, GuestOptions, Limits};
-use crate::office::{GuestSettings, Settings};
-use crate::wire::{Handshake, TlsClient};
+use crate::office::{GuestSettings, MAX_OUTCOMES, Settings};
+use crate::wire::{Handshake, TlsClient, Version, Versions};
 
 /// A guest with what the post office has to know about it.
 pub(super) struct Loaded {
@@ -47,6 +47,8 @@ impl Loaded {
                 retries: guest.retries,
                 retry_for: guest.retry_for,
                 has_will: component.exports_will(),
+                outcomes: component.outcomes(),
+                hears_subscriptions: component.hears_subscriptions(),
             },
         }
     }
@@ -60,6 +62,8 @@ pub(super) fn load_guests(config: &Config) -> Result<Vec<Loaded>, Failure> {
             retries: 0,
             retry_for: Duration::ZERO,
             has_will: false,
+            outcomes: MAX_OUTCOMES,
+            hears_subscriptions: true,
         };
         let handler = Handler::Logger(Logger);
         return Ok(vec![Loaded {
@@ -141,6 +145,8 @@ pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -
             last_will: session.last_will,
             status_topic: session.status_topic,
             max_packet_size,
+            max_qos: session.max_qos,
+            carries_properties: versions != Versions::Only(Version::V4),
             work_list: session.work_list,
             guests: settings,
             // The keys of a hash map are all that std draws at random.

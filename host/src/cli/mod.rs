@@ -23,7 +23,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::office::topic;
+use crate::office::{Filter, topic};
 
 /// A host for IoT gateway devices: one MQTT session, a work list with a time to
 /// live on every publish, and guests as sandboxed WebAssembly components.
@@ -68,10 +68,10 @@ enum Command {
     Dev {
         /// The component; without it the example `door`, which is built in.
         guest: Option<PathBuf>,
-        /// A topic filter that the guest subscribes to; can be given again.
-        /// Without it: everything, `#`; the door: `doors/+/request`.
-        #[arg(long, value_name = "FILTER", value_parser = topic_filter)]
-        subscribe: Vec<String>,
+        /// A topic filter that the guest subscribes to, e.g. `doors/{door}/request`;
+        /// can be given again. Without it: everything, `#`; the door: `doors/+/request`.
+        #[arg(long, value_name = "FILTER")]
+        subscribe: Vec<Filter>,
     },
     /// Run the fake broker alone.
     ///

@@ -33,6 +33,7 @@ pub(super) struct Written {
     pub(super) keep_alive: Option<Entry>,
     pub(super) first_connect_delay: Option<Entry>,
     pub(super) max_packet_size: Option<Entry>,
+    pub(super) max_qos: Option<Entry>,
     pub(super) cache_directory: Option<Entry>,
     pub(super) tls: Option<Table<Tls>>,
     pub(super) websocket: Option<Table<WebSocket>>,

@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -13,7 +12,7 @@ use super::file::Guest;
 use super::resolve::{path, qos, set};
 use super::table::{Subscription, Table};
 use super::values::{Period, Size, period, size};
-use crate::office::{Qos, topic};
+use crate::office::{Filter, Qos};
 
 /// One guest. `Debug` shows the names of its variables and not their values.
 #[derive(Clone, PartialEq, Eq)]
@@ -23,9 +22,10 @@ pub struct GuestConfig {
     pub name: String,
     /// `component`: where its component comes from.
     pub component: ComponentSource,
-    /// `subscriptions`: valid topic filters, none of them twice, each with the
-    /// highest quality of service wanted. Default: none; a filter alone: 1.
-    pub subscriptions: Vec<(Arc<str>, Qos)>,
+    /// `subscriptions`: valid topic filters, perhaps with names for levels, none of
+    /// them twice, each with the highest quality of service wanted. Default: none; a
+    /// filter alone: 1.
+    pub subscriptions: Vec<(Filter, Qos)>,
     /// `retries`: how often a call that failed is made again, 0 to 1,000.
     /// Default: 3.
     pub retries: u32,
@@ -222,7 +222,7 @@ fn component_source(entry: &Entry, directory: &Path) -> Result<(ComponentSource,
 pub(crate) fn subscriptions(
     written: &[Subscription],
     keys: [&'static str; 2],
-) -> Result<Vec<(Arc<str>, Qos)>, Refusal> {
+) -> Result<Vec<(Filter, Qos)>, Refusal> {
     let [filter_key, qos_key] = keys;
     let mut seen = BTreeSet::new();
     let mut subscriptions = Vec::with_capacity(written.len());
@@ -235,7 +235,7 @@ pub(crate) fn subscriptions(
             });
         };
         let filter = topic_filter(entry).map_err(|reason| entry.refuse(filter_key, reason))?;
-        if !seen.insert(filter.clone()) {
+        if !seen.insert(filter.plain().clone()) {
             let reason = entry.but("is there twice; the guest gets each message once");
             return Err(entry.refuse(filter_key, reason));
         }
@@ -246,10 +246,9 @@ pub(crate) fn subscriptions(
     Ok(subscriptions)
 }
 
-fn topic_filter(entry: &Entry) -> Result<Arc<str>, String> {
-    let filter = entry.text()?;
-    topic::check_filter(filter).map_err(|error| entry.but(error))?;
-    Ok(filter.into())
+fn topic_filter(entry: &Entry) -> Result<Filter, String> {
+    let filter = entry.text()?.parse::<Filter>();
+    filter.map_err(|error| entry.but(error))
 }
 
 /// The granted environment. Errors show no value: it may be a secret.

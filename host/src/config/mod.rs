@@ -38,7 +38,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::login::{Credentials, HeaderSource};
-use crate::office::{BackoffSettings, LastWill, Overflow, StatusTopic, WorkListSettings};
+use crate::office::{BackoffSettings, LastWill, Overflow, Qos, StatusTopic, WorkListSettings};
 use crate::wire::{Binding, Versions};
 
 pub use cache::CacheDirectory;
@@ -104,6 +104,9 @@ pub struct SessionConfig {
     /// `backoff.min`, `backoff.max`: the pauses between tries, from 10 ms to
     /// 1 h. Default: 1 s to 30 s.
     pub backoff: BackoffSettings,
+    /// `max-qos`: the highest quality of service of letters, subscriptions and the
+    /// last will. Default: 2.
+    pub max_qos: Qos,
     /// `first-connect-delay`: the pause before the first try to connect, up to
     /// 24 h. Default: none.
     pub first_connect_delay: Duration,
@@ -146,6 +149,7 @@ impl Default for SessionConfig {
                 min: Duration::from_secs(1),
                 max: Duration::from_secs(30),
             },
+            max_qos: Qos::ExactlyOnce,
             first_connect_delay: Duration::ZERO,
             last_will: None,
             status_topic: None,

@@ -60,6 +60,7 @@ pub(super) fn resolve(
         "first-connect-delay",
         |entry| period(entry, Period::from_secs(0)..=Period::from_secs(86_400)),
     )?;
+    set(&mut session.max_qos, &written.max_qos, "max-qos", qos)?;
     set(
         &mut config.max_packet_size,
         &written.max_packet_size,
@@ -86,7 +87,7 @@ pub(super) fn resolve(
     )?;
     backoff(&mut session.backoff, &written.backoff.keys)?;
     if let Some(will) = &written.last_will {
-        let last_will = last_will(will, &placeholders)?;
+        let last_will = last_will(will, &placeholders, session.max_qos)?;
         if let Some(entry) = &will.keys.delay
             && !last_will.delay.is_zero()
             && session.clean_session
@@ -232,6 +233,7 @@ fn backoff(backoff: &mut BackoffSettings, written: &file::Backoff) -> Result<(),
 fn last_will(
     written: &Table<file::LastWill>,
     placeholders: &Placeholders<'_>,
+    max_qos: Qos,
 ) -> Result<LastWill, Refusal> {
     let will = &written.keys;
     let Some(topic) = &will.topic else {
@@ -254,9 +256,10 @@ fn last_will(
             .and_then(|topic| topic_name(&topic))
             .map_err(|reason| topic.refuse("last-will.topic", reason))?,
         payload: Payload::new(""),
-        qos: Qos::AtLeastOnce,
+        qos: Qos::AtLeastOnce.min(max_qos),
         retain: false,
         delay: Duration::ZERO,
+        properties: None,
     };
     set(
         &mut last_will.delay,
@@ -270,7 +273,17 @@ fn last_will(
         "last-will.payload",
         will_payload,
     )?;
-    set(&mut last_will.qos, &will.qos, "last-will.qos", qos)?;
+    set(
+        &mut last_will.qos,
+        &will.qos,
+        "last-will.qos",
+        |entry| match qos(entry)? {
+            qos if qos > max_qos => {
+                Err(entry.but(format_args!("is above max-qos, which is {max_qos}")))
+            }
+            qos => Ok(qos),
+        },
+    )?;
     set(
         &mut last_will.retain,
         &will.retain,

@@ -367,6 +367,7 @@ impl Engine {
                 Err(_) if is_unanswered => output.handle_blocked(),
                 Err(error) => return self.lose_to_peer(machine, lost(&error)),
             }
+            self.office.handle_begun(output.last_begun());
             while let Some(carried) = output.poll_written() {
                 machine.observe(now, &mut self.office, Step::Written(carried));
                 self.office.handle_written(now, carried);

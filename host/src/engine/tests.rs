@@ -61,6 +61,8 @@ impl Recorder {
             delivery: Delivery::AtLeastOnce(id.try_into().expect("not zero")),
             retain: false,
             duplicate: false,
+            properties: None,
+            lifetime: None,
         });
         crate::wire::encode(packet, &mut self.input).expect("it is valid");
     }
@@ -137,6 +139,8 @@ fn letter(ticket: u64, qos: Qos, ttl: Duration) -> Letter {
         qos,
         retain: false,
         ttl,
+        tag: None,
+        properties: None,
     }
 }
 
@@ -172,12 +176,14 @@ fn rest(engine: &mut Engine, machine: &mut Recorder) {
 }
 
 fn guest(filters: &[&str]) -> GuestSettings {
-    let subscription = |filter: &&str| ((*filter).into(), Qos::AtLeastOnce);
+    let subscription = |filter: &&str| (filter.parse().expect("it is valid"), Qos::AtLeastOnce);
     GuestSettings {
         subscriptions: filters.iter().map(subscription).collect(),
         retries: 0,
         retry_for: SECOND,
         has_will: false,
+        outcomes: 1,
+        hears_subscriptions: true,
     }
 }
 
@@ -202,6 +208,8 @@ fn settings(guests: Vec<GuestSettings>, clean_session: bool) -> Settings {
         last_will: None,
         status_topic: None,
         max_packet_size: 1 << 20,
+        max_qos: Qos::ExactlyOnce,
+        carries_properties: true,
         work_list: WorkListSettings {
             max: 1_000,
             overflow: Overflow::Reject,
@@ -526,6 +534,8 @@ fn what_comes_all_at_once_is_read_no_faster_than_guests_take_it() {
                 delivery: Delivery::AtMostOnce,
                 retain: false,
                 duplicate: false,
+                properties: None,
+                lifetime: None,
             });
             crate::wire::encode(packet, &mut machine.input).expect("it is valid");
         }

@@ -13,7 +13,9 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection};
 use tempfile::TempDir;
 
 use super::*;
-use crate::office::{Assignment, BackoffSettings, Notice, Overflow, Settings, WorkListSettings};
+use crate::office::{
+    Assignment, BackoffSettings, Notice, Overflow, Qos, Settings, WorkListSettings,
+};
 use crate::wire::certificates::Ca;
 use crate::wire::{Layers, TlsClient, TlsOptions, TlsVersion};
 
@@ -126,6 +128,8 @@ fn dialed(ours: &Ca, server: &Ca, wants_certificate: bool) -> (Engine, ServerMac
         last_will: None,
         status_topic: None,
         max_packet_size: 1 << 20,
+        max_qos: Qos::ExactlyOnce,
+        carries_properties: true,
         work_list: WorkListSettings {
             max: 100,
             overflow: Overflow::Reject,

@@ -44,8 +44,11 @@ impl Logger {
                 let (topic, bytes) = (&message.topic, message.payload.len());
                 tracing::info!(%topic, bytes, qos = message.qos as u8, "message");
             }
-            Call::Outcome(ticket, outcome) => {
-                tracing::info!(ticket = ticket.0, ?outcome, "outcome");
+            Call::Outcomes(outcomes) => {
+                for told in outcomes {
+                    let (ticket, outcome) = (told.ticket.0, told.outcome);
+                    tracing::info!(ticket, %outcome, "outcome");
+                }
             }
             Call::LastWill => return Answer::Will(None),
         }

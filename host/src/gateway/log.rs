@@ -205,6 +205,7 @@ impl Log {
                 guest,
                 ticket,
                 topic,
+                ..
             } => {
                 debug!(guest = self.name(*guest), ticket = ticket.0, %topic, "letter accepted");
             }
@@ -236,9 +237,9 @@ impl Log {
             } => {
                 let lost = match outcome {
                     Outcome::Delivered => None,
-                    Outcome::Expired => Some("letters expired"),
-                    Outcome::Displaced => Some("letters displaced"),
-                    Outcome::Refused => Some("letters refused"),
+                    Outcome::Expired { .. } => Some("letters expired"),
+                    Outcome::Displaced { .. } => Some("letters displaced"),
+                    Outcome::Refused(_) => Some("letters refused"),
                 };
                 if let Some(lost) = lost {
                     losses.add(*guest, lost, *ticket);
@@ -382,9 +383,10 @@ impl fmt::Display for Name<'_> {
             Call::Connection(status) => write!(f, "connection {status}"),
             Call::Subscription { filter, .. } => write!(f, "subscription {filter}"),
             Call::Message(message) => write!(f, "message {}", message.topic),
-            Call::Outcome(ticket, outcome) => {
-                write!(f, "outcome {outcome:?} of {}", ticket.0)
-            }
+            Call::Outcomes(outcomes) => match &outcomes[..] {
+                [told] => write!(f, "outcome {} of {}", told.outcome, told.ticket.0),
+                all => write!(f, "{} outcomes", all.len()),
+            },
             Call::LastWill => f.write_str("last-will"),
         }
     }

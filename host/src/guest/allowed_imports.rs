@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::contract;
+
 /// The interfaces of one package that the host serves.
 struct Package {
     name: &'static str,
@@ -11,6 +13,11 @@ struct Package {
 }
 
 const SERVED: &[Package] = &[
+    Package {
+        name: "jackalope:gateway",
+        version: "0.2",
+        interfaces: &["jackalope", "types"],
+    },
     Package {
         name: "jackalope:gateway",
         version: "0.1",
@@ -83,37 +90,32 @@ pub(super) fn look_up(name: &str) -> Known {
     let Some((interface, version)) = split(name) else {
         return Known::Unknown;
     };
-    let package = SERVED.iter().find(|package| {
+    let mut packages = SERVED.iter().filter(|package| {
         interface
             .strip_prefix(package.name)
             .and_then(|rest| rest.strip_prefix('/'))
             .is_some_and(|interface| package.interfaces.contains(&interface))
     });
-    match package {
-        Some(package) if package.version == compatible(version) => Known::Served,
-        Some(package) => Known::OtherVersion(package.version),
-        None => Known::Unknown,
+    let Some(first) = packages.next() else {
+        return Known::Unknown;
+    };
+    let version = compatible(version);
+    match packages.next() {
+        _ if first.version == version => Known::Served,
+        Some(second) if second.version == version => Known::Served,
+        Some(_) => Known::OtherVersion(contract::SERVED),
+        None => Known::OtherVersion(first.version),
     }
 }
 
-/// Whether two names with versions mean the same interface in versions that do
-/// not fit together.
-pub(super) fn differ_in_version(one: &str, other: &str) -> bool {
-    match (split(one), split(other)) {
-        (Some((one, version)), Some((other, wanted))) => {
-            one == other && compatible(version) != compatible(wanted)
-        }
-        _ => false,
-    }
-}
-
-fn split(name: &str) -> Option<(&str, &str)> {
+/// The name of an interface, and its version.
+pub(super) fn split(name: &str) -> Option<(&str, &str)> {
     name.split_once('@')
 }
 
 /// The part of a version that compatible versions share, as in Cargo: `0.2` of
 /// `0.2.6`, `1` of `1.4.0`. A pre-release is compatible with itself only.
-fn compatible(version: &str) -> &str {
+pub(super) fn compatible(version: &str) -> &str {
     if version.contains('-') {
         return version;
     }
@@ -146,13 +148,14 @@ mod tests {
         for (name, expect) in [
             ("jackalope:gateway/jackalope@0.1.0", Known::Served),
             ("jackalope:gateway/types@0.1.7", Known::Served),
+            ("jackalope:gateway/jackalope@0.2.3", Known::Served),
             (
-                "jackalope:gateway/jackalope@0.2.0",
-                Known::OtherVersion("0.1"),
+                "jackalope:gateway/jackalope@0.3.0",
+                Known::OtherVersion("0.2 and 0.1"),
             ),
             (
                 "jackalope:gateway/jackalope@0.1.0-rc.1",
-                Known::OtherVersion("0.1"),
+                Known::OtherVersion("0.2 and 0.1"),
             ),
             ("jackalope:gateway/nonsense@0.1.0", Known::Unknown),
             ("jackalope:gateways/types@0.1.0", Known::Unknown),
@@ -169,10 +172,15 @@ mod tests {
 
     #[test]
     fn versions_are_compatible_as_in_cargo() {
-        assert!(!differ_in_version("a:b/c@0.1.0", "a:b/c@0.1.4"));
-        assert!(differ_in_version("a:b/c@0.1.0", "a:b/c@0.2.0"));
-        assert!(!differ_in_version("a:b/c@1.0.0", "a:b/c@1.2.0"));
-        assert!(differ_in_version("a:b/c@1.0.0", "a:b/c@2.0.0"));
-        assert!(!differ_in_version("a:b/c@1.0.0", "a:b/d@2.0.0"));
+        for (version, expect) in [
+            ("0.1.0", "0.1"),
+            ("0.1.4", "0.1"),
+            ("0.2.0", "0.2"),
+            ("1.2.0", "1"),
+            ("2.0.0", "2"),
+            ("0.2.0-rc.1", "0.2.0-rc.1"),
+        ] {
+            assert_eq!(compatible(version), expect);
+        }
     }
 }

@@ -6,23 +6,16 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use wasmtime::component::types::ComponentItem;
-use wasmtime::component::{self, ComponentNamedList, InstancePre, Lift, Lower};
+use wasmtime::component::{self, InstancePre};
 
 use super::allowed_imports::{self, Known};
-use super::bindings::exports::jackalope::gateway::{handler, will};
-use super::bindings::jackalope::gateway::types;
+use super::contract::{ContractVersion, Exports, version_of};
 use super::engine::Engine;
 use super::error::{LoadError, LoadProblem};
 use super::state::State;
 
 /// How many bytes the file of a component may have.
 pub const MAX_COMPONENT_SIZE: usize = 64 * 1024 * 1024;
-
-const HANDLER: &str = "jackalope:gateway/handler@0.1.0";
-const WILL: &str = "jackalope:gateway/will@0.1.0";
-/// The version of both as far as compatibility goes.
-const CONTRACT_VERSION: &str = "0.1";
 
 /// A compiled guest that fits this host. Clones share the compiled code.
 #[derive(Clone)]
@@ -33,8 +26,7 @@ struct Inner {
     names: Names,
     size: usize,
     pre: InstancePre<State>,
-    handler: handler::GuestIndices,
-    will: Option<will::GuestIndices>,
+    contract: Exports,
 }
 
 /// What a component says about itself.
@@ -76,10 +68,26 @@ impl Component {
             })
     }
 
-    /// Whether the guest may choose the last will: it exports
-    /// `jackalope:gateway/will@0.1.0`.
+    /// The version of the contract that it speaks.
+    pub fn version(&self) -> ContractVersion {
+        self.0.contract.version()
+    }
+
+    /// Whether the guest may choose the last will: it exports `will`.
     pub fn exports_will(&self) -> bool {
-        self.0.will.is_some()
+        self.0.contract.has_will()
+    }
+
+    /// How many outcomes the guest is told at once, at most; 0 if it does not export
+    /// `outcomes`.
+    pub fn outcomes(&self) -> usize {
+        self.0.contract.outcomes()
+    }
+
+    /// Whether the guest hears what the broker makes of its subscriptions: it exports
+    /// `subscriptions`.
+    pub fn hears_subscriptions(&self) -> bool {
+        self.0.contract.hears_subscriptions()
     }
 
     /// The names of what it imports.
@@ -105,12 +113,8 @@ impl Component {
         &self.0.pre
     }
 
-    pub(super) fn handler(&self) -> &handler::GuestIndices {
-        &self.0.handler
-    }
-
-    pub(super) fn will(&self) -> Option<&will::GuestIndices> {
-        self.0.will.as_ref()
+    pub(super) fn contract(&self) -> &Exports {
+        &self.0.contract
     }
 }
 
@@ -190,41 +194,20 @@ impl Compiled {
             .linker()
             .instantiate_pre(&self.component)
             .map_err(|error| wrong_import(&self.names.imports, error))?;
-
-        if !self.has(HANDLER)? {
-            return Err(LoadProblem::MissingExport {
-                interface: HANDLER,
-                found: self.names.exports,
-            });
-        }
-        let handler = find_handler(&pre).map_err(|error| wrong_export(HANDLER, error))?;
-        let will = match self.has(WILL)? {
-            true => Some(find_will(&pre).map_err(|error| wrong_export(WILL, error))?),
-            false => None,
-        };
+        let version = version_of(&self.names.imports, &self.names.exports)?;
+        let contract = Exports::find(&pre, version).map_err(|(interface, error)| {
+            LoadProblem::WrongExport {
+                interface,
+                source: error.into(),
+            }
+        })?;
         Ok(Component(Arc::new(Inner {
             engine: engine.clone(),
             names: self.names,
             size: self.size,
             pre,
-            handler,
-            will,
+            contract,
         })))
-    }
-
-    /// Whether it exports this interface; not silently in another version.
-    fn has(&self, interface: &str) -> Result<bool, LoadProblem> {
-        if self.component.get_export_index(None, interface).is_some() {
-            return Ok(true);
-        }
-        let other = |name: &&String| allowed_imports::differ_in_version(name, interface);
-        match self.names.exports.iter().find(other) {
-            Some(name) => Err(LoadProblem::OtherVersion {
-                interface: name.clone(),
-                served: CONTRACT_VERSION,
-            }),
-            None => Ok(false),
-        }
     }
 }
 
@@ -255,54 +238,5 @@ fn wrong_import(names: &[String], error: wasmtime::Error) -> LoadProblem {
     LoadProblem::WrongImport {
         interface: names.iter().find(|name| text.contains(*name)).cloned(),
         source: error.into(),
-    }
-}
-
-fn wrong_export(interface: &'static str, error: wasmtime::Error) -> LoadProblem {
-    LoadProblem::WrongExport {
-        interface,
-        source: error.into(),
-    }
-}
-
-fn find_handler(pre: &InstancePre<State>) -> wasmtime::Result<handler::GuestIndices> {
-    type Status = types::ConnectionStatus;
-    type Verdict = Result<(), handler::Verdict>;
-
-    let indices = handler::GuestIndices::new(pre)?;
-    check_function::<(Status,), ()>(pre, HANDLER, "connection")?;
-    check_function::<(handler::SubscriptionStatus, &str), ()>(pre, HANDLER, "subscription")?;
-    check_function::<(handler::IncomingMessage<'_>,), (Verdict,)>(pre, HANDLER, "message")?;
-    check_function::<(types::Ticket, handler::LetterOutcome), ()>(pre, HANDLER, "outcome")?;
-    Ok(indices)
-}
-
-fn find_will(pre: &InstancePre<State>) -> wasmtime::Result<will::GuestIndices> {
-    let indices = will::GuestIndices::new(pre)?;
-    check_function::<(), (Option<will::WillMessage>,)>(pre, WILL, "last-will")?;
-    Ok(indices)
-}
-
-/// Whether an exported function has the types that it will be called with. The
-/// generated code looks at them only when there is an instance, which is too
-/// late for a message about the file.
-fn check_function<Params, Results>(
-    pre: &InstancePre<State>,
-    interface: &str,
-    function: &str,
-) -> wasmtime::Result<()>
-where
-    Params: ComponentNamedList + Lower,
-    Results: ComponentNamedList + Lift,
-{
-    let component = pre.component();
-    let interface = component.get_export_index(None, interface);
-    match component.get_export(interface.as_ref(), function) {
-        Some((ComponentItem::ComponentFunc(ty), _)) => ty
-            .typecheck::<Params, Results>(&pre.instance_type())
-            .map_err(|error| error.context(format!("the function `{function}`"))),
-        _ => Err(wasmtime::Error::msg(format!(
-            "`{function}` is not a function"
-        ))),
     }
 }

@@ -38,6 +38,14 @@ pub enum LoadProblem {
         /// The version that the host has.
         served: &'static str,
     },
+    /// It imports or exports interfaces of the contract in versions that do not fit
+    /// together.
+    MixedVersions {
+        /// Its handler, with its version.
+        one: String,
+        /// An interface of another version.
+        other: String,
+    },
     /// It imports what the host does not have.
     UnknownImports(Vec<String>),
     /// It imports an interface of the host, but with other functions or types.
@@ -105,6 +113,11 @@ impl fmt::Display for LoadProblem {
                 "uses {interface}, and this host has version {served} of it. Build the guest with \
                  the wit files of this host, for wasm32-wasip2"
             ),
+            Self::MixedVersions { one, other } => write!(
+                f,
+                "speaks two versions of the contract: it exports {one}, and has {other}. Build all \
+                 of it with the wit files of one version"
+            ),
             Self::UnknownImports(names) => write!(
                 f,
                 "imports what this host does not have: {}. Do without it; a guest may import:\
@@ -156,6 +169,7 @@ impl Error for LoadProblem {
             | Self::NotWasm
             | Self::CoreModule
             | Self::OtherVersion { .. }
+            | Self::MixedVersions { .. }
             | Self::UnknownImports(_)
             | Self::MissingExport { .. } => None,
         }

@@ -7,9 +7,9 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use super::testing::{GuestText, assignment, connection, message};
+use super::testing::{GuestText, assignment, connection, message, outcome};
 use super::{Guest, GuestOptions, Printed, Prints};
-use crate::office::{Answer, Call, Outcome, Ticket};
+use crate::office::{Answer, Call, Outcome};
 
 const LOOP: &str = "(loop $again (br $again))";
 const POST_CALLS: &str = "
@@ -43,7 +43,7 @@ fn failed(answer: Answer) -> String {
 
 /// The next calls reach a fresh instance and then the same again.
 async fn check_recovers(guest: &mut Guest) {
-    let outcome = assignment(Call::Outcome(Ticket(1), Outcome::Delivered));
+    let outcome = outcome(1, Outcome::Delivered);
     assert_eq!(posted(guest.call(&outcome).await), [1]);
     assert_eq!(posted(guest.call(&outcome).await), [2]);
 }
@@ -158,10 +158,7 @@ async fn nothing_is_done_with_much_memory_in_the_first_poll() {
         granted: true,
     });
     assert!(posted(guest.call(&small).await).is_empty());
-    for call in [
-        connection(),
-        assignment(Call::Outcome(Ticket(1), Outcome::Delivered)),
-    ] {
+    for call in [connection(), outcome(1, Outcome::Delivered)] {
         let mut call = pin!(guest.call(&call));
         assert!(!poll_once(call.as_mut()).await);
         assert!(printed.take().is_empty());
@@ -241,7 +238,7 @@ async fn a_trap_costs_the_instance_and_nothing_else() {
         ..GuestText::default()
     }
     .guest();
-    let outcome = assignment(Call::Outcome(Ticket(1), Outcome::Delivered));
+    let outcome = outcome(1, Outcome::Delivered);
     assert_eq!(posted(guest.call(&outcome).await), [1]);
     let text = failed(guest.call(&connection()).await);
     assert_eq!(text, "trapped: wasm `unreachable` instruction executed");
@@ -408,7 +405,7 @@ async fn a_call_can_move_to_a_task() {
     .guest();
     #[expect(clippy::disallowed_methods, reason = "that it can move is the test")]
     let answer = tokio::spawn(async move {
-        let outcome = assignment(Call::Outcome(Ticket(1), Outcome::Delivered));
+        let outcome = outcome(1, Outcome::Delivered);
         guest.call(&outcome).await
     });
     assert_eq!(posted(answer.await.expect("no panic")), [1]);

@@ -110,6 +110,7 @@ fn unknown_imports() {
         &component(text),
         &[
             "wasi:http/types@0.2.0, my:own/thing",
+            "jackalope:gateway 0.2: jackalope, types",
             "jackalope:gateway 0.1: jackalope, types",
             "wasi:clocks 0.2: monotonic-clock, wall-clock",
         ],
@@ -120,17 +121,32 @@ fn unknown_imports() {
 #[test]
 fn another_version_of_the_contract() {
     let imports = GuestText {
-        imports: "jackalope:gateway/jackalope@0.2.0",
+        imports: "jackalope:gateway/jackalope@0.3.0",
         ..GuestText::default()
     };
     let exports = GuestText {
-        handler: "jackalope:gateway/handler@0.2.0",
+        handler: "jackalope:gateway/handler@0.3.0",
         ..GuestText::default()
     };
     for text in [imports, exports] {
-        let problem = check(&text.bytes(), &["@0.2.0", "version 0.1"]);
+        let problem = check(&text.bytes(), &["@0.3.0", "version 0.2 and 0.1"]);
         assert!(matches!(problem, LoadProblem::OtherVersion { .. }));
     }
+}
+
+#[test]
+fn two_versions_of_the_contract_in_one() {
+    let text = GuestText {
+        handler: "jackalope:gateway/handler@0.2.0",
+        ..GuestText::default()
+    };
+    let expect = [
+        "speaks two versions",
+        "exports jackalope:gateway/handler@0.2.0",
+        "has jackalope:gateway/jackalope@0.1.0",
+    ];
+    let problem = check(&text.bytes(), &expect);
+    assert!(matches!(problem, LoadProblem::MixedVersions { .. }));
 }
 
 #[test]
@@ -156,7 +172,7 @@ fn no_handler() {
         ..GuestText::default()
     };
     let expect = [
-        "does not export jackalope:gateway/handler@0.1.0",
+        "does not export jackalope:gateway/handler@0.2.0",
         "my:own/handler@0.1.0",
     ];
     let problem = check(&text.bytes(), &expect);
@@ -205,5 +221,7 @@ fn a_report_tells_what_there_is_to_tell() {
         text.contains("imports:\n  jackalope:gateway/jackalope@0.1.0\n"),
         "{text}"
     );
-    assert!(text.ends_with("a guest that fits this host"), "{text}");
+    let expect = "a guest that fits this host, of contract 0.1, hears of outcomes, hears of its \
+                  subscriptions";
+    assert!(text.ends_with(expect), "{text}");
 }

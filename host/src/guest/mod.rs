@@ -53,7 +53,7 @@ mod cache_files;
 mod checksums;
 mod clocks;
 mod component;
-mod convert;
+mod contract;
 mod engine;
 mod error;
 mod failure;
@@ -82,6 +82,7 @@ mod testing;
 
 pub use clocks::{Clocks, VIRTUAL_START, VirtualClock};
 pub use component::{Component, MAX_COMPONENT_SIZE};
+pub use contract::ContractVersion;
 pub use engine::{Engine, EngineError};
 pub use error::{LoadError, LoadProblem};
 pub use limits::{Grants, GuestOptions, Limits};

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::testing::{GuestText, assignment, connection, engine, message, verdict};
+use super::testing::{GuestText, assignment, connection, engine, message, outcome, verdict};
 use super::{Guest, GuestOptions};
-use crate::office::{Answer, Call, Effects, Qos, Room, Status, Ticket};
+use crate::office::{Answer, Call, Effects, Outcome, Qos, Room, Status, Ticket};
 
 const POST_THREE: &str =
     "(call $post (i32.const 1)) (call $post (i32.const 2)) (call $post (i32.const 3))";
@@ -102,7 +102,8 @@ async fn the_oldest_letters_are_displaced_within_a_call() {
     let effects = done(guest.call(&call).await);
     assert_eq!(payloads(&effects), [[3]]);
     let Ticket(kept) = effects.letters[0].ticket;
-    assert_eq!(effects.displaced, [Ticket(kept - 2), Ticket(kept - 1)]);
+    let displaced = [kept - 2, kept - 1].map(|ticket| (Ticket(ticket), None));
+    assert_eq!(effects.displaced, displaced);
 }
 
 /// Publishes the same thing twice with these arguments. The second letter says
@@ -187,7 +188,11 @@ async fn no_more_letters_are_accepted_than_there_is_room() {
     .guest();
     let mut call = connection();
     // Displaced letters count: they are owed an outcome as well.
-    call.room = Room { accept: 2, keep: 1 };
+    call.room = Room {
+        accept: 2,
+        keep: 1,
+        ..call.room
+    };
     let effects = done(guest.call(&call).await);
     assert_eq!(payloads(&effects), [[2]]);
     assert_eq!(effects.displaced.len(), 1);
@@ -253,7 +258,7 @@ async fn subscriptions_and_outcomes_arrive_as_they_are() {
     });
     let effects = done(guest.call(&subscription).await);
     assert_eq!(payloads(&effects), [[1], [b'x']]);
-    let outcome = assignment(Call::Outcome(Ticket(9), crate::office::Outcome::Displaced));
+    let outcome = outcome(9, Outcome::Displaced { sent: true });
     assert_eq!(payloads(&done(guest.call(&outcome).await)), [[9], [2]]);
 }
 
@@ -286,7 +291,7 @@ async fn retry_keeps_nothing_but_the_instance() {
     .guest();
     let answer = guest.call(&message("t", b"")).await;
     assert_eq!(answer, Answer::Retry("because".to_owned()));
-    let outcome = assignment(Call::Outcome(Ticket(1), crate::office::Outcome::Delivered));
+    let outcome = outcome(1, Outcome::Delivered);
     assert_eq!(payloads(&done(guest.call(&outcome).await)), [[5]]);
 }
 

@@ -70,10 +70,23 @@ impl fmt::Display for Report {
             }
         }
         match &self.verdict {
-            Ok(component) if component.exports_will() => {
-                f.write_str("a guest that fits this host and chooses the last will")
+            Ok(component) => {
+                let version = component.version();
+                write!(f, "a guest that fits this host, of contract {version}")?;
+                for (exports, what) in [
+                    (component.outcomes() > 0, "hears of outcomes"),
+                    (
+                        component.hears_subscriptions(),
+                        "hears of its subscriptions",
+                    ),
+                    (component.exports_will(), "chooses the last will"),
+                ] {
+                    if exports {
+                        write!(f, ", {what}")?;
+                    }
+                }
+                Ok(())
             }
-            Ok(_) => f.write_str("a guest that fits this host"),
             Err(error) => {
                 write!(f, "no guest for this host: it {}", error.problem)?;
                 let mut source = error.source();

@@ -104,7 +104,7 @@ impl Trial<'_> {
                 self.instance.insert(Box::pin(started).await?)
             }
         };
-        let answer = instance.call(options, &assignment.call).await?;
+        let answer = instance.call(options, assignment).await?;
         self.has_succeeded = true;
         Ok(answer)
     }

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use super::{Component, Engine, Guest, GuestOptions};
-use crate::office::{Assignment, Call, GuestId, Message, Payload, Qos, Room, Status};
+use crate::office::{
+    Assignment, Call, GuestId, LetterOutcome, Message, Origin, Outcome, Payload, Qos, Room, Status,
+    Ticket, Time,
+};
 
 /// A guest in the text format. Each export has a body of core WebAssembly
 /// which the tests replace; without one it does nothing.
@@ -155,7 +158,10 @@ pub(super) fn assignment(call: Call) -> Assignment {
         room: Room {
             accept: usize::MAX,
             keep: 100,
+            max_qos: Qos::ExactlyOnce,
+            carries_properties: true,
         },
+        now: Time::default(),
     }
 }
 
@@ -172,5 +178,18 @@ pub(super) fn message(topic: &str, payload: &[u8]) -> Assignment {
         qos: Qos::ExactlyOnce,
         retained: true,
         duplicate: false,
+        subscription: "#".parse().expect("it is valid"),
+        properties: None,
+        expires: None,
+        origin: Origin::Broker,
     }))
+}
+
+/// `outcome`, of one letter
+pub(super) fn outcome(ticket: u64, outcome: Outcome) -> Assignment {
+    assignment(Call::Outcomes(vec![LetterOutcome {
+        ticket: Ticket(ticket),
+        tag: None,
+        outcome,
+    }]))
 }

@@ -1,10 +1,12 @@
 //! How letters go through the office: posted, sent, acknowledged, concluded.
 
+use std::sync::Arc;
+
 use super::session::{Acked, Next, Refusal};
 use super::work_list::Key;
 use super::{
-    Carried, Disconnection, Dispatch, GuestId, Letter, MAX_OWED_OUTCOMES, Notice, Office, Outcome,
-    Outlook, Overflow, Room, Ticket, Time, WorkListSettings,
+    Carried, Disconnection, Dispatch, GuestId, Letter, LetterOutcome, MAX_OWED_OUTCOMES, Notice,
+    Office, Outcome, Outlook, Overflow, Refused, Room, Ticket, Time, WorkListSettings,
 };
 
 impl Office {
@@ -30,7 +32,8 @@ impl Office {
     #[cold]
     fn expire_letters(&mut self, now: Time) {
         while let Some(key) = self.list.due(now) {
-            self.conclude(key, Outcome::Expired);
+            let sent = self.was_sent(key);
+            self.conclude(key, Outcome::Expired { sent });
         }
     }
 
@@ -79,25 +82,41 @@ impl Office {
                 refusal,
             });
         }
-        self.conclude(key, Outcome::Refused);
+        self.conclude(key, Outcome::Refused(refusal.to_guest()));
+    }
+
+    fn was_sent(&self, key: Key) -> bool {
+        let entry = self.list.get(key);
+        entry.is_some_and(|entry| self.outbound.was_sent(entry))
     }
 
     /// The one place where a letter gets its outcome.
     pub(super) fn conclude(&mut self, key: Key, outcome: Outcome) {
-        let Some(entry) = self.list.remove(key) else {
+        let Some(mut entry) = self.list.remove(key) else {
             return;
         };
         match (entry.packet_id, outcome) {
-            (Some(id), Outcome::Expired) => self.outbound.handle_expired(id),
+            (Some(id), Outcome::Expired { .. }) => self.outbound.handle_expired(id),
             (Some(id), _) => self.outbound.forget_letter(id),
             (None, _) => {}
         }
-        self.report(entry.guest, entry.ticket, outcome);
+        let tag = entry.take_tag();
+        self.report(entry.guest, entry.ticket, tag, outcome);
     }
 
-    pub(super) fn report(&mut self, guest: GuestId, ticket: Ticket, outcome: Outcome) {
-        self.guests
-            .change(guest, |inbox| inbox.push_outcome(ticket, outcome));
+    pub(super) fn report(
+        &mut self,
+        guest: GuestId,
+        ticket: Ticket,
+        tag: Option<Arc<str>>,
+        outcome: Outcome,
+    ) {
+        let told = LetterOutcome {
+            ticket,
+            tag,
+            outcome,
+        };
+        self.guests.change(guest, |inbox| inbox.push_outcome(told));
         self.notices.push_outcome(guest, ticket, outcome);
     }
 
@@ -110,7 +129,12 @@ impl Office {
                 }
                 self.refuse(key, Refusal::Broker(reason));
             }
-            Acked::Again(key) => self.list.unsend(key),
+            Acked::Again(key) => {
+                if let Some(entry) = self.list.get_mut(key) {
+                    entry.was_sent = true;
+                }
+                self.list.unsend(key);
+            }
             Acked::Nothing => {}
             Acked::Unknown => self.notices.push(Notice::Unexpected { packet }),
         }
@@ -130,18 +154,24 @@ impl Office {
             guest,
             ticket,
             topic: letter.topic.clone(),
+            tag: letter.tag.clone(),
         });
         if deadline <= now {
-            self.report(guest, ticket, Outcome::Expired);
+            let outcome = Outcome::Expired { sent: false };
+            self.report(guest, ticket, letter.tag, outcome);
             return false;
         }
         let WorkListSettings { max, overflow } = self.settings.work_list;
         let is_full = self.list.len_of(guest) >= max;
         if is_full {
             match (overflow, self.list.oldest(guest)) {
-                (Overflow::DropOldest, Some(oldest)) => self.conclude(oldest, Outcome::Displaced),
+                (Overflow::DropOldest, Some(oldest)) => {
+                    let sent = self.was_sent(oldest);
+                    self.conclude(oldest, Outcome::Displaced { sent });
+                }
                 _ => {
-                    self.report(guest, ticket, Outcome::Refused);
+                    let outcome = Outcome::Refused(Refused::Unspecified);
+                    self.report(guest, ticket, letter.tag, outcome);
                     return false;
                 }
             }
@@ -157,12 +187,19 @@ impl Office {
         let listed = self.list.len_of(guest);
         let owed = listed + self.guests.inbox(guest).outcomes();
         let accept = (max + MAX_OWED_OUTCOMES).saturating_sub(owed);
-        match overflow {
-            Overflow::DropOldest => Room { accept, keep: max },
-            Overflow::Reject => Room {
-                accept: accept.min(max.saturating_sub(listed)),
-                keep: max,
+        // What the next broker allows is not known yet.
+        let (max_qos, carries_properties) = match self.link.is_online() {
+            true => (self.limits.max_qos, self.limits.carries_properties),
+            false => (self.settings.max_qos, self.settings.carries_properties),
+        };
+        Room {
+            accept: match overflow {
+                Overflow::DropOldest => accept,
+                Overflow::Reject => accept.min(max.saturating_sub(listed)),
             },
+            keep: max,
+            max_qos,
+            carries_properties,
         }
     }
 }

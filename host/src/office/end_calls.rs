@@ -9,7 +9,7 @@ impl Office {
         match answer {
             Answer::Done(effects) => {
                 let ended = self.guests.change(guest, Inbox::handle_done);
-                let was_outcome = matches!(ended, Some(Ended::Event(Call::Outcome(..))));
+                let was_outcome = matches!(ended, Some(Ended::Outcomes(_)));
                 self.end(guest, ended);
                 self.commit(now, guest, was_outcome, effects);
             }
@@ -23,7 +23,7 @@ impl Office {
                         reason,
                     });
                 }
-                let was_outcome = matches!(ended, Some(Ended::Event(Call::Outcome(..))));
+                let was_outcome = matches!(ended, Some(Ended::Outcomes(_)));
                 self.end(guest, ended);
                 self.commit(now, guest, was_outcome, effects);
             }
@@ -79,8 +79,8 @@ impl Office {
         // A ttl counts from the beginning of the call: never too late.
         let called = self.guests.called(guest);
         let mut has_displaced = !effects.displaced.is_empty();
-        for ticket in effects.displaced {
-            self.report(guest, ticket, Outcome::Displaced);
+        for (ticket, tag) in effects.displaced {
+            self.report(guest, ticket, tag, Outcome::Displaced { sent: false });
         }
         for letter in effects.letters {
             has_displaced |= self.post_since(called, now, guest, letter);
@@ -102,7 +102,7 @@ impl Office {
         match ended {
             Some(Ended::Message(_, receipt)) => self.take(receipt),
             Some(Ended::LastWill) => self.link.handle_will(guest, None),
-            Some(Ended::Event(_)) | None => {}
+            Some(Ended::Event(_) | Ended::Outcomes(_)) | None => {}
         }
     }
 

@@ -17,12 +17,17 @@ struct Test {
 fn settings(guests: u16) -> Settings {
     let guest = |number: u16| GuestSettings {
         subscriptions: vec![
-            ("all".into(), Qos::ExactlyOnce),
-            (number.to_string().into(), Qos::ExactlyOnce),
+            ("all".parse().expect("it is valid"), Qos::ExactlyOnce),
+            (
+                number.to_string().parse().expect("it is valid"),
+                Qos::ExactlyOnce,
+            ),
         ],
         retries: 3,
         retry_for: Duration::from_secs(60),
         has_will: false,
+        outcomes: 1,
+        hears_subscriptions: true,
     };
     Settings {
         clean_session: true,
@@ -35,6 +40,8 @@ fn settings(guests: u16) -> Settings {
         last_will: None,
         status_topic: None,
         max_packet_size: 1 << 20,
+        max_qos: Qos::ExactlyOnce,
+        carries_properties: true,
         work_list: WorkListSettings {
             max: 3,
             overflow: Overflow::DropOldest,
@@ -102,6 +109,8 @@ impl Test {
             delivery,
             retain: false,
             duplicate: false,
+            properties: None,
+            lifetime: None,
         };
         self.handle(Incoming::Publish(publish, Vec::new()));
     }
@@ -149,6 +158,8 @@ impl Test {
             qos: Qos::AtLeastOnce,
             retain: false,
             ttl: Duration::from_secs(3_600),
+            tag: None,
+            properties: None,
         }
     }
 
@@ -261,7 +272,7 @@ fn publishing_again_on_displaced_costs_the_guest_and_not_the_loop() {
         while let Some((guest, call)) = test.poll() {
             assert!(matches!(
                 (guest, call),
-                (A, Call::Outcome(_, Outcome::Displaced))
+                (A, Call::Outcomes(told)) if told[0].outcome.word() == OutcomeWord::Displaced
             ));
             let effects = test.letters(1);
             test.answer(A, Answer::Done(effects));
@@ -283,7 +294,7 @@ fn publishing_again_on_displaced_costs_the_guest_and_not_the_loop() {
     for _ in 0..9 {
         let letter = test.letter();
         test.office.post(test.time(), A, letter);
-        assert!(matches!(test.poll(), Some((A, Call::Outcome(..)))));
+        assert!(matches!(test.poll(), Some((A, Call::Outcomes(_)))));
         let effects = test.letters(0);
         test.answer(A, Answer::Done(effects));
     }
@@ -300,13 +311,13 @@ fn a_guest_that_has_stopped_displacing_may_begin_again() {
         let letter = test.letter();
         test.office.post(test.time(), A, letter);
         for _ in 0..10 {
-            assert!(matches!(test.poll(), Some((A, Call::Outcome(..)))));
+            assert!(matches!(test.poll(), Some((A, Call::Outcomes(_)))));
             let effects = test.letters(1);
             test.answer(A, Answer::Done(effects));
         }
         assert_eq!(test.poll(), None, "it has to wait");
         test.pass(10);
-        assert!(matches!(test.poll(), Some((A, Call::Outcome(..)))));
+        assert!(matches!(test.poll(), Some((A, Call::Outcomes(_)))));
         test.done(A);
     }
 }

@@ -5,8 +5,8 @@ use super::guests::Inbox;
 use super::routing::{Ruling, Verdict, WrongCount};
 use super::session::{Arrival, Duplicate, Receipt};
 use super::{
-    Call, Disconnection, GuestId, Message, Notice, Office, Outcome, PacketId, Publish, Qos, Reason,
-    Status, SubscriptionId, Terms, Time,
+    Call, Disconnection, GuestId, Message, Notice, Office, Origin, Outcome, PacketId, Publish, Qos,
+    Reason, Refused, Status, SubscriptionId, Terms, Time,
 };
 
 impl Office {
@@ -25,7 +25,8 @@ impl Office {
             return self.give_up(now, Disconnection::Violation(rule));
         }
         let round_trip = self.link.handle_connected(now, terms.keep_alive);
-        self.outbound.handle_connected(now, round_trip);
+        self.outbound
+            .handle_connected(now, round_trip, &mut self.list);
         if session_present {
             self.outbound.handle_session_kept(now, &mut self.ids);
         } else {
@@ -48,13 +49,20 @@ impl Office {
     fn handle_terms(&mut self, terms: Terms) {
         self.limits.max_packet_size = terms.max_packet_size;
         self.limits.properties = terms.properties;
-        self.limits.max_qos = terms.max_qos;
+        self.limits.max_qos = terms.max_qos.min(self.settings.max_qos);
         self.limits.retain_available = terms.retain_available;
+        self.limits.carries_properties = terms.carries_properties;
         // A name that was given once is ours for as long as the gateway runs.
         self.client_id = self.client_id.take().or(terms.client_id);
     }
 
-    pub(super) fn handle_publish(&mut self, publish: Publish, came_for: &[SubscriptionId]) {
+    pub(super) fn handle_publish(
+        &mut self,
+        now: Time,
+        publish: Publish,
+        came_for: &[SubscriptionId],
+        origin: Origin,
+    ) {
         if self.shutdown.is_some() {
             return;
         }
@@ -64,6 +72,8 @@ impl Office {
             delivery,
             retain,
             duplicate,
+            properties,
+            lifetime,
         } = publish;
         let mut guests = std::mem::take(&mut self.routed);
         guests.clear();
@@ -82,20 +92,32 @@ impl Office {
             Arrival::Duplicate(Duplicate::Taken(answer)) => self.answers.push_back(answer),
             Arrival::New(receipt) => {
                 let qos = delivery.qos();
+                let Some((last, others)) = guests.split_last() else {
+                    return;
+                };
                 let message = Message {
                     topic,
                     payload,
                     qos,
                     retained: retain,
                     duplicate,
+                    subscription: self.subscriptions.filter(*last).clone(),
+                    properties,
+                    expires: lifetime.map(|lifetime| now + lifetime),
+                    origin,
                 };
                 self.notices.push_detail(|| Notice::Received {
                     message: message.clone(),
-                    guests: guests.clone(),
+                    guests: guests.iter().map(|(guest, _)| *guest).collect(),
                 });
-                for guest in &guests {
-                    self.deliver(*guest, &message, receipt);
+                for route in others {
+                    let message = Message {
+                        subscription: self.subscriptions.filter(*route).clone(),
+                        ..message.clone()
+                    };
+                    self.deliver(route.0, message, receipt);
                 }
+                self.deliver(last.0, message, receipt);
             }
         }
         self.routed = guests;
@@ -103,9 +125,8 @@ impl Office {
 
     /// Puts a message into the inbox of one guest. Where there is no room for it,
     /// it is over for this guest.
-    fn deliver(&mut self, guest: GuestId, message: &Message, receipt: Receipt) {
-        if self.guests.inbox(guest).has_room_for(message) {
-            let message = message.clone();
+    fn deliver(&mut self, guest: GuestId, message: Message, receipt: Receipt) {
+        if self.guests.inbox(guest).has_room_for(&message) {
             self.guests
                 .change(guest, |inbox| inbox.push_message(message, receipt));
             return;
@@ -118,7 +139,7 @@ impl Office {
             },
             Qos::AtLeastOnce | Qos::ExactlyOnce => Notice::GivenUp {
                 guest,
-                call: Call::Message(message.clone()),
+                call: Call::Message(message),
                 error: "too many messages wait for this guest".into(),
             },
         });
@@ -152,14 +173,14 @@ impl Office {
     fn tell_verdicts(&mut self, verdicts: Vec<Verdict>) {
         for verdict in verdicts {
             let filter = verdict.filter;
-            for guest in verdict.tell {
+            for route in verdict.tell {
                 let granted = matches!(verdict.ruling, Ruling::Granted(_));
                 let call = Call::Subscription {
-                    filter: filter.clone(),
+                    filter: self.subscriptions.filter(route).as_str().clone(),
                     granted,
                 };
                 self.guests
-                    .change(guest, |inbox| inbox.push_subscription(call));
+                    .change(route.0, |inbox| inbox.push_subscription(call));
             }
             self.notices.push(match verdict.ruling {
                 Ruling::Granted(qos) => Notice::Subscribed { filter, qos },
@@ -216,7 +237,7 @@ impl Office {
                 ticket: entry.ticket,
                 topic: entry.topic.clone(),
             });
-            self.conclude(key, Outcome::Refused);
+            self.conclude(key, Outcome::Refused(Refused::HangsUp));
         }
     }
 }

@@ -25,6 +25,7 @@ mod guests;
 mod keep_session;
 mod notices;
 mod payload;
+mod properties;
 mod routing;
 mod session;
 mod settings;
@@ -41,26 +42,27 @@ use std::time::Duration;
 
 use guests::{Guests, Inbox};
 use notices::Notices;
-use routing::Subscriptions;
+use routing::{Route, Subscriptions};
 use session::{Dial, Due, Inbound, Limits, Link, Outbound, PacketIds, Presence, Random};
 use work_list::WorkList;
 
-pub use guests::{Answer, Assignment, Call, Effects, Message, Room, Status};
+pub use guests::{Answer, Assignment, Call, Effects, Message, Origin, Room, Status};
 pub use notices::Notice;
 pub use payload::Payload;
-pub use routing::topic;
+pub use properties::Properties;
+pub use routing::{Filter, FilterError, topic};
 pub use session::{
     Carried, Connect, Delivery, Disconnection, Dispatch, Incoming, LastWill, MAX_PACKET_SIZE,
     MAX_REMAINING_LENGTH, MAX_SUBSCRIPTION_ID, Outgoing, Outlook, PacketId, Publish, QOS1_WINDOW,
-    QOS2_WINDOW, Reason, Refusal, SubscriptionId, Terms, max_payload, publish_size,
-    publish_size_with,
+    QOS2_WINDOW, Reason, Refusal, SubscriptionId, Terms, max_payload, properties_size,
+    publish_size, publish_size_with,
 };
 pub use settings::{
-    BackoffSettings, GuestSettings, Overflow, Settings, StatusTopic, WorkListSettings,
+    BackoffSettings, GuestSettings, MAX_OUTCOMES, Overflow, Settings, StatusTopic, WorkListSettings,
 };
 pub use time::Time;
-pub use words::UnknownWord;
-pub use work_list::{GuestId, Letter, Outcome, Qos, Ticket};
+pub use words::{OutcomeWord, UnknownWord};
+pub use work_list::{GuestId, Letter, LetterOutcome, MAX_TAG, Outcome, Qos, Refused, Ticket};
 
 /// How many outcomes a guest can be owed beyond the letters on its work list.
 pub const MAX_OWED_OUTCOMES: usize = 10_000;
@@ -107,7 +109,7 @@ pub struct Office {
     presence: Presence,
     guests: Guests,
     /// Room for those that a message goes to.
-    routed: Vec<GuestId>,
+    routed: Vec<Route>,
     /// Those that are asked for the last will.
     with_will: Vec<GuestId>,
     /// Acknowledgements and pings that are still to be written.
@@ -137,14 +139,15 @@ impl Office {
                 own_max_packet_size: settings.max_packet_size,
                 max_packet_size: settings.max_packet_size,
                 properties: 0,
-                max_qos: Qos::ExactlyOnce,
+                max_qos: settings.max_qos,
                 retain_available: true,
+                carries_properties: false,
             },
             ids: PacketIds::starting_at(first_id),
             list: WorkList::new(settings.guests.len()),
             outbound: Outbound::new(settings.guests.len()),
             inbound: Inbound::default(),
-            subscriptions: Subscriptions::new(&settings.guests, settings.backoff),
+            subscriptions: Subscriptions::new(&settings.guests, settings.max_qos, settings.backoff),
             presence: Presence::new(settings.status_topic.clone()),
             guests: Guests::new(now, &settings.guests),
             routed: Vec::new(),
@@ -287,7 +290,9 @@ impl Office {
         }
         self.link.handle_received(now);
         match packet {
-            Incoming::Publish(publish, came_for) => self.handle_publish(publish, &came_for),
+            Incoming::Publish(publish, came_for) => {
+                self.handle_publish(now, publish, &came_for, Origin::Broker);
+            }
             Incoming::PubAck(id) if self.presence.handle_puback(id) => {}
             Incoming::PubAck(id) => {
                 let acked = self.outbound.handle_puback(now, id, &mut self.ids);
@@ -331,6 +336,14 @@ impl Office {
             }
             Incoming::PingResp | Incoming::ConnAck { .. } => {}
         }
+    }
+
+    /// Of the packets that were handed out on this connection and
+    /// [carry](Carried) something, the network has taken a byte of the first `count`,
+    /// but for those that were recalled.
+    #[inline]
+    pub fn handle_begun(&mut self, count: u64) {
+        self.outbound.handle_begun(count);
     }
 
     /// The network has taken the last byte of a packet.
@@ -396,8 +409,10 @@ impl Office {
             delivery: Delivery::AtMostOnce,
             retain: false,
             duplicate: false,
+            properties: None,
+            lifetime: None,
         };
-        self.handle_publish(publish, &[]);
+        self.handle_publish(now, publish, &[], Origin::Gateway);
     }
 
     /// A guest was replaced by another one, who has failed at nothing yet. So
@@ -440,7 +455,11 @@ impl Office {
             client_id: self.client_id.clone(),
             will: will
                 .or_else(|| self.presence.last_will())
-                .or_else(|| self.settings.last_will.clone()),
+                .or_else(|| self.settings.last_will.clone())
+                .map(|will| LastWill {
+                    qos: will.qos.min(self.settings.max_qos),
+                    ..will
+                }),
         })
     }
 
@@ -480,6 +499,7 @@ impl Office {
             call,
             status: self.status(),
             room: self.room(guest),
+            now,
         })
     }
 

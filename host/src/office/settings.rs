@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{LastWill, Payload, Qos};
+use super::{Filter, LastWill, Payload, Qos};
 
 /// Everything the post office has to know about the session and the guests.
 #[derive(Debug, Clone)]
@@ -26,6 +26,11 @@ pub struct Settings {
     pub status_topic: Option<StatusTopic>,
     /// The largest packet that may be sent, in bytes.
     pub max_packet_size: usize,
+    /// The highest quality of service that letters are accepted with, subscriptions
+    /// asked for with, and the last will is lowered to.
+    pub max_qos: Qos,
+    /// Whether any broker that may be spoken to carries properties.
+    pub carries_properties: bool,
     /// The work list of every guest.
     pub work_list: WorkListSettings,
     /// The guests; a [`GuestId`](super::GuestId) is a place in this list.
@@ -84,11 +89,19 @@ pub enum Overflow {
 #[derive(Debug, Clone)]
 pub struct GuestSettings {
     /// The filters whose messages it gets, with the highest quality of service.
-    pub subscriptions: Vec<(Arc<str>, Qos)>,
+    pub subscriptions: Vec<(Filter, Qos)>,
     /// How often a call that failed is made again before it is given up.
     pub retries: u32,
     /// How long it may put a message off before that is given up.
     pub retry_for: Duration,
     /// Whether it is to be asked for the last will.
     pub has_will: bool,
+    /// How many outcomes it is told at once, at most; see [`MAX_OUTCOMES`]. 0: it
+    /// hears of none.
+    pub outcomes: usize,
+    /// Whether it hears what the broker makes of its subscriptions.
+    pub hears_subscriptions: bool,
 }
+
+/// How many outcomes one call tells, at most.
+pub const MAX_OUTCOMES: usize = 256;

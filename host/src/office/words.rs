@@ -3,13 +3,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Outcome, Qos, Status};
+use super::{Outcome, Qos, Refused, Status};
 
 /// A text that is no word for what was asked for. Displayed as what is wrong with
 /// the text, and what to write instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum UnknownWord {
-    /// It names no [`Outcome`].
+    /// It is no [`OutcomeWord`].
     Outcome,
     /// It names no [`Qos`].
     Qos,
@@ -31,8 +31,61 @@ impl fmt::Display for UnknownWord {
 
 impl std::error::Error for UnknownWord {}
 
+/// What became of a letter, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum OutcomeWord {
+    /// [`Outcome::Delivered`]
+    Delivered,
+    /// [`Outcome::Expired`]
+    Expired,
+    /// [`Outcome::Displaced`]
+    Displaced,
+    /// [`Outcome::Refused`]
+    Refused,
+}
+
 impl Outcome {
-    /// The word for it: `delivered`, `expired`, `displaced` or `refused`.
+    /// The word for it.
+    pub const fn word(self) -> OutcomeWord {
+        match self {
+            Self::Delivered => OutcomeWord::Delivered,
+            Self::Expired { .. } => OutcomeWord::Expired,
+            Self::Displaced { .. } => OutcomeWord::Displaced,
+            Self::Refused(_) => OutcomeWord::Refused,
+        }
+    }
+
+    /// What there is to say beside the word: `sent`, or why it is refused.
+    pub const fn detail(self) -> Option<&'static str> {
+        match self {
+            Self::Delivered | Self::Expired { sent: false } | Self::Displaced { sent: false } => {
+                None
+            }
+            Self::Expired { sent: true } | Self::Displaced { sent: true } => Some("sent"),
+            Self::Refused(why) => Some(why.as_str()),
+        }
+    }
+}
+
+impl Refused {
+    /// As the contract calls it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::TooLarge => "too-large",
+            Self::Qos => "qos",
+            Self::Retain => "retain",
+            Self::Properties => "needs-mqtt5",
+            Self::NotAuthorized => "not-authorized",
+            Self::Topic => "topic",
+            Self::Payload => "payload",
+            Self::HangsUp => "hangs-up",
+            Self::Unspecified => "unspecified",
+        }
+    }
+}
+
+impl OutcomeWord {
+    /// `delivered`, `expired`, `displaced` or `refused`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Delivered => "delivered",
@@ -43,13 +96,23 @@ impl Outcome {
     }
 }
 
-impl fmt::Display for Outcome {
+impl fmt::Display for OutcomeWord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
     }
 }
 
-impl FromStr for Outcome {
+/// The word, and in parentheses what there is to say beside it.
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.detail() {
+            None => self.word().fmt(f),
+            Some(detail) => write!(f, "{} ({detail})", self.word()),
+        }
+    }
+}
+
+impl FromStr for OutcomeWord {
     type Err = UnknownWord;
 
     fn from_str(text: &str) -> Result<Self, UnknownWord> {
@@ -130,10 +193,10 @@ mod tests {
     #[test]
     fn words_are_read_as_they_are_written() {
         let outcomes = [
-            (Outcome::Delivered, "delivered"),
-            (Outcome::Expired, "expired"),
-            (Outcome::Displaced, "displaced"),
-            (Outcome::Refused, "refused"),
+            (OutcomeWord::Delivered, "delivered"),
+            (OutcomeWord::Expired, "expired"),
+            (OutcomeWord::Displaced, "displaced"),
+            (OutcomeWord::Refused, "refused"),
         ];
         check(&outcomes, UnknownWord::Outcome);
         let qualities = [
@@ -148,6 +211,8 @@ mod tests {
 
     #[test]
     fn words_fill_columns() {
-        assert_eq!(format!("{:<9}|", Outcome::Expired), "expired  |");
+        assert_eq!(format!("{:<9}|", OutcomeWord::Expired), "expired  |");
+        let sent = Outcome::Expired { sent: true };
+        assert_eq!(sent.to_string(), "expired (sent)");
     }
 }

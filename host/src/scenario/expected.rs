@@ -6,7 +6,7 @@ use super::step::{Expectation, ExpectedMessage};
 use crate::config::entry::{Entry, Refusal};
 use crate::config::resolve::{qos, set, topic_name};
 use crate::config::table::Table;
-use crate::office::{Outcome, UnknownWord};
+use crate::office::{OutcomeWord, UnknownWord};
 
 /// All that a step expects, each with its key.
 pub(super) fn expectations(keys: &file::Step) -> Result<Vec<(&'static str, Expectation)>, Refusal> {
@@ -101,13 +101,21 @@ fn expected_outcome(written: &Table<file::ExpectOutcome>) -> Result<Expectation,
         "scenario.step.expect-outcome.topic",
         |entry| topic_name(entry).map(|topic| Some(topic.to_string())),
     )?;
+    let mut tag = None;
+    set(
+        &mut tag,
+        &keys.tag,
+        "scenario.step.expect-outcome.tag",
+        |entry| text(entry).map(Some),
+    )?;
     Ok(Expectation::Outcome {
         topic,
+        tag,
         outcome: wanted,
     })
 }
 
-fn outcome(entry: &Entry) -> Result<Outcome, String> {
+fn outcome(entry: &Entry) -> Result<OutcomeWord, String> {
     entry.parse(UnknownWord::Outcome)
 }
 

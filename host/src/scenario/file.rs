@@ -70,6 +70,7 @@ pub(super) struct ExpectPublished {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct ExpectOutcome {
     pub(super) topic: Option<Entry>,
+    pub(super) tag: Option<Entry>,
     pub(super) outcome: Option<Entry>,
 }
 

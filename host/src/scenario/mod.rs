@@ -48,7 +48,7 @@
 //! | `advance` | so much time passes: `"2h"` |
 //! | `expect-published` | the broker has a message of the guest: `topic`, `payload` (all of it) or `json` (the fields that must be there), `qos`, `retain` |
 //! | `expect-nothing-published` | `true`: but for what was expected before |
-//! | `expect-outcome` | a letter has its `outcome`: `"delivered"`, `"expired"`, `"displaced"`, `"refused"`; and a `topic` |
+//! | `expect-outcome` | a letter has its `outcome`: `"delivered"`, `"expired"`, `"displaced"`, `"refused"`; and a `topic` and a `tag` |
 //! | `expect-rejected` | the guest has rejected a message, with this text in its reason |
 //! | `expect-retried` | the guest has put a message off, with this text in its reason |
 //! | `expect-failed` | calls of the guest have failed, with this text in the error |

@@ -2,7 +2,6 @@
 
 use std::ops::Range;
 use std::path::Path;
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value as Json;
@@ -18,7 +17,7 @@ use crate::config::guest::{env, subscriptions};
 use crate::config::resolve::{qos, set, topic_name};
 use crate::config::table::{Subscription, Table};
 use crate::config::values::{Period, period};
-use crate::office::Qos;
+use crate::office::{Filter, Qos};
 use crate::testing::{Acks, Network, Published, WorldOptions};
 
 /// A year is as long as a scenario may be in one step.
@@ -97,7 +96,7 @@ fn scenario(
     })
 }
 
-fn own_subscriptions(written: &[Subscription]) -> Result<Vec<(Arc<str>, Qos)>, Refusal> {
+fn own_subscriptions(written: &[Subscription]) -> Result<Vec<(Filter, Qos)>, Refusal> {
     let keys = [
         "scenario.subscriptions.filter",
         "scenario.subscriptions.qos",

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::office::{Outcome, Qos};
+use crate::office::{OutcomeWord, Qos};
 use crate::testing::{Acks, Content, Event, Network, Published};
 
 /// One step, with the line it is written at.
@@ -36,7 +36,8 @@ pub(super) enum Expectation {
     NothingPublished,
     Outcome {
         topic: Option<String>,
-        outcome: Outcome,
+        tag: Option<String>,
+        outcome: OutcomeWord,
     },
     Rejected(String),
     Retried(String),
@@ -67,12 +68,21 @@ impl Expectation {
         match (self, event) {
             (Self::Published(expected), Event::Published(message)) => expected.fits(message),
             (
-                Self::Outcome { topic, outcome },
+                Self::Outcome {
+                    topic,
+                    tag,
+                    outcome,
+                },
                 Event::Outcome {
                     topic: of,
+                    tag: with,
                     outcome: seen,
                 },
-            ) => outcome == seen && (topic.is_none() || topic.as_deref() == of.as_deref()),
+            ) => {
+                *outcome == seen.word()
+                    && (topic.is_none() || topic.as_deref() == of.as_deref())
+                    && (tag.is_none() || tag.as_deref() == with.as_deref())
+            }
             (Self::Rejected(text), Event::Rejected { reason, .. })
             | (Self::Retried(text), Event::Retried { reason, .. }) => reason.contains(text),
             (Self::Failed(text), Event::Failed { error, .. }) => error.contains(text),
@@ -100,9 +110,22 @@ impl Expectation {
                 Some(shown.line(&Content(&message.payload)))
             }
             (Self::NothingPublished, Event::Published(message)) => Some(message.to_string()),
-            (Self::Outcome { .. }, Event::Outcome { topic, outcome }) => {
+            (
+                Self::Outcome { tag: wanted, .. },
+                Event::Outcome {
+                    topic,
+                    tag,
+                    outcome,
+                },
+            ) => {
                 let topic = topic.as_deref().unwrap_or("(of the same call)");
-                Some(format!("{topic} {outcome}"))
+                let tag = tag.as_deref().unwrap_or("(none)");
+                let tag = wanted.as_ref().map(|_| format!(" tag {tag}"));
+                Some(format!(
+                    "{topic} {}{}",
+                    outcome.word(),
+                    tag.unwrap_or_default()
+                ))
             }
             (Self::Rejected(_), Event::Rejected { reason, .. }) => {
                 Some(format!("rejected: {reason}"))
@@ -168,9 +191,14 @@ impl fmt::Display for Expectation {
                 Some(ExpectedPayload::Json(json)) => message.line(json),
             }),
             Self::NothingPublished => f.write_str(self.nothing()),
-            Self::Outcome { topic, outcome } => {
+            Self::Outcome {
+                topic,
+                tag,
+                outcome,
+            } => {
                 let topic = topic.as_deref().unwrap_or("…");
-                write!(f, "{topic} {outcome}")
+                write!(f, "{topic} {outcome}")?;
+                tag.iter().try_for_each(|tag| write!(f, " tag {tag}"))
             }
             Self::Rejected(text) => write!(f, "rejected: …{text}…"),
             Self::Retried(text) => write!(f, "put off: …{text}…"),

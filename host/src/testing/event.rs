@@ -35,6 +35,8 @@ pub enum Event {
         /// Its topic; none for a letter that was displaced by another one of
         /// the same call.
         topic: Option<Arc<str>>,
+        /// Its tag.
+        tag: Option<Arc<str>>,
         /// What became of it.
         outcome: Outcome,
     },
@@ -98,7 +100,10 @@ pub(super) fn call_name(call: &Call) -> String {
         Call::Connection(status) => format!("connection {status}"),
         Call::Subscription { filter, .. } => format!("subscription {filter}"),
         Call::Message(message) => format!("message {}", message.topic),
-        Call::Outcome(_, outcome) => format!("outcome {outcome}"),
+        Call::Outcomes(outcomes) => match &outcomes[..] {
+            [told] => format!("outcome {}", told.outcome),
+            all => format!("{} outcomes", all.len()),
+        },
         Call::LastWill => "last-will".into(),
     }
 }
@@ -157,9 +162,19 @@ impl fmt::Display for Event {
             Self::Acks(Acks::Sent) => f.write_str("acks      sent"),
             Self::Acks(Acks::Withheld) => f.write_str("acks      withheld"),
             Self::Published(message) => write!(f, "published {message}"),
-            Self::Outcome { topic, outcome } => {
+            Self::Outcome {
+                topic,
+                tag,
+                outcome,
+            } => {
                 let topic = topic.as_deref().unwrap_or("(of the same call)");
-                write!(f, "{outcome:<9} {topic}")
+                write!(f, "{:<9} {topic}", outcome.word())?;
+                let tag = tag.as_ref().map(|tag| format!("tag {tag}"));
+                let details = outcome.detail().map(str::to_owned).into_iter().chain(tag);
+                match details.collect::<Vec<_>>().join(", ") {
+                    details if details.is_empty() => Ok(()),
+                    details => write!(f, " ({details})"),
+                }
             }
             Self::Rejected { topic, reason } => write!(f, "rejected  {topic}: {reason}"),
             Self::Retried { topic, reason } => write!(f, "put off   {topic}: {reason}"),

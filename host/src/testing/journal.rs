@@ -12,8 +12,8 @@ use crate::office::{Notice, Ticket, Time};
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     records: Vec<Record>,
-    /// The topics of the letters without an outcome.
-    topics: BTreeMap<Ticket, Arc<str>>,
+    /// Topic and tag of the letters without an outcome.
+    letters: BTreeMap<Ticket, (Arc<str>, Option<Arc<str>>)>,
     /// How many of the messages that the broker keeps were recorded.
     messages_recorded: usize,
 }
@@ -47,16 +47,22 @@ impl Journal {
     /// Records what the post office reports, if it concerns the guest.
     pub(super) fn handle_notice(&mut self, now: Time, notice: Notice) {
         let event = match notice {
-            Notice::Accepted { ticket, topic, .. } => {
-                self.topics.insert(ticket, topic);
+            Notice::Accepted {
+                ticket, topic, tag, ..
+            } => {
+                self.letters.insert(ticket, (topic, tag));
                 return;
             }
             Notice::Outcome {
                 ticket, outcome, ..
-            } => Event::Outcome {
-                topic: self.topics.remove(&ticket),
-                outcome,
-            },
+            } => {
+                let (topic, tag) = self.letters.remove(&ticket).unzip();
+                Event::Outcome {
+                    topic,
+                    tag: tag.flatten(),
+                    outcome,
+                }
+            }
             Notice::Rejected { topic, reason, .. } => Event::Rejected { topic, reason },
             Notice::PutOff { topic, reason, .. } => Event::Retried { topic, reason },
             Notice::Failed { call, error, .. } => Event::Failed {

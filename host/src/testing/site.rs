@@ -10,7 +10,7 @@ use super::event::{Acks, Event, Network, Published, Record};
 use super::load::{GuestError, load};
 use super::world::{World, WorldOptions};
 use crate::guest::{Component, Engine, EngineError};
-use crate::office::{Outcome, Qos, topic};
+use crate::office::{Filter, Outcome, Qos};
 
 /// Why there is no site.
 #[derive(Debug, thiserror::Error)]
@@ -88,11 +88,13 @@ impl SiteOptions {
     fn begin(self, network: Network) -> Result<Site, SiteError> {
         let mut subscriptions = Vec::new();
         for (filter, qos) in self.filters {
-            if let Err(reason) = topic::check_filter(&filter) {
-                let reason = reason.to_string();
-                return Err(SiteError::Filter { filter, reason });
+            match filter.parse::<Filter>() {
+                Ok(filter) => subscriptions.push((filter, qos)),
+                Err(reason) => {
+                    let reason = reason.to_string();
+                    return Err(SiteError::Filter { filter, reason });
+                }
             }
-            subscriptions.push((filter.into(), qos));
         }
         let options = WorldOptions {
             subscriptions,
@@ -199,6 +201,7 @@ impl Site {
             Event::Outcome {
                 topic: Some(topic),
                 outcome,
+                ..
             } => Ok((topic.to_string(), outcome)),
             other => Err(other),
         })

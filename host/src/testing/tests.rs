@@ -49,7 +49,7 @@ fn all_that_happens_has_its_moment() {
             r#"1:02:03.004  message   doors/front/request {"action":"unlock"}"#,
             "1:02:03.004  network   down",
             "1:02:03.004  printed   front: unlock accepted while offline: goes out within 5 s or not at all",
-            "1:02:08.004  expired   doors/front/command",
+            "1:02:08.004  expired   doors/front/command (tag unlock front)",
             "3:02:03.004  network   up",
             r#"3:02:03.004  published doors/front/status {"action":"unlock","outcome":"expired"} (retain)"#,
             "3:02:03.004  delivered doors/front/status",
@@ -90,7 +90,8 @@ fn without_acknowledgements_nothing_is_delivered() {
     assert_eq!(site.outcomes(), []);
     site.acks(Acks::Sent);
     site.advance(Duration::from_secs(5));
-    assert_eq!(site.outcomes()[0], (COMMAND.to_owned(), Outcome::Expired));
+    let expired = Outcome::Expired { sent: true };
+    assert_eq!(site.outcomes()[0], (COMMAND.to_owned(), expired));
 }
 
 #[test]

@@ -6,7 +6,6 @@
 //! when the network comes back the gateway does not pause before it connects.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
@@ -17,7 +16,7 @@ use crate::broker::{Ack, Core, CoreOptions, Fault, PublishError};
 use crate::config::{Config, SessionConfig};
 use crate::engine::{Engine, Machine};
 use crate::guest::{Clocks, Component, Grants, Guest, GuestOptions, Printed, Prints, VirtualClock};
-use crate::office::{BackoffSettings, GuestSettings, Office, Qos, Settings, Status, Time};
+use crate::office::{BackoffSettings, Filter, GuestSettings, Office, Qos, Settings, Status, Time};
 use crate::wire::{Handshake, Version, Versions};
 
 const CLIENT: &str = "jackalope";
@@ -28,7 +27,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 /// What a world is made of.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct WorldOptions {
-    pub(crate) subscriptions: Vec<(Arc<str>, Qos)>,
+    pub(crate) subscriptions: Vec<(Filter, Qos)>,
     pub(crate) env: Vec<(String, String)>,
 }
 
@@ -74,6 +73,8 @@ impl World {
             retries: RETRIES,
             retry_for: RETRY_FOR,
             has_will: component.exports_will(),
+            outcomes: component.outcomes(),
+            hears_subscriptions: component.hears_subscriptions(),
         };
         let settings = settings(session, max_packet_size, guest_settings);
         let broker = CoreOptions {
@@ -247,6 +248,8 @@ fn settings(session: SessionConfig, max_packet_size: usize, guest: GuestSettings
         last_will: None,
         status_topic: None,
         max_packet_size,
+        max_qos: Qos::ExactlyOnce,
+        carries_properties: false,
         work_list: session.work_list,
         guests: vec![guest],
         seed: 0,

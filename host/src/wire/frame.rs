@@ -2,12 +2,13 @@
 //! which is read and written here to spare the copies of a general codec.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Buf, BufMut, BytesMut};
 
 use crate::office::{
-    Delivery, Incoming, MAX_REMAINING_LENGTH, PacketId, Payload, Publish, Reason, SubscriptionId,
-    topic,
+    Delivery, Incoming, MAX_REMAINING_LENGTH, PacketId, Payload, Properties, Publish, Reason,
+    SubscriptionId, topic,
 };
 
 /// Why bytes from the broker can not be used. Each ends the connection.
@@ -141,6 +142,8 @@ impl Frames {
             delivery,
             retain: frame.first & RETAIN != 0,
             duplicate: frame.first & DUP != 0,
+            properties: middle.properties,
+            lifetime: middle.lifetime,
         };
         Ok(Some(Incoming::Publish(publish, middle.came_for)))
     }
@@ -156,6 +159,10 @@ pub(super) struct Middle {
     pub(super) topic: Option<Arc<str>>,
     /// The subscriptions that the message came for.
     pub(super) came_for: Vec<SubscriptionId>,
+    /// What it carries for whoever receives it.
+    pub(super) properties: Option<Arc<Properties>>,
+    /// For how long it is good from now.
+    pub(super) lifetime: Option<Duration>,
 }
 
 /// That a topic name is there.

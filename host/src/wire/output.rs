@@ -68,6 +68,8 @@ struct Packet {
     carried: Carried,
     /// The alias that it gives a meaning to.
     binding: Option<Binding>,
+    /// Its place among all that carry something; 0 for any other.
+    number: u64,
 }
 
 /// Bytes that the kernel has taken, up to a place in the stream.
@@ -83,6 +85,10 @@ pub struct Output {
     /// The packets, as far as neither the kernel nor TLS has taken them.
     bytes: BytesMut,
     packets: VecDeque<Packet>,
+    /// How many packets that carry something were ever added, and the place of the
+    /// last that was begun among them.
+    added: u64,
+    last_begun: u64,
     /// No packet that is not begun expires before.
     earliest: Option<Time>,
     /// With TLS, its records.
@@ -116,6 +122,8 @@ impl Output {
         Self {
             bytes: BytesMut::new(),
             packets: VecDeque::new(),
+            added: 0,
+            last_begun: 0,
             earliest: None,
             sealed: None,
             taken: 0,
@@ -243,13 +251,18 @@ impl Output {
             Some(last) if expires.is_none() && last.is_plain() && carried == Carried::Nothing => {
                 last.rest += rest;
             }
-            _ => self.packets.push_back(Packet {
-                rest,
-                is_begun: false,
-                expires,
-                carried,
-                binding: None,
-            }),
+            _ => {
+                let carries = u64::from(carried != Carried::Nothing);
+                self.added += carries;
+                self.packets.push_back(Packet {
+                    rest,
+                    is_begun: false,
+                    expires,
+                    carried,
+                    binding: None,
+                    number: self.added * carries,
+                });
+            }
         }
         Ok(())
     }
@@ -328,6 +341,7 @@ impl Output {
         {
             if !std::mem::replace(&mut packet.is_begun, true) {
                 self.begun.extend(packet.binding);
+                self.last_begun = self.last_begun.max(packet.number);
                 if let Some(expires) = packet.expires {
                     let end = self.taken + packet.rest as u64;
                     OnTheirWay { end, expires }.push_to(&mut self.on_their_way);
@@ -353,6 +367,12 @@ impl Output {
     pub fn handle_blocked(&mut self) {
         self.is_blocked = true;
         self.batch = SLOW_BATCH;
+    }
+
+    /// Of all packets that carry something, the place of the last that was begun;
+    /// those before it were begun, too, or recalled.
+    pub fn last_begun(&self) -> u64 {
+        self.last_begun
     }
 
     /// What the kernel has wholly taken since the last time.

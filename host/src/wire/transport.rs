@@ -150,7 +150,7 @@ impl Transport {
             while let Some(begun) = self.output.poll_begun() {
                 self.aliases.handle_begun(begun);
             }
-            (topic, binding) = self.aliases.next(publish, v5::LETTER_PROPERTIES);
+            (topic, binding) = self.aliases.next(publish);
         }
         let encode = |bytes: &mut BytesMut| match version {
             Version::V4 => v4::encode(packet, bytes),
@@ -389,6 +389,8 @@ mod tests {
             delivery: Delivery::AtMostOnce,
             retain: false,
             duplicate: false,
+            properties: None,
+            lifetime: None,
         };
         v4::encode(Outgoing::Publish(publish), &mut bytes).expect("it is valid");
         let mut packets = 0;

@@ -201,6 +201,8 @@ mod tests {
             delivery: Delivery::AtLeastOnce(id(10)),
             retain: true,
             duplicate: true,
+            properties: None,
+            lifetime: None,
         }
     }
 
@@ -243,6 +245,8 @@ mod tests {
                 delivery,
                 retain,
                 duplicate,
+                properties: None,
+                lifetime: None,
             })
     }
 

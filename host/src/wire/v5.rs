@@ -197,6 +197,7 @@ fn read_suback(body: &[u8]) -> Result<Incoming, DecodeError> {
 fn terms() -> Terms {
     Terms {
         properties: LETTER_PROPERTIES,
+        carries_properties: true,
         subscription_ids_available: true,
         ..Terms::default()
     }
@@ -277,19 +278,25 @@ pub(super) fn encode_connect(
 
 fn to_will(will: &LastWill) -> v5::LastWill {
     let delay = u32::try_from(will.delay.as_secs()).unwrap_or(u32::MAX);
+    let own = will.properties.as_deref();
+    let text = |text: &Option<Arc<str>>| text.as_deref().map(str::to_owned);
+    let data = own.and_then(|own| own.correlation_data.clone());
+    let user = own.map_or(&[][..], |own| &own.user).iter();
     v5::LastWill {
         topic: Bytes::copy_from_slice(will.topic.as_bytes()),
         message: Bytes::from_owner(will.payload.clone()),
         qos: to_qos(will.qos),
         retain: will.retain,
-        properties: (delay > 0).then(|| v5::LastWillProperties {
-            delay_interval: Some(delay),
+        properties: (delay > 0 || own.is_some()).then(|| v5::LastWillProperties {
+            delay_interval: Some(delay).filter(|delay| *delay > 0),
             payload_format_indicator: None,
             message_expiry_interval: None,
-            content_type: None,
-            response_topic: None,
-            correlation_data: None,
-            user_properties: Vec::new(),
+            content_type: own.and_then(|own| text(&own.content_type)),
+            response_topic: own.and_then(|own| text(&own.response_topic)),
+            correlation_data: data.map(Bytes::from_owner),
+            user_properties: user
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect(),
         }),
     }
 }
@@ -356,12 +363,16 @@ fn encode_letter(
         properties[len..len + aliases::PROPERTY].copy_from_slice(&[TOPIC_ALIAS, a, b]);
         len += aliases::PROPERTY;
     }
-    // One byte is enough to say how many there are.
-    properties[0] = (len - 1) as u8;
     let text = match topic {
         Topic::In(_) => "",
         Topic::Plain | Topic::With(_) => &publish.topic,
     };
+    if let Some(own) = &publish.properties {
+        let all = properties::with_own(&properties[1..len], own);
+        return encode_publish(publish, text, &all, bytes);
+    }
+    // One byte is enough to say how many there are.
+    properties[0] = (len - 1) as u8;
     encode_publish(publish, text, &properties[..len], bytes)
 }
 

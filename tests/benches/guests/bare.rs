@@ -6,24 +6,25 @@ use wasmtime::component::{Component, HasSelf, Linker, ResourceTable};
 use wasmtime::{Config, Engine, Store};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 
-use bindings::Guest;
-use bindings::exports::jackalope::gateway::handler::{IncomingMessage, LetterOutcome};
+use bindings::Reporting;
+use bindings::exports::jackalope::gateway::handler::{IncomingMessage, Origin};
+use bindings::exports::jackalope::gateway::outcomes::{Fate, LetterOutcome};
 use bindings::jackalope::gateway::jackalope::{Host, PublishError, PublishOptions};
 use bindings::jackalope::gateway::types::{self, ConnectionStatus, Qos, Ticket};
 
 mod bindings {
     wasmtime::component::bindgen!({
-        path: "../wit",
-        world: "guest",
+        path: ["../wit", "guests/wit"],
+        world: "tests:guests/reporting",
         imports: { default: trappable },
-        ownership: Borrowing { duplicate_if_necessary: false },
+        ownership: Borrowing { duplicate_if_necessary: true },
     });
 }
 
 /// An instance of the guest.
 pub(crate) struct Bare {
     store: Store<State>,
-    guest: Guest,
+    guest: Reporting,
 }
 
 #[derive(Default)]
@@ -43,10 +44,10 @@ impl Bare {
         let component = Component::from_file(&engine, ECHO).expect("it was built");
         let mut linker = Linker::new(&engine);
         wasmtime_wasi::p2::add_to_linker_sync(&mut linker).expect("nothing is defined twice");
-        Guest::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)
+        Reporting::add_to_linker::<State, HasSelf<State>>(&mut linker, |state| state)
             .expect("nothing is defined twice");
         let mut store = Store::new(&engine, State::default());
-        let guest = Guest::instantiate(&mut store, &component, &linker).expect("it fits");
+        let guest = Reporting::instantiate(&mut store, &component, &linker).expect("it fits");
         Self { store, guest }
     }
 
@@ -65,6 +66,11 @@ impl Bare {
             qos: Qos::AtLeastOnce,
             retained: false,
             duplicate: false,
+            subscription: "#",
+            levels: &[],
+            properties: None,
+            expires_in_ms: None,
+            origin: Origin::Broker,
         };
         let handler = self.guest.jackalope_gateway_handler();
         let called = handler.call_message(&mut self.store, message);
@@ -76,8 +82,13 @@ impl Bare {
     pub(crate) fn echo(&mut self, topic: &str, payload: &[u8]) {
         self.message(topic, payload);
         let ticket = self.store.data().published;
-        let handler = self.guest.jackalope_gateway_handler();
-        let called = handler.call_outcome(&mut self.store, ticket, LetterOutcome::Delivered);
+        let outcomes = self.guest.jackalope_gateway_outcomes();
+        let outcome = LetterOutcome {
+            ticket,
+            tag: None,
+            fate: Fate::Delivered,
+        };
+        let called = outcomes.call_outcome(&mut self.store, &[outcome]);
         called.expect("it does not trap");
     }
 }

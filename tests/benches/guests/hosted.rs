@@ -6,7 +6,8 @@ use std::task::{Context, Poll, Waker};
 
 use jackalope::guest::{Component, Engine, Guest, GuestOptions};
 use jackalope::office::{
-    Answer, Assignment, Call, GuestId, Message, Outcome, Payload, Qos, Room, Status,
+    Answer, Assignment, Call, GuestId, LetterOutcome, Message, Origin, Outcome, Payload, Qos, Room,
+    Status, Time,
 };
 use jackalope_tests::ECHO;
 use tokio::runtime::Runtime;
@@ -45,10 +46,11 @@ impl Hosted {
             panic!("it fails");
         };
         for letter in effects.letters {
-            self.call(&assignment(Call::Outcome(
-                letter.ticket,
-                Outcome::Delivered,
-            )));
+            self.call(&assignment(Call::Outcomes(vec![LetterOutcome {
+                ticket: letter.ticket,
+                tag: letter.tag,
+                outcome: Outcome::Delivered,
+            }])));
         }
     }
 }
@@ -75,6 +77,10 @@ pub(crate) fn message(topic: &str, payload: usize) -> Assignment {
         qos: Qos::AtLeastOnce,
         retained: false,
         duplicate: false,
+        subscription: "#".parse().expect("it is valid"),
+        properties: None,
+        expires: None,
+        origin: Origin::Broker,
     }))
 }
 
@@ -86,6 +92,9 @@ fn assignment(call: Call) -> Assignment {
         room: Room {
             accept: 100,
             keep: 100,
+            max_qos: Qos::ExactlyOnce,
+            carries_properties: false,
         },
+        now: Time::default(),
     }
 }

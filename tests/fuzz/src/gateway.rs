@@ -141,8 +141,8 @@ impl Run {
     fn new(plan: &Plan) -> Self {
         let subscriptions = |own: &str| {
             vec![
-                (own.into(), Qos::ExactlyOnce),
-                ("both/#".into(), Qos::AtLeastOnce),
+                (own.parse().expect("it is valid"), Qos::ExactlyOnce),
+                ("both/#".parse().expect("it is valid"), Qos::AtLeastOnce),
             ]
         };
         let guest = |own: &str| GuestSettings {
@@ -150,6 +150,8 @@ impl Run {
             retries: 1,
             retry_for: Duration::from_secs(60),
             has_will: false,
+            outcomes: 1,
+            hears_subscriptions: true,
         };
         let settings = Settings {
             clean_session: plan.is_clean,
@@ -162,6 +164,8 @@ impl Run {
             last_will: None,
             status_topic: None,
             max_packet_size: 4_096,
+            max_qos: Qos::ExactlyOnce,
+            carries_properties: true,
             work_list: WorkListSettings {
                 max: 5,
                 overflow: Overflow::DropOldest,
@@ -267,6 +271,8 @@ impl Run {
                 retain,
                 size,
                 ttl,
+                tag: None,
+                properties: None,
             } => {
                 let letter = machine.letter(qos, retain, size, ttl);
                 let guest = crate::office::GuestId(guest.into());
@@ -387,6 +393,8 @@ impl Planned {
             },
             retain,
             ttl: Duration::from_millis(u64::from(ttl) + 1),
+            tag: None,
+            properties: None,
         }
     }
 }

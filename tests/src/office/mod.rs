@@ -8,10 +8,10 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use jackalope::office::{
-    Answer, Assignment, BackoffSettings, Call, Connect, Delivery, Disconnection, Dispatch, Effects,
-    GuestId, GuestSettings, Incoming, Letter, Notice, Office, Outcome, Outgoing, Outlook, Overflow,
-    PacketId, Payload, Publish, Qos, Settings, SubscriptionId, Terms, Ticket, Time,
-    WorkListSettings,
+    Answer, Assignment, BackoffSettings, Call, Carried, Connect, Delivery, Disconnection, Dispatch,
+    Effects, GuestId, GuestSettings, Incoming, Letter, LetterOutcome, Notice, Office, OutcomeWord,
+    Outgoing, Outlook, Overflow, PacketId, Payload, Publish, Qos, Settings, SubscriptionId, Terms,
+    Ticket, Time, WorkListSettings,
 };
 
 /// The first guest of [`settings`], subscribed to `a/+` and `both`.
@@ -43,6 +43,8 @@ pub fn settings() -> Settings {
         last_will: None,
         status_topic: None,
         max_packet_size: 1 << 20,
+        max_qos: Qos::ExactlyOnce,
+        carries_properties: true,
         work_list: WorkListSettings {
             max: 100,
             overflow: Overflow::DropOldest,
@@ -70,12 +72,14 @@ pub fn one_guest() -> Settings {
 
 /// A guest that wants these messages, with QoS 2.
 pub fn guest(filters: &[&str]) -> GuestSettings {
-    let subscription = |filter: &&str| ((*filter).into(), Qos::ExactlyOnce);
+    let subscription = |filter: &&str| (filter.parse().expect("it is valid"), Qos::ExactlyOnce);
     GuestSettings {
         subscriptions: filters.iter().map(subscription).collect(),
         retries: 3,
         retry_for: Duration::from_hours(1),
         has_will: false,
+        outcomes: 1,
+        hears_subscriptions: true,
     }
 }
 
@@ -111,6 +115,8 @@ pub struct TestOffice {
     pub now: Time,
     tickets: u64,
     packet_id: u16,
+    /// How many packets this connection was given that carry something.
+    handed_out: u64,
     /// How many filters all guests have.
     filters: usize,
 }
@@ -120,12 +126,16 @@ impl TestOffice {
     pub fn offline(settings: Settings) -> Self {
         let now = Time::from_millis(1_000_000);
         let all = settings.guests.iter().flat_map(|it| &it.subscriptions);
-        let filters = all.map(|(filter, _)| filter).collect::<BTreeSet<_>>().len();
+        let filters = all
+            .map(|(filter, _)| filter.plain())
+            .collect::<BTreeSet<_>>()
+            .len();
         Self {
             office: Office::new(now, settings),
             now,
             tickets: 0,
             packet_id: 0,
+            handed_out: 0,
             filters,
         }
     }
@@ -174,6 +184,7 @@ impl TestOffice {
         self.pass(Duration::ZERO);
         loop {
             if let Some(connect) = self.office.poll_connect(self.now) {
+                self.handed_out = 0;
                 return connect;
             }
             assert!(self.now < end, "no connection is due");
@@ -219,6 +230,8 @@ impl TestOffice {
             delivery,
             retain: false,
             duplicate,
+            properties: None,
+            lifetime: None,
         };
         self.receive(Incoming::Publish(publish, came_for.to_vec()));
     }
@@ -246,6 +259,8 @@ impl TestOffice {
             qos,
             retain: false,
             ttl,
+            tag: None,
+            properties: None,
         }
     }
 
@@ -276,11 +291,14 @@ impl TestOffice {
 
     /// The next packet for a network that is not always fast.
     pub fn hand_out_to(&mut self, network: Outlook) -> Option<Dispatch> {
-        self.office.poll_packet(self.now, network)
+        let dispatch = self.office.poll_packet(self.now, network)?;
+        self.handed_out += u64::from(dispatch.carried != Carried::Nothing);
+        Some(dispatch)
     }
 
     /// The network takes a packet that was handed out.
     pub fn write(&mut self, dispatch: &Dispatch) {
+        self.office.handle_begun(self.handed_out);
         if dispatch.carried.is_told_when_written() {
             self.office.handle_written(self.now, dispatch.carried);
         }
@@ -355,12 +373,19 @@ impl TestOffice {
     }
 
     /// The same, and returns which outcomes they were told.
-    pub fn outcomes(&mut self) -> Vec<(Ticket, Outcome)> {
-        let outcome = |(_, call)| match call {
-            Call::Outcome(ticket, outcome) => Some((ticket, outcome)),
-            _ => None,
+    pub fn outcomes(&mut self) -> Vec<(Ticket, OutcomeWord)> {
+        let told = self.told().into_iter();
+        told.map(|told| (told.ticket, told.outcome.word()))
+            .collect()
+    }
+
+    /// The same, with all that they were told of each.
+    pub fn told(&mut self) -> Vec<LetterOutcome> {
+        let outcomes = |(_, call)| match call {
+            Call::Outcomes(outcomes) => outcomes,
+            _ => Vec::new(),
         };
-        self.take_calls().into_iter().filter_map(outcome).collect()
+        self.take_calls().into_iter().flat_map(outcomes).collect()
     }
 
     /// What the log is told.

@@ -105,7 +105,7 @@ impl TestOffice {
     /// The call that tells of an outcome, which is due.
     pub fn take_outcome(&mut self) {
         let assignment = self.call().expect("a call is due");
-        debug_assert!(matches!(assignment.call, Call::Outcome(..)));
+        debug_assert!(matches!(assignment.call, Call::Outcomes(_)));
         self.answer(assignment.guest, Answer::Done(Effects::default()));
     }
 
@@ -138,6 +138,8 @@ impl TestOffice {
             },
             retain: false,
             duplicate: false,
+            properties: None,
+            lifetime: None,
         }
     }
 

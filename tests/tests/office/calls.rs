@@ -1,6 +1,6 @@
 //! Calls of guests, what they commit, and what is not over yet.
 
-use jackalope::office::{Answer, Backlog, Call, Delivery, Effects, Outcome, Qos, Status};
+use jackalope::office::{Answer, Backlog, Call, Delivery, Effects, OutcomeWord, Qos, Status};
 use jackalope_tests::office::{A, B, SECOND, TWO_HOURS, TestOffice, connack, one_guest, settings};
 
 #[test]
@@ -54,7 +54,7 @@ fn a_ttl_counts_from_the_beginning_of_the_call() {
         }),
     );
     assert_eq!(test.packets(), []);
-    assert_eq!(test.outcomes(), [(ticket, Outcome::Expired)]);
+    assert_eq!(test.outcomes(), [(ticket, OutcomeWord::Expired)]);
 }
 
 #[test]

@@ -58,6 +58,7 @@ fn guests_are_asked_for_the_last_will_and_the_first_answer_counts() {
         qos: Qos::AtLeastOnce,
         retain: true,
         delay: Duration::ZERO,
+        properties: None,
     };
     with_wills.last_will = Some(will("configured"));
     let asked = |answers: [Option<LastWill>; 2]| {

@@ -1,6 +1,6 @@
 //! Exchanges of QoS 1 and 2: their ids, their halves and their sessions.
 
-use jackalope::office::{Incoming, Notice, Outcome, Outgoing, Qos};
+use jackalope::office::{Incoming, Notice, OutcomeWord, Outgoing, Qos};
 use jackalope_tests::office::{
     SECOND, TWO_HOURS, TestOffice, id_of, kept_session, one_guest, settings,
 };
@@ -15,7 +15,7 @@ fn the_second_half_of_a_qos_2_exchange_expires_too() {
     test.now = test.now + TWO_HOURS;
     test.receive(Incoming::PubRec(id));
     assert_eq!(test.packets(), [], "a broker delivers at PUBREL");
-    assert_eq!(test.outcomes(), [(ticket, Outcome::Expired)]);
+    assert_eq!(test.outcomes(), [(ticket, OutcomeWord::Expired)]);
 }
 
 #[test]
@@ -26,7 +26,7 @@ fn a_pubrel_that_waits_for_room_expires_too() {
     test.receive(Incoming::PubRec(id));
     test.now = test.now + 5 * SECOND;
     assert_eq!(test.packets(), [], "a broker delivers at PUBREL");
-    assert_eq!(test.outcomes(), [(ticket, Outcome::Expired)]);
+    assert_eq!(test.outcomes(), [(ticket, OutcomeWord::Expired)]);
 }
 
 #[test]
@@ -40,7 +40,7 @@ fn a_released_qos_2_letter_is_delivered_at_pubcomp() {
     assert_eq!(test.packets(), [], "a duplicate PUBREC");
     assert_eq!(test.outcomes(), []);
     test.receive(Incoming::PubComp(id));
-    assert_eq!(test.outcomes(), [(ticket, Outcome::Delivered)]);
+    assert_eq!(test.outcomes(), [(ticket, OutcomeWord::Delivered)]);
 }
 
 #[test]
@@ -49,12 +49,12 @@ fn a_broker_that_makes_qos_1_of_qos_2_ends_the_exchange_with_puback() {
     let ticket = test.post(Qos::ExactlyOnce, TWO_HOURS);
     let id = id_of(&test.publish());
     test.receive(Incoming::PubAck(id));
-    assert_eq!(test.outcomes(), [(ticket, Outcome::Delivered)]);
+    assert_eq!(test.outcomes(), [(ticket, OutcomeWord::Delivered)]);
     assert_eq!(test.packets(), [], "there is no second half");
     let expired = test.post(Qos::ExactlyOnce, SECOND);
     let id = id_of(&test.publish());
     test.now = test.now + SECOND;
-    assert_eq!(test.outcomes(), [(expired, Outcome::Expired)]);
+    assert_eq!(test.outcomes(), [(expired, OutcomeWord::Expired)]);
     test.receive(Incoming::PubAck(id));
     assert!(!test.notices().contains(&UNEXPECTED), "its place is free");
 }

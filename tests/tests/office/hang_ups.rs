@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use jackalope::office::{Disconnection, Incoming, Notice, Outcome, Outlook, Qos, Status, Ticket};
+use jackalope::office::{
+    Disconnection, Incoming, Notice, OutcomeWord, Outlook, Qos, Status, Ticket,
+};
 use jackalope_tests::office::{A, B, SECOND, TWO_HOURS, TestOffice, connack, id_of, settings};
 
 /// Connects, has all letters sent that may go, and the broker hang up.
@@ -41,12 +43,12 @@ fn a_letter_after_which_the_broker_hangs_up_goes_alone_and_is_refused() {
     let refused =
         |notice: &Notice| matches!(notice, Notice::HangUp { ticket, .. } if *ticket == suspect);
     assert!(test.notices().iter().any(refused));
-    assert_eq!(test.outcomes(), [(suspect, Outcome::Refused)]);
+    assert_eq!(test.outcomes(), [(suspect, OutcomeWord::Refused)]);
     test.connect(false);
     for publish in test.publishes() {
         test.receive(Incoming::PubAck(id_of(&publish)));
     }
-    assert!(!test.outcomes().contains(&(other, Outcome::Refused)));
+    assert!(!test.outcomes().contains(&(other, OutcomeWord::Refused)));
 }
 
 #[test]
@@ -60,7 +62,7 @@ fn a_suspect_that_is_answered_goes_like_any_other() {
         test.receive(Incoming::PubAck(id_of(publish)));
     }
     assert_eq!(sent.len(), 2);
-    assert!(test.outcomes().contains(&(suspect, Outcome::Delivered)));
+    assert!(test.outcomes().contains(&(suspect, OutcomeWord::Delivered)));
 }
 
 #[test]
@@ -118,7 +120,7 @@ fn a_hang_up_long_after_a_letter_says_nothing_about_it() {
         test.pass(5 * SECOND);
         test.lose_connection();
     }
-    assert!(!test.outcomes().contains(&(letter, Outcome::Refused)));
+    assert!(!test.outcomes().contains(&(letter, OutcomeWord::Refused)));
     test.post_by(B, Qos::AtLeastOnce, TWO_HOURS);
     test.connect(false);
     assert_eq!(test.publishes().len(), 2, "it need not go alone");

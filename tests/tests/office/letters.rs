@@ -1,7 +1,8 @@
 //! Letters, their ttl and the work list.
 
 use jackalope::office::{
-    Delivery, Incoming, Notice, Outcome, Overflow, Payload, Qos, Settings, WorkListSettings,
+    Delivery, Incoming, Notice, Outcome, OutcomeWord, Overflow, Payload, Qos, Settings,
+    WorkListSettings,
 };
 use jackalope_tests::office::{A, SECOND, TWO_HOURS, TestOffice, id_of, settings};
 
@@ -13,7 +14,7 @@ fn a_letter_goes_out_is_acknowledged_and_its_guest_told() {
     assert!(!publish.duplicate);
     assert_eq!(test.outcomes(), []);
     test.receive(Incoming::PubAck(id_of(&publish)));
-    assert_eq!(test.outcomes(), [(ticket, Outcome::Delivered)]);
+    assert_eq!(test.outcomes(), [(ticket, OutcomeWord::Delivered)]);
     test.receive(Incoming::PubAck(id_of(&publish)));
     assert_eq!(test.outcomes(), [], "a second PUBACK says nothing new");
 }
@@ -49,9 +50,9 @@ fn expiry_is_noticed_when_it_happens_wherever_the_letter_is() {
     let expect = [
         vec![],
         vec![],
-        vec![(waiting, Outcome::Expired)],
+        vec![(waiting, OutcomeWord::Expired)],
         vec![],
-        vec![(in_flight, Outcome::Expired)],
+        vec![(in_flight, OutcomeWord::Expired)],
     ];
     assert_eq!(seen, expect);
 }
@@ -72,7 +73,7 @@ fn nothing_expired_is_sent_after_an_outage() {
         let expired = Notice::Outcome {
             guest: A,
             ticket: late,
-            outcome: Outcome::Expired,
+            outcome: Outcome::Expired { sent: false },
         };
         assert_eq!(told.iter().filter(|notice| **notice == expired).count(), 1);
     }
@@ -92,11 +93,11 @@ fn a_full_work_list_displaces_the_oldest_or_accepts_no_more() {
     test.post(Qos::AtLeastOnce, TWO_HOURS);
     assert_eq!(
         test.outcomes(),
-        [(short, Outcome::Expired)],
+        [(short, OutcomeWord::Expired)],
         "expired ones go first"
     );
     test.post(Qos::AtLeastOnce, TWO_HOURS);
-    assert_eq!(test.outcomes(), [(oldest, Outcome::Displaced)]);
+    assert_eq!(test.outcomes(), [(oldest, OutcomeWord::Displaced)]);
 
     let mut test = TestOffice::online(Settings {
         work_list: work_list(Overflow::Reject),
@@ -123,6 +124,6 @@ fn an_oversize_letter_is_refused_alone() {
     test.post_letter(A, letter);
     test.post(Qos::AtLeastOnce, TWO_HOURS);
     assert_eq!(test.publishes().len(), 1);
-    assert_eq!(test.outcomes(), [(ticket, Outcome::Refused)]);
+    assert_eq!(test.outcomes(), [(ticket, OutcomeWord::Refused)]);
     assert_eq!(test.office.poll_close(), None);
 }

@@ -1,7 +1,7 @@
 //! Messages: whom they go to and when they are acknowledged.
 
 use jackalope::office::{
-    Answer, Call, Delivery, Effects, GuestId, Incoming, Notice, Outcome, Outgoing, Payload, Qos,
+    Answer, Call, Delivery, Effects, GuestId, Incoming, Notice, OutcomeWord, Outgoing, Payload, Qos,
 };
 use jackalope_tests::office::{A, B, SECOND, TWO_HOURS, TestOffice, id, kept_session, settings};
 
@@ -76,7 +76,7 @@ fn a_message_put_off_holds_back_messages_and_not_events() {
     let ticket = test.post(Qos::AtMostOnce, TWO_HOURS);
     test.publishes();
     test.answer(A, Answer::Retry("waiting for an outcome".into()));
-    assert_eq!(test.outcomes(), [(ticket, Outcome::Delivered)]);
+    assert_eq!(test.outcomes(), [(ticket, OutcomeWord::Delivered)]);
     assert_eq!(test.call(), None);
     test.pass(SECOND);
     let topics: Vec<_> = test

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use jackalope::office::{
-    Incoming, Notice, Outcome, Outgoing, Outlook, QOS1_WINDOW, QOS2_WINDOW, Qos,
+    Incoming, Notice, OutcomeWord, Outgoing, Outlook, QOS1_WINDOW, QOS2_WINDOW, Qos,
 };
 use jackalope_tests::office::{
     A, B, SECOND, TWO_HOURS, TestOffice, connack, id_of, kept_session, one_guest, settings,
@@ -23,7 +23,7 @@ fn a_qos_0_letter_is_delivered_when_it_is_written() {
     let letter = test.hand_out().expect("a letter");
     assert_eq!(test.outcomes(), []);
     test.write(&letter);
-    assert_eq!(test.outcomes(), [(ticket, Outcome::Delivered)]);
+    assert_eq!(test.outcomes(), [(ticket, OutcomeWord::Delivered)]);
 }
 
 #[test]
@@ -35,7 +35,7 @@ fn a_qos_0_letter_that_was_not_written_goes_out_on_the_next_connection() {
     assert_eq!(test.outcomes(), []);
     test.connect(false);
     assert_eq!(test.topics(), ["t/1"]);
-    assert_eq!(test.outcomes(), [(ticket, Outcome::Delivered)]);
+    assert_eq!(test.outcomes(), [(ticket, OutcomeWord::Delivered)]);
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a_qos_0_letter_that_was_begun_is_delivered_by_an_end_in_good_order() {
     let begun = test.hand_out().expect("a letter");
     test.office.handle_reconnect(test.now);
     test.write(&begun);
-    assert_eq!(test.outcomes(), [(ticket, Outcome::Delivered)]);
+    assert_eq!(test.outcomes(), [(ticket, OutcomeWord::Delivered)]);
     test.connect(false);
     assert_eq!(test.packets(), []);
 }
@@ -58,11 +58,11 @@ fn a_qos_0_letter_that_is_displaced_before_it_is_written_has_one_outcome() {
     let older = test.post(Qos::AtMostOnce, TWO_HOURS);
     let letter = test.hand_out().expect("a letter");
     let younger = test.post(Qos::AtMostOnce, TWO_HOURS);
-    assert_eq!(test.outcomes(), [(older, Outcome::Displaced)]);
+    assert_eq!(test.outcomes(), [(older, OutcomeWord::Displaced)]);
     test.write(&letter);
     assert_eq!(test.outcomes(), []);
     assert_eq!(test.topics(), ["t/2"]);
-    assert_eq!(test.outcomes(), [(younger, Outcome::Delivered)]);
+    assert_eq!(test.outcomes(), [(younger, OutcomeWord::Delivered)]);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn a_recalled_letter_frees_its_place_and_its_id() {
         assert_eq!(test.hand_out(), None, "the window is full");
         test.now = test.now + SECOND;
         test.recall(&recalled);
-        assert_eq!(test.outcomes(), [(ticket, Outcome::Expired)]);
+        assert_eq!(test.outcomes(), [(ticket, OutcomeWord::Expired)]);
         let mut next = id_of(&test.publish());
 
         let mut ids = 0;
@@ -115,7 +115,7 @@ fn a_recalled_pubrel_is_never_sent() {
     assert_eq!(recalled.expires, Some(test.now + 5 * SECOND));
     test.now = test.now + 5 * SECOND;
     test.recall(&recalled);
-    assert_eq!(test.outcomes(), [(ticket, Outcome::Expired)]);
+    assert_eq!(test.outcomes(), [(ticket, OutcomeWord::Expired)]);
     test.receive(Incoming::PubRec(id));
     assert_eq!(test.packets(), []);
     assert!(!has_unexpected(&mut test));
@@ -169,7 +169,7 @@ fn what_waits_for_a_slow_network_expires() {
     test.post(Qos::AtMostOnce, 60 * SECOND);
     assert_eq!(test.hand_out_to(SLOW), None);
     test.pass(3 * SECOND);
-    assert_eq!(test.outcomes(), [(late, Outcome::Expired)]);
+    assert_eq!(test.outcomes(), [(late, OutcomeWord::Expired)]);
     assert_eq!(topics(&mut test, SLOW), ["t/2"]);
     assert!(!test.office.holds_back());
 }
@@ -180,7 +180,7 @@ fn a_qos_2_letter_without_time_for_a_round_trip_is_not_begun() {
     let late = test.post(Qos::ExactlyOnce, 3 * SECOND);
     assert_eq!(test.packets(), []);
     test.pass(3 * SECOND);
-    assert_eq!(test.outcomes(), [(late, Outcome::Expired)]);
+    assert_eq!(test.outcomes(), [(late, OutcomeWord::Expired)]);
     test.post(Qos::ExactlyOnce, 4 * SECOND);
     assert_eq!(test.topics(), ["t/2"], "three round trips are enough");
 }

@@ -1,6 +1,6 @@
 //! The end, in good order.
 
-use jackalope::office::{Delivery, Incoming, Outcome, Qos, SHUTDOWN_TIME};
+use jackalope::office::{Delivery, Incoming, OutcomeWord, Qos, SHUTDOWN_TIME};
 use jackalope_tests::office::{TWO_HOURS, TestOffice, id, id_of, settings};
 
 #[test]
@@ -16,7 +16,7 @@ fn at_the_end_letters_go_out_and_messages_are_left_to_the_broker() {
         !test.office.is_finished(test.now),
         "its guest is to be told"
     );
-    assert_eq!(test.outcomes(), [(ticket, Outcome::Delivered)]);
+    assert_eq!(test.outcomes(), [(ticket, OutcomeWord::Delivered)]);
     assert!(test.office.is_finished(test.now));
     assert_eq!(test.packets(), [], "the message is not acknowledged");
 

@@ -2,8 +2,8 @@
 //! letter.
 
 use jackalope::office::{
-    Delivery, Disconnection, Incoming, Notice, Outcome, Outgoing, Payload, Publish, Qos, Reason,
-    Refusal, Settings, StatusTopic, Terms,
+    Delivery, Disconnection, Incoming, Notice, OutcomeWord, Outgoing, Payload, Publish, Qos,
+    Reason, Refusal, Settings, StatusTopic, Terms,
 };
 use jackalope_tests::office::{
     SECOND, TWO_HOURS, TestOffice, id_of, kept_session, one_guest, settings,
@@ -209,5 +209,5 @@ fn a_broker_that_hangs_up_at_it_is_not_taken_for_one_that_hangs_up_at_a_letter()
     test.receive(Incoming::PubAck(id_of(&said)));
     let letter = test.publish();
     test.receive(Incoming::PubAck(id_of(&letter)));
-    assert_eq!(test.outcomes(), [(ticket, Outcome::Delivered)]);
+    assert_eq!(test.outcomes(), [(ticket, OutcomeWord::Delivered)]);
 }

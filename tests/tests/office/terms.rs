@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use jackalope::office::{
-    Delivery, Disconnection, Incoming, Letter, Notice, Outcome, Outgoing, Payload, Publish, Qos,
-    Reason, Refusal, Terms, Time,
+    Delivery, Disconnection, Incoming, Letter, Notice, OutcomeWord, Outgoing, Payload, Publish,
+    Qos, Reason, Refusal, Terms, Time,
 };
 use jackalope_tests::office::{
     A, B, SECOND, TWO_HOURS, TestOffice, id_of, kept_session, one_guest, settings,
@@ -173,7 +173,7 @@ fn expect_refused(terms: Terms, qos: Qos, retain: bool, payload: usize, refusal:
         _ => false,
     };
     assert!(test.notices().iter().any(notice));
-    assert_eq!(test.outcomes(), [(ticket, Outcome::Refused)]);
+    assert_eq!(test.outcomes(), [(ticket, OutcomeWord::Refused)]);
 }
 
 #[test]
@@ -258,7 +258,7 @@ fn refused_after(terms: Terms, qos: Qos, is_sent: bool, session_present: bool, r
     assert_eq!(test.packets(), [], "{refusal}");
     let notice = |notice: &Notice| matches!(notice, Notice::LetterRefused { refusal: why, .. } if *why == refusal);
     assert!(test.notices().iter().any(notice), "{refusal}");
-    assert_eq!(test.outcomes(), [(ticket, Outcome::Refused)]);
+    assert_eq!(test.outcomes(), [(ticket, OutcomeWord::Refused)]);
     // It takes no place, and its guest is not held up.
     let next = Letter {
         payload: Payload::new("x"),
@@ -317,7 +317,7 @@ fn an_exchange_that_the_broker_has_received_goes_on_under_any_terms() {
     );
     assert_eq!(test.packets(), [Outgoing::PubRel(id)]);
     test.receive(Incoming::PubComp(id));
-    assert_eq!(test.outcomes(), [(ticket, Outcome::Delivered)]);
+    assert_eq!(test.outcomes(), [(ticket, OutcomeWord::Delivered)]);
 }
 
 // ---- what is refused ----
@@ -330,14 +330,14 @@ fn a_letter_that_the_broker_refuses_is_over() {
         let next = test.post(qos, TWO_HOURS);
         let publish = test.publish();
         refuse(&mut test, &publish, NOT_AUTHORIZED);
-        assert_eq!(test.outcomes(), [(ticket, Outcome::Refused)]);
+        assert_eq!(test.outcomes(), [(ticket, OutcomeWord::Refused)]);
         let refusal = Refusal::Broker(NOT_AUTHORIZED);
         let notice = |notice: &Notice| matches!(notice, Notice::LetterRefused { refusal: why, .. } if *why == refusal);
         assert!(test.notices().iter().any(notice));
         // Its exchange is over, too: there is no PUBREL, and its place is free.
         let publish = test.publish();
         acknowledge(&mut test, &publish);
-        assert_eq!(test.outcomes(), [(next, Outcome::Delivered)]);
+        assert_eq!(test.outcomes(), [(next, OutcomeWord::Delivered)]);
         assert_eq!(test.packets(), []);
     }
 }
@@ -377,7 +377,7 @@ fn letters_for_which_the_broker_has_no_room_are_sent_again_later_in_their_order(
     acknowledge(&mut test, &first[1]);
     refuse(&mut test, &first[0], Reason::QUOTA_EXCEEDED);
     refuse(&mut test, &first[2], Reason::QUOTA_EXCEEDED);
-    assert_eq!(test.outcomes(), [(tickets[1], Outcome::Delivered)]);
+    assert_eq!(test.outcomes(), [(tickets[1], OutcomeWord::Delivered)]);
     assert_eq!(test.publishes(), [], "it waits");
     let until = test.office.next_timeout().expect("it is sent again");
     assert!(until <= test.now + SECOND);
@@ -389,7 +389,7 @@ fn letters_for_which_the_broker_has_no_room_are_sent_again_later_in_their_order(
     for publish in &again {
         acknowledge(&mut test, publish);
     }
-    let delivered = [tickets[0], tickets[2], behind].map(|it| (it, Outcome::Delivered));
+    let delivered = [tickets[0], tickets[2], behind].map(|it| (it, OutcomeWord::Delivered));
     assert_eq!(test.outcomes(), delivered);
 }
 
@@ -405,7 +405,7 @@ fn a_letter_for_which_there_is_never_room_expires() {
         }
         test.pass(Duration::from_millis(500));
     }
-    assert_eq!(test.outcomes(), [(ticket, Outcome::Expired)]);
+    assert_eq!(test.outcomes(), [(ticket, OutcomeWord::Expired)]);
     // At 0, 1, 3, 7, 15 and 31 s.
     assert_eq!(tries, 6);
 }
@@ -504,7 +504,7 @@ fn a_letter_after_which_the_broker_ends_the_connection_is_refused_in_the_end() {
         outcomes.extend(test.outcomes());
         test.connect(true);
     }
-    assert_eq!(outcomes, [(ticket, Outcome::Refused)]);
+    assert_eq!(outcomes, [(ticket, OutcomeWord::Refused)]);
 }
 
 #[test]

@@ -15,6 +15,8 @@ struct Told {
     running: Option<Call>,
     /// How often the call with the event, and the message, at the front failed.
     outcome_failures: u32,
+    /// How many outcomes are told one by one.
+    alone: usize,
     message_failures: u32,
     /// When the message at the front was first put off.
     put_off: Option<u64>,
@@ -31,6 +33,8 @@ pub(crate) struct Calls {
     overflow: Overflow,
     retries: Vec<u32>,
     retry_for: Vec<u64>,
+    /// How many outcomes each is told at once.
+    outcomes: Vec<usize>,
     guests: Vec<Told>,
 }
 
@@ -49,6 +53,7 @@ impl Calls {
             overflow: setup.overflow,
             retries: setup.guests.iter().map(|guest| guest.retries).collect(),
             retry_for: setup.guests.iter().map(|guest| guest.retry_for).collect(),
+            outcomes: setup.guests.iter().map(|guest| guest.outcomes).collect(),
             guests: vec![Told::default(); setup.guests.len()],
         }
     }
@@ -74,12 +79,23 @@ impl Calls {
             );
         }
         match &assignment.call {
-            Call::Outcome(ticket, outcome) => {
-                let due = model.to_tell[id.index()].front();
+            Call::Outcomes(outcomes) => {
+                let due = model.to_tell[id.index()].iter().take(outcomes.len());
+                let told = outcomes
+                    .iter()
+                    .map(|told| (told.ticket, told.outcome.word()));
                 ensure!(
-                    due == Some(&(*ticket, *outcome)),
-                    "{id:?} is told {outcome:?} of {ticket:?}; due is {due:?}"
+                    told.clone().eq(due.clone().copied()) && !outcomes.is_empty(),
+                    "{id:?} is told {:?}; due is {:?}",
+                    told.collect::<Vec<_>>(),
+                    due.collect::<Vec<_>>()
                 );
+                let most = match guest.alone {
+                    0 => self.outcomes[id.index()],
+                    _ => 1,
+                };
+                let count = outcomes.len();
+                ensure!(count <= most, "{id:?} is told {count} outcomes at once");
             }
             Call::Message(message) => match &guest.again {
                 Some(again) => {
@@ -115,11 +131,19 @@ impl Calls {
         );
         let ends = !goes_on;
         match call {
-            Call::Outcome(..) => {
+            Call::Outcomes(outcomes) if outcomes.len() > 1 && end != End::Taken => {
+                ensure!(
+                    goes_on,
+                    "{id:?}: outcomes are given up that were told together"
+                );
+                guest.alone = outcomes.len();
+            }
+            Call::Outcomes(outcomes) => {
                 count(&mut guest.outcome_failures, end, retries)?;
                 if ends {
                     guest.outcome_failures = 0;
-                    model.to_tell[id.index()].pop_front();
+                    guest.alone = guest.alone.saturating_sub(outcomes.len());
+                    model.to_tell[id.index()].drain(..outcomes.len());
                 }
             }
             Call::Message(message) => {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use jackalope::office::{Disconnection, GuestId, Outcome, Overflow, Ticket};
+use jackalope::office::{Disconnection, GuestId, MAX_OUTCOMES, OutcomeWord, Overflow, Ticket};
 use jackalope::wire::Version;
 
 use crate::guests::Key;
@@ -58,13 +58,18 @@ impl Equals {
         }
     }
 
-    pub(crate) fn handle_outcome(&mut self, now: u64, ticket: Ticket, outcome: Outcome) -> Check {
+    pub(crate) fn handle_outcome(
+        &mut self,
+        now: u64,
+        ticket: Ticket,
+        outcome: OutcomeWord,
+    ) -> Check {
         let Some(posted) = self.posted.remove(&ticket) else {
             return Ok(());
         };
         let waited = now - posted;
         ensure!(
-            outcome == Outcome::Delivered && waited <= MOST,
+            outcome == OutcomeWord::Delivered && waited <= MOST,
             "{ticket:?} of an honest guest is {outcome} after {waited} ms"
         );
         Ok(())
@@ -152,6 +157,7 @@ fn setup(random: &mut Random, guest: usize) -> GuestSetup {
         retries: random.below(3) as u32,
         retry_for: random.pick(&[2_000, HOUR]),
         has_will: guest == HOSTILE && random.one_in(4),
+        outcomes: random.pick(&[1, MAX_OUTCOMES]),
     }
 }
 

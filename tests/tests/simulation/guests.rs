@@ -121,9 +121,12 @@ impl Guest {
             published.push((ticket, *letter));
             effects.letters.push_back(to_letter(ticket, letter));
             if effects.letters.len() > assignment.room.keep {
-                effects
-                    .displaced
-                    .extend(effects.letters.pop_front().map(|letter| letter.ticket));
+                effects.displaced.extend(
+                    effects
+                        .letters
+                        .pop_front()
+                        .map(|letter| (letter.ticket, letter.tag)),
+                );
             }
         }
         let is_message = matches!(assignment.call, Call::Message(_));
@@ -154,6 +157,8 @@ pub(crate) fn to_letter(ticket: Ticket, plan: &LetterPlan) -> Letter {
         qos: plan.qos,
         retain: plan.retain,
         ttl: Duration::from_millis(plan.ttl),
+        tag: None,
+        properties: None,
     }
 }
 
@@ -164,6 +169,7 @@ fn will(guest: u64) -> LastWill {
         qos: Qos::AtLeastOnce,
         retain: false,
         delay: Duration::ZERO,
+        properties: None,
     }
 }
 

@@ -36,6 +36,8 @@ pub(crate) struct Messages {
     /// What each guest subscribes to.
     filters: Vec<Vec<&'static str>>,
     instances: Vec<Instance>,
+    /// When the broker last sent anything.
+    latest: u64,
     /// What the broker has under way, by packet id.
     open: BTreeMap<u16, usize>,
     /// What the gateway has seen of it.
@@ -90,6 +92,7 @@ impl Messages {
         connection: ConnectionId,
         packet: &Packet,
     ) -> Check {
+        self.latest = now;
         let Seen::Publish(publish) = packets::look(packet) else {
             return Ok(());
         };
@@ -244,7 +247,9 @@ impl Messages {
         } = &self.instances[index];
         for &guest in receivers.iter().filter(|_| !is_unread) {
             let is_before = |other: &&Instance| {
-                let counts = !other.is_lost && !other.is_unread;
+                // One that has expired may never have come.
+                let has_come = !other.is_lost && !other.is_expired(self.latest);
+                let counts = has_come && !other.is_unread;
                 other.kind == *kind && counts && other.receivers.contains(&guest)
             };
             let before = self.instances[..index].iter().filter(is_before).count() as u64;

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use jackalope::office::{
-    Carried, Delivery, Disconnection, GuestId, Incoming, Letter, Outcome, Overflow, PacketId, Qos,
-    Reason, Refusal, Ticket,
+    Carried, Delivery, Disconnection, GuestId, Incoming, Letter, OutcomeWord, Overflow, PacketId,
+    Qos, Reason, Refusal, Ticket,
 };
 
 use crate::schedule::Setup;
@@ -35,7 +35,7 @@ struct Known {
     deadline: u64,
     /// As a packet.
     size: usize,
-    outcome: Option<Outcome>,
+    outcome: Option<OutcomeWord>,
     /// How often the other side hung up right after it was sent.
     hang_ups: u32,
 }
@@ -81,9 +81,11 @@ pub(crate) struct Model {
     /// The latest letter of each guest that the present connection has seen.
     latest: Vec<u64>,
     /// Outcomes that the present input must lead to.
-    expected: Vec<(u64, Outcome)>,
+    expected: Vec<(u64, OutcomeWord)>,
     /// Outcomes that each guest is still to be told.
-    pub(crate) to_tell: Vec<VecDeque<(Ticket, Outcome)>>,
+    pub(crate) to_tell: Vec<VecDeque<(Ticket, OutcomeWord)>>,
+    /// Whether each guest hears of them.
+    hears: Vec<bool>,
     pub(crate) online: bool,
 }
 
@@ -104,6 +106,11 @@ impl Model {
             latest: vec![0; guests],
             expected: Vec::new(),
             to_tell: vec![VecDeque::new(); guests],
+            hears: setup
+                .guests
+                .iter()
+                .map(|guest| guest.outcomes > 0)
+                .collect(),
             online: false,
         }
     }
@@ -116,7 +123,7 @@ impl Model {
         self.lists[guest.index()].len()
     }
 
-    pub(crate) fn outcome(&self, ticket: u64) -> Option<Outcome> {
+    pub(crate) fn outcome(&self, ticket: u64) -> Option<OutcomeWord> {
         self.letters.get(&ticket)?.outcome
     }
 
@@ -142,11 +149,11 @@ impl Model {
         while let Some(&(deadline, ticket)) = self.deadlines.first()
             && deadline <= now
         {
-            self.conclude(ticket, Outcome::Expired);
+            self.conclude(ticket, OutcomeWord::Expired);
         }
     }
 
-    fn conclude(&mut self, ticket: u64, outcome: Outcome) {
+    fn conclude(&mut self, ticket: u64, outcome: OutcomeWord) {
         let Some(known) = self.letters.get(&ticket) else {
             return;
         };
@@ -172,12 +179,14 @@ impl Model {
         let deadline = known.deadline;
         self.letters.insert(ticket, known);
         if deadline <= now {
-            return self.conclude(ticket, Outcome::Expired);
+            return self.conclude(ticket, OutcomeWord::Expired);
         }
         if self.lists[guest.index()].len() >= self.max {
             match (self.overflow, self.lists[guest.index()].front()) {
-                (Overflow::DropOldest, Some(&oldest)) => self.conclude(oldest, Outcome::Displaced),
-                _ => return self.conclude(ticket, Outcome::Refused),
+                (Overflow::DropOldest, Some(&oldest)) => {
+                    self.conclude(oldest, OutcomeWord::Displaced)
+                }
+                _ => return self.conclude(ticket, OutcomeWord::Refused),
             }
         }
         self.lists[guest.index()].push_back(ticket);
@@ -197,7 +206,7 @@ impl Model {
             hang_ups: 0,
         };
         self.letters.insert(letter.ticket.0, known);
-        self.conclude(letter.ticket.0, Outcome::Displaced);
+        self.conclude(letter.ticket.0, OutcomeWord::Displaced);
     }
 
     /// A packet of the broker, about to be handed to the post office.
@@ -273,7 +282,7 @@ impl Model {
             self.is_open(ticket),
             "letter {ticket} is refused after its outcome"
         );
-        self.conclude(ticket, Outcome::Refused);
+        self.conclude(ticket, OutcomeWord::Refused);
         Ok(())
     }
 
@@ -291,7 +300,7 @@ impl Model {
         if let Carried::Letter(ticket) = carried
             && self.is_open(ticket.0)
         {
-            self.conclude(ticket.0, Outcome::Delivered);
+            self.conclude(ticket.0, OutcomeWord::Delivered);
         }
     }
 
@@ -351,7 +360,7 @@ impl Model {
             hang_ups.is_some_and(|times| times > 3),
             "letter {ticket} is refused after {hang_ups:?} hang-ups"
         );
-        self.conclude(ticket, Outcome::Refused);
+        self.conclude(ticket, OutcomeWord::Refused);
         Ok(())
     }
 
@@ -376,7 +385,7 @@ impl Model {
         self.exchanges.retain(|_, exchange| {
             exchange.qos == Qos::ExactlyOnce
                 || letters.get(&exchange.ticket).is_some_and(|known| {
-                    let ends = |(ticket, _): &(u64, Outcome)| *ticket == exchange.ticket;
+                    let ends = |(ticket, _): &(u64, OutcomeWord)| *ticket == exchange.ticket;
                     known.outcome.is_none() && !expected.iter().any(ends)
                 })
         });
@@ -392,7 +401,7 @@ impl Model {
             let ticket = exchange.ticket;
             self.exchanges.remove(&id);
             if self.is_open(ticket) {
-                self.conclude(ticket, Outcome::Delivered);
+                self.conclude(ticket, OutcomeWord::Delivered);
             }
         }
     }
@@ -404,7 +413,7 @@ impl Model {
     }
 
     /// Compares what was reported with what is expected.
-    pub(crate) fn reconcile(&mut self, mut reported: Vec<(GuestId, Ticket, Outcome)>) -> Check {
+    pub(crate) fn reconcile(&mut self, mut reported: Vec<(GuestId, Ticket, OutcomeWord)>) -> Check {
         for (guest, ticket, outcome) in &reported {
             let Some(known) = self.letters.get(&ticket.0) else {
                 return Err(format!("{outcome:?} for letter {ticket:?}, never accepted"));
@@ -414,7 +423,9 @@ impl Model {
                 known.outcome.is_none(),
                 "{ticket:?} has a second outcome, {outcome:?}"
             );
-            self.to_tell[guest.index()].push_back((*ticket, *outcome));
+            if self.hears[guest.index()] {
+                self.to_tell[guest.index()].push_back((*ticket, *outcome));
+            }
         }
         ensure!(
             self.refused.is_empty(),

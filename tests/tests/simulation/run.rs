@@ -16,7 +16,7 @@ use bytes::BytesMut;
 use jackalope::broker::{ConnectionId, Core, CoreOptions, DeliverQos2, Fault, PublishError};
 use jackalope::engine::{Engine, Machine, Step as EngineStep};
 use jackalope::office::{
-    BackoffSettings, GuestId, GuestSettings, Letter, Office, Settings, Time, WorkListSettings,
+    BackoffSettings, GuestId, GuestSettings, Letter, Office, Qos, Settings, Time, WorkListSettings,
 };
 use jackalope::wire::{Handshake, Versions};
 
@@ -131,11 +131,13 @@ impl Run {
             subscriptions: guest
                 .subscriptions
                 .iter()
-                .map(|(filter, qos)| ((*filter).into(), *qos))
+                .map(|(filter, qos)| (filter.parse().expect("it is valid"), *qos))
                 .collect(),
             retries: guest.retries,
             retry_for: Duration::from_millis(guest.retry_for),
             has_will: guest.has_will,
+            outcomes: guest.outcomes,
+            hears_subscriptions: true,
         });
         let keep_alive = Duration::from_secs(setup.keep_alive);
         let settings = Settings {
@@ -149,6 +151,8 @@ impl Run {
             last_will: None,
             status_topic: None,
             max_packet_size: setup.max_sent,
+            max_qos: Qos::ExactlyOnce,
+            carries_properties: true,
             work_list: WorkListSettings {
                 max: setup.max,
                 overflow: setup.overflow,

@@ -2,7 +2,7 @@
 
 use jackalope::broker::v5::Reason;
 use jackalope::broker::{Ack, PacketType};
-use jackalope::office::{Overflow, Qos};
+use jackalope::office::{MAX_OUTCOMES, Overflow, Qos};
 use jackalope::wire::Version;
 
 use crate::random::Random;
@@ -76,6 +76,8 @@ pub(crate) struct GuestSetup {
     /// In milliseconds.
     pub(crate) retry_for: u64,
     pub(crate) has_will: bool,
+    /// How many outcomes it is told at once.
+    pub(crate) outcomes: usize,
 }
 
 /// A publish of a guest.
@@ -264,6 +266,7 @@ fn guest(random: &mut Random) -> GuestSetup {
         retries: random.below(3) as u32,
         retry_for: random.pick(&[2_000, 60_000, HOUR]),
         has_will: random.one_in(4),
+        outcomes: random.pick(&[0, 1, 2, MAX_OUTCOMES, MAX_OUTCOMES]),
     }
 }
 

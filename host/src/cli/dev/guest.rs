@@ -1,7 +1,6 @@
 //! The guest that the arguments name.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::reload::{self, Reload};
@@ -11,13 +10,13 @@ use crate::cli::assemble::Loaded;
 use crate::cli::components;
 use crate::cli::{Failure, engine};
 use crate::config::{ComponentSource, Config, GuestConfig, GuestLimits};
-use crate::office::Qos;
+use crate::office::{Filter, Qos};
 
 /// What a file subscribes to when nobody says what.
 const EVERYTHING: &str = "#";
 
 /// Describes the guest as a configuration would.
-pub(super) fn describe(file: Option<PathBuf>, subscribe: &[String]) -> GuestConfig {
+pub(super) fn describe(file: Option<PathBuf>, subscribe: &[Filter]) -> GuestConfig {
     let (component, filter) = match file {
         Some(path) => (ComponentSource::File(path), EVERYTHING),
         None => (
@@ -38,15 +37,16 @@ pub(super) fn describe(file: Option<PathBuf>, subscribe: &[String]) -> GuestConf
         env: Vec::new(),
         component,
     };
-    let mut add = |filter: &str| {
-        let is_known = |(known, _): &(Arc<str>, Qos)| **known == *filter;
+    let default = filter.parse().into_iter();
+    for filter in subscribe
+        .iter()
+        .cloned()
+        .chain(default.take(usize::from(subscribe.is_empty())))
+    {
+        let is_known = |(known, _): &(Filter, Qos)| known.plain() == filter.plain();
         if !guest.subscriptions.iter().any(is_known) {
-            guest.subscriptions.push((filter.into(), Qos::AtLeastOnce));
+            guest.subscriptions.push((filter, Qos::AtLeastOnce));
         }
-    };
-    match subscribe {
-        [] => add(filter),
-        filters => filters.iter().for_each(|filter| add(filter)),
     }
     guest
 }
@@ -76,8 +76,11 @@ pub(super) fn load(
         ),
     }
     let mut loaded = Loaded::new(guest, &component, config.max_packet_size);
-    // One without a will answers that it has none; its successor may have one.
+    // One that does not export these does nothing when it is called; its successor
+    // may export them.
     loaded.settings.has_will = true;
+    loaded.settings.hears_subscriptions = true;
+    loaded.settings.outcomes = loaded.settings.outcomes.max(1);
     let reload = path.map(|path| Reload {
         engine,
         path: path.to_owned(),

@@ -33,7 +33,7 @@ use super::{Failure, logging, signals};
 use crate::broker::{Broker, CoreOptions, Options};
 use crate::config::{Config, ServerConfig};
 use crate::gateway::{Control, Gateway};
-use crate::office::BackoffSettings;
+use crate::office::{BackoffSettings, Filter};
 use crate::wire::{Address, Version, Versions};
 
 /// What the gateway calls itself to the broker.
@@ -53,7 +53,7 @@ const THREADS: usize = 3;
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Runs a guest until the end of input, `quit` or a signal.
-pub(super) fn dev(file: Option<PathBuf>, subscribe: &[String]) -> Result<(), Failure> {
+pub(super) fn dev(file: Option<PathBuf>, subscribe: &[Filter]) -> Result<(), Failure> {
     let screen = Screen::new();
     logging::start_with(guest_lines::layer(screen.clone()))?;
     let runtime = Builder::new_multi_thread()
@@ -67,7 +67,7 @@ pub(super) fn dev(file: Option<PathBuf>, subscribe: &[String]) -> Result<(), Fai
     result
 }
 
-async fn run(file: Option<PathBuf>, subscribe: &[String], screen: Screen) -> Result<(), Failure> {
+async fn run(file: Option<PathBuf>, subscribe: &[Filter], screen: Screen) -> Result<(), Failure> {
     let broker = start_broker().await?;
     screen.line("broker", format_args!("listening on {}", broker.address()));
 
@@ -96,7 +96,9 @@ async fn run(file: Option<PathBuf>, subscribe: &[String], screen: Screen) -> Res
     }));
 
     let filters = guest.subscriptions.iter();
-    let filters = filters.map(|(filter, _)| filter.to_string()).collect();
+    let filters = filters
+        .map(|(filter, _)| filter.plain().to_string())
+        .collect();
     let is_script = !io::stdin().is_terminal();
     let mut interpreter = Interpreter {
         screen: screen.clone(),

@@ -319,18 +319,25 @@ impl Reporter {
             return;
         };
         self.now.totals.count(outcome);
-        let was_sent = open.sent > 0;
+        let tag = open.letter.tag.as_deref();
+        let tag = tag.map_or_else(String::new, |tag| format!("  tag {tag}"));
         let text = match outcome {
             Outcome::Delivered if open.letter.qos == Qos::AtMostOnce => {
                 "delivered (as far as QoS 0 can tell)"
             }
             Outcome::Delivered => "delivered (acknowledged)",
-            Outcome::Expired if was_sent => "expired, sent but not acknowledged",
-            Outcome::Expired => "expired, never sent",
-            Outcome::Displaced => "displaced by a younger one: the work list is full",
-            Outcome::Refused => "refused: it can not be sent to this broker",
+            Outcome::Expired { sent: true } => "expired, sent but not acknowledged",
+            Outcome::Expired { sent: false } => "expired, never sent",
+            Outcome::Displaced { .. } => "displaced by a younger one: the work list is full",
+            Outcome::Refused(why) => {
+                let text = format!(
+                    "refused: it can not be sent to this broker ({})",
+                    why.as_str()
+                );
+                return self.letter(ticket, format_args!("{text}{tag}"));
+            }
         };
-        self.letter(ticket, text);
+        self.letter(ticket, format_args!("{text}{tag}"));
     }
 
     fn letter(&self, ticket: Ticket, text: impl std::fmt::Display) {
@@ -344,7 +351,10 @@ fn about(call: &Call) -> String {
         Call::Connection(status) => format!("connection {status}"),
         Call::Subscription { filter, .. } => format!("subscription {filter}"),
         Call::Message(_) => "message".to_owned(),
-        Call::Outcome(ticket, _) => format!("outcome of letter {}", ticket.0),
+        Call::Outcomes(outcomes) => match &outcomes[..] {
+            [told] => format!("outcome of letter {}", told.ticket.0),
+            all => format!("{} outcomes", all.len()),
+        },
         Call::LastWill => "last-will".to_owned(),
     }
 }

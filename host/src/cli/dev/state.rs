@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::words::Counted;
-use crate::office::{Backlog, Outcome};
+use crate::office::{Backlog, Outcome, OutcomeWord};
 
 /// The state of the gateway.
 #[derive(Debug, Clone, Copy, Default)]
@@ -41,11 +41,11 @@ impl Totals {
     }
 
     pub(super) fn count(&mut self, outcome: Outcome) {
-        *match outcome {
-            Outcome::Delivered => &mut self.delivered,
-            Outcome::Expired => &mut self.expired,
-            Outcome::Displaced => &mut self.displaced,
-            Outcome::Refused => &mut self.refused,
+        *match outcome.word() {
+            OutcomeWord::Delivered => &mut self.delivered,
+            OutcomeWord::Expired => &mut self.expired,
+            OutcomeWord::Displaced => &mut self.displaced,
+            OutcomeWord::Refused => &mut self.refused,
         } += 1;
     }
 }
@@ -58,10 +58,10 @@ impl fmt::Display for Totals {
         let concluded = self.delivered + self.expired + self.displaced + self.refused;
         let mut mark = ": ";
         for (count, what) in [
-            (self.delivered, Outcome::Delivered.as_str()),
-            (self.expired, Outcome::Expired.as_str()),
-            (self.displaced, Outcome::Displaced.as_str()),
-            (self.refused, Outcome::Refused.as_str()),
+            (self.delivered, OutcomeWord::Delivered.as_str()),
+            (self.expired, OutcomeWord::Expired.as_str()),
+            (self.displaced, OutcomeWord::Displaced.as_str()),
+            (self.refused, OutcomeWord::Refused.as_str()),
             (self.letters.saturating_sub(concluded), "open"),
         ] {
             if count > 0 {

@@ -139,6 +139,7 @@ fn each_variable_goes_before_the_file() {
         "JACKALOPE_PASSWORD_FILE",
         "JACKALOPE_USER_NAME_FILE",
         "JACKALOPE_LAST_WILL_DELAY",
+        "JACKALOPE_MAX_QOS",
         "JACKALOPE_STATUS_TOPIC",
         "JACKALOPE_STATUS_ONLINE",
         "JACKALOPE_STATUS_OFFLINE",

@@ -103,8 +103,8 @@ fn the_example_in_full_is_accepted() {
     let least = load("[[guest]]\ncomponent = 'door.wasm'").unwrap();
     let guest = GuestConfig {
         subscriptions: vec![
-            ("doors/state".into(), Qos::AtLeastOnce),
-            ("doors/+/request".into(), Qos::AtLeastOnce),
+            ("doors/state".parse().unwrap(), Qos::AtLeastOnce),
+            ("doors/{door}/request".parse().unwrap(), Qos::AtLeastOnce),
         ],
         env: vec![("LOG".to_owned(), "info".to_owned())],
         ..least.guests[0].clone()

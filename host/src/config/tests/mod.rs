@@ -164,6 +164,7 @@ fn the_client_id_can_be_a_part_of_other_names() {
             qos: Qos::AtLeastOnce,
             retain: false,
             delay: Duration::ZERO,
+            properties: None,
         });
     });
 }
@@ -176,6 +177,7 @@ fn a_last_will_needs_no_more_than_a_topic() {
         qos,
         retain,
         delay: Duration::ZERO,
+        properties: None,
     };
     check("[last-will]\ntopic = 'online'", |c| {
         c.session.last_will = Some(will("", Qos::AtLeastOnce, false));
@@ -271,10 +273,10 @@ fn a_guest_can_have_everything() {
         let component = ComponentSource::File("/etc/my door.wasm".into());
         c.guests = vec![GuestConfig {
             subscriptions: vec![
-                ("a".into(), Qos::AtLeastOnce),
-                ("b/#".into(), Qos::AtMostOnce),
-                ("+".into(), Qos::ExactlyOnce),
-                ("c".into(), Qos::AtLeastOnce),
+                ("a".parse().unwrap(), Qos::AtLeastOnce),
+                ("b/#".parse().unwrap(), Qos::AtMostOnce),
+                ("+".parse().unwrap(), Qos::ExactlyOnce),
+                ("c".parse().unwrap(), Qos::AtLeastOnce),
             ],
             retries: 0,
             retry_for: Duration::from_secs(86_400),

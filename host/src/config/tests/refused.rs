@@ -401,6 +401,10 @@ fn last_will() {
             &format!("3:{column}: last-will.{expect}"),
         );
     }
+    check_refused(
+        "max-qos = 1\n[last-will]\ntopic = 't'\nqos = 2",
+        "4:7: last-will.qos: 2 is above max-qos, which is 1",
+    );
     for text in [
         "\n[last-will]",
         "\n[last-will]\npayload = 'offline'\nqos = 0",

@@ -87,6 +87,15 @@ fn guest_subscriptions() {
              alone between slashes, `#` at the end",
         ),
         (
+            "['doors/{Door}']",
+            "18: guest.subscriptions.filter: \"doors/{Door}\" has the level `{Door}`, which is no \
+             name; write a-z, 0-9, _ and - between braces",
+        ),
+        (
+            "['a/{b}', { filter = 'a/+' }]",
+            "38: guest.subscriptions.filter: \"a/+\" is there twice; the guest gets each message once",
+        ),
+        (
             "[{ filter = 1 }]",
             "29: guest.subscriptions.filter: 1 is not a text; put it in quotes",
         ),

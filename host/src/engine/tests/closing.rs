@@ -186,7 +186,10 @@ fn a_letter_that_expires_in_a_flush_that_is_cut_short_is_not_written() {
     machine.receive(&[0x50, 2, a, b]);
     while engine.turn(&mut machine) {}
     assert_eq!(packets(&mut machine), [(0x62, vec![a, b])]);
-    assert_eq!(outcomes(&mut engine), [(2, Outcome::Expired)]);
+    assert_eq!(
+        outcomes(&mut engine),
+        [(2, Outcome::Expired { sent: false })]
+    );
 }
 
 /// What the broker of MQTT 5 is told when it sends these bytes.

@@ -13,8 +13,9 @@ const MAX_BYTES: usize = 4 << 20;
 const WITH_ACKNOWLEDGEMENT: usize = 2;
 
 /// What a message takes beside topic and payload, in bytes: its place in the
-/// queue, which doubles when it grows, and the heads of two allocations.
-const OVERHEAD: usize = 128;
+/// queue, which doubles when it grows, and the heads of two allocations. A user
+/// property takes no more.
+const OVERHEAD: usize = 256;
 
 /// Whether one more message may wait where so many do, which take so many bytes.
 /// Where none waits there is room for any.
@@ -28,5 +29,7 @@ pub(super) fn have_room(waiting: usize, bytes: usize, message: &Message) -> bool
 
 /// What a message takes in memory, in bytes, if its guest alone has it.
 pub(super) fn cost(message: &Message) -> usize {
-    message.topic.len() + message.payload.len() + OVERHEAD
+    let properties = message.properties.as_ref();
+    let properties = properties.map_or(0, |it| it.size() + it.user.len() * OVERHEAD);
+    message.topic.len() + message.payload.len() + properties + OVERHEAD
 }

@@ -3,7 +3,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::office::{GuestId, LastWill, Letter, Outcome, Payload, Qos, Ticket};
+use crate::office::{
+    Filter, GuestId, LastWill, Letter, LetterOutcome, Payload, Properties, Qos, Ticket, Time,
+};
 
 /// Whether there is a session with the broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,6 +29,23 @@ pub struct Message {
     pub retained: bool,
     /// Whether this is not the first try.
     pub duplicate: bool,
+    /// Which subscription of the guest it matches, of several the first one.
+    pub subscription: Filter,
+    /// What it carries beside topic and payload.
+    pub properties: Option<Arc<Properties>>,
+    /// Until when it is good, if its publisher has said so.
+    pub expires: Option<Time>,
+    /// Where it comes from.
+    pub origin: Origin,
+}
+
+/// Where a message comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// From the broker.
+    Broker,
+    /// From within the gateway.
+    Gateway,
 }
 
 /// One call of one guest.
@@ -34,7 +53,7 @@ pub struct Message {
 pub enum Call {
     /// `handler.connection`
     Connection(Status),
-    /// `handler.subscription`
+    /// `subscriptions.subscription`
     Subscription {
         /// The filter, as configured.
         filter: Arc<str>,
@@ -43,8 +62,9 @@ pub enum Call {
     },
     /// `handler.message`
     Message(Message),
-    /// `handler.outcome`
-    Outcome(Ticket, Outcome),
+    /// `outcomes.outcome`: what became of these, the first that is known first. There
+    /// is at least one.
+    Outcomes(Vec<LetterOutcome>),
     /// `will.last-will`
     LastWill,
 }
@@ -60,9 +80,11 @@ pub struct Assignment {
     pub status: Status,
     /// What `publish` may accept during the call.
     pub room: Room,
+    /// When it is made.
+    pub now: Time,
 }
 
-/// How many letters one call may publish.
+/// What one call may publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
     /// At most so many are accepted; `publish` answers `work-list-full` to more.
@@ -70,6 +92,10 @@ pub struct Room {
     /// At most so many of the accepted are kept, namely the youngest. The others
     /// are displaced before they are committed. At least 1.
     pub keep: usize,
+    /// None is accepted of a higher quality of service.
+    pub max_qos: Qos,
+    /// Whether any is accepted that has properties.
+    pub carries_properties: bool,
 }
 
 /// What a call of a guest led to.
@@ -91,8 +117,8 @@ pub enum Answer {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Effects {
     /// Letters that were accepted and gave their place to younger ones of the
-    /// same call.
-    pub displaced: Vec<Ticket>,
+    /// same call, each with its tag.
+    pub displaced: Vec<(Ticket, Option<Arc<str>>)>,
     /// The other accepted letters, in the order they were published.
     pub letters: VecDeque<Letter>,
     /// Whether it asked for a new connection. It gets the first at once, and others

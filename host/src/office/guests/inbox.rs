@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Call, Message, Status, bounds};
 use crate::office::session::{Receipt, doubled};
-use crate::office::{Outcome, Ticket, Time};
+use crate::office::{GuestSettings, LetterOutcome, Time};
 
 /// The pause before a message is tried again on the guest's word.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -28,7 +28,7 @@ const LONGEST_SLOWDOWN: Duration = Duration::from_secs(1);
 enum Event {
     /// Boxed: it is rare, and a million outcomes may be owed.
     Link(Box<Call>),
-    Outcome(Ticket, Outcome),
+    Outcome(LetterOutcome),
 }
 
 /// Something in a queue, with its place in the order of all.
@@ -44,6 +44,8 @@ struct Numbered<T> {
 enum Running {
     LastWill,
     Event,
+    /// So many outcomes.
+    Outcomes(usize),
     Message,
 }
 
@@ -52,8 +54,10 @@ enum Running {
 pub(in crate::office) enum Ended {
     /// The question for the last will.
     LastWill,
-    /// An event.
+    /// News of connection or subscriptions.
     Event(Call),
+    /// Outcomes, the first of which is this.
+    Outcomes(LetterOutcome),
     /// A message, with its receipt.
     Message(Message, Receipt),
 }
@@ -75,6 +79,7 @@ impl Ended {
         match self {
             Self::LastWill => Call::LastWill,
             Self::Event(call) => call.clone(),
+            Self::Outcomes(first) => Call::Outcomes(vec![first.clone()]),
             Self::Message(message, _) => Call::Message(message.clone()),
         }
     }
@@ -89,6 +94,9 @@ impl Ended {
 pub(in crate::office) struct Inbox {
     retries: u32,
     retry_for: Duration,
+    /// How many outcomes it is told at once.
+    most_outcomes: usize,
+    hears_subscriptions: bool,
     numbers: u64,
     events: VecDeque<Numbered<Event>>,
     messages: VecDeque<Numbered<(Message, Receipt)>>,
@@ -100,6 +108,9 @@ pub(in crate::office) struct Inbox {
     running: Option<Running>,
     /// How many of the events are outcomes.
     outcomes: usize,
+    /// How many of these, the first ones, are told one by one: a call with all of
+    /// them has failed.
+    alone: usize,
     /// Failures in a row, over all calls.
     failures: u32,
     /// Calls with an outcome in a row that displaced letters of the guest.
@@ -118,10 +129,12 @@ pub(in crate::office) struct Inbox {
 
 impl Inbox {
     /// Empty but for the news that there is no connection.
-    pub(in crate::office) fn new(retries: u32, retry_for: Duration) -> Self {
+    pub(in crate::office) fn new(settings: &GuestSettings) -> Self {
         let mut inbox = Self {
-            retries,
-            retry_for,
+            retries: settings.retries,
+            retry_for: settings.retry_for,
+            most_outcomes: settings.outcomes,
+            hears_subscriptions: settings.hears_subscriptions,
             numbers: 0,
             events: VecDeque::new(),
             messages: VecDeque::new(),
@@ -130,6 +143,7 @@ impl Inbox {
             wants_will: false,
             running: None,
             outcomes: 0,
+            alone: 0,
             failures: 0,
             displacing: 0,
             paused_until: Time::default(),
@@ -190,13 +204,19 @@ impl Inbox {
         }
     }
 
+    /// News of a subscription, if the guest hears such.
     pub(in crate::office) fn push_subscription(&mut self, call: Call) {
-        self.push_event(Event::Link(Box::new(call)));
+        if self.hears_subscriptions {
+            self.push_event(Event::Link(Box::new(call)));
+        }
     }
 
-    pub(in crate::office) fn push_outcome(&mut self, ticket: Ticket, outcome: Outcome) {
-        self.outcomes += 1;
-        self.push_event(Event::Outcome(ticket, outcome));
+    /// An outcome, if the guest hears such.
+    pub(in crate::office) fn push_outcome(&mut self, outcome: LetterOutcome) {
+        if self.most_outcomes > 0 {
+            self.outcomes += 1;
+            self.push_event(Event::Outcome(outcome));
+        }
     }
 
     /// Returns whether there is room for a message. An empty inbox has room for
@@ -259,12 +279,36 @@ impl Inbox {
             (event, _) => event.is_some(),
         };
         if event_is_first {
-            self.running = Some(Running::Event);
-            return event.map(|event| event.item.to_call());
+            return self.poll_event();
         }
         let message = message?.item.0.clone();
         self.running = Some(Running::Message);
         Some(Call::Message(message))
+    }
+
+    fn poll_event(&mut self) -> Option<Call> {
+        if let Event::Link(call) = &self.events.front()?.item {
+            self.running = Some(Running::Event);
+            return Some((**call).clone());
+        }
+        let most = if self.alone > 0 {
+            1
+        } else {
+            self.most_outcomes
+        };
+        let outcomes = self.first_outcomes(most);
+        self.running = Some(Running::Outcomes(outcomes.len()));
+        Some(Call::Outcomes(outcomes))
+    }
+
+    /// The outcomes at the front, so many at most.
+    fn first_outcomes(&self, most: usize) -> Vec<LetterOutcome> {
+        let outcome = |event: &Numbered<Event>| match &event.item {
+            Event::Outcome(outcome) => Some(outcome.clone()),
+            Event::Link(_) => None,
+        };
+        let outcomes = self.events.iter().take(most);
+        outcomes.map_while(outcome).collect()
     }
 
     /// Returns whether it is time for a call.
@@ -355,6 +399,13 @@ impl Inbox {
         if self.failures > 1 {
             self.paused_until = now + doubled(FIRST_PAUSE, self.failures - 2, LONGEST_PAUSE);
         }
+        if let Some(Running::Outcomes(count @ 2..)) = self.running {
+            // One of them may be why.
+            self.running = None;
+            self.alone = count;
+            let call = Call::Outcomes(self.first_outcomes(count));
+            return Decision::TryAgain(call, self.paused_until.max(now));
+        }
         match self.count_try() {
             Some((tries, call)) if tries <= self.retries => {
                 self.running = None;
@@ -369,7 +420,7 @@ impl Inbox {
     fn count_try(&mut self) -> Option<(u32, Call)> {
         match self.running? {
             Running::LastWill => None,
-            Running::Event => {
+            Running::Event | Running::Outcomes(_) => {
                 let event = self.events.front_mut()?;
                 event.tries += 1;
                 Some((event.tries, event.item.to_call()))
@@ -392,12 +443,18 @@ impl Inbox {
             Running::LastWill => Some(Ended::LastWill),
             Running::Event => {
                 let call = self.events.pop_front()?.item.to_call();
-                match call {
-                    Call::Connection(status) => self.status = Some(status),
-                    Call::Outcome(..) => self.outcomes -= 1,
-                    _ => {}
+                if let Call::Connection(status) = call {
+                    self.status = Some(status);
                 }
                 Some(Ended::Event(call))
+            }
+            Running::Outcomes(count) => {
+                self.outcomes -= count;
+                self.alone = self.alone.saturating_sub(count);
+                match self.events.drain(..count).next()?.item {
+                    Event::Outcome(first) => Some(Ended::Outcomes(first)),
+                    Event::Link(_) => None,
+                }
             }
             Running::Message => {
                 self.handle_front_new();
@@ -413,7 +470,7 @@ impl Event {
     fn to_call(&self) -> Call {
         match self {
             Self::Link(call) => (**call).clone(),
-            Self::Outcome(ticket, outcome) => Call::Outcome(*ticket, *outcome),
+            Self::Outcome(outcome) => Call::Outcomes(vec![outcome.clone()]),
         }
     }
 }

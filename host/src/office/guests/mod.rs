@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{GuestId, GuestSettings, Time};
 
-pub use call::{Answer, Assignment, Call, Effects, Message, Room, Status};
+pub use call::{Answer, Assignment, Call, Effects, Message, Origin, Room, Status};
 pub(super) use inbox::{Decision, Ended, Inbox};
 
 /// How long a guest has to wait from one connection that it asked for to the
@@ -43,7 +43,7 @@ struct Guest {
 impl Guests {
     pub(super) fn new(now: Time, settings: &[GuestSettings]) -> Self {
         let guest = |guest: &GuestSettings| Guest {
-            inbox: Inbox::new(guest.retries, guest.retry_for),
+            inbox: Inbox::new(guest),
             called: now,
             lead: Duration::ZERO,
             reconnect_at: now,

@@ -87,6 +87,8 @@ pub enum Notice {
         ticket: Ticket,
         /// Its topic.
         topic: Arc<str>,
+        /// Its tag.
+        tag: Option<Arc<str>>,
     },
     /// A letter goes out to the broker.
     Sent {

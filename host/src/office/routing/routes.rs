@@ -3,6 +3,9 @@
 use super::topic;
 use crate::office::GuestId;
 
+/// A guest, and the place of the filter in the list of its subscriptions.
+pub(in crate::office) type Route = (GuestId, usize);
+
 /// The filters of all guests as a tree of their levels, so that finding those
 /// that match takes as many steps as the topic name has levels, however many
 /// filters there are.
@@ -10,7 +13,7 @@ use crate::office::GuestId;
 pub(super) struct Routes {
     levels: Vec<Level>,
     /// The guests of each filter, each once, ascending.
-    guests: Vec<Vec<GuestId>>,
+    guests: Vec<Vec<Route>>,
     /// Room for the walk through the tree: levels to visit, each with where the
     /// rest of the name begins, if there is a rest.
     pending: Vec<(usize, Option<usize>)>,
@@ -41,9 +44,9 @@ impl Routes {
         }
     }
 
-    /// Messages that a valid filter, shared or not, matches go to `guest`. Guests are added in
-    /// ascending order for each filter.
-    pub(super) fn add(&mut self, filter: &str, guest: GuestId) {
+    /// Messages that a valid filter, shared or not, matches go to this guest. Guests
+    /// are added in ascending order for each filter.
+    pub(super) fn add(&mut self, filter: &str, route: Route) {
         let mut at = 0;
         let mut is_rest = false;
         for text in topic::matching_part(filter).split('/') {
@@ -80,8 +83,8 @@ impl Routes {
             self.guests.len() - 1
         });
         let guests = &mut self.guests[number];
-        if guests.last() != Some(&guest) {
-            guests.push(guest);
+        if guests.last().is_none_or(|last| last.0 != route.0) {
+            guests.push(route);
         }
     }
 
@@ -91,9 +94,10 @@ impl Routes {
     }
 
     /// Adds every guest with a filter that matches a valid name to the empty list
-    /// `guests`, each once, in the order in which their filters were added. A filter that begins with a wildcard does not match a name that
-    /// begins with `$` ([MQTT-4.7.2-1]).
-    pub(super) fn find(&mut self, name: &str, guests: &mut Vec<GuestId>) {
+    /// `guests`, each once, in the order in which their filters were added, with the
+    /// first of its own filters that match. A filter that begins with a wildcard does
+    /// not match a name that begins with `$` ([MQTT-4.7.2-1]).
+    pub(super) fn find(&mut self, name: &str, guests: &mut Vec<Route>) {
         let is_special = name.starts_with('$');
         self.matched.clear();
         self.pending.push((0, Some(0)));
@@ -126,12 +130,18 @@ impl Routes {
                 guests.extend_from_slice(&self.guests[*number]);
                 continue;
             }
-            for guest in &self.guests[*number] {
-                if !guests.contains(guest) {
-                    guests.push(*guest);
-                }
+            for route in &self.guests[*number] {
+                add_route(guests, *route);
             }
         }
+    }
+}
+
+/// Adds a guest that is not there yet, or an earlier place of one that is.
+pub(super) fn add_route(guests: &mut Vec<Route>, (guest, place): Route) {
+    match guests.iter_mut().find(|(known, _)| *known == guest) {
+        Some((_, first)) => *first = place.min(*first),
+        None => guests.push((guest, place)),
     }
 }
 
@@ -164,15 +174,23 @@ mod tests {
             let mut seen = std::collections::BTreeSet::new();
             distinct.retain(|filter| seen.insert(*filter));
             let mut routes = Routes::new();
-            for (filter, guest) in &wanted {
-                routes.add(filter, *guest);
+            // Guests name their filters in the reverse of the order they are added in.
+            for (place, (filter, guest)) in wanted.iter().enumerate() {
+                routes.add(filter, (*guest, wanted.len() - place));
             }
             for name in names {
                 let mut expected = Vec::new();
                 for filter in distinct.iter().filter(|filter| topic::matches(filter, &name)) {
-                    for (_, guest) in wanted.iter().filter(|(of, _)| of == filter) {
-                        if !expected.contains(guest) {
-                            expected.push(*guest);
+                    for (place, (of, guest)) in wanted.iter().enumerate() {
+                        // The same filter of one guest counts once.
+                        let is_first = !wanted[..place].contains(&(*of, *guest));
+                        if of != filter || !is_first {
+                            continue;
+                        }
+                        let place = wanted.len() - place;
+                        match expected.iter_mut().find(|(known, _)| known == guest) {
+                            Some((_, first)) => *first = place.min(*first),
+                            None => expected.push((*guest, place)),
                         }
                     }
                 }

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::routes::Routes;
-use super::topic;
+use super::routes::{Route, Routes, add_route};
+use super::{Filter, topic};
 use crate::office::session::{Backoff, PacketIds, Random};
 use crate::office::{
     BackoffSettings, GuestId, GuestSettings, MAX_SUBSCRIPTION_ID, Outgoing, PacketId, Qos, Reason,
@@ -30,7 +30,7 @@ struct Subscription {
     filter: Arc<str>,
     id: SubscriptionId,
     qos: Qos,
-    guests: Vec<GuestId>,
+    guests: Vec<Route>,
     state: State,
     backoff: Backoff,
     /// Whether the guests were told on this connection that it is granted or that
@@ -44,7 +44,7 @@ pub(in crate::office) struct Verdict {
     pub(in crate::office) filter: Arc<str>,
     pub(in crate::office) ruling: Ruling,
     /// Who is to be told, if it is news.
-    pub(in crate::office) tell: Vec<GuestId>,
+    pub(in crate::office) tell: Vec<Route>,
 }
 
 /// Whether the broker has granted a filter.
@@ -69,6 +69,8 @@ pub(in crate::office) struct Subscriptions {
     all: Vec<Subscription>,
     /// Their places, sorted by their identifiers.
     by_id: Vec<(SubscriptionId, usize)>,
+    /// Those of each guest, as configured.
+    filters: Vec<Vec<Filter>>,
     routes: Routes,
     /// Whether the broker says which subscription a message came for.
     uses_ids: bool,
@@ -79,19 +81,25 @@ pub(in crate::office) struct Subscriptions {
 impl Subscriptions {
     /// Guests that want the same filter share a subscription, made with the
     /// highest quality of service that one of them wants.
-    pub(in crate::office) fn new(guests: &[GuestSettings], backoff: BackoffSettings) -> Self {
+    /// No higher one than `max_qos` is asked for.
+    pub(in crate::office) fn new(
+        guests: &[GuestSettings],
+        max_qos: Qos,
+        backoff: BackoffSettings,
+    ) -> Self {
         let mut all: Vec<Subscription> = Vec::new();
         let mut by_id = Vec::new();
         let mut routes = Routes::new();
         for (index, guest) in (0..).zip(guests) {
-            for (filter, qos) in &guest.subscriptions {
+            for (place, (filter, qos)) in guest.subscriptions.iter().enumerate() {
+                let (filter, qos) = (filter.plain(), (*qos).min(max_qos));
                 let position = all.iter().position(|known| known.filter == *filter);
                 let position = position.unwrap_or_else(|| {
                     let id = insert_id(&mut by_id, filter, all.len());
                     all.push(Subscription {
                         filter: filter.clone(),
                         id,
-                        qos: *qos,
+                        qos,
                         guests: Vec::new(),
                         state: State::Wanted(Time::default()),
                         backoff: Backoff::new(backoff),
@@ -100,14 +108,20 @@ impl Subscriptions {
                     all.len() - 1
                 });
                 let subscription = &mut all[position];
-                subscription.qos = subscription.qos.max(*qos);
-                subscription.guests.push(GuestId(index));
-                routes.add(filter, GuestId(index));
+                subscription.qos = subscription.qos.max(qos);
+                let route = (GuestId(index), place);
+                subscription.guests.push(route);
+                routes.add(filter, route);
             }
         }
+        let filters = |guest: &GuestSettings| {
+            let filters = guest.subscriptions.iter();
+            filters.map(|(filter, _)| filter.clone()).collect()
+        };
         let mut subscriptions = Self {
             all,
             by_id,
+            filters: guests.iter().map(filters).collect(),
             routes,
             uses_ids: false,
             wanted: None,
@@ -123,7 +137,7 @@ impl Subscriptions {
         &mut self,
         name: &str,
         came_for: &[SubscriptionId],
-        guests: &mut Vec<GuestId>,
+        guests: &mut Vec<Route>,
     ) {
         if came_for.is_empty() {
             return self.routes.find(name, guests);
@@ -136,13 +150,16 @@ impl Subscriptions {
             };
             let subscription = &self.all[self.by_id[place].1];
             if topic::matches(&subscription.filter, name) {
-                for guest in &subscription.guests {
-                    if !guests.contains(guest) {
-                        guests.push(*guest);
-                    }
+                for route in &subscription.guests {
+                    add_route(guests, *route);
                 }
             }
         }
+    }
+
+    /// The filter of a guest at this place.
+    pub(in crate::office) fn filter(&self, (guest, place): Route) -> &Filter {
+        &self.filters[guest.index()][place]
     }
 
     /// A new connection: everything is to be subscribed to again. Returns what the

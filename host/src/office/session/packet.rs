@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Reason;
-use crate::office::{Payload, Qos, Ticket, Time};
+use crate::office::{Payload, Properties, Qos, Ticket, Time};
 
 /// The id of an exchange with the broker. Never zero ([MQTT-2.3.1-1]).
 pub type PacketId = std::num::NonZeroU16;
@@ -43,6 +43,8 @@ pub struct LastWill {
     /// How long a broker of MQTT 5 waits for the gateway to come back before it
     /// publishes it, unless the session ends before; zero: not at all.
     pub delay: Duration,
+    /// What a broker publishes with it that carries it.
+    pub properties: Option<Arc<Properties>>,
 }
 
 /// A message on its way through a connection.
@@ -58,6 +60,11 @@ pub struct Publish {
     pub retain: bool,
     /// DUP: the same packet may have been sent before.
     pub duplicate: bool,
+    /// What it carries beside topic and payload.
+    pub properties: Option<Arc<Properties>>,
+    /// For how long a message that comes in is still good, if its publisher has
+    /// said so. None for a letter: its [`Dispatch`] says when it expires.
+    pub lifetime: Option<Duration>,
 }
 
 /// A quality of service together with its packet id.
@@ -195,6 +202,8 @@ pub struct Terms {
     pub client_id: Option<Arc<str>>,
     /// How many bytes of properties each PUBLISH has.
     pub properties: usize,
+    /// Whether a PUBLISH can carry the [`Properties`] of a letter.
+    pub carries_properties: bool,
 }
 
 /// Those of a broker that says nothing of them, as with MQTT 3.1.1.
@@ -211,6 +220,7 @@ impl Default for Terms {
             keep_alive: None,
             client_id: None,
             properties: 0,
+            carries_properties: false,
         }
     }
 }
@@ -282,27 +292,46 @@ pub const fn publish_size(topic: &str, payload: usize, qos: Qos) -> usize {
 /// The same with so many bytes of properties, as MQTT 5 has them.
 pub const fn publish_size_with(topic: &str, payload: usize, qos: Qos, properties: usize) -> usize {
     let remaining = remaining_length(topic, payload, qos) + properties;
-    let length_bytes = match remaining {
-        0..0x80 => 1,
-        0x80..0x4000 => 2,
-        0x4000..0x20_0000 => 3,
-        _ => 4,
-    };
-    1 + length_bytes + remaining
+    1 + length_bytes(remaining) + remaining
+}
+
+/// How many bytes all properties take with the length of them all, of which each
+/// PUBLISH has `always` by itself, and this one `own` more.
+pub const fn properties_size(always: usize, own: usize) -> usize {
+    if always + own == 0 {
+        return 0;
+    }
+    // Those that each has are few: their length takes a byte.
+    let all = always.saturating_sub(1) + own;
+    length_bytes(all) + all
 }
 
 /// How many bytes a payload under this topic may have in a packet of at most
-/// `max_packet_size`: the inverse of [`publish_size`]. None where not even an
-/// empty one fits.
-pub fn max_payload(max_packet_size: usize, topic: &str, qos: Qos) -> Option<usize> {
+/// `max_packet_size`, beside so many bytes of properties: the inverse of
+/// [`publish_size_with`]. None where not even an empty one fits.
+pub fn max_payload(
+    max_packet_size: usize,
+    topic: &str,
+    qos: Qos,
+    properties: usize,
+) -> Option<usize> {
     // "Remaining length" takes 7 bits a byte ([MQTT-2.2.3]).
     (1..=4)
         .filter_map(|length_bytes| {
             let remaining = max_packet_size.checked_sub(1 + length_bytes)?;
             let remaining = remaining.min((1 << (7 * length_bytes)) - 1);
-            remaining.checked_sub(remaining_length(topic, 0, qos))
+            remaining.checked_sub(remaining_length(topic, 0, qos) + properties)
         })
         .max()
+}
+
+const fn length_bytes(length: usize) -> usize {
+    match length {
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        0x4000..0x20_0000 => 3,
+        _ => 4,
+    }
 }
 
 const fn remaining_length(topic: &str, payload: usize, qos: Qos) -> usize {
@@ -323,7 +352,7 @@ mod tests {
             .chain([MAX_PACKET_SIZE]);
         for size in sizes {
             for qos in [Qos::AtMostOnce, Qos::AtLeastOnce] {
-                let Some(max) = max_payload(size, "a/b", qos) else {
+                let Some(max) = max_payload(size, "a/b", qos, 0) else {
                     assert!(publish_size("a/b", 0, qos) > size, "{size} {qos:?}");
                     continue;
                 };
@@ -336,9 +365,9 @@ mod tests {
 
     #[test]
     fn a_packet_can_be_too_small_for_its_topic() {
-        assert_eq!(max_payload(0, "a", Qos::AtMostOnce), None);
-        assert_eq!(max_payload(4, "a", Qos::AtMostOnce), None);
-        assert_eq!(max_payload(5, "a", Qos::AtMostOnce), Some(0));
-        assert_eq!(max_payload(5, "a", Qos::AtLeastOnce), None);
+        assert_eq!(max_payload(0, "a", Qos::AtMostOnce, 0), None);
+        assert_eq!(max_payload(4, "a", Qos::AtMostOnce, 0), None);
+        assert_eq!(max_payload(5, "a", Qos::AtMostOnce, 0), Some(0));
+        assert_eq!(max_payload(5, "a", Qos::AtLeastOnce, 0), None);
     }
 }

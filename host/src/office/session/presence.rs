@@ -62,6 +62,7 @@ impl Presence {
             qos: status.qos,
             retain: status.retain,
             delay: Duration::ZERO,
+            properties: None,
         })
     }
 
@@ -142,7 +143,7 @@ impl Presence {
             true => status.qos.min(limits.max_qos),
             false => Qos::AtMostOnce,
         };
-        if let Err(refusal) = limits.check(&status.topic, payload.len(), qos, status.retain) {
+        if let Err(refusal) = limits.check(&status.topic, payload.len(), 0, qos, status.retain) {
             return Some(Err(refusal));
         }
         if qos != Qos::AtMostOnce && self.id.is_none() {
@@ -162,6 +163,8 @@ impl Presence {
                 delivery,
                 retain: status.retain,
                 duplicate,
+                properties: None,
+                lifetime: None,
             }),
             expires: None,
             carried: Carried::Nothing,

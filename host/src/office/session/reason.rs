@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::office::Refused;
+
 /// A reason code of MQTT 5 (section 2.4). Displays in words, with its number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Reason(pub u8);
@@ -42,6 +44,19 @@ impl Reason {
     /// Returns whether a letter may be accepted later that is refused now.
     pub(super) fn is_for_now(self) -> bool {
         self == Self::QUOTA_EXCEEDED
+    }
+
+    /// What a guest is told whose letter is refused for this reason.
+    pub(super) const fn to_guest(self) -> Refused {
+        match self.0 {
+            0x87 => Refused::NotAuthorized,
+            0x90 => Refused::Topic,
+            0x95 => Refused::TooLarge,
+            0x99 => Refused::Payload,
+            0x9a => Refused::Retain,
+            0x9b => Refused::Qos,
+            _ => Refused::Unspecified,
+        }
     }
 
     /// Returns whether something that the gateway has sent may be why the

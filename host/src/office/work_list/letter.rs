@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::office::Payload;
+use crate::office::{Payload, Properties};
 
 /// A quality of service, as in MQTT. Ordered: `ExactlyOnce` is the highest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -46,7 +46,14 @@ pub struct Letter {
     pub retain: bool,
     /// For how long after being posted it may be sent. Not zero.
     pub ttl: Duration,
+    /// What comes back with its outcome. At most [`MAX_TAG`] bytes.
+    pub tag: Option<Arc<str>>,
+    /// What is sent beside topic and payload, to brokers that carry it.
+    pub properties: Option<Arc<Properties>>,
 }
+
+/// How many bytes a tag may have.
+pub const MAX_TAG: usize = 256;
 
 /// What became of a letter. Each letter that was posted has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,9 +61,49 @@ pub enum Outcome {
     /// Acknowledged by the broker or, for QoS 0, handed to the connection.
     Delivered,
     /// Its ttl was over before it was acknowledged.
-    Expired,
+    Expired {
+        /// Whether the network had taken any of it.
+        sent: bool,
+    },
     /// It gave its place on a full work list to a younger one.
-    Displaced,
+    Displaced {
+        /// Whether the network had taken any of it.
+        sent: bool,
+    },
     /// It can not be sent to this broker.
-    Refused,
+    Refused(Refused),
+}
+
+/// Why a letter can not be sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refused {
+    /// It is larger than the broker takes.
+    TooLarge,
+    /// The broker takes no such quality of service.
+    Qos,
+    /// It is to be retained, and the broker retains nothing.
+    Retain,
+    /// It has properties, and the broker carries none.
+    Properties,
+    /// The broker does not allow it.
+    NotAuthorized,
+    /// The broker does not take its topic.
+    Topic,
+    /// The broker says that the payload is not what its properties say.
+    Payload,
+    /// The broker hangs up whenever it gets it.
+    HangsUp,
+    /// The broker does not say why, or says something else.
+    Unspecified,
+}
+
+/// A letter that has its outcome, as its guest is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LetterOutcome {
+    /// Its number.
+    pub ticket: Ticket,
+    /// Its tag.
+    pub tag: Option<Arc<str>>,
+    /// What became of it.
+    pub outcome: Outcome,
 }

@@ -13,11 +13,11 @@ mod letter;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{PacketId, Payload, Time, publish_size};
+use super::{PacketId, Payload, Properties, Time, properties_size, publish_size_with};
 use chunks::Chunks;
 use deadlines::Deadlines;
 
-pub use letter::{GuestId, Letter, Outcome, Qos, Ticket};
+pub use letter::{GuestId, Letter, LetterOutcome, MAX_TAG, Outcome, Qos, Refused, Ticket};
 
 /// Where a letter lies. Valid until the letter is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -45,14 +45,40 @@ pub(super) struct Entry {
     pub(in crate::office) hang_ups: u8,
     /// Whether it has been sent on this connection.
     is_sent: bool,
+    /// Whether the network has taken any of it, on an earlier connection or in an
+    /// exchange that is over.
+    pub(in crate::office) was_sent: bool,
     previous: u32,
     next: u32,
+    /// What few letters have.
+    extras: Option<Box<Extras>>,
+}
+
+/// Tag and properties, of which there is at least one.
+#[derive(Debug)]
+struct Extras {
+    tag: Option<Arc<str>>,
+    properties: Option<Arc<Properties>>,
 }
 
 impl Entry {
     /// How many bytes its PUBLISH takes.
     pub(in crate::office) fn size(&self) -> usize {
-        publish_size(&self.topic, self.payload.len(), self.qos)
+        let properties = properties_size(0, self.own_properties());
+        publish_size_with(&self.topic, self.payload.len(), self.qos, properties)
+    }
+
+    /// How many bytes its own properties take.
+    pub(in crate::office) fn own_properties(&self) -> usize {
+        self.properties().map_or(0, |properties| properties.size())
+    }
+
+    pub(in crate::office) fn properties(&self) -> Option<&Arc<Properties>> {
+        self.extras.as_ref()?.properties.as_ref()
+    }
+
+    pub(in crate::office) fn take_tag(&mut self) -> Option<Arc<str>> {
+        self.extras.as_mut()?.tag.take()
     }
 }
 
@@ -145,6 +171,8 @@ impl WorkList {
     pub(super) fn push(&mut self, guest: GuestId, letter: Letter, deadline: Time) {
         let slot = self.take_slot();
         let list = &mut self.lists[guest.index()];
+        let (tag, properties) = (letter.tag, letter.properties);
+        let has_extras = tag.is_some() || properties.is_some();
         let entry = Entry {
             ticket: letter.ticket,
             topic: letter.topic,
@@ -156,8 +184,10 @@ impl WorkList {
             packet_id: None,
             hang_ups: 0,
             is_sent: false,
+            was_sent: false,
             previous: list.last,
             next: NONE,
+            extras: has_extras.then(|| Box::new(Extras { tag, properties })),
         };
         if let Some(place) = self.slots.get_mut(slot as usize) {
             *place = Slot::Taken(entry);
@@ -352,6 +382,8 @@ mod tests {
             qos: Qos::AtLeastOnce,
             retain: false,
             ttl: Duration::from_secs(1),
+            tag: None,
+            properties: None,
         }
     }
 

@@ -114,6 +114,7 @@ impl Output {
             let is_whole = packet.rest == 0;
             if !std::mem::replace(&mut packet.is_begun, true) {
                 self.begun.extend(packet.binding);
+                self.last_begun = self.last_begun.max(packet.number);
                 if let Some(expires) = packet.expires {
                     let end = if is_whole { end } else { UNKNOWN };
                     OnTheirWay { end, expires }.push_to(&mut self.on_their_way);

@@ -4,7 +4,8 @@
 use std::num::NonZeroU16;
 use std::sync::Arc;
 
-use crate::office::{Publish, publish_size_with};
+use super::LETTER_PROPERTIES;
+use crate::office::{Publish, properties_size, publish_size_with};
 use crate::wire::frame::{DecodeError, check_there};
 
 /// How many the broker may use.
@@ -120,11 +121,7 @@ impl Aliases {
 
     /// How the next letter is to name its topic, and what to
     /// [say](Self::handle_begun) when its packet was begun.
-    pub(in crate::wire) fn next(
-        &mut self,
-        publish: &Publish,
-        properties: usize,
-    ) -> (Topic, Option<Binding>) {
+    pub(in crate::wire) fn next(&mut self, publish: &Publish) -> (Topic, Option<Binding>) {
         let topic = &publish.topic;
         if self.most == 0 || topic.len() < SHORTEST {
             return (Topic::Plain, None);
@@ -136,7 +133,7 @@ impl Aliases {
             if alias.is_known {
                 return (Topic::In(number(place)), None);
             }
-            return self.with(place, publish, properties);
+            return self.with(place, publish);
         }
         let Some(seen) = self.once.iter().position(|it| it == topic) else {
             if self.once.len() >= self.most {
@@ -161,12 +158,14 @@ impl Aliases {
             self.aliases[place] = new;
             place
         };
-        self.with(place, publish, properties)
+        self.with(place, publish)
     }
 
-    fn with(&self, place: usize, publish: &Publish, properties: usize) -> (Topic, Option<Binding>) {
+    fn with(&self, place: usize, publish: &Publish) -> (Topic, Option<Binding>) {
+        let own = publish.properties.as_ref().map_or(0, |own| own.size());
+        let properties = properties_size(LETTER_PROPERTIES + PROPERTY, own);
         let (payload, qos) = (publish.payload.len(), publish.delivery.qos());
-        let size = publish_size_with(&publish.topic, payload, qos, properties + PROPERTY);
+        let size = publish_size_with(&publish.topic, payload, qos, properties);
         if size > self.max_packet_size {
             return (Topic::Plain, None);
         }

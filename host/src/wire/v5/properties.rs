@@ -1,9 +1,10 @@
 //! The properties of packets that the gateway reads by itself (section 2.2.2).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::aliases::Resolved;
-use crate::office::{MAX_SUBSCRIPTION_ID, SubscriptionId};
+use crate::office::{MAX_SUBSCRIPTION_ID, Payload, Properties, SubscriptionId, topic};
 use crate::wire::frame::{DecodeError, Middle, malformed};
 
 /// Message expiry interval (section 3.3.2.3.3).
@@ -13,9 +14,12 @@ pub(super) const TOPIC_ALIAS: u8 = 0x23;
 /// Subscription identifier (section 3.3.2.3.8).
 const SUBSCRIPTION_IDENTIFIER: u8 = 0x0b;
 
-/// The others that a PUBLISH may have: payload format indicator, content type,
-/// response topic, correlation data and user property.
-const IN_PUBLISH: [u8; 6] = [MESSAGE_EXPIRY_INTERVAL, 0x01, 0x03, 0x08, 0x09, 0x26];
+/// What a message carries for whoever receives it (sections 3.3.2.3.2 to 3.3.2.3.9).
+const PAYLOAD_FORMAT_INDICATOR: u8 = 0x01;
+const CONTENT_TYPE: u8 = 0x03;
+const RESPONSE_TOPIC: u8 = 0x08;
+const CORRELATION_DATA: u8 = 0x09;
+const USER_PROPERTY: u8 = 0x26;
 
 /// How many bytes the properties take that `bytes` begin with, with their length.
 pub(super) fn properties_len(bytes: &[u8]) -> Result<usize, DecodeError> {
@@ -48,7 +52,7 @@ pub(super) fn read_middle(
         len: all,
         ..Middle::default()
     };
-    let mut alias = None;
+    let (mut alias, mut own) = (None, Own::default());
     while let Some((&kind, value)) = rest.split_first() {
         rest = match kind {
             SUBSCRIPTION_IDENTIFIER => {
@@ -64,12 +68,105 @@ pub(super) fn read_middle(
                 }
                 rest
             }
-            _ if IN_PUBLISH.contains(&kind) => skip(kind, value).ok_or_else(cut_off)?,
+            PAYLOAD_FORMAT_INDICATOR => value.get(1..).ok_or_else(cut_off)?,
+            MESSAGE_EXPIRY_INTERVAL => {
+                let (value, rest) = value.split_first_chunk().ok_or_else(cut_off)?;
+                let seconds = u32::from_be_bytes(*value).into();
+                middle.lifetime = Some(Duration::from_secs(seconds));
+                rest
+            }
+            CONTENT_TYPE | RESPONSE_TOPIC | CORRELATION_DATA | USER_PROPERTY => {
+                own.read(kind, value)?
+            }
             _ => return Err(malformed("a property that a PUBLISH does not have")),
         };
     }
     middle.topic = resolved.resolve(topic, alias)?;
+    middle.properties = own.0.map(|own| Arc::from(*own));
     Ok(Some(middle))
+}
+
+/// What a message carries for whoever receives it, if anything.
+#[derive(Default)]
+struct Own(Option<Box<Properties>>);
+
+impl Own {
+    /// Reads the value of a property. Returns what comes after it.
+    fn read<'a>(&mut self, kind: u8, value: &'a [u8]) -> Result<&'a [u8], DecodeError> {
+        let own = self.0.get_or_insert_default();
+        if kind == CORRELATION_DATA {
+            let (data, rest) = split_bytes(value)?;
+            once(&mut own.correlation_data, Payload::new(data))?;
+            return Ok(rest);
+        }
+        let (text, rest) = split_text(value)?;
+        match kind {
+            CONTENT_TYPE => once(&mut own.content_type, text.into())?,
+            // Who has sent it is not the broker: that one need not end for it.
+            RESPONSE_TOPIC if topic::check_name(text).is_err() => {}
+            RESPONSE_TOPIC => once(&mut own.response_topic, text.into())?,
+            _ => {
+                let (value, rest) = split_text(rest)?;
+                own.user.push((text.into(), value.into()));
+                return Ok(rest);
+            }
+        }
+        Ok(rest)
+    }
+}
+
+fn once<T>(place: &mut Option<T>, value: T) -> Result<(), DecodeError> {
+    match place.replace(value) {
+        Some(_) => Err(DecodeError::Violation(
+            "a property that is not a user property is there once (section 2.2.2.2)",
+        )),
+        None => Ok(()),
+    }
+}
+
+fn split_bytes(bytes: &[u8]) -> Result<(&[u8], &[u8]), DecodeError> {
+    let (len, rest) = bytes.split_first_chunk().ok_or_else(cut_off)?;
+    let len = u16::from_be_bytes(*len).into();
+    rest.split_at_checked(len).ok_or_else(cut_off)
+}
+
+fn split_text(bytes: &[u8]) -> Result<(&str, &[u8]), DecodeError> {
+    let (text, rest) = split_bytes(bytes)?;
+    let text = str::from_utf8(text).map_err(|_| malformed("a property that is not UTF-8"))?;
+    Ok((text, rest))
+}
+
+/// All properties of a PUBLISH with their length: these, and those of its letter,
+/// whose texts have at most 65,535 bytes each.
+pub(super) fn with_own(always: &[u8], own: &Properties) -> Vec<u8> {
+    let mut len = always.len() + own.size();
+    let mut bytes = Vec::with_capacity(4 + len);
+    while len > 0x7f {
+        bytes.push(len as u8 | 0x80);
+        len >>= 7;
+    }
+    bytes.push(len as u8);
+    bytes.extend_from_slice(always);
+    let mut put = |kind: Option<u8>, value: &[u8]| {
+        let len = u16::try_from(value.len()).unwrap_or(u16::MAX);
+        bytes.extend(kind);
+        bytes.extend_from_slice(&len.to_be_bytes());
+        bytes.extend_from_slice(&value[..len.into()]);
+    };
+    if let Some(text) = &own.content_type {
+        put(Some(CONTENT_TYPE), text.as_bytes());
+    }
+    if let Some(text) = &own.response_topic {
+        put(Some(RESPONSE_TOPIC), text.as_bytes());
+    }
+    if let Some(data) = &own.correlation_data {
+        put(Some(CORRELATION_DATA), data);
+    }
+    for (name, value) in &own.user {
+        put(Some(USER_PROPERTY), name.as_bytes());
+        put(None, value.as_bytes());
+    }
+    bytes
 }
 
 /// A variable byte integer (section 1.5.5), with how many bytes it has; None as

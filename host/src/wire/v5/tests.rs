@@ -4,7 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::office::{
-    MAX_SUBSCRIPTION_ID, PacketId, Payload, Publish, SubscriptionId, publish_size_with,
+    MAX_SUBSCRIPTION_ID, PacketId, Payload, Properties, Publish, SubscriptionId, properties_size,
+    publish_size_with,
 };
 use crate::wire::frame::decode_in_pieces;
 use crate::wire::{Version, Versions};
@@ -43,6 +44,8 @@ fn publish(payload: usize) -> Publish {
         delivery: Delivery::AtLeastOnce(id(10)),
         retain: true,
         duplicate: true,
+        properties: None,
+        lifetime: None,
     }
 }
 
@@ -60,9 +63,13 @@ fn a_letter_comes_back_as_it_was_and_has_the_size_that_was_promised() {
         let bytes = publish_bytes(payload);
         let size = publish_size_with("a/b", payload, Qos::AtLeastOnce, terms().properties);
         assert_eq!(bytes.len(), size, "{payload}");
+        let received = Publish {
+            lifetime: Some(Duration::from_secs(5)),
+            ..publish(payload)
+        };
         assert_eq!(
             decode(&bytes, size),
-            Ok(vec![Incoming::Publish(publish(payload), Vec::new())])
+            Ok(vec![Incoming::Publish(received, Vec::new())])
         );
     }
 }
@@ -108,28 +115,49 @@ fn any_publish() -> impl Strategy<Value = Publish> {
             delivery,
             retain,
             duplicate,
+            properties: None,
+            lifetime: None,
         })
 }
 
-/// Properties that a broker may send with a message.
-fn any_properties() -> impl Strategy<Value = Option<v5::PublishProperties>> {
-    let properties = (
-        prop::option::of(any::<u32>()),
-        prop::option::of("[a-z]{0,200}"),
+/// What a guest may send with a letter, or a broker with a message.
+fn any_own() -> impl Strategy<Value = Option<Arc<Properties>>> {
+    let own = (
+        prop::option::of("[a-zß]{0,200}"),
+        prop::option::of("[a-z/]{1,20}"),
+        prop::option::of(prop::collection::vec(any::<u8>(), 0..99)),
         prop::collection::vec(("[a-z]{0,9}", "[a-z]{0,99}"), 0..3),
-        prop::collection::vec(1..=268_435_455_usize, 0..4),
     );
-    prop::option::of(properties.prop_map(
-        |(message_expiry_interval, content_type, user_properties, subscription_identifiers)| {
-            v5::PublishProperties {
-                message_expiry_interval,
-                content_type,
-                user_properties,
-                subscription_identifiers,
-                ..v5::PublishProperties::default()
-            }
-        },
-    ))
+    let own = own.prop_map(|(content_type, response_topic, data, user)| Properties {
+        content_type: content_type.map(Arc::from),
+        response_topic: response_topic.map(Arc::from),
+        correlation_data: data.map(Payload::new),
+        user: user
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()))
+            .collect(),
+    });
+    own.prop_map(|own| Some(own).filter(|own| !own.is_empty()).map(Arc::new))
+}
+
+/// What the codec makes of the properties of a letter.
+fn own_to_codec(own: Option<&Properties>) -> v5::PublishProperties {
+    let Some(own) = own else {
+        return v5::PublishProperties::default();
+    };
+    let text = |text: &Arc<str>| text.to_string();
+    let data = own.correlation_data.as_ref();
+    v5::PublishProperties {
+        content_type: own.content_type.as_ref().map(text),
+        response_topic: own.response_topic.as_ref().map(text),
+        correlation_data: data.map(|data| Bytes::copy_from_slice(data)),
+        user_properties: own
+            .user
+            .iter()
+            .map(|(name, value)| (text(name), text(value)))
+            .collect(),
+        ..v5::PublishProperties::default()
+    }
 }
 
 fn to_codec(publish: &Publish, properties: Option<v5::PublishProperties>) -> Packet {
@@ -151,24 +179,48 @@ proptest! {
     fn a_letter_is_to_the_codec_what_it_is_here(
         publish in any_publish(),
         secs in prop::option::of(1..=u32::MAX),
+        own in any_own(),
     ) {
         let lifetime = secs.map(|secs| Duration::from_secs(secs.into()));
-        let read = through_codec(Outgoing::Publish(publish.clone()), lifetime);
-        let properties = secs.map(|secs| v5::PublishProperties {
-            message_expiry_interval: Some(secs),
-            ..v5::PublishProperties::default()
-        });
-        prop_assert_eq!(read, to_codec(&publish, properties));
+        let publish = Publish { properties: own, ..publish };
+        let mut bytes = BytesMut::new();
+        let packet = Outgoing::Publish(publish.clone());
+        encode(packet.clone(), lifetime, Topic::Plain, &mut bytes).expect("it is valid");
+        let own = publish.properties.as_deref();
+        let always = if secs.is_some() { LETTER_PROPERTIES } else { 1 };
+        let all = properties_size(always, own.map_or(0, Properties::size));
+        let (payload, qos) = (publish.payload.len(), publish.delivery.qos());
+        prop_assert_eq!(bytes.len(), publish_size_with(&publish.topic, payload, qos, all));
+
+        let read = through_codec(packet, lifetime);
+        let properties = v5::PublishProperties {
+            message_expiry_interval: secs,
+            ..own_to_codec(own)
+        };
+        let has_some = secs.is_some() || own.is_some();
+        prop_assert_eq!(read, to_codec(&publish, has_some.then_some(properties)));
     }
 
     #[test]
     fn a_message_is_here_what_it_is_to_the_codec(
         publish in any_publish(),
-        properties in any_properties(),
+        own in any_own(),
+        secs in prop::option::of(any::<u32>()),
+        ids in prop::collection::vec(1..=268_435_455_usize, 0..4),
     ) {
-        let ids = properties.iter().flat_map(|properties| &properties.subscription_identifiers);
-        let came_for = ids.map(|id| SubscriptionId::new(*id as u32).expect("not zero")).collect();
-        let packet = to_codec(&publish, properties);
+        let publish = Publish {
+            properties: own,
+            lifetime: secs.map(|secs| Duration::from_secs(secs.into())),
+            ..publish
+        };
+        let properties = v5::PublishProperties {
+            message_expiry_interval: secs,
+            subscription_identifiers: ids.clone(),
+            ..own_to_codec(publish.properties.as_deref())
+        };
+        let id = |id: usize| SubscriptionId::new(id as u32).expect("not zero");
+        let came_for = ids.into_iter().map(id).collect();
+        let packet = to_codec(&publish, Some(properties));
         prop_assert_eq!(decode_packet(&packet), Ok(vec![Incoming::Publish(publish, came_for)]));
     }
 
@@ -285,6 +337,7 @@ fn connect_says_who_comes_for_how_long_and_how_much_it_takes() {
             qos: Qos::AtLeastOnce,
             retain: true,
             delay: Duration::from_secs(30),
+            properties: None,
         }),
     };
     let mut bytes = BytesMut::new();
@@ -344,6 +397,7 @@ fn the_terms_of_the_broker_are_read() {
         keep_alive: Some(Duration::ZERO),
         client_id: Some("given".into()),
         properties: LETTER_PROPERTIES,
+        carries_properties: true,
     };
     let all = Incoming::ConnAck {
         session_present: true,

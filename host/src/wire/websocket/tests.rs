@@ -193,6 +193,8 @@ fn publish(size: usize) -> Publish {
         delivery: Delivery::AtMostOnce,
         retain: false,
         duplicate: false,
+        properties: None,
+        lifetime: None,
     }
 }
 

@@ -10,18 +10,21 @@
 
 use std::cell::RefCell;
 
-use bindings::exports::jackalope::gateway::handler::{
-    Guest, IncomingMessage, LetterOutcome, SubscriptionStatus, Verdict,
-};
+use bindings::exports::jackalope::gateway::handler::{Guest, IncomingMessage, Verdict};
+use bindings::exports::jackalope::gateway::outcomes::{self, Fate, LetterOutcome};
 use bindings::jackalope::gateway::jackalope::{PublishError, PublishOptions, publish};
-use bindings::jackalope::gateway::types::{ConnectionStatus, Qos, Ticket};
+use bindings::jackalope::gateway::types::{ConnectionStatus, Qos};
 
 mod bindings {
     #![allow(unsafe_code)]
 
     use super::Starter;
 
-    wit_bindgen::generate!({ path: "../../../wit", world: "guest" });
+    wit_bindgen::generate!({
+        path: ["../../../wit", "../wit"],
+        world: "tests:guests/reporting",
+        generate_all,
+    });
     export!(Starter);
 }
 
@@ -104,8 +107,10 @@ fn send(topic: &str, payload: &[u8], qos: Qos) -> Result<(), PublishError> {
         qos,
         retain: false,
         ttl_ms: HOUR_MS,
+        tag: None,
+        properties: None,
     };
-    publish(topic, payload, Some(options)).map(|_ticket| ())
+    publish(topic, payload, Some(&options)).map(|_ticket| ())
 }
 
 struct Starter;
@@ -113,27 +118,30 @@ struct Starter;
 impl Guest for Starter {
     fn connection(_status: ConnectionStatus) {}
 
-    fn subscription(_status: SubscriptionStatus, _topic_filter: String) {}
-
     fn message(message: IncomingMessage) -> Result<(), Verdict> {
         let burst = Burst::start(&message.payload);
         let burst = burst.ok_or_else(|| Verdict::Reject("no such burst".to_string()))?;
         BURST.set(Some(burst));
         Ok(())
     }
+}
 
-    fn outcome(_ticket: Ticket, outcome: LetterOutcome) {
+impl outcomes::Guest for Starter {
+    fn outcome(outcomes: Vec<LetterOutcome>) {
         BURST.with_borrow_mut(|burst| {
-            // The outcome of the report itself comes after all the others.
-            let Some(burst) = burst.as_mut().filter(|burst| burst.finished < burst.count) else {
-                return;
-            };
-            burst.finished += 1;
-            burst.delivered += u32::from(outcome == LetterOutcome::Delivered);
-            burst
-                .next()
-                .expect("the window is smaller than the work list");
-            burst.report().expect("there is room for it");
+            for LetterOutcome { fate, .. } in outcomes {
+                // The outcome of the report itself comes after all the others.
+                let Some(burst) = burst.as_mut().filter(|burst| burst.finished < burst.count)
+                else {
+                    return;
+                };
+                burst.finished += 1;
+                burst.delivered += u32::from(matches!(fate, Fate::Delivered));
+                burst
+                    .next()
+                    .expect("the window is smaller than the work list");
+                burst.report().expect("there is room for it");
+            }
         });
     }
 }

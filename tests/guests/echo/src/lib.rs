@@ -11,11 +11,10 @@
 use std::cell::{OnceCell, RefCell};
 use std::time::{Instant, SystemTime};
 
-use bindings::exports::jackalope::gateway::handler::{
-    Guest, IncomingMessage, LetterOutcome, SubscriptionStatus, Verdict,
-};
+use bindings::exports::jackalope::gateway::handler::{Guest, IncomingMessage, Verdict};
+use bindings::exports::jackalope::gateway::outcomes::{self, LetterOutcome};
 use bindings::jackalope::gateway::jackalope::{PublishError, PublishOptions, publish};
-use bindings::jackalope::gateway::types::{ConnectionStatus, Ticket};
+use bindings::jackalope::gateway::types::ConnectionStatus;
 use order::Order;
 use tally::Tally;
 
@@ -27,7 +26,11 @@ mod bindings {
 
     use super::Echo;
 
-    wit_bindgen::generate!({ path: "../../../wit", world: "guest" });
+    wit_bindgen::generate!({
+        path: ["../../../wit", "../wit"],
+        world: "tests:guests/reporting",
+        generate_all,
+    });
     export!(Echo);
 }
 
@@ -47,8 +50,6 @@ impl Guest for Echo {
         }
     }
 
-    fn subscription(_status: SubscriptionStatus, _topic_filter: String) {}
-
     fn message(message: IncomingMessage) -> Result<(), Verdict> {
         match message.topic.as_str() {
             "echo/drop" => Ok(()),
@@ -59,9 +60,15 @@ impl Guest for Echo {
             _ => Err(Verdict::Reject("no topic of mine".to_string())),
         }
     }
+}
 
-    fn outcome(ticket: Ticket, outcome: LetterOutcome) {
-        TALLY.with_borrow_mut(|tally| tally.count(ticket, outcome));
+impl outcomes::Guest for Echo {
+    fn outcome(outcomes: Vec<LetterOutcome>) {
+        TALLY.with_borrow_mut(|tally| {
+            for outcome in outcomes {
+                tally.count(outcome.ticket, outcome.fate);
+            }
+        });
     }
 }
 
@@ -73,8 +80,10 @@ fn echo(message: IncomingMessage) -> Result<(), Verdict> {
         qos: message.qos,
         retain: false,
         ttl_ms: HOUR_MS,
+        tag: None,
+        properties: None,
     };
-    let ticket = publish(&topic, &message.payload, Some(options)).map_err(verdict)?;
+    let ticket = publish(&topic, &message.payload, Some(&options)).map_err(verdict)?;
     TALLY.with_borrow_mut(|tally| tally.accepted(ticket));
     Ok(())
 }
@@ -97,10 +106,12 @@ fn post(order: &[u8]) -> Result<(), Verdict> {
         qos: order.qos,
         retain: false,
         ttl_ms: order.ttl_ms,
+        tag: None,
+        properties: None,
     };
     TALLY.with_borrow_mut(|tally| {
         for number in 0..order.count {
-            match publish(order.topic, number.to_string().as_bytes(), Some(options)) {
+            match publish(order.topic, number.to_string().as_bytes(), Some(&options)) {
                 Ok(ticket) => tally.accepted(ticket),
                 Err(_) => tally.unaccepted += 1,
             }

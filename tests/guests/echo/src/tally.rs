@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::bindings::exports::jackalope::gateway::handler::LetterOutcome;
+use crate::bindings::exports::jackalope::gateway::outcomes::Fate;
 use crate::bindings::jackalope::gateway::types::Ticket;
 
 /// Counts since this instance of the guest began. After a trap the guest begins
@@ -54,15 +54,15 @@ impl Tally {
         }
     }
 
-    pub(crate) fn count(&mut self, ticket: Ticket, outcome: LetterOutcome) {
-        let count = match (self.pending.remove(&ticket), outcome) {
+    pub(crate) fn count(&mut self, ticket: Ticket, fate: Fate) {
+        let count = match (self.pending.remove(&ticket), fate) {
             // Not published by this instance, or a second outcome.
             (None, _) => &mut self.wrong,
             (Some(false), _) => return,
-            (Some(true), LetterOutcome::Delivered) => &mut self.delivered,
-            (Some(true), LetterOutcome::Expired) => &mut self.expired,
-            (Some(true), LetterOutcome::Displaced) => &mut self.displaced,
-            (Some(true), LetterOutcome::Refused) => &mut self.refused,
+            (Some(true), Fate::Delivered) => &mut self.delivered,
+            (Some(true), Fate::Expired(_)) => &mut self.expired,
+            (Some(true), Fate::Displaced(_)) => &mut self.displaced,
+            (Some(true), Fate::Refused(_)) => &mut self.refused,
         };
         *count += 1;
     }

@@ -22,9 +22,8 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::SystemTime;
 
-use bindings::exports::jackalope::gateway::handler::{
-    Guest, IncomingMessage, LetterOutcome, SubscriptionStatus, Verdict,
-};
+use bindings::exports::jackalope::gateway::handler::{Guest, IncomingMessage, Verdict};
+use bindings::exports::jackalope::gateway::outcomes::{self, Fate, LetterOutcome};
 use bindings::jackalope::gateway::jackalope::{PublishOptions, publish};
 use bindings::jackalope::gateway::types::{ConnectionStatus, Qos, Ticket};
 
@@ -33,7 +32,11 @@ mod bindings {
 
     use super::Guests;
 
-    wit_bindgen::generate!({ path: "../../../wit", world: "guest" });
+    wit_bindgen::generate!({
+        path: ["../../../wit", "../wit"],
+        world: "tests:guests/reporting",
+        generate_all,
+    });
     export!(Guests);
 }
 
@@ -78,6 +81,8 @@ impl Flood {
                 qos,
                 retain: false,
                 ttl_ms: variable("TTL_MS", 5_000),
+                tag: None,
+                properties: None,
             },
             published: 0,
             pending: BTreeSet::new(),
@@ -98,21 +103,21 @@ impl Flood {
         let mut payload = format!("{} {begun} ", self.published).into_bytes();
         payload.resize(self.size.max(payload.len()), b'x');
         self.published += 1;
-        match publish("flood/out", &payload, Some(self.options)) {
+        match publish("flood/out", &payload, Some(&self.options)) {
             Ok(ticket) => _ = self.pending.insert(ticket),
             Err(_) => self.tally.unaccepted += 1,
         }
     }
 
-    fn handle_outcome(&mut self, ticket: Ticket, outcome: LetterOutcome) {
+    fn handle_outcome(&mut self, ticket: Ticket, fate: Fate) {
         if !self.pending.remove(&ticket) {
             // The letter that says that all is done.
-            if !self.is_done || outcome != LetterOutcome::Delivered {
+            if !self.is_done || !matches!(fate, Fate::Delivered) {
                 self.tally.wrong += 1;
             }
             return;
         }
-        self.tally.count(outcome);
+        self.tally.count(fate);
         self.publish_next(now());
         if self.pending.is_empty() {
             self.is_done = true;
@@ -123,12 +128,12 @@ impl Flood {
 }
 
 impl Tally {
-    fn count(&mut self, outcome: LetterOutcome) {
-        *match outcome {
-            LetterOutcome::Delivered => &mut self.delivered,
-            LetterOutcome::Expired => &mut self.expired,
-            LetterOutcome::Displaced => &mut self.displaced,
-            LetterOutcome::Refused => &mut self.refused,
+    fn count(&mut self, fate: Fate) {
+        *match fate {
+            Fate::Delivered => &mut self.delivered,
+            Fate::Expired(_) => &mut self.expired,
+            Fate::Displaced(_) => &mut self.displaced,
+            Fate::Refused(_) => &mut self.refused,
         } += 1;
     }
 }
@@ -161,8 +166,6 @@ struct Guests;
 impl Guest for Guests {
     fn connection(_status: ConnectionStatus) {}
 
-    fn subscription(_status: SubscriptionStatus, _topic_filter: String) {}
-
     fn message(message: IncomingMessage) -> Result<(), Verdict> {
         match message.topic.as_str() {
             "flood/start" => FLOOD.set(Some(Flood::begin())),
@@ -175,11 +178,15 @@ impl Guest for Guests {
         }
         Ok(())
     }
+}
 
-    fn outcome(ticket: Ticket, outcome: LetterOutcome) {
+impl outcomes::Guest for Guests {
+    fn outcome(outcomes: Vec<LetterOutcome>) {
         FLOOD.with_borrow_mut(|flood| {
             if let Some(flood) = flood {
-                flood.handle_outcome(ticket, outcome);
+                for outcome in outcomes {
+                    flood.handle_outcome(outcome.ticket, outcome.fate);
+                }
             }
         });
     }

@@ -8,18 +8,21 @@ use std::cell::Cell;
 use std::hint::black_box;
 use std::time::Duration;
 
-use bindings::exports::jackalope::gateway::handler::{
-    Guest, IncomingMessage, LetterOutcome, SubscriptionStatus, Verdict,
-};
+use bindings::exports::jackalope::gateway::handler::{Guest, IncomingMessage, Verdict};
+use bindings::exports::jackalope::gateway::outcomes::{self, LetterOutcome};
 use bindings::jackalope::gateway::jackalope::publish;
-use bindings::jackalope::gateway::types::{ConnectionStatus, Ticket};
+use bindings::jackalope::gateway::types::ConnectionStatus;
 
 mod bindings {
     #![allow(unsafe_code)]
 
     use super::Hostile;
 
-    wit_bindgen::generate!({ path: "../../../wit", world: "guest" });
+    wit_bindgen::generate!({
+        path: ["../../../wit", "../wit"],
+        world: "tests:guests/reporting",
+        generate_all,
+    });
     export!(Hostile);
 }
 
@@ -34,8 +37,6 @@ struct Hostile;
 
 impl Guest for Hostile {
     fn connection(_status: ConnectionStatus) {}
-
-    fn subscription(_status: SubscriptionStatus, _topic_filter: String) {}
 
     fn message(message: IncomingMessage) -> Result<(), Verdict> {
         match message.payload.as_slice() {
@@ -90,9 +91,13 @@ impl Guest for Hostile {
         }
         Ok(())
     }
+}
 
-    fn outcome(ticket: Ticket, outcome: LetterOutcome) {
-        println!("{ticket}: {outcome:?}");
+impl outcomes::Guest for Hostile {
+    fn outcome(outcomes: Vec<LetterOutcome>) {
+        for LetterOutcome { ticket, fate, .. } in outcomes {
+            println!("{ticket}: {fate:?}");
+        }
     }
 }
 

@@ -1,17 +1,19 @@
 //! A guest that names the last will of the session, and does nothing else.
 
-use bindings::exports::jackalope::gateway::handler::{
-    Guest as Handler, IncomingMessage, LetterOutcome, SubscriptionStatus, Verdict,
-};
+use bindings::exports::jackalope::gateway::handler::{Guest as Handler, IncomingMessage, Verdict};
 use bindings::exports::jackalope::gateway::will::{Guest as Will, WillMessage};
-use bindings::jackalope::gateway::types::{ConnectionStatus, Qos, Ticket};
+use bindings::jackalope::gateway::types::{ConnectionStatus, Qos};
 
 mod bindings {
     #![allow(unsafe_code)]
 
     use super::Gone;
 
-    wit_bindgen::generate!({ path: "../../../wit", world: "guest-with-will" });
+    wit_bindgen::generate!({
+        path: ["../../../wit", "../wit"],
+        world: "tests:guests/with-will",
+        generate_all,
+    });
     export!(Gone);
 }
 
@@ -24,6 +26,8 @@ impl Will for Gone {
             payload: b"gone".to_vec(),
             qos: Qos::AtLeastOnce,
             retain: true,
+            delay_s: 0,
+            properties: None,
         })
     }
 }
@@ -31,11 +35,7 @@ impl Will for Gone {
 impl Handler for Gone {
     fn connection(_status: ConnectionStatus) {}
 
-    fn subscription(_status: SubscriptionStatus, _topic_filter: String) {}
-
     fn message(_message: IncomingMessage) -> Result<(), Verdict> {
         Ok(())
     }
-
-    fn outcome(_ticket: Ticket, _outcome: LetterOutcome) {}
 }

@@ -1,6 +1,6 @@
 //! The calm after the storm: everything is healed, and must come to a good end.
 
-use jackalope::office::{Outcome, Qos, Status};
+use jackalope::office::{OutcomeWord, Qos, Status};
 
 use super::Run;
 use crate::equals::Equals;
@@ -45,7 +45,7 @@ impl Run {
         for ticket in with_time.into_iter().filter(|_| cut) {
             let outcome = self.side.model.outcome(ticket);
             ensure!(
-                outcome != Some(Outcome::Expired),
+                outcome != Some(OutcomeWord::Expired),
                 "letter {ticket} has had all the time it needs, and expired"
             );
         }
@@ -118,7 +118,7 @@ impl Run {
                 self.pass_until(longest, "quiet", |run| run.side.model.open() == 0)?;
                 let outcome = self.side.model.outcome(ticket);
                 ensure!(
-                    outcome == Some(Outcome::Delivered),
+                    outcome == Some(OutcomeWord::Delivered),
                     "{qos:?} of guest {guest}: a letter of the calm came to {outcome:?}"
                 );
             }

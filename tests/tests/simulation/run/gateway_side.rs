@@ -6,7 +6,7 @@ use bytes::BytesMut;
 use jackalope::broker::ConnectionId;
 use jackalope::engine::{Machine, Step};
 use jackalope::office::{
-    Answer, Assignment, Call, GuestId, Incoming, Notice, Office, Outcome, Qos, Status, Time,
+    Answer, Assignment, Call, GuestId, Incoming, Notice, Office, OutcomeWord, Qos, Status, Time,
 };
 
 use super::{Dial, MISTAKEN, Run, Side, Socket};
@@ -193,7 +193,7 @@ impl Side {
                     guest,
                     ticket,
                     outcome,
-                } => outcomes.push((guest, ticket, outcome)),
+                } => outcomes.push((guest, ticket, outcome.word())),
                 Notice::GivenUp { guest, call, .. } => match (&self.pending, call) {
                     (Pending::Answer { guest: answers, .. }, _) if *answers == guest => {
                         given_up = true
@@ -228,7 +228,7 @@ impl Side {
             }
             let origin = self.model.origin(ticket.0);
             let is_acked = origin.is_some_and(|(_, qos)| qos != Qos::AtMostOnce);
-            if is_acked && *outcome == Outcome::Delivered {
+            if is_acked && *outcome == OutcomeWord::Delivered {
                 self.broker_log.check_delivered(*ticket)?;
             }
         }

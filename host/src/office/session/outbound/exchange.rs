@@ -22,6 +22,9 @@ pub(super) struct Exchange {
     pub(super) is_overdue: bool,
     /// Whether its PUBLISH has gone out on the present connection.
     pub(super) is_published: bool,
+    /// The place of that PUBLISH among all that this connection was given. 0: it
+    /// was given none.
+    pub(super) number: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 //! The sending half of the session: letters on their way, and the exchanges of
 //! QoS 1 and QoS 2.
 
+mod begun;
 mod exchange;
 mod pauses;
 mod quota;
@@ -83,8 +84,13 @@ pub(in crate::office) struct Outbound {
     /// PUBRELs to send, in the order of their PUBRECs ([MQTT-4.6.0-4]).
     releases: VecDeque<PacketId>,
     /// Letters of QoS 0 that were handed out, in their order. They leave the work
-    /// list when they are written.
-    unwritten: VecDeque<(Ticket, Key)>,
+    /// list when they are written. Each has its place among all that this
+    /// connection was given.
+    unwritten: VecDeque<(Ticket, Key, u64)>,
+    /// How many packets this connection was given that carry something, and of how
+    /// many the network has taken a byte, those that were recalled included.
+    handed_out: u64,
+    taken: u64,
     round_trip: RoundTrip,
     /// When the connection began.
     connected: Time,
@@ -116,6 +122,8 @@ impl Outbound {
             no_room: Pauses::new(guests, FIRST_NO_ROOM, LONGEST_NO_ROOM),
             releases: VecDeque::new(),
             unwritten: VecDeque::new(),
+            handed_out: 0,
+            taken: 0,
             round_trip: RoundTrip::default(),
             connected: Time::default(),
             answered: Time::default(),
@@ -222,9 +230,14 @@ impl Outbound {
     }
 
     /// A connection begins; the broker took so long to answer CONNECT.
-    pub(in crate::office) fn handle_connected(&mut self, now: Time, round_trip: Duration) {
+    pub(in crate::office) fn handle_connected(
+        &mut self,
+        now: Time,
+        round_trip: Duration,
+        list: &mut WorkList,
+    ) {
         (self.connected, self.answered) = (now, now);
-        self.unwritten.clear();
+        self.begin_connection(list);
         self.round_trip.begin(round_trip);
     }
 

@@ -8,10 +8,10 @@ use super::exchange::{Exchange, Stage};
 use super::suspects::SUSPECT;
 use crate::office::session::{
     Carried, Delivery, Dispatch, Outgoing, Outlook, PacketId, PacketIds, Publish, Reason,
-    publish_size, publish_size_with,
+    properties_size, publish_size_with,
 };
 use crate::office::work_list::{Entry, Key, WorkList};
-use crate::office::{Qos, Ticket, Time};
+use crate::office::{Qos, Refused, Ticket, Time};
 
 /// What a QoS 2 letter needs beside a round trip: the clock counts milliseconds.
 const MARGIN: Duration = Duration::from_millis(2);
@@ -41,6 +41,8 @@ pub enum Refusal {
     MaxQos(Qos),
     /// It is to be retained, and the broker retains nothing.
     Retain,
+    /// It has properties, and the broker carries none.
+    Properties,
     /// The broker has said this.
     Broker(Reason),
 }
@@ -56,7 +58,21 @@ impl fmt::Display for Refusal {
             }
             Self::MaxQos(qos) => write!(f, "the broker takes QoS {qos} at most"),
             Self::Retain => f.write_str("the broker retains nothing"),
+            Self::Properties => f.write_str("the broker carries no properties: that takes MQTT 5"),
             Self::Broker(reason) => write!(f, "the broker says: {reason}"),
+        }
+    }
+}
+
+impl Refusal {
+    /// What the guest is told of it.
+    pub(in crate::office) const fn to_guest(self) -> Refused {
+        match self {
+            Self::TooLarge { .. } => Refused::TooLarge,
+            Self::MaxQos(_) => Refused::Qos,
+            Self::Retain => Refused::Retain,
+            Self::Properties => Refused::Properties,
+            Self::Broker(reason) => reason.to_guest(),
         }
     }
 }
@@ -71,22 +87,30 @@ pub(in crate::office) struct Limits {
     pub(in crate::office) properties: usize,
     pub(in crate::office) max_qos: Qos,
     pub(in crate::office) retain_available: bool,
+    pub(in crate::office) carries_properties: bool,
 }
 
 impl Limits {
-    /// Why this cannot be published, with a payload of so many bytes, if so.
+    /// Why this cannot be published, with a payload of so many bytes, and so many of
+    /// properties of its own, if so.
     pub(in crate::office) fn check(
         &self,
         topic: &str,
         payload: usize,
+        properties: usize,
         qos: Qos,
         retain: bool,
     ) -> Result<(), Refusal> {
-        let (size, max) = (publish_size(topic, payload, qos), self.own_max_packet_size);
-        if size > max {
+        if properties > 0 && !self.carries_properties {
+            return Err(Refusal::Properties);
+        }
+        let size = |all| publish_size_with(topic, payload, qos, all);
+        let (own, max) = (properties_size(0, properties), self.own_max_packet_size);
+        if size(own) > max {
+            let size = size(own);
             return Err(Refusal::TooLarge { size, max });
         }
-        let size = publish_size_with(topic, payload, qos, self.properties);
+        let size = size(properties_size(self.properties, properties));
         let max = self.max_packet_size;
         if size > max {
             return Err(Refusal::TooLarge { size, max });
@@ -132,6 +156,7 @@ impl Outbound {
         outlook: Outlook,
     ) -> Option<Next> {
         if let Some(release) = self.poll_release(now) {
+            self.handed_out += 1;
             return Some(Next::Release(release));
         }
         if let Some((key, ticket)) = self.suspects.alone(now) {
@@ -157,13 +182,15 @@ impl Outbound {
         if entry.hang_ups >= SUSPECT {
             self.suspects.handle_sent(now, key, entry.ticket);
         }
-        let (payload, retain) = (entry.payload.len(), entry.retain);
+        let (payload, properties) = (entry.payload.len(), entry.own_properties());
+        let (qos, retain) = (entry.qos, entry.retain);
         // PUBREL of what the broker has received is no PUBLISH.
         let is_received = entry.packet_id.is_some_and(|id| {
             let exchange = self.exchanges.get(id);
             exchange.is_some_and(|exchange| !exchange.stage.is_published())
         });
-        if !is_received && let Err(refusal) = limits.check(&entry.topic, payload, entry.qos, retain)
+        if !is_received
+            && let Err(refusal) = limits.check(&entry.topic, payload, properties, qos, retain)
         {
             return Some(Next::Refused(key, refusal));
         }
@@ -171,6 +198,7 @@ impl Outbound {
             Some(id) => self.resend(now, id, entry)?,
             None => self.publish(now, key, entry, ids)?,
         };
+        self.handed_out += 1;
         let dispatch = Dispatch {
             packet,
             expires: Some(entry.deadline),
@@ -249,7 +277,8 @@ impl Outbound {
     ) -> Option<(Outgoing, Carried)> {
         let (stage, window) = match entry.qos {
             Qos::AtMostOnce => {
-                self.unwritten.push_back((entry.ticket, key));
+                let number = self.handed_out + 1;
+                self.unwritten.push_back((entry.ticket, key, number));
                 let publish = to_publish(entry, Delivery::AtMostOnce, false);
                 return Some((publish, Carried::Letter(entry.ticket)));
             }
@@ -273,6 +302,7 @@ impl Outbound {
                 stage,
                 is_overdue: false,
                 is_published: true,
+                number: self.handed_out + 1,
             },
         );
         let delivery = match entry.qos {
@@ -300,6 +330,7 @@ impl Outbound {
             }
             Stage::Abandoned { .. } => return None,
         };
+        exchange.number = self.handed_out + 1;
         if !std::mem::replace(&mut exchange.is_published, true) {
             self.quota.handle_published();
         }
@@ -318,7 +349,7 @@ impl Outbound {
         list: &WorkList,
     ) -> Option<Key> {
         loop {
-            let (unwritten, key) = self.unwritten.pop_front()?;
+            let (unwritten, key, _) = self.unwritten.pop_front()?;
             if unwritten == ticket {
                 let entry = list.get(key)?;
                 return (entry.ticket == ticket).then_some(key);
@@ -360,5 +391,7 @@ fn to_publish(entry: &Entry, delivery: Delivery, duplicate: bool) -> Outgoing {
         delivery,
         retain: entry.retain,
         duplicate,
+        properties: entry.properties().cloned(),
+        lifetime: None,
     })
 }

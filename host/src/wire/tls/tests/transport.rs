@@ -13,6 +13,8 @@ fn publish(payload: Vec<u8>) -> Publish {
         delivery: Delivery::AtMostOnce,
         retain: false,
         duplicate: false,
+        properties: None,
+        lifetime: None,
     }
 }
 

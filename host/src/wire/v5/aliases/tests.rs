@@ -25,6 +25,8 @@ fn letter(topic: &str, id: u16) -> Publish {
         delivery: Delivery::AtLeastOnce(PacketId::new(id).expect("not zero")),
         retain: false,
         duplicate: false,
+        properties: None,
+        lifetime: None,
     }
 }
 

@@ -1,0 +1,58 @@
+//! `publish` of the contract 0.1.
+
+use std::sync::Arc;
+
+use wasmtime::StoreContextMut;
+use wasmtime::component::{Linker, WasmList, WasmStr};
+
+use super::{DEFAULT_OPTIONS, NotAccepted, Options, add_status_and_reconnect};
+use crate::guest::bindings::v0_1::jackalope::gateway::jackalope::{PublishError, PublishOptions};
+use crate::guest::bindings::v0_1::jackalope::gateway::types;
+use crate::guest::state::State;
+use crate::office::{Payload, Ticket};
+
+pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let mut interface = linker.instance("jackalope:gateway/jackalope@0.1.0")?;
+    interface.func_wrap("publish", publish)?;
+    add_status_and_reconnect::<types::ConnectionStatus>(&mut interface)
+}
+
+type Published = (Result<types::Ticket, PublishError>,);
+
+fn publish(
+    mut store: StoreContextMut<'_, State>,
+    (topic, payload, options): (WasmStr, WasmList<u8>, Option<PublishOptions>),
+) -> wasmtime::Result<Published> {
+    let options = options.map_or(DEFAULT_OPTIONS, |options| Options {
+        qos: options.qos.into(),
+        retain: options.retain,
+        ttl_ms: options.ttl_ms,
+    });
+    let name = topic.to_str(&store)?;
+    let gateway = &store.data().gateway;
+    let checked = gateway
+        .check_options(&name, &options)
+        .and_then(|()| gateway.check_room(&name, payload.len(), options.qos, 0));
+    if let Err(error) = checked {
+        return Ok((Err(error.into()),));
+    }
+    let topic = Arc::from(&*name);
+    let payload = Payload::new(payload.as_le_slice(&store));
+    let gateway = &mut store.data_mut().gateway;
+    let Ticket(number) = gateway.accept(topic, payload, &options, None, None);
+    Ok((Ok(number),))
+}
+
+impl From<NotAccepted> for PublishError {
+    fn from(error: NotAccepted) -> Self {
+        match error {
+            NotAccepted::InvalidTopic(text) => Self::InvalidTopic(text),
+            NotAccepted::InvalidQos(max) => Self::InvalidQos(max.into()),
+            NotAccepted::InvalidTtl => Self::InvalidTtl,
+            NotAccepted::PayloadTooLarge(max) => Self::PayloadTooLarge(max),
+            NotAccepted::WorkListFull => Self::WorkListFull,
+            // There are no tags and no properties in this version.
+            NotAccepted::TagTooLong | NotAccepted::InvalidProperty(_) => Self::NotPermitted,
+        }
+    }
+}

@@ -1,0 +1,178 @@
+//! `publish` of the contract 0.2.
+
+use std::sync::Arc;
+
+use wasmtime::component::{ComponentType, Lift, Linker, WasmList, WasmStr};
+use wasmtime::{AsContextMut, StoreContextMut};
+
+use super::{DEFAULT_OPTIONS, MAX_TAG, NotAccepted, Options, Properties, add_status_and_reconnect};
+use crate::guest::bindings::v0_2::jackalope::gateway::jackalope::PublishError;
+use crate::guest::bindings::v0_2::jackalope::gateway::types;
+use crate::guest::state::State;
+use crate::office::{Payload, Ticket, topic};
+
+/// `publish-options`, with nothing copied.
+#[derive(ComponentType, Lift)]
+#[component(record)]
+struct PublishOptions {
+    qos: types::Qos,
+    retain: bool,
+    #[component(name = "ttl-ms")]
+    ttl_ms: u64,
+    tag: Option<WasmStr>,
+    properties: Option<LentProperties>,
+}
+
+/// `properties`, with nothing copied.
+#[derive(ComponentType, Lift)]
+#[component(record)]
+struct LentProperties {
+    #[component(name = "content-type")]
+    content_type: Option<WasmStr>,
+    #[component(name = "response-topic")]
+    response_topic: Option<WasmStr>,
+    #[component(name = "correlation-data")]
+    correlation_data: Option<WasmList<u8>>,
+    #[component(name = "user-properties")]
+    user_properties: WasmList<(WasmStr, WasmStr)>,
+}
+
+pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    let mut interface = linker.instance("jackalope:gateway/jackalope@0.2.0")?;
+    interface.func_wrap("publish", publish)?;
+    add_status_and_reconnect::<types::ConnectionStatus>(&mut interface)
+}
+
+type Published = (Result<types::Ticket, PublishError>,);
+
+/// The error of the guest, or else of the engine.
+type Checked<T> = wasmtime::Result<Result<T, NotAccepted>>;
+
+fn publish(
+    mut store: StoreContextMut<'_, State>,
+    (topic, payload, options): (WasmStr, WasmList<u8>, Option<PublishOptions>),
+) -> wasmtime::Result<Published> {
+    let (options, tag, properties) = match options {
+        None => (DEFAULT_OPTIONS, None, None),
+        Some(lent) => {
+            let options = Options {
+                qos: lent.qos.into(),
+                retain: lent.retain,
+                ttl_ms: lent.ttl_ms,
+            };
+            (options, lent.tag, lent.properties)
+        }
+    };
+    let name = topic.to_str(&store)?;
+    if let Err(error) = store.data().gateway.check_options(&name, &options) {
+        return Ok((Err(error.into()),));
+    }
+    let tag = match tag.map(|tag| copy_tag(&store, &tag)).transpose()? {
+        None => None,
+        Some(Ok(tag)) => Some(tag),
+        Some(Err(error)) => return Ok((Err(error.into()),)),
+    };
+    let properties = match properties {
+        None => None,
+        Some(lent) => match copy_properties(&mut store, &lent)? {
+            Ok(properties) => Some(properties).filter(|it| !it.is_empty()),
+            Err(error) => return Ok((Err(error.into()),)),
+        },
+    };
+    let name = topic.to_str(&store)?;
+    let size = properties.as_ref().map_or(0, Properties::size);
+    let gateway = &store.data().gateway;
+    if size > 0 && !gateway.room.carries_properties {
+        return Ok((Err(PublishError::NeedsMqtt5),));
+    }
+    if let Err(error) = gateway.check_room(&name, payload.len(), options.qos, size) {
+        return Ok((Err(error.into()),));
+    }
+    let topic = Arc::from(&*name);
+    let payload = Payload::new(payload.as_le_slice(&store));
+    let gateway = &mut store.data_mut().gateway;
+    let Ticket(number) = gateway.accept(topic, payload, &options, tag, properties.map(Arc::new));
+    Ok((Ok(number),))
+}
+
+fn copy_tag(store: &StoreContextMut<'_, State>, tag: &WasmStr) -> Checked<Arc<str>> {
+    let tag = tag.to_str(store)?;
+    Ok(match tag.len() {
+        0..=MAX_TAG => Ok(Arc::from(&*tag)),
+        _ => Err(NotAccepted::TagTooLong),
+    })
+}
+
+/// Copies properties that are no larger than a packet may be. Each is looked at
+/// before it is copied.
+fn copy_properties(
+    store: &mut StoreContextMut<'_, State>,
+    lent: &LentProperties,
+) -> Checked<Properties> {
+    let max = store.data().gateway.max_packet_size;
+    let mut properties = Properties::default();
+    if let Some(text) = &lent.content_type {
+        match copy_text(store, text, "content type")? {
+            Ok(text) => properties.content_type = Some(text),
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    if let Some(text) = &lent.response_topic {
+        let text = text.to_str(&*store)?;
+        if let Err(error) = topic::check_name(&text) {
+            let error = format!("the response topic {error}");
+            return Ok(Err(NotAccepted::InvalidTopic(error)));
+        }
+        properties.response_topic = Some(Arc::from(&*text));
+    }
+    if let Some(data) = &lent.correlation_data {
+        if data.len() > Properties::LONGEST {
+            let error = "the correlation data is longer than 65,535 bytes";
+            return Ok(Err(NotAccepted::InvalidProperty(error.to_owned())));
+        }
+        properties.correlation_data = Some(Payload::new(data.as_le_slice(&*store)));
+    }
+    let mut size = properties.size();
+    for place in 0..lent.user_properties.len() {
+        let Some(pair) = lent.user_properties.get(store.as_context_mut(), place) else {
+            break;
+        };
+        let (name, value) = pair?;
+        let pair = (
+            copy_text(store, &name, "name of a user property")?,
+            copy_text(store, &value, "value of a user property")?,
+        );
+        let (name, value) = match pair {
+            (Ok(name), Ok(value)) => (name, value),
+            (Err(error), _) | (_, Err(error)) => return Ok(Err(error)),
+        };
+        size += Properties::user_size(&name, &value);
+        if size > max {
+            return Ok(Err(NotAccepted::PayloadTooLarge(0)));
+        }
+        properties.user.push((name, value));
+    }
+    Ok(Ok(properties))
+}
+
+fn copy_text(store: &StoreContextMut<'_, State>, text: &WasmStr, what: &str) -> Checked<Arc<str>> {
+    let text = text.to_str(store)?;
+    Ok(match Properties::check_text(&text) {
+        Ok(()) => Ok(Arc::from(&*text)),
+        Err(error) => Err(NotAccepted::InvalidProperty(format!("the {what} {error}"))),
+    })
+}
+
+impl From<NotAccepted> for PublishError {
+    fn from(error: NotAccepted) -> Self {
+        match error {
+            NotAccepted::InvalidTopic(text) => Self::InvalidTopic(text),
+            NotAccepted::InvalidQos(max) => Self::InvalidQos(max.into()),
+            NotAccepted::InvalidTtl => Self::InvalidTtl,
+            NotAccepted::TagTooLong => Self::TagTooLong(MAX_TAG as u32),
+            NotAccepted::InvalidProperty(text) => Self::InvalidProperty(text),
+            NotAccepted::PayloadTooLarge(max) => Self::PayloadTooLarge(max),
+            NotAccepted::WorkListFull => Self::WorkListFull,
+        }
+    }
+}
