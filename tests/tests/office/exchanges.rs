@@ -137,3 +137,28 @@ fn an_id_is_taken_until_its_exchange_is_over() {
     test.receive(Incoming::PubComp(held));
     assert_eq!(test.office.open_letters(), 0);
 }
+
+#[test]
+fn in_a_kept_session_nothing_of_an_expired_exchange_goes_on() {
+    // As far as the exchange has come when the connection is lost.
+    for (received, released) in [(false, false), (true, false), (true, true)] {
+        let mut test = TestOffice::online(kept_session());
+        let ticket = test.post(Qos::ExactlyOnce, 5 * SECOND);
+        let publish = test.publish();
+        let id = id_of(&publish);
+        if received {
+            test.receive(Incoming::PubRec(id));
+        }
+        if released {
+            assert_eq!(test.packets(), [Outgoing::PubRel(id)]);
+        }
+        test.lose_connection();
+        test.pass(5 * SECOND);
+        assert_eq!(test.outcomes(), [(ticket, OutcomeWord::Expired)]);
+        test.connect(true);
+        assert_eq!(test.packets(), [], "{received} {released}");
+        // A late PUBREC changes nothing.
+        test.receive(Incoming::PubRec(id));
+        assert_eq!(test.packets(), []);
+    }
+}

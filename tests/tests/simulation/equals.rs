@@ -127,6 +127,7 @@ pub(crate) fn generate(seed: u64) -> Schedule {
     let setup = Setup {
         seed,
         version: random.pick(&[Version::V4, Version::V5]),
+        is_secure: false,
         terms: Terms::GENEROUS,
         session_expiry: 24 * 3_600,
         clean_session: random.one_in(2),

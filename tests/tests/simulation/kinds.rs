@@ -9,7 +9,7 @@ use crate::schedule::{FaultPlan, Schedule, Step};
 use crate::terms::Terms;
 
 /// What a schedule can have; the first four exclude each other.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "clean on 3.1.1",
     "kept on 3.1.1",
     "clean on 5",
@@ -18,6 +18,7 @@ const NAMES: [&str; 8] = [
     "with a quota that shrinks",
     "with letters that the broker refuses",
     "with shared subscriptions",
+    "with TLS",
 ];
 
 /// Counts schedules. Displays as how many there were of each kind.
@@ -46,6 +47,7 @@ impl Kinds {
             all.windows(2).any(shrinks),
             schedule.steps.iter().any(refuses),
             filters.any(|(filter, _)| filter.starts_with("$share/")),
+            setup.is_secure,
         ];
         for (count, is_so) in self.0.iter().zip(kinds) {
             count.fetch_add(is_so.into(), Ordering::Relaxed);

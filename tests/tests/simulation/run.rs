@@ -10,6 +10,7 @@ mod broker_side;
 mod calm;
 mod gateway_side;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::BytesMut;
@@ -18,7 +19,7 @@ use jackalope::engine::{Engine, Machine, Step as EngineStep};
 use jackalope::office::{
     BackoffSettings, GuestId, GuestSettings, Letter, Office, Qos, Settings, Time, WorkListSettings,
 };
-use jackalope::wire::{Handshake, Versions};
+use jackalope::wire::{Handshake, TlsClient, Versions};
 
 use crate::broker_log::BrokerLog;
 use crate::calls::Calls;
@@ -29,6 +30,7 @@ use crate::model::{Check, Model, ensure};
 use crate::network::{Network, Piece};
 use crate::schedule::{CutPlan, LetterPlan, Schedule, Setup, Step};
 use crate::terms::Terms;
+use crate::tls::{self, Server};
 use crate::unwritten::Unwritten;
 use gateway_side::Pending;
 
@@ -40,6 +42,9 @@ const PATIENCE: u32 = 20_000;
 
 /// More than a batch, with a packet beyond it, never waits for the network.
 const MOST_UNWRITTEN: usize = (64 << 10) + 1_000;
+
+/// A record of TLS, and what it takes beside what is in it.
+const RECORD: usize = (16 << 10) + 1_000;
 
 /// Ends a simulation that has nothing more to say. The broker has lost the
 /// session and begun another with a CONNACK that never arrived; the next
@@ -62,7 +67,8 @@ struct Socket {
     /// What has come and was not read.
     input: BytesMut,
     is_ended: bool,
-    unwritten: Unwritten,
+    /// None: TLS hides it.
+    unwritten: Option<Unwritten>,
 }
 
 /// A schedule at work.
@@ -82,6 +88,9 @@ struct Side {
     core: Core,
     network: Network,
     socket: Option<Socket>,
+    tls: Option<TlsClient>,
+    /// The broker's ends, with TLS.
+    servers: BTreeMap<ConnectionId, Server>,
     dial: Option<Dial>,
     reading_stopped: bool,
     /// The session that the gateway knows.
@@ -179,6 +188,8 @@ impl Run {
             core,
             network: Network::new(setup.seed, setup.split),
             socket: None,
+            tls: setup.is_secure.then(tls::client),
+            servers: BTreeMap::new(),
             dial: None,
             reading_stopped: false,
             session: None,
@@ -305,8 +316,9 @@ impl Run {
             ensure!(turns < PATIENCE, "livelock: a turn without end");
         }
         let unwritten = self.engine.unwritten();
+        let record = if self.side.tls.is_some() { RECORD } else { 0 };
         ensure!(
-            unwritten < MOST_UNWRITTEN,
+            unwritten < MOST_UNWRITTEN + record,
             "{unwritten} bytes wait for the network"
         );
         self.settled()

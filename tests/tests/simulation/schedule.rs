@@ -24,6 +24,10 @@ pub(crate) const FILTERS: [&str; 9] = [
     "$share/h/a/+",
 ];
 
+/// In one of so many schedules there is TLS on the connections: its handshakes cost
+/// more than all else.
+const ONE_IN_TLS: u64 = 20;
+
 const MINUTE: u64 = 60_000;
 pub(crate) const HOUR: u64 = 60 * MINUTE;
 
@@ -39,6 +43,7 @@ pub(crate) struct Schedule {
 pub(crate) struct Setup {
     pub(crate) seed: u64,
     pub(crate) version: Version,
+    pub(crate) is_secure: bool,
     /// What the broker allows at first.
     pub(crate) terms: Terms,
     pub(crate) clean_session: bool,
@@ -232,6 +237,7 @@ fn setup(random: &mut Random, seed: u64) -> Setup {
     Setup {
         seed,
         version,
+        is_secure: random.one_in(ONE_IN_TLS),
         terms: match version {
             Version::V5 if random.one_in(2) => Terms::generate(random),
             _ => Terms::GENEROUS,

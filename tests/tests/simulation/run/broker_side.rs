@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use jackalope::broker::{ConnectReturnCode, Fault, Output, Times};
+use jackalope::broker::{ConnectReturnCode, ConnectionId, Fault, Output, Times};
 
 use super::{CLIENT, Run, Side};
 use crate::model::Check;
 use crate::network::Arrival;
 use crate::schedule::FaultPlan;
+use crate::tls::Server;
 
 impl Run {
     /// Everything that is due by now, but for what the engine does by itself.
@@ -33,7 +34,18 @@ impl Side {
             let now = self.moment();
             match arrival {
                 Arrival::ToBroker(id, piece) => {
-                    self.core.handle_bytes(now, id, &piece.bytes);
+                    match self.servers.get_mut(&id) {
+                        None => self.core.handle_bytes(now, id, &piece.bytes),
+                        Some(server) => {
+                            let opened = server.open(&piece.bytes)?;
+                            self.send_sealed(id);
+                            self.core.handle_bytes(now, id, &opened);
+                            if self.servers.get(&id).is_some_and(|server| server.is_over) {
+                                self.core.handle_closed(now, id);
+                                self.network.close_by_broker(self.now, id);
+                            }
+                        }
+                    }
                     self.arrives = Some(piece);
                 }
                 Arrival::BrokerEnd(id) => self.core.handle_closed(now, id),
@@ -60,12 +72,32 @@ impl Side {
         }
         while let Some(output) = self.core.poll_output() {
             match output {
-                Output::Send(id, bytes) => self.network.send(self.now, id, &bytes),
-                Output::Close(id) => self.network.close_by_broker(self.now, id),
+                Output::Send(id, bytes) => match self.servers.get_mut(&id) {
+                    None => self.network.send(self.now, id, &bytes),
+                    Some(server) => {
+                        server.seal(&bytes)?;
+                        self.send_sealed(id);
+                    }
+                },
+                Output::Close(id) => {
+                    if let Some(server) = self.servers.get_mut(&id) {
+                        server.finish();
+                        self.send_sealed(id);
+                    }
+                    self.network.close_by_broker(self.now, id);
+                }
             }
         }
         self.broker_log
             .look(&self.core, &self.model, self.arrives.as_ref())
+    }
+
+    /// What TLS makes of what the broker sends.
+    fn send_sealed(&mut self, id: ConnectionId) {
+        let bytes = self.servers.get_mut(&id).map(Server::poll_output);
+        if let Some(bytes) = bytes.filter(|bytes| !bytes.is_empty()) {
+            self.network.send(self.now, id, &bytes);
+        }
     }
 
     pub(super) fn inject(&mut self, plan: FaultPlan) -> Check {

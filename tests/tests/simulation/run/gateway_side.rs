@@ -10,11 +10,14 @@ use jackalope::office::{
 };
 
 use super::{Dial, MISTAKEN, Run, Side, Socket};
+use jackalope::wire::Layers;
+
 use crate::calls::End;
 use crate::guests::{Finished, Key, time, to_letter};
 use crate::model::{Check, ensure};
 use crate::network::Arrival;
 use crate::terms::Terms;
+use crate::tls::{self, Server};
 use crate::unwritten::Unwritten;
 
 /// What the latest input of the post office must lead to, beside outcomes.
@@ -53,13 +56,21 @@ impl Run {
                 id,
                 input: BytesMut::new(),
                 is_ended: false,
-                unwritten: Unwritten::connect(),
+                unwritten: side.tls.is_none().then(Unwritten::connect),
             });
-            Ok(&handshake)
+            let tls = side.tls.as_ref().map(tls::begin).transpose()?;
+            if tls.is_some() {
+                side.servers.insert(id, Server::new());
+            }
+            let layers = Layers {
+                tls,
+                ..Layers::default()
+            };
+            Ok((&handshake, layers))
         } else {
             Err("refused".into())
         };
-        self.engine.handle_dialed(&mut self.side, dialed);
+        self.engine.handle_dialed_through(&mut self.side, dialed);
         self.settled()
     }
 
@@ -261,6 +272,10 @@ impl Side {
         Ok(())
     }
 
+    fn unwritten(&mut self) -> Option<&mut Unwritten> {
+        self.socket.as_mut()?.unwritten.as_mut()
+    }
+
     fn look_at(&mut self, now: u64, step: Step<'_>) -> Check {
         match step {
             Step::Time | Step::Traffic => Ok(()),
@@ -279,8 +294,8 @@ impl Side {
             }
             Step::Recalled(carried) => {
                 self.note(|| format!("recalled {carried:?}"));
-                if let Some(socket) = &mut self.socket {
-                    socket.unwritten.handle_recalled(carried)?;
+                if let Some(unwritten) = self.unwritten() {
+                    unwritten.handle_recalled(carried)?;
                 }
                 self.model.handle_recalled(now, carried)
             }
@@ -288,8 +303,8 @@ impl Side {
             Step::Packed(dispatch) => {
                 self.note(|| format!("out {:?}", dispatch.packet));
                 self.deeds += 1;
-                if let Some(socket) = &mut self.socket {
-                    socket.unwritten.handle_packed(dispatch);
+                if let Some(unwritten) = self.unwritten() {
+                    unwritten.handle_packed(dispatch);
                 }
                 self.model.handle_written(now, &dispatch.packet)?;
                 self.messages.handle_written(&dispatch.packet)
@@ -360,9 +375,11 @@ impl Machine for Side {
             return Err(io::ErrorKind::NotConnected.into());
         };
         let taken = self.network.write(self.now, socket.id, bytes);
-        let offered = socket.unwritten.handle_offered(bytes);
-        let checked = offered.and_then(|()| socket.unwritten.handle_taken(self.now, taken));
-        self.check(checked);
+        if let Some(unwritten) = &mut socket.unwritten {
+            let offered = unwritten.handle_offered(bytes);
+            let checked = offered.and_then(|()| unwritten.handle_taken(self.now, taken));
+            self.check(checked);
+        }
         if taken == 0 {
             return Err(io::ErrorKind::WouldBlock.into());
         }
