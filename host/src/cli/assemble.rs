@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 use super::components::Components;
 use super::{Failure, engine};
 use crate::clock::TimeOfDay;
-use crate::config::{Config, GuestConfig};
+use crate::config::{Config, GuestConfig, ServerConfig};
 use crate::gateway::{Dialer, Handler, Logger, Options, Proxy, Server};
 use crate::guest::{Component, Grants, Guest, GuestOptions, Limits};
 use crate::office::{GuestSettings, MAX_OUTCOMES, Settings};
@@ -98,7 +98,8 @@ pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -
         client_id,
         binding,
         proxy,
-        server,
+        servers,
+        server_return,
         headers,
         login,
         max_packet_size,
@@ -119,11 +120,8 @@ pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -
                 login: proxy.login,
             }),
         },
-        server: Server {
-            address: server.address,
-            tls: (server.tls).map(|tls| Arc::new(TlsClient::new(tls, Arc::new(TimeOfDay)))),
-            websocket: server.websocket,
-        },
+        servers: servers.into_iter().map(server).collect(),
+        server_return,
         headers,
         login,
         handshake: Handshake {
@@ -158,5 +156,14 @@ pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -
         },
         guests,
         slow_calls,
+    }
+}
+
+fn server(config: ServerConfig) -> Server {
+    let clock = Arc::new(TimeOfDay);
+    Server {
+        address: config.address,
+        tls: config.tls.map(|tls| Arc::new(TlsClient::new(tls, clock))),
+        websocket: config.websocket,
     }
 }

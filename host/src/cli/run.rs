@@ -8,8 +8,8 @@ use tracing::{info, warn};
 
 use super::assemble::{load_guests, options};
 use super::{Failure, logging, signals};
-use crate::config::{Config, DEFAULT_TLS_PORT, UnknownVariable};
-use crate::gateway::{Gateway, Options};
+use crate::config::{Config, DEFAULT_TLS_PORT, ServerConfig, UnknownVariable};
+use crate::gateway::{Gateway, Options, Server};
 use crate::login::{Credentials, PasswordSource};
 
 /// How many threads the slow calls of guests share. They sleep until there is
@@ -21,7 +21,9 @@ pub(super) fn run(path: Option<&Path>) -> Result<(), Failure> {
     let config = Config::load(path, std::env::vars_os()).map_err(Failure::config)?;
     logging::start()?;
     warn_of_unknown(&config.unknown_variables);
-    warn_of_plain_tcp(&config);
+    for server in &config.servers {
+        warn_of_plain_tcp(&config, server);
+    }
     warn_of_open_password(&config);
     let runtime = Builder::new_current_thread()
         .enable_all()
@@ -63,8 +65,7 @@ fn warn_of_unknown(variables: &[UnknownVariable]) {
 
 /// Says what TLS is missed for: a secret can be read by whoever is on the way to
 /// the broker, and a port of TLS answers nothing.
-fn warn_of_plain_tcp(config: &Config) {
-    let server = &config.server;
+fn warn_of_plain_tcp(config: &Config, server: &ServerConfig) {
     if server.tls.is_some() {
         return;
     }
@@ -87,7 +88,7 @@ fn warn_of_plain_tcp(config: &Config) {
     if login.is_some_and(|login| login.password != PasswordSource::None) {
         warn_of("the password goes");
     }
-    if !config.headers.is_empty() {
+    if server.websocket.is_some() && !config.headers.is_empty() {
         warn_of("what is in websocket.headers goes");
     }
 }
@@ -110,8 +111,9 @@ async fn serve(options: Options, mut hangups: Signal) -> Result<(), Failure> {
         let name = signal.await;
         info!("{name}: finishing what is in flight");
     };
+    let servers: Vec<_> = options.servers.iter().map(Server::to_string).collect();
     info!(
-        server = %options.server,
+        server = servers.join(","),
         client_id = options.handshake.client_id,
         guests = options.guests.len(),
         "jackalope {} starts",

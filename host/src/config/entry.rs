@@ -49,6 +49,14 @@ impl Entry {
         }
     }
 
+    /// A text of a list, at the place of the list.
+    pub(crate) fn of(&self, text: &str) -> Self {
+        Self {
+            value: Value::String(text.to_owned()),
+            origin: self.origin.clone(),
+        }
+    }
+
     pub(crate) fn refuse(&self, key: &'static str, reason: String) -> Refusal {
         Refusal {
             origin: self.origin.clone(),

@@ -18,7 +18,7 @@ fn is_of_others(name: &str) -> bool {
 type Slot = fn(&mut Written) -> &mut Option<Entry>;
 
 /// All variables. Guests are configured in the file alone.
-const VARIABLES: [(&str, Slot); 42] = [
+const VARIABLES: [(&str, Slot); 43] = [
     ("JACKALOPE_CLIENT_ID", |w| &mut w.client_id),
     ("JACKALOPE_CLEAN_SESSION", |w| &mut w.clean_session),
     ("JACKALOPE_SESSION_EXPIRY", |w| &mut w.session_expiry),
@@ -31,6 +31,7 @@ const VARIABLES: [(&str, Slot); 42] = [
     ("JACKALOPE_PASSWORD_FILE", |w| &mut w.password_file),
     ("JACKALOPE_PASSWORD", |w| &mut w.password),
     ("JACKALOPE_SERVER", |w| &mut w.server),
+    ("JACKALOPE_SERVER_RETURN", |w| &mut w.server_return),
     ("JACKALOPE_INTERFACE", |w| &mut w.interface),
     ("JACKALOPE_LOCAL_ADDRESS", |w| &mut w.local_address),
     ("JACKALOPE_VERSION", |w| &mut w.version),

@@ -27,6 +27,7 @@ pub(super) struct Written {
     #[serde(skip)]
     pub(super) password: Option<Entry>,
     pub(super) server: Option<Entry>,
+    pub(super) server_return: Option<Entry>,
     pub(super) interface: Option<Entry>,
     pub(super) local_address: Option<Entry>,
     pub(super) version: Option<Entry>,

@@ -59,8 +59,13 @@ pub struct Config {
     /// in, at most 65,535 bytes. Empty only with a clean session ([MQTT-3.1.3-7]). Default:
     /// `jackalope`.
     pub client_id: String,
-    /// `server`, with `[tls]`: the broker, and how the connection is secured.
-    pub server: ServerConfig,
+    /// `server`, with `[tls]`: the brokers, 1 to 16, of which the first is preferred,
+    /// and how connections to them are secured. Default: `localhost:1883`.
+    pub servers: Vec<ServerConfig>,
+    /// `server-return`: after how long with another broker it is looked whether the
+    /// first can be reached again, from 1 s to 24 h; none never looks. Default:
+    /// 10 min.
+    pub server_return: Option<Duration>,
     /// `interface` and `local-address`: from where connections are made. Default:
     /// from wherever the machine likes.
     pub binding: Binding,
@@ -125,7 +130,8 @@ impl Default for Config {
         Self {
             versions: Versions::Any,
             client_id: "jackalope".to_owned(),
-            server: ServerConfig::default(),
+            servers: vec![ServerConfig::default()],
+            server_return: Some(Duration::from_secs(600)),
             binding: Binding::default(),
             proxy: None,
             headers: Vec::new(),

@@ -110,8 +110,17 @@ pub(super) fn resolve(
     }
     config.login = login::resolve(written, directory, &placeholders)?;
     config.binding = proxy::binding(written)?;
-    config.server = server::resolve(written, directory)?;
-    let has_websocket = config.server.websocket.is_some();
+    config.servers = server::resolve(written, directory)?;
+    set(
+        &mut config.server_return,
+        &written.server_return,
+        "server-return",
+        server::server_return,
+    )?;
+    let has_websocket = config
+        .servers
+        .iter()
+        .any(|server| server.websocket.is_some());
     config.headers = websocket::resolve(written, has_websocket, directory)?;
     config.proxy = proxy::resolve(written, directory)?;
     config.guests = guest::resolve(&written.guest, directory)?;

@@ -4,10 +4,14 @@ use std::fmt;
 use std::net::Ipv6Addr;
 use std::path::Path;
 use std::str::FromStr;
+use std::time::Duration;
 
-use super::entry::{Entry, Refusal};
+use toml::Value;
+
+use super::entry::{Entry, Origin, Refusal};
 use super::file::Written;
 use super::tls;
+use super::values::{Period, period};
 use crate::wire::{Address, TlsOptions, WebSocketPath};
 
 /// A broker, and how to speak to it.
@@ -101,34 +105,68 @@ impl Default for ServerConfig {
     }
 }
 
-/// The broker that is written, with what is written of TLS.
-pub(super) fn resolve(written: &Written, directory: &Path) -> Result<ServerConfig, Refusal> {
-    let server = match &written.server {
+/// How many brokers there may be.
+const MOST: usize = 16;
+
+/// The brokers that are written, with what is written of TLS.
+pub(super) fn resolve(written: &Written, directory: &Path) -> Result<Vec<ServerConfig>, Refusal> {
+    let servers = match &written.server {
         Some(entry) => read(entry).map_err(|reason| entry.refuse("server", reason))?,
-        None => Server {
+        None => vec![Server {
             address: ServerConfig::default().address,
             is_secure: false,
             websocket: None,
-        },
+        }],
     };
-    let tls = match server.is_secure {
-        true => Some(tls::resolve(written, &server.address.host, directory)?),
-        false => tls::refuse(written).map(|()| None)?,
-    };
-    Ok(ServerConfig {
-        address: server.address,
-        tls,
-        websocket: server.websocket,
-    })
+    if !servers.iter().any(|server| server.is_secure) {
+        tls::refuse(written)?;
+    }
+    let resolved = servers.into_iter().map(|server| {
+        Ok(ServerConfig {
+            tls: match server.is_secure {
+                true => Some(tls::resolve(written, &server.address.host, directory)?),
+                false => None,
+            },
+            address: server.address,
+            websocket: server.websocket,
+        })
+    });
+    resolved.collect()
 }
 
-fn read(entry: &Entry) -> Result<Server, String> {
-    let server = entry.value.as_str().map(str::parse::<Server>);
-    match server.unwrap_or(Err(ServerAddressError::Form)) {
-        Ok(server) => Ok(server),
-        Err(ServerAddressError::Login) => Err(ServerAddressError::Login.to_string()),
-        Err(error) => Err(entry.but(error)),
+/// After how long to look for the first of them.
+pub(super) fn server_return(entry: &Entry) -> Result<Option<Duration>, String> {
+    let pause = period(entry, Period::from_secs(0)..=Period::from_secs(86_400))?;
+    match pause {
+        Duration::ZERO => Ok(None),
+        pause if pause < Duration::from_secs(1) => {
+            Err(entry.but(r#"is too short; write "1s" or more, or "0s" for never"#))
+        }
+        pause => Ok(Some(pause)),
     }
+}
+
+/// One address or a list of them; in a variable with commas between them.
+fn read(entry: &Entry) -> Result<Vec<Server>, String> {
+    let texts: Option<Vec<&str>> = match (&entry.value, &entry.origin) {
+        (Value::String(text), Origin::File(_)) => Some(vec![text]),
+        (Value::String(text), Origin::Variable(_)) => {
+            Some(text.split(',').map(str::trim).collect())
+        }
+        (Value::Array(values), _) => values.iter().map(Value::as_str).collect(),
+        _ => None,
+    };
+    let texts = texts.ok_or_else(|| entry.but(ServerAddressError::Form))?;
+    if !(1..=MOST).contains(&texts.len()) {
+        return Err(format!("has {} servers; write 1 to {MOST}", texts.len()));
+    }
+    let servers = texts.iter().map(|text| {
+        text.parse().map_err(|error| match error {
+            ServerAddressError::Login => error.to_string(),
+            error => entry.of(text).but(error),
+        })
+    });
+    servers.collect()
 }
 
 /// Written as `host:port`, `host`, `[IPv6]:port` or one of these after

@@ -19,9 +19,16 @@ pub trait Machine {
     /// The time. Never goes back.
     fn now(&mut self) -> Time;
 
-    /// Begins to make a connection; what comes of it goes to
-    /// [`Engine::handle_dialed`](super::Engine::handle_dialed).
-    fn dial(&mut self);
+    /// Begins to make a connection to a broker, which are numbered from 0; what comes
+    /// of it goes to [`Engine::handle_dialed`](super::Engine::handle_dialed).
+    fn dial(&mut self, broker: usize);
+
+    /// Begins to look whether a broker can be reached, beside the connection to
+    /// another. If so, [`Engine::handle_reachable`](super::Engine::handle_reachable)
+    /// is told.
+    fn look(&mut self, broker: usize) {
+        let _ = broker;
+    }
 
     /// Appends what there is to read, as far as the buffer has capacity. 0 bytes
     /// are the end.

@@ -11,6 +11,7 @@
 //! that is of no more use and begins the next. The clock is asked again before
 //! each thing that must not be late.
 
+mod brokers;
 mod connection;
 mod machine;
 #[cfg(test)]
@@ -24,8 +25,9 @@ pub use machine::{Machine, Step};
 
 use crate::office::{Answer, Disconnection, GuestId, Incoming, Office, Reason, Status, Time};
 use crate::wire::{
-    DecodeError, Handshake, Layers, Negotiation, Output, Pace, Stuck, Transport, Version, Versions,
+    DecodeError, Handshake, Layers, Output, Pace, Stuck, Transport, Version, Versions,
 };
+use brokers::Brokers;
 use connection::{Closing, Connection};
 
 /// How many packets a turn takes in at most: a quarter of what an inbox holds, so
@@ -52,10 +54,11 @@ pub struct Engine {
     office: Office,
     connection: Connection,
     pace: Pace,
-    /// Which versions of MQTT the connection at hand may speak, and what is known
-    /// of those that the broker does.
+    brokers: Brokers,
+    /// Which of them `pace` is of.
+    pace_of: usize,
+    /// Which versions of MQTT the connection at hand may speak.
     versions: Versions,
-    negotiation: Negotiation,
     /// Whether no more connections are made.
     is_finishing: bool,
     /// When the network was last offered to the post office.
@@ -63,16 +66,28 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Without a connection.
+    /// Without a connection, and with one broker to connect to.
     pub fn new(office: Office) -> Self {
         Self {
             office,
             connection: Connection::None,
             pace: Pace::default(),
             versions: Versions::default(),
-            negotiation: Negotiation::default(),
+            brokers: Brokers::new(1, None),
+            pace_of: 0,
             is_finishing: false,
             offered: Time::default(),
+        }
+    }
+
+    /// The same with so many brokers, of which the first is preferred. After so long
+    /// with another one, it is [looked](Machine::look) whether that can be reached
+    /// again; without, it is not.
+    #[must_use]
+    pub fn with_brokers(self, count: usize, patience: Option<Duration>) -> Self {
+        Self {
+            brokers: Brokers::new(count, patience),
+            ..self
         }
     }
 
@@ -126,7 +141,8 @@ impl Engine {
         };
         let waits = |it: &&Output| self.office.holds_back() || (it.is_awaiting() && it.is_full());
         let look_again = output.filter(waits).map(|it| it.next_look(self.offered));
-        [office, self.connection.next_timeout(), look_again]
+        let brokers = self.brokers.next_timeout();
+        [office, self.connection.next_timeout(), look_again, brokers]
             .into_iter()
             .flatten()
             .min()
@@ -145,6 +161,9 @@ impl Engine {
         self.write(machine);
         let calls = self.call(machine);
         let writes = self.write(machine);
+        if self.brokers.poll_look(machine.now()) {
+            machine.look(0);
+        }
         self.close_if_due(machine);
         self.connect(machine);
         reads || calls || writes
@@ -173,7 +192,7 @@ impl Engine {
         let now = machine.now();
         let transport = dialed.and_then(|(handshake, layers)| {
             self.versions = handshake.versions;
-            let version = self.negotiation.version(now, handshake.versions);
+            let version = self.brokers.negotiation().version(now, handshake.versions);
             let transport = Transport::new(now, version, handshake, connect, self.pace, layers);
             transport.map_err(|error| error.to_string())
         });
@@ -187,6 +206,18 @@ impl Engine {
     pub fn handle_answer<M: Machine>(&mut self, machine: &mut M, guest: GuestId, answer: Answer) {
         let now = machine.now();
         self.answer(machine, now, guest, answer);
+    }
+
+    /// The broker that is preferred can be reached. Returns whether the connection to
+    /// another one ends for it, in good order.
+    pub fn handle_reachable<M: Machine>(&mut self, machine: &mut M) -> bool {
+        let moves = !self.is_finishing && self.brokers.handle_reachable();
+        if moves {
+            let now = machine.now();
+            self.office.handle_reconnect(now);
+            self.close_if_due(machine);
+        }
+        moves
     }
 
     /// Ends the connection in good order, and makes no other: turns go on until
@@ -228,9 +259,13 @@ impl Engine {
                     let now = machine.now();
                     machine.observe(now, &mut self.office, Step::Packet(&packet));
                     if let Incoming::ConnAck { .. } = packet {
-                        self.negotiation.handle_accepted(now);
+                        self.brokers.negotiation().handle_accepted(now);
                     }
+                    let is_connack = matches!(packet, Incoming::ConnAck { .. });
                     self.office.handle_packet(now, packet);
+                    if is_connack && self.office.status() == Status::Online {
+                        self.brokers.handle_accepted(now);
+                    }
                     self.close_if_due(machine);
                     continue;
                 }
@@ -419,16 +454,26 @@ impl Engine {
         }
         let now = machine.now();
         machine.observe(now, &mut self.office, Step::Time);
+        let (broker, has_another) = (self.brokers.current(), self.brokers.has_another());
+        self.office.set_broker(broker, has_another);
         if let Some(connect) = self.office.poll_connect(now) {
             machine.observe(now, &mut self.office, Step::Connect(&connect));
             self.connection = Connection::Dialing(connect);
-            machine.dial();
+            self.brokers.handle_begun();
+            if std::mem::replace(&mut self.pace_of, broker) != broker {
+                self.pace = Pace::default();
+            }
+            machine.dial(broker);
         }
     }
 
     /// The post office has no more use for the connection.
     fn close_if_due<M: Machine>(&mut self, machine: &mut M) {
-        match self.office.poll_close() {
+        let reason = self.office.poll_close();
+        if let Some(reason) = &reason {
+            self.brokers.handle_ended(reason);
+        }
+        match reason {
             Some(Disconnection::Reconnect) => self.begin_close(machine, None),
             Some(Disconnection::Violation(_)) if self.speaks_v5() => {
                 self.begin_close(machine, Some(Reason::PROTOCOL_ERROR));
@@ -486,7 +531,7 @@ impl Engine {
         const VERSION: u8 = 1;
         match (error, self.versions) {
             (DecodeError::Version, Versions::Any) => {
-                self.negotiation.handle_refused(now, version);
+                self.brokers.negotiation().handle_refused(now, version);
                 Disconnection::Version
             }
             (DecodeError::Version, Versions::Only(_)) => {
@@ -494,7 +539,7 @@ impl Engine {
             }
             (DecodeError::Refused(code), _) => {
                 if (version, code) == (Version::V4, VERSION) {
-                    self.negotiation.handle_refused(now, version);
+                    self.brokers.negotiation().handle_refused(now, version);
                 }
                 Disconnection::Refused(code)
             }
@@ -515,7 +560,7 @@ impl Engine {
             && reason.is_hang_up()
         {
             let version = transport.version();
-            self.negotiation.handle_unanswered(version);
+            self.brokers.negotiation().handle_unanswered(version);
             if version == Version::V5 {
                 reason = Disconnection::Version;
             }
@@ -529,6 +574,7 @@ impl Engine {
             return self.lose(machine, reason);
         }
         let now = machine.now();
+        self.brokers.handle_ended(&reason);
         machine.observe(now, &mut self.office, Step::Disconnected(&reason));
         self.office.handle_disconnected(now, reason);
         self.begin_close(machine, told);
@@ -540,6 +586,7 @@ impl Engine {
         self.abort(machine);
         if !is_known {
             let now = machine.now();
+            self.brokers.handle_ended(&reason);
             machine.observe(now, &mut self.office, Step::Disconnected(&reason));
             self.office.handle_disconnected(now, reason);
         }

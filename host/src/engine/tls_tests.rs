@@ -74,7 +74,7 @@ impl Machine for ServerMachine {
         Time::from_millis(self.now)
     }
 
-    fn dial(&mut self) {}
+    fn dial(&mut self, _: usize) {}
 
     fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
         let count = self.input.len().min(buffer.capacity() - buffer.len());

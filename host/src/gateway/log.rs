@@ -23,6 +23,8 @@ pub(super) struct Log {
     names: Vec<String>,
     /// Where user name and password come from, if there are any.
     login: String,
+    /// Which of several servers the connection goes to.
+    server: Option<String>,
     observer: Option<Observer>,
     repeats: Repeats<Kind>,
 }
@@ -42,9 +44,15 @@ impl Log {
         Self {
             names,
             login,
+            server: None,
             observer: None,
             repeats: Repeats::new(),
         }
+    }
+
+    /// A connection is made to this one of several servers.
+    pub(super) fn set_server(&mut self, server: String) {
+        self.server = Some(server);
     }
 
     pub(super) fn set_observer(&mut self, observer: Observer) {
@@ -136,19 +144,21 @@ impl Log {
         {
             return;
         }
+        let server = self.server.as_deref();
         let pause = |next_try: &Time| format!("{:?}", next_try.since(now));
         match notice {
-            Notice::Online { session_present } => info!(session_present, "online"),
+            Notice::Online { session_present } => info!(session_present, server, "online"),
             Notice::Offline {
                 reason: reason @ Disconnection::Version,
                 ..
-            } => info!("{reason}"),
+            } => info!(server, "{reason}"),
             Notice::Offline {
                 reason,
                 next_try: Some(at),
                 hang_ups,
             } if *hang_ups >= MANY_HANG_UPS => {
                 warn!(
+                    server,
                     next_try = pause(at),
                     "offline: {reason}, {hang_ups} times in a row soon after it began: does another \
                      client use the same client-id, or does the broker not accept what is sent?"
@@ -161,16 +171,16 @@ impl Log {
             } => {
                 let next_try = pause(at);
                 if is_about_login(reason) {
-                    warn!(next_try, "offline: {reason}; {}", self.login);
+                    warn!(server, next_try, "offline: {reason}; {}", self.login);
                 } else {
-                    warn!(next_try, "offline: {reason}");
+                    warn!(server, next_try, "offline: {reason}");
                 }
             }
             Notice::Offline {
                 reason,
                 next_try: None,
                 ..
-            } => info!("offline: {reason}"),
+            } => info!(server, "offline: {reason}"),
             Notice::Subscribed { filter, qos } => {
                 info!(%filter, qos = *qos as u8, "subscribed");
             }

@@ -8,6 +8,7 @@ use bytes::BytesMut;
 use super::dial::Dialer;
 use super::guests::Guests;
 use super::log::Log;
+use super::probe::Probe;
 use super::server::Server;
 use super::socket::Socket;
 use crate::clock;
@@ -20,12 +21,14 @@ use crate::wire::Handshake;
 #[derive(Debug)]
 pub(super) struct RealMachine {
     pub(super) dialer: Arc<Dialer>,
-    pub(super) server: Server,
+    /// The first is preferred.
+    pub(super) servers: Vec<Server>,
     pub(super) headers: Arc<[HeaderSource]>,
     pub(super) login: Option<Arc<Credentials>>,
     /// What the next CONNECT says.
     pub(super) handshake: Handshake,
     pub(super) socket: Socket,
+    pub(super) probe: Probe,
     pub(super) guests: Guests,
     pub(super) log: Log,
 }
@@ -35,9 +38,19 @@ impl Machine for RealMachine {
         clock::now()
     }
 
-    fn dial(&mut self) {
-        let (server, headers) = (self.server.clone(), self.headers.clone());
-        self.socket = Socket::dial(self.dialer.clone(), server, headers, self.login.clone());
+    fn dial(&mut self, broker: usize) {
+        let server = self.servers[broker].clone();
+        if self.servers.len() > 1 {
+            self.log.set_server(server.to_string());
+        }
+        let (dialer, headers) = (self.dialer.clone(), self.headers.clone());
+        self.socket = Socket::dial(dialer, server, headers, self.login.clone());
+    }
+
+    fn look(&mut self, broker: usize) {
+        let server = self.servers[broker].clone();
+        let (dialer, headers) = (self.dialer.clone(), self.headers.clone());
+        self.probe.begin(dialer, server, headers);
     }
 
     fn read(&mut self, buffer: &mut BytesMut) -> io::Result<usize> {
@@ -77,6 +90,8 @@ impl Machine for RealMachine {
         match step {
             Step::Call(assignment) => self.log.handle_call(now, office, assignment),
             Step::Answer(guest, answer) => self.log.handle_answer(guest, answer),
+            // What there is to say is about the server before.
+            Step::Connect(_) => self.log.drain(now, office),
             _ => {}
         }
     }

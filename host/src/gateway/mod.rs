@@ -15,6 +15,7 @@ mod guests;
 mod log;
 mod machine;
 mod observer;
+mod probe;
 mod repeats;
 mod server;
 mod socket;
@@ -23,9 +24,11 @@ use std::future::Future;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Handle;
 use tokio::task::yield_now;
+use tracing::info;
 
 pub use control::Control;
 pub use dial::{Dialer, Proxy};
@@ -43,6 +46,7 @@ use guests::Guests;
 use log::Log;
 use machine::RealMachine;
 use observer::Observer;
+use probe::Probe;
 use socket::{Event, Socket};
 
 /// What a gateway is made of.
@@ -50,8 +54,11 @@ use socket::{Event, Socket};
 pub struct Options {
     /// How connections are made.
     pub dialer: Dialer,
-    /// The broker.
-    pub server: Server,
+    /// The brokers, at least one. The first is preferred.
+    pub servers: Vec<Server>,
+    /// After so long with another one it is looked whether the first can be reached
+    /// again; never, if there is none.
+    pub server_return: Option<Duration>,
     /// What a web server is told before MQTT.
     pub headers: Vec<HeaderSource>,
     /// What CONNECT says, but for the login.
@@ -106,7 +113,8 @@ impl Gateway {
     pub fn new(options: Options) -> Result<Self, GatewayError> {
         let Options {
             dialer,
-            server,
+            servers,
+            server_return,
             headers,
             handshake,
             login,
@@ -115,16 +123,24 @@ impl Gateway {
             slow_calls,
         } = options;
         let (names, guests) = guests.into_iter().unzip();
-        let log = Log::new(names, identity(login.as_ref(), server.tls.as_deref()));
+        let log = Log::new(
+            names,
+            identity(
+                login.as_ref(),
+                servers.iter().find_map(|server| server.tls.as_deref()),
+            ),
+        );
         Ok(Self {
-            engine: Engine::new(Office::new(clock::now(), settings)),
+            engine: Engine::new(Office::new(clock::now(), settings))
+                .with_brokers(servers.len(), server_return),
             machine: RealMachine {
                 dialer: Arc::new(dialer),
-                server,
+                servers,
                 headers: headers.into(),
                 login: login.map(Arc::new),
                 handshake,
                 socket: Socket::None,
+                probe: Probe::default(),
                 guests: Guests::new(guests, slow_calls),
                 log,
             },
@@ -184,6 +200,7 @@ impl Gateway {
                     self.install(guest);
                 }
                 command = self.commands.next() => self.handle_command(command),
+                reached = self.machine.probe.done() => self.handle_reached(reached),
                 event = self.machine.socket.wait(reads, writes) => self.handle_event(event),
                 // The runtime looks at the network when this task yields, and only then.
                 () = yield_now(), if has_more => {}
@@ -205,6 +222,22 @@ impl Gateway {
                 (&handshake, opened.layers)
             });
             self.engine.handle_dialed_through(&mut self.machine, dialed);
+        }
+    }
+
+    /// Whether the preferred server can be reached.
+    fn handle_reached(&mut self, reached: Result<(), String>) {
+        let server = self.machine.servers[0].to_string();
+        match reached {
+            Ok(()) => {
+                if self.engine.handle_reachable(&mut self.machine) {
+                    info!(
+                        server,
+                        "the preferred server can be reached again, and is moved to"
+                    );
+                }
+            }
+            Err(error) => info!(server, "the preferred server cannot be reached: {error}"),
         }
     }
 

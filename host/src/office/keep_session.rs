@@ -24,6 +24,7 @@ impl Office {
             let rule = "a clean session begins without session present [MQTT-3.2.2-1]";
             return self.give_up(now, Disconnection::Violation(rule));
         }
+        self.session_of = Some(self.broker);
         let round_trip = self.link.handle_connected(now, terms.keep_alive);
         self.outbound
             .handle_connected(now, round_trip, &mut self.list);

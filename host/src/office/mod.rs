@@ -97,6 +97,9 @@ pub struct Office {
     link: Link,
     /// Whether the connection at hand was to start a new session.
     asked_for_new_session: bool,
+    /// Which broker the next connection goes to, and which one the session is with.
+    broker: usize,
+    session_of: Option<usize>,
     /// What the broker has called the gateway, if that has no client id.
     client_id: Option<Arc<str>>,
     /// What may be sent on the connection at hand.
@@ -134,6 +137,8 @@ impl Office {
             link: Link::new(settings.keep_alive, settings.backoff, first_connect),
             latest: now,
             asked_for_new_session: true,
+            broker: 0,
+            session_of: None,
             client_id: None,
             limits: Limits {
                 own_max_packet_size: settings.max_packet_size,
@@ -432,6 +437,13 @@ impl Office {
         }
     }
 
+    /// The next connection goes to this broker, by a number of its own; and if it
+    /// does not come to CONNACK, whether another one is to be tried at once.
+    pub fn set_broker(&mut self, broker: usize, has_another: bool) {
+        self.broker = broker;
+        self.link.set_has_another(has_another);
+    }
+
     // ---- what is to be done ----
 
     /// A connection to make now.
@@ -448,7 +460,10 @@ impl Office {
         if is_renewed {
             self.outbound.handle_renewed(now);
         }
-        let clean_session = self.settings.clean_session || is_renewed;
+        // What another broker knows of this client is of another session, whose
+        // exchanges are not those at hand.
+        let is_with_another = self.session_of.is_some_and(|of| of != self.broker);
+        let clean_session = self.settings.clean_session || is_renewed || is_with_another;
         self.asked_for_new_session = clean_session;
         Some(Connect {
             clean_session,

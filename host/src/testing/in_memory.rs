@@ -155,7 +155,7 @@ impl Machine for InMemory {
         self.now
     }
 
-    fn dial(&mut self) {
+    fn dial(&mut self, _: usize) {
         self.is_dialing = true;
     }
 

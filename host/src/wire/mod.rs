@@ -14,6 +14,7 @@
 
 mod frame;
 mod http;
+mod layers;
 mod login;
 mod output;
 mod pace;
@@ -33,6 +34,7 @@ use crate::office::Connect;
 pub use frame::{DecodeError, EncodeError};
 pub(crate) use http::{Answer as HttpAnswer, NotHttp, shown};
 pub use http::{HttpHeader, HttpStatus};
+pub use layers::{Layers, TransportError};
 pub use login::{Login, Secret};
 pub use output::{GRACE, Output, Stuck};
 pub use pace::Pace;
@@ -43,7 +45,7 @@ pub(crate) use tls::certificates;
 pub use tls::{
     Tls, TlsClient, TlsError, TlsFile, TlsFileError, TlsIdentity, TlsOptions, TlsVersion, Trust,
 };
-pub use transport::{Layers, Transport, TransportError};
+pub use transport::Transport;
 pub use tungstenite::http::HeaderName;
 pub use v4::{Decoder, encode, encode_connect};
 pub use version::{Negotiation, Version, Versions};

@@ -14,11 +14,12 @@ use bytes::BytesMut;
 
 use super::Handshake;
 use super::frame::{DecodeError, EncodeError};
+use super::layers::{Layers, TransportError, cut_short};
 use super::output::Output;
 use super::pace::Pace;
-use super::tls::{Tls, TlsError};
+use super::tls::Tls;
 use super::version::Version;
-use super::websocket::{WebSocket, WebSocketError};
+use super::websocket::WebSocket;
 use super::{v4, v5};
 use crate::office::{Carried, Connect, Disconnection, Dispatch, Incoming, Outgoing, Reason, Time};
 
@@ -33,26 +34,6 @@ const LONGEST_SILENCE: Duration = Duration::from_secs(60);
 enum Decoder {
     V4(v4::Decoder),
     V5(v5::Decoder),
-}
-
-/// What there is between packets and the socket. By default nothing.
-#[derive(Debug, Default)]
-pub struct Layers {
-    /// TLS, next to the socket.
-    pub tls: Option<Box<Tls>>,
-    /// WebSocket, next to the packets.
-    pub websocket: Option<Box<WebSocket>>,
-}
-
-/// Why a layer goes no further.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum TransportError {
-    /// TLS does not.
-    #[error(transparent)]
-    Tls(#[from] TlsError),
-    /// WebSocket does not.
-    #[error(transparent)]
-    WebSocket(#[from] WebSocketError),
 }
 
 /// One connection to a broker.
@@ -310,12 +291,7 @@ impl Transport {
 
     /// Why the connection has ended, now that it has: a layer may know better.
     pub fn ended(&self, otherwise: Disconnection) -> Disconnection {
-        let tls = self.tls.as_ref().and_then(|tls| tls.cut_short());
-        let error = tls.map(TransportError::Tls).or_else(|| {
-            let websocket = self.websocket.as_ref();
-            let cut_short = websocket.and_then(|websocket| websocket.cut_short());
-            cut_short.map(TransportError::WebSocket)
-        });
+        let error = cut_short(self.tls.as_deref(), self.websocket.as_deref());
         error.map_or(otherwise, |error| Disconnection::Failed(error.to_string()))
     }
 }

@@ -404,7 +404,7 @@ impl Machine for Planned {
         self.now
     }
 
-    fn dial(&mut self) {
+    fn dial(&mut self, _: usize) {
         self.is_dialing = true;
     }
 

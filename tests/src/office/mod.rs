@@ -192,9 +192,9 @@ impl TestOffice {
         }
     }
 
-    /// SUBSCRIBE comes before any letter.
+    /// SUBSCRIBE comes before any letter, and is granted.
     #[track_caller]
-    fn grant_subscriptions(&mut self) {
+    pub fn grant_subscriptions(&mut self) {
         let mut granted = 0;
         while granted < self.filters {
             let Some(Outgoing::Subscribe { id, filters, .. }) = self.packet() else {

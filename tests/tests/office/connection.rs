@@ -131,3 +131,33 @@ fn a_broker_that_breaks_the_rules_is_left() {
         Some(Disconnection::Violation(_))
     ));
 }
+
+#[test]
+fn another_broker_is_tried_at_once_where_one_does_not_accept() {
+    let mut test = TestOffice::offline(settings());
+    for reason in [
+        Disconnection::Failed("not there".into()),
+        Disconnection::Refused(5),
+        Disconnection::Closed,
+    ] {
+        test.office.set_broker(0, true);
+        test.dial();
+        test.office.handle_disconnected(test.now, reason);
+        test.pass(Duration::ZERO);
+        assert!(test.office.poll_connect(test.now).is_some());
+        test.office.set_broker(1, false);
+        test.lose_connection();
+        test.pass(Duration::ZERO);
+        assert_eq!(
+            test.office.poll_connect(test.now),
+            None,
+            "after all of them"
+        );
+    }
+    // One that had accepted is tried again after a pause.
+    test.office.set_broker(1, true);
+    test.connect(false);
+    test.lose_connection();
+    test.pass(Duration::ZERO);
+    assert_eq!(test.office.poll_connect(test.now), None);
+}

@@ -1,8 +1,8 @@
 //! Exchanges of QoS 1 and 2: their ids, their halves and their sessions.
 
-use jackalope::office::{Incoming, Notice, OutcomeWord, Outgoing, Qos};
+use jackalope::office::{Disconnection, Incoming, Notice, OutcomeWord, Outgoing, Qos};
 use jackalope_tests::office::{
-    SECOND, TWO_HOURS, TestOffice, id_of, kept_session, one_guest, settings,
+    SECOND, TWO_HOURS, TestOffice, connack, id_of, kept_session, one_guest, settings,
 };
 
 const UNEXPECTED: Notice = Notice::Unexpected { packet: "PUBACK" };
@@ -161,4 +161,50 @@ fn in_a_kept_session_nothing_of_an_expired_exchange_goes_on() {
         test.receive(Incoming::PubRec(id));
         assert_eq!(test.packets(), []);
     }
+}
+
+#[test]
+fn exchanges_of_one_broker_are_not_taken_for_those_of_another() {
+    let mut test = TestOffice::offline(kept_session());
+    assert!(!test.dial().clean_session);
+    test.receive(connack(false));
+    test.grant_subscriptions();
+    test.take_calls();
+    test.post(Qos::ExactlyOnce, TWO_HOURS);
+    let id = id_of(&test.publish());
+    test.receive(Incoming::PubRec(id));
+    assert_eq!(test.packets(), [Outgoing::PubRel(id)]);
+    test.lose_connection();
+
+    // A try that comes to nothing changes nothing.
+    test.office.set_broker(1, false);
+    assert!(
+        test.dial().clean_session,
+        "whatever it knows of this client"
+    );
+    test.lose_connection();
+    test.office.set_broker(0, false);
+    assert!(!test.dial().clean_session, "the session is still there");
+    test.lose_connection();
+
+    test.office.set_broker(1, false);
+    assert!(test.dial().clean_session);
+    test.receive(connack(false));
+    test.grant_subscriptions();
+    test.take_calls();
+    let again = test.publish();
+    assert!(!again.duplicate, "this broker has never seen it");
+    test.lose_connection();
+    assert!(
+        !test.dial().clean_session,
+        "the session is with this one now"
+    );
+    test.lose_connection();
+    test.office.set_broker(0, false);
+    assert!(test.dial().clean_session);
+    test.receive(connack(true));
+    assert!(matches!(
+        test.office.poll_close(),
+        Some(Disconnection::Violation(_))
+    ));
 }

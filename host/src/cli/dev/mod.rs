@@ -165,13 +165,13 @@ fn config(broker: &Broker) -> Config {
         // The built-in broker speaks no other.
         versions: Versions::Only(Version::V4),
         client_id: CLIENT_ID.to_owned(),
-        server: ServerConfig {
+        servers: vec![ServerConfig {
             address: Address {
                 host: address.ip().to_string(),
                 port: address.port(),
             },
             ..ServerConfig::default()
-        },
+        }],
         ..Config::default()
     };
     config.session.backoff = BACKOFF;

@@ -69,6 +69,12 @@ fn each_variable_goes_before_the_file() {
             "max-packet-size = 65536",
             "max-packet-size = 200",
         ),
+        (
+            "SERVER_RETURN",
+            "2s",
+            "server-return = '2s'",
+            "server-return = '3s'",
+        ),
         ("INTERFACE", "x", "interface = 'x'", "interface = 'y'"),
         (
             "LOCAL_ADDRESS",

@@ -96,7 +96,7 @@ fn the_example_in_full_is_accepted() {
         .filter(|line| !line.contains("-file = "))
         .flat_map(|line| [line, "\n"])
         .collect();
-    let options = load(&without).unwrap().server.tls.unwrap();
+    let options = load(&without).unwrap().servers[0].tls.clone().unwrap();
     assert_eq!(options.alpn, ["x-amzn-mqtt-ca"]);
     assert_eq!(options.min_version, TlsVersion::Tls12, "states the default");
 

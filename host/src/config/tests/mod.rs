@@ -99,7 +99,7 @@ fn each_key_is_read() {
         c.login = Some(with_command("/etc/../bin/sh", &[], 10_000))
     });
     check("server = 'mqtt://broker:2000'", |c| {
-        c.server.address = crate::wire::Address {
+        c.servers[0].address = crate::wire::Address {
             host: "broker".to_owned(),
             port: 2000,
         };
@@ -145,6 +145,20 @@ fn each_key_is_read() {
         };
     });
     check("work-list.overflow = 'drop-oldest'", |_| {});
+}
+
+#[test]
+fn several_servers_are_read() {
+    let of = |config: Config| -> Vec<_> {
+        let servers = config.servers.iter();
+        let shown = |server: &ServerConfig| (server.address.to_string(), server.tls.is_some());
+        servers.map(shown).collect()
+    };
+    let expect = [("a:1".to_owned(), false), ("b:8883".to_owned(), true)];
+    let config = load("server = ['a:1', 'mqtts://b']\ntls.min-version = '1.3'").unwrap();
+    assert_eq!(of(config), expect);
+    let variable = [("JACKALOPE_SERVER", "a:1, mqtts://b")];
+    assert_eq!(of(load_with("", &variable).unwrap()), expect);
 }
 
 #[test]

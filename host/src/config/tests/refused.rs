@@ -209,7 +209,14 @@ fn login() {
 #[test]
 fn server() {
     let form = r#"is not a server; write e.g. "localhost:1883", "mqtts://broker:8883", "wss://broker/mqtt""#;
-    check_values("", "server", NO_TEXTS, form);
+    check_values("", "server", &[("1", "1"), ("[1]", "a list")], form);
+    check_values(
+        "",
+        "server",
+        &[("['a', 'b:0']", r#""b:0""#)],
+        "has a wrong port; write a number from 1 to 65535",
+    );
+    check_refused("server = []", "1:10: server: has 0 servers; write 1 to 16");
     let values = [
         ("''", r#""""#),
         ("'http://broker'", r#""http://broker""#),
@@ -247,6 +254,18 @@ fn server() {
         "server = 'mqtt://user:s3cret@broker'",
         "1:10: server: holds a user name, which has a key of its own, user-name",
     );
+}
+
+#[test]
+fn server_return() {
+    check_values(
+        "",
+        "server-return",
+        &[("'999ms'", r#""999ms""#)],
+        r#"is too short; write "1s" or more, or "0s" for never"#,
+    );
+    let config = load("server-return = '0s'").unwrap();
+    assert_eq!(config.server_return, None);
 }
 
 #[test]

@@ -9,7 +9,7 @@ fn unknown_keys() {
         "client-id = 'é'\nkepe-alive = '1s'",
         "2:1: unknown key `kepe-alive`, expected one of `client-id`, `clean-session`, \
          `session-expiry`, `user-name`, `user-name-file`, \
-         `password-file`, `password-command`, `password-command-timeout`, `server`, `interface`, `local-address`, `version`, `keep-alive`, \
+         `password-file`, `password-command`, `password-command-timeout`, `server`, `server-return`, `interface`, `local-address`, `version`, `keep-alive`, \
          `first-connect-delay`, `max-packet-size`, `max-qos`, `cache-directory`, `tls`, `websocket`, `proxy`, `backoff`, `last-will`, \
          `status`, `work-list`, `guest`",
     );
@@ -38,7 +38,7 @@ fn unknown_keys() {
         "\"a\\nb\" = 1",
         "1:1: unknown key `a\\nb`, expected one of `client-id`, `clean-session`, \
          `session-expiry`, `user-name`, `user-name-file`, \
-         `password-file`, `password-command`, `password-command-timeout`, `server`, `interface`, `local-address`, `version`, `keep-alive`, \
+         `password-file`, `password-command`, `password-command-timeout`, `server`, `server-return`, `interface`, `local-address`, `version`, `keep-alive`, \
          `first-connect-delay`, `max-packet-size`, `max-qos`, `cache-directory`, \
          `tls`, `websocket`, `proxy`, `backoff`, `last-will`, `status`, `work-list`, `guest`",
     );

@@ -29,7 +29,7 @@ fn check_tls(lines: &str, change: impl FnOnce(&mut TlsOptions)) {
     let mut expect = options("broker");
     change(&mut expect);
     let config = load(&format!("{SERVER}{lines}")).unwrap();
-    assert_eq!(config.server.tls, Some(expect), "{lines}");
+    assert_eq!(config.servers[0].tls, Some(expect), "{lines}");
 }
 
 #[track_caller]
@@ -47,12 +47,12 @@ fn a_server_needs_no_more_than_its_address() {
     ] {
         check(&format!("server = 'mqtts://{server}'"), |c| {
             let host = host.to_owned();
-            c.server.tls = Some(options(&host));
-            c.server.address = Address { host, port };
+            c.servers[0].tls = Some(options(&host));
+            c.servers[0].address = Address { host, port };
         });
     }
     let config = load("server = 'mqtts://[fe80::1%eth0]'").unwrap();
-    assert_eq!(config.server.tls, Some(options("fe80::1")));
+    assert_eq!(config.servers[0].tls, Some(options("fe80::1")));
 }
 
 #[test]
@@ -194,7 +194,10 @@ const FILES: &str = "[tls]\nca-file = 'ca.pem'\ncertificate-file = 'c.pem'\nkey-
 #[test]
 fn files_of_tls_are_beside_the_configuration() {
     let disk = Disk::new();
-    assert_eq!(disk.load(FILES, &[]).unwrap().server.tls, Some(disk.all()));
+    assert_eq!(
+        disk.load(FILES, &[]).unwrap().servers[0].tls.clone(),
+        Some(disk.all())
+    );
 }
 
 #[test]
@@ -221,7 +224,7 @@ fn variables_of_tls_go_before_the_file() {
     let file = FILES.replace(".pem", ".missing");
     for lines in ["", &file] {
         let config = disk.load(lines, &variables).unwrap();
-        assert_eq!(config.server.tls, Some(expect.clone()), "{lines}");
+        assert_eq!(config.servers[0].tls, Some(expect.clone()), "{lines}");
     }
     let mut known: Vec<_> = variables.map(|(name, _)| name).to_vec();
     known.sort_unstable();

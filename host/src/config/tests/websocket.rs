@@ -25,9 +25,9 @@ fn a_server_has_a_path() {
         ("wss://broker:9001/a?b", 9001, "/a?b"),
     ] {
         let config = load(&format!("server = '{server}'")).unwrap();
-        assert_eq!(config.server.address.port, port);
-        assert_eq!(config.server.websocket, Some(path.parse().unwrap()));
-        assert_eq!(config.server.tls.is_some(), server.starts_with("wss"));
+        assert_eq!(config.servers[0].address.port, port);
+        assert_eq!(config.servers[0].websocket, Some(path.parse().unwrap()));
+        assert_eq!(config.servers[0].tls.is_some(), server.starts_with("wss"));
     }
 }
 

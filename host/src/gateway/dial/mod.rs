@@ -16,10 +16,6 @@ use crate::office::Time;
 use crate::wire::{Address, Binding, Tcp};
 use race::Race;
 
-/// How long all of it may take. The post office waits somewhat longer, so that there
-/// is time to say what went wrong.
-const LIMIT: Duration = Duration::from_secs(15);
-
 /// How connections are made.
 #[derive(Debug, Default)]
 pub struct Dialer {
@@ -39,13 +35,17 @@ pub struct Proxy {
 }
 
 impl Dialer {
+    /// How long all of it may take. The post office waits somewhat longer, so that
+    /// there is time to say what went wrong.
+    pub(super) const LIMIT: Duration = Duration::from_secs(15);
+
     /// Connects to an address, trying all that its name stands for: a proxy looks
     /// that up itself.
     ///
     /// # Errors
     /// What went wrong, as a line for the log.
     pub(super) async fn dial(&self, address: &Address) -> Result<Tcp, String> {
-        let until = clock::now() + LIMIT;
+        let until = clock::now() + Self::LIMIT;
         let Some(proxy) = &self.proxy else {
             let connected = self.connect(address, until).await;
             return connected.map_err(|error| format!("cannot connect to {address}: {error}"));
@@ -67,7 +67,7 @@ impl Dialer {
                 Err(error) => Err(format!("no way through the proxy {proxy}: {error}")),
             },
             _ = alarm.wait_until(Some(until)) => {
-                let seconds = LIMIT.as_secs();
+                let seconds = Self::LIMIT.as_secs();
                 Err(format!("the proxy {proxy} does not answer: no connection within {seconds} s"))
             }
         }

@@ -115,6 +115,12 @@ impl Disconnection {
         }
     }
 
+    /// Returns whether another broker may do what this one, or the way to it, has not
+    /// done.
+    pub const fn is_the_brokers(&self) -> bool {
+        !matches!(self, Self::Version | Self::Reconnect | Self::Shutdown)
+    }
+
     const fn remedy(&self) -> Remedy {
         match self {
             Self::Refused(code) => Reason(*code).remedy(),
@@ -195,6 +201,8 @@ pub(in crate::office) struct Link {
     lasting: Duration,
     /// How many connections in a row the broker ended before they had lasted.
     hang_ups: u32,
+    /// Whether another broker is tried at once where one does not accept.
+    has_another: bool,
 }
 
 impl Link {
@@ -215,6 +223,7 @@ impl Link {
             connected: None,
             lasting: backoff.max * 2,
             hang_ups: 0,
+            has_another: false,
         }
     }
 
@@ -402,6 +411,10 @@ impl Link {
             self.state = State::Waiting { until: now };
             return Some(now);
         }
+        if connected.is_none() && self.has_another && reason.is_the_brokers() {
+            self.state = State::Waiting { until: now };
+            return Some(now);
+        }
         match reason.remedy() {
             Remedy::TryAgain => {}
             Remedy::Patience => self.backoff.skip_to(PATIENT),
@@ -410,6 +423,10 @@ impl Link {
         let until = now + self.backoff.next(random);
         self.state = State::Waiting { until };
         Some(until)
+    }
+
+    pub(in crate::office) fn set_has_another(&mut self, has_another: bool) {
+        self.has_another = has_another;
     }
 
     /// How many connections in a row the broker ended soon after they began.

@@ -344,7 +344,7 @@ impl Machine for Side {
         time(self.now)
     }
 
-    fn dial(&mut self) {
+    fn dial(&mut self, _: usize) {
         let is_wrong = self.socket.is_some() || self.dial.is_some();
         if is_wrong {
             self.check(Err("a second connection is made".into()));
