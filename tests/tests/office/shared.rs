@@ -139,7 +139,7 @@ fn an_identifier_means_the_same_filter_in_another_configuration_or_none() {
     let mut test = TestOffice::offline(overlapping());
     let before = subscribe(&mut test, with_ids());
     let mut test = TestOffice::offline(Settings {
-        guests: vec![guest(&["x", "doors/#"]), guest(&["doors/front/+"])],
+        guests: vec![guest(&["x", "y", "doors/#"]), guest(&["doors/front/+"])],
         ..settings()
     });
     let after = subscribe(&mut test, with_ids());

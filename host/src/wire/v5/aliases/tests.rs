@@ -271,6 +271,9 @@ fn the_aliases_of_the_broker_are_resolved() {
         message("second", &[TOPIC_ALIAS, 0, 1]),
         message("", &[TOPIC_ALIAS, 0, 16]),
         message("third", &[]),
+        // With a subscription identifier and a content type around it.
+        message("fifth", &[0x0b, 7, TOPIC_ALIAS, 0, 5, 0x03, 0, 1, b'x']),
+        message("", &[0x03, 0, 1, b'x', TOPIC_ALIAS, 0, 5, 0x0b, 7]),
         message("", &[TOPIC_ALIAS, 0, 1]),
         message("fourth", &[TOPIC_ALIAS, 0, 16]),
         message("", &[TOPIC_ALIAS, 0, 16]),
@@ -281,7 +284,7 @@ fn the_aliases_of_the_broker_are_resolved() {
         other => panic!("{other:?}"),
     });
     let expect = [
-        "first", "second", "first", "third", "second", "fourth", "fourth",
+        "first", "second", "first", "third", "fifth", "fifth", "second", "fourth", "fourth",
     ];
     assert_eq!(topics.collect::<Vec<_>>(), expect);
 }
