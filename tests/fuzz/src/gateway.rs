@@ -16,7 +16,8 @@ use crate::office::{
     Answer, Assignment, BackoffSettings, Call, Effects, GuestSettings, Letter, Notice, Office,
     Overflow, Payload, Qos, Settings, Ticket, Time, WorkListSettings,
 };
-use crate::wire::{Handshake, Version, Versions};
+use crate::websocket::{self, Server};
+use crate::wire::{Handshake, Layers, Version, Versions, WebSocketPath};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -25,6 +26,8 @@ const SECOND: Duration = Duration::from_secs(1);
 pub struct Plan {
     is_clean: bool,
     version: PlannedVersion,
+    /// Whether there is WebSocket in between, which the broker accepts.
+    is_websocket: bool,
     /// Which packets the broker answers as it should: CONNECT, SUBSCRIBE, PUBLISH and
     /// PUBREL, a bit each.
     answered: u8,
@@ -132,6 +135,7 @@ struct Planned {
     /// The packets that the broker got on this connection and could acknowledge.
     got: Vec<[u8; 2]>,
     is_v5: bool,
+    websocket: Option<Server>,
     answered: u8,
     answers: Vec<PlannedAnswer>,
     letters: u64,
@@ -193,6 +197,7 @@ impl Run {
                 written: Vec::new(),
                 got: Vec::new(),
                 is_v5: false,
+                websocket: plan.is_websocket.then(Server::default),
                 answered: plan.answered,
                 answers: plan.answers.clone(),
                 letters: 0,
@@ -290,10 +295,10 @@ impl Run {
             if std::mem::take(&mut self.machine.is_dialing) {
                 let dialed = match std::mem::take(&mut self.machine.is_refused) {
                     true => Err("refused".to_owned()),
-                    false => Ok(&self.handshake),
+                    false => Ok((&self.handshake, self.machine.layers())),
                 };
                 self.machine.open();
-                self.engine.handle_dialed(&mut self.machine, dialed);
+                self.engine.handle_dialed_through(&mut self.machine, dialed);
                 continue;
             }
             if !is_more {
@@ -339,6 +344,19 @@ impl Planned {
         self.written.clear();
         self.got.clear();
         self.unacknowledged = 0;
+        self.websocket = self.websocket.take().map(|_| Server::default());
+    }
+
+    /// What there is between packets and the network.
+    fn layers(&self) -> Layers {
+        let begin = |_| {
+            let websocket = WebSocketPath::default().begin("broker", &[]);
+            Box::new(websocket.expect("there is such a request"))
+        };
+        Layers {
+            websocket: self.websocket.as_ref().map(begin),
+            ..Layers::default()
+        }
     }
 
     fn send(&mut self, parts: &[&[u8]]) {
@@ -351,7 +369,14 @@ impl Planned {
 
     fn packet(&mut self, first: u8, parts: &[&[u8]]) {
         let body = parts.concat();
-        self.send(&[&[first, length(&body)], short(&body)]);
+        let packet = [&[first, length(&body)], short(&body)].concat();
+        if self.websocket.is_none() {
+            return self.send(&[&packet]);
+        }
+        // Frames end where they like.
+        for piece in packet.chunks(100) {
+            self.send(&[&websocket::frame(piece)]);
+        }
     }
 
     /// Answers as a broker should, where it is to.
@@ -427,7 +452,15 @@ impl Machine for Planned {
         }
         self.room -= count;
         self.unacknowledged += count;
-        self.written.extend_from_slice(&bytes[..count]);
+        let bytes = &bytes[..count];
+        match &mut self.websocket {
+            None => self.written.extend_from_slice(bytes),
+            Some(websocket) => {
+                if let Some(answer) = websocket.read(bytes, &mut self.written) {
+                    self.send(&[answer.as_bytes()]);
+                }
+            }
+        }
         let written = std::mem::take(&mut self.written);
         let mut rest = &written[..];
         while let Some(frame) = frames::take(&mut rest) {

@@ -29,3 +29,4 @@ mod wire;
 pub mod broker;
 pub mod frames;
 pub mod gateway;
+pub mod websocket;
