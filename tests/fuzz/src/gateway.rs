@@ -276,8 +276,6 @@ impl Run {
                 retain,
                 size,
                 ttl,
-                tag: None,
-                properties: None,
             } => {
                 let letter = machine.letter(qos, retain, size, ttl);
                 let guest = crate::office::GuestId(guest.into());
