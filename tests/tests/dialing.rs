@@ -170,14 +170,14 @@ fn connections_begin_where_they_are_told() {
         .wait_for(" online ");
     check_offline(
         &gateway("local-address = \"192.0.2.1\""),
-        "cannot connect from 192.0.2.1: this machine does not have this address",
+        "local-address 192.0.2.1: this machine does not have this address",
     );
     check_offline(
         &gateway("local-address = \"::1\""),
-        "cannot be reached from ::1, which is of another kind of IP addresses",
+        "local-address ::1: is of another kind of IP addresses",
     );
     check_offline(
         &gateway("interface = \"no-such-if\""),
-        "cannot connect through the interface no-such-if: ",
+        "interface no-such-if: ",
     );
 }

@@ -113,7 +113,7 @@ async fn serve(options: Options, mut hangups: Signal) -> Result<(), Failure> {
     };
     let servers: Vec<_> = options.servers.iter().map(Server::to_string).collect();
     info!(
-        server = servers.join(","),
+        server = %servers.join(","),
         client_id = options.handshake.client_id,
         guests = options.guests.len(),
         "jackalope {} starts",

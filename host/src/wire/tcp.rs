@@ -149,16 +149,16 @@ impl Binding {
         };
         if own.is_ipv6() != address.is_ipv6() {
             return Err(io::Error::other(format!(
-                "cannot be reached from {own}, which is of another kind of IP addresses"
+                "local-address {own}: is of another kind of IP addresses"
             )));
         }
         let bound = socket.bind(SocketAddr::new(own, 0));
         bound.map_err(|error| {
             let why = match error.kind() {
                 io::ErrorKind::AddrNotAvailable => "this machine does not have this address",
-                _ => return because(&error, format!("cannot connect from {own}: {error}")),
+                _ => return because(&error, format!("local-address {own}: {error}")),
             };
-            because(&error, format!("cannot connect from {own}: {why}"))
+            because(&error, format!("local-address {own}: {why}"))
         })
     }
 }
@@ -171,7 +171,7 @@ fn of_interface(error: &io::Error, interface: &str) -> String {
             .to_owned(),
         _ => error.to_string(),
     };
-    format!("cannot connect through the interface {interface}: {why}")
+    format!("interface {interface}: {why}")
 }
 
 fn because(error: &io::Error, text: String) -> io::Error {
