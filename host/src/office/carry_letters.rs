@@ -85,7 +85,7 @@ impl Office {
         self.conclude(key, Outcome::Refused(refusal.to_guest()));
     }
 
-    fn was_sent(&self, key: Key) -> bool {
+    pub(super) fn was_sent(&self, key: Key) -> bool {
         let entry = self.list.get(key);
         entry.is_some_and(|entry| self.outbound.was_sent(entry))
     }
@@ -176,7 +176,7 @@ impl Office {
                 }
             }
         }
-        self.list.push(guest, letter, deadline);
+        self.list.push(guest, letter, since);
         is_full
     }
 

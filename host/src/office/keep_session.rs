@@ -126,7 +126,7 @@ impl Office {
 
     /// Puts a message into the inbox of one guest. Where there is no room for it,
     /// it is over for this guest.
-    fn deliver(&mut self, guest: GuestId, message: Message, receipt: Receipt) {
+    pub(super) fn deliver(&mut self, guest: GuestId, message: Message, receipt: Receipt) {
         if self.guests.inbox(guest).has_room_for(&message) {
             self.guests
                 .change(guest, |inbox| inbox.push_message(message, receipt));

@@ -24,6 +24,7 @@ mod end_calls;
 mod guests;
 mod keep_session;
 mod notices;
+mod operate;
 mod payload;
 mod properties;
 mod routing;
@@ -48,6 +49,7 @@ use work_list::WorkList;
 
 pub use guests::{Answer, Assignment, Call, Effects, Message, Origin, Room, Status};
 pub use notices::Notice;
+pub use operate::{NotAccepted, NotCancelled, NotHanded, OpenLetter, Standing};
 pub use payload::Payload;
 pub use properties::Properties;
 pub use routing::{Filter, FilterError, topic};

@@ -11,6 +11,7 @@ mod hang_ups;
 mod letters;
 mod messages;
 mod network;
+mod operate;
 mod shared;
 mod shutdown;
 mod status;

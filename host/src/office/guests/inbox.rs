@@ -165,6 +165,11 @@ impl Inbox {
         self.outcomes
     }
 
+    /// How many calls have failed in a row.
+    pub(in crate::office) fn failures(&self) -> u32 {
+        self.failures
+    }
+
     /// How many messages the guest has not taken.
     pub(in crate::office) fn messages(&self) -> usize {
         self.messages.len()

@@ -86,6 +86,19 @@ impl Deadlines {
         u32::try_from(place).ok()
     }
 
+    /// The slot of the letter with this number: what is looked at is a quarter of
+    /// what the letters themselves take.
+    pub(super) fn slot_of(&self, ticket: Ticket) -> Option<u32> {
+        let all = self.levels.first()?;
+        let is_it = |rank: &Rank| *rank != NEVER && *rank as u64 == ticket.0;
+        let chunks = (0..all.len()).step_by(CHUNK);
+        let mut found = chunks.filter_map(|first| {
+            let within = all.chunk(first).iter().position(is_it)?;
+            u32::try_from(first + within).ok()
+        });
+        found.next()
+    }
+
     fn replace(&mut self, slot: u32, rank: Rank) {
         let (mut place, mut new) = (slot as usize, rank);
         let mut levels = self.levels.iter_mut().peekable();

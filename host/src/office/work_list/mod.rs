@@ -35,6 +35,8 @@ pub(super) struct Entry {
     pub(super) ticket: Ticket,
     pub(super) topic: Arc<str>,
     pub(super) payload: Payload,
+    /// When its ttl began, and when it is over.
+    pub(super) posted: Time,
     pub(super) deadline: Time,
     pub(super) guest: GuestId,
     pub(super) qos: Qos,
@@ -44,10 +46,12 @@ pub(super) struct Entry {
     /// How often the broker hung up right after it was sent.
     pub(in crate::office) hang_ups: u8,
     /// Whether it has been sent on this connection.
-    is_sent: bool,
+    pub(in crate::office) is_sent: bool,
     /// Whether the network has taken any of it, on an earlier connection or in an
     /// exchange that is over.
     pub(in crate::office) was_sent: bool,
+    /// How often it was begun to be sent.
+    pub(in crate::office) tries: u8,
     previous: u32,
     next: u32,
     /// What few letters have.
@@ -167,8 +171,29 @@ impl WorkList {
         some_key(self.lists[guest.index()].first)
     }
 
-    /// Puts a letter behind all others of its guest.
-    pub(super) fn push(&mut self, guest: GuestId, letter: Letter, deadline: Time) {
+    /// The letters of a guest in their order.
+    pub(super) fn letters_of(&self, guest: GuestId) -> impl Iterator<Item = &Entry> {
+        let mut next = self.lists[guest.index()].first;
+        std::iter::from_fn(move || {
+            let entry = self.get(some_key(next)?)?;
+            next = entry.next;
+            Some(entry)
+        })
+    }
+
+    /// How many letters of one guest have been sent on this connection.
+    pub(super) fn sent_of(&self, guest: GuestId) -> usize {
+        self.lists[guest.index()].sent
+    }
+
+    /// The letter with this number. Looks at all of them.
+    pub(super) fn find(&self, ticket: Ticket) -> Option<Key> {
+        self.deadlines.slot_of(ticket).map(Key)
+    }
+
+    /// Puts a letter behind all others of its guest, whose ttl began at this moment.
+    pub(super) fn push(&mut self, guest: GuestId, letter: Letter, posted: Time) {
+        let deadline = posted + letter.ttl;
         let slot = self.take_slot();
         let list = &mut self.lists[guest.index()];
         let (tag, properties) = (letter.tag, letter.properties);
@@ -177,6 +202,7 @@ impl WorkList {
             ticket: letter.ticket,
             topic: letter.topic,
             payload: letter.payload,
+            posted,
             deadline,
             guest,
             qos: letter.qos,
@@ -185,6 +211,7 @@ impl WorkList {
             hang_ups: 0,
             is_sent: false,
             was_sent: false,
+            tries: 0,
             previous: list.last,
             next: NONE,
             extras: has_extras.then(|| Box::new(Extras { tag, properties })),
@@ -374,14 +401,14 @@ mod tests {
 
     use super::*;
 
-    fn letter(ticket: u64) -> Letter {
+    fn letter(ticket: u64, ttl: u64) -> Letter {
         Letter {
             ticket: Ticket(ticket),
             topic: "t".into(),
             payload: Payload::new([]),
             qos: Qos::AtLeastOnce,
             retain: false,
-            ttl: Duration::from_secs(1),
+            ttl: Duration::from_millis(ttl),
             tag: None,
             properties: None,
         }
@@ -425,7 +452,7 @@ mod tests {
                 match step {
                     Step::Push { guest, deadline } => {
                         tickets += 1;
-                        list.push(GuestId(guest), letter(tickets), Time::from_millis(deadline));
+                        list.push(GuestId(guest), letter(tickets, deadline), Time::default());
                         let slot = (0..list.slots.len() as u32).find(|slot| {
                             list.get(Key(*slot)).is_some_and(|entry| entry.ticket == Ticket(tickets))
                         });
@@ -476,11 +503,19 @@ mod tests {
                 prop_assert_eq!(list.len(), model.letters.len());
                 let next = model.letters.iter().map(|letter| letter.2).min();
                 prop_assert_eq!(list.next_deadline(), next.map(Time::from_millis));
+                for (ticket, key) in &keys {
+                    let letter = model.letters.iter().find(|letter| letter.1 == *ticket);
+                    prop_assert_eq!(list.find(Ticket(*ticket)), letter.map(|_| *key));
+                }
                 for guest in 0..3 {
                     let of = model.letters.iter().filter(|letter| letter.0 == guest);
                     prop_assert_eq!(list.len_of(GuestId(guest)), of.clone().count());
                     let oldest = list.oldest(GuestId(guest)).map(|key| list.get(key).expect("live").ticket.0);
-                    prop_assert_eq!(oldest, of.map(|letter| letter.1).next());
+                    prop_assert_eq!(oldest, of.clone().map(|letter| letter.1).next());
+                    let all = list.letters_of(GuestId(guest)).map(|entry| (entry.ticket.0, entry.is_sent));
+                    prop_assert!(all.eq(of.clone().map(|letter| (letter.1, letter.3))));
+                    let sent = of.filter(|letter| letter.3).count();
+                    prop_assert_eq!(list.sent_of(GuestId(guest)), sent);
                 }
             }
         }

@@ -428,6 +428,14 @@ impl Outbound {
         }
     }
 
+    /// A letter is called back that is under way on no connection: the time of its
+    /// exchange is over, so that it is not gone on with on the next one.
+    pub(in crate::office) fn handle_cancelled(&mut self, now: Time, id: PacketId) {
+        if let Some(exchange) = self.exchanges.get_mut(id) {
+            exchange.deadline = exchange.deadline.min(now);
+        }
+    }
+
     /// The broker has kept the session: exchanges go on under their ids. Those
     /// without a letter are over if they are QoS 1, and their ids free. Those of
     /// QoS 2 are abandoned unless PUBREL can be sent again in time.

@@ -194,6 +194,7 @@ impl Outbound {
         {
             return Some(Next::Refused(key, refusal));
         }
+        entry.tries = entry.tries.saturating_add(1);
         let (packet, carried) = match entry.packet_id {
             Some(id) => self.resend(now, id, entry)?,
             None => self.publish(now, key, entry, ids)?,

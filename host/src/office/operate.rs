@@ -1,0 +1,279 @@
+//! What somebody beside the guests asks of the office: what it has, and what an
+//! operator orders.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::session::Arrival;
+use super::topic::{self, TopicError};
+use super::work_list::Entry;
+use super::{
+    Delivery, GuestId, Letter, MAX_TAG, Message, Notice, Office, Origin, Outcome, Payload, Qos,
+    Ticket, Time, max_payload,
+};
+
+/// A letter without an outcome. What is in it is nobody else's business.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenLetter {
+    /// Who sent it.
+    pub guest: GuestId,
+    /// Its number.
+    pub ticket: Ticket,
+    /// Its topic.
+    pub topic: Arc<str>,
+    /// How many bytes its payload has.
+    pub size: usize,
+    /// Its quality of service.
+    pub qos: Qos,
+    /// Whether the broker is to keep it.
+    pub retain: bool,
+    /// How long ago its ttl began.
+    pub age: Duration,
+    /// How much of its ttl is left.
+    pub left: Duration,
+    /// How often it was begun to be sent; 255 stands for more as well.
+    pub tries: u8,
+    /// Whether it is under way on the connection at hand.
+    pub is_in_flight: bool,
+}
+
+/// How one guest is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// How many of its letters have no outcome.
+    pub letters: usize,
+    /// How many of them are under way on the connection at hand.
+    pub in_flight: usize,
+    /// How many messages it has not taken.
+    pub messages: usize,
+    /// How many outcomes it has not been told.
+    pub outcomes: usize,
+    /// Whether it is at a call.
+    pub is_at_call: bool,
+    /// How many of its calls have failed in a row.
+    pub failures: u32,
+}
+
+/// Why a letter is not accepted. Nothing of it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotAccepted {
+    /// Its topic is not valid.
+    Topic(TopicError),
+    /// The configuration or the broker allows no more than this quality of service.
+    Qos(Qos),
+    /// Its ttl is 0.
+    Ttl,
+    /// Its tag has more than [`MAX_TAG`] bytes.
+    Tag,
+    /// A payload may have so many bytes under this topic.
+    TooLarge(usize),
+    /// The work list of its sender is full, or too many outcomes are owed to it.
+    Full,
+    /// The gateway stops.
+    Stopping,
+}
+
+/// Why a letter is not called back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotCancelled {
+    /// No letter of this number is on the work list: it has its outcome, or there
+    /// never was one.
+    Unknown,
+    /// It is under way, and what the network has cannot be called back.
+    InFlight,
+}
+
+/// Why a message is not handed to a guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotHanded {
+    /// Its topic is not valid.
+    Topic(TopicError),
+    /// The guest has no subscription that matches.
+    NotSubscribed,
+    /// Too many messages wait for the guest.
+    Full,
+    /// The gateway stops.
+    Stopping,
+}
+
+impl fmt::Display for NotAccepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Topic(error) => write!(f, "the topic {error}"),
+            Self::Qos(max) => write!(f, "no more than QoS {max} is allowed"),
+            Self::Ttl => f.write_str("the ttl is 0"),
+            Self::Tag => write!(f, "the tag is longer than {MAX_TAG} bytes"),
+            Self::TooLarge(max) => write!(
+                f,
+                "the payload is too large: under this topic it may have {max} bytes"
+            ),
+            Self::Full => f.write_str("the work list is full"),
+            Self::Stopping => f.write_str("the gateway stops"),
+        }
+    }
+}
+
+impl fmt::Display for NotCancelled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unknown => "no letter with this ticket waits: it has its outcome, or never was",
+            Self::InFlight => "the letter is in flight, and cannot be called back",
+        })
+    }
+}
+
+impl fmt::Display for NotHanded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Topic(error) => write!(f, "the topic {error}"),
+            Self::NotSubscribed => f.write_str("the guest does not subscribe to this topic"),
+            Self::Full => f.write_str("too many messages wait for the guest"),
+            Self::Stopping => f.write_str("the gateway stops"),
+        }
+    }
+}
+
+impl Office {
+    /// The letters of one guest that have no outcome, in the order in which they
+    /// came.
+    pub fn letters(&self, now: Time, guest: GuestId) -> impl Iterator<Item = OpenLetter> {
+        let is_online = self.link.is_online();
+        self.list
+            .letters_of(guest)
+            .map(move |entry| open_letter(now, entry, entry.is_sent && is_online))
+    }
+
+    /// How a guest is doing.
+    pub fn standing(&self, guest: GuestId) -> Standing {
+        let inbox = self.guests.inbox(guest);
+        Standing {
+            in_flight: match self.link.is_online() {
+                true => self.list.sent_of(guest),
+                false => 0,
+            },
+            letters: self.list.len_of(guest),
+            messages: inbox.messages(),
+            outcomes: inbox.outcomes(),
+            is_at_call: inbox.is_running(),
+            failures: inbox.failures(),
+        }
+    }
+
+    /// Puts a letter on the work list if it can be accepted, by the rules that hold
+    /// for guests. Its ttl counts from `now`.
+    ///
+    /// # Errors
+    /// What is wrong with it, or why there is no room.
+    pub fn submit(&mut self, now: Time, guest: GuestId, letter: Letter) -> Result<(), NotAccepted> {
+        self.expire(now);
+        topic::check_name(&letter.topic).map_err(NotAccepted::Topic)?;
+        let room = self.room(guest);
+        if letter.qos > room.max_qos {
+            return Err(NotAccepted::Qos(room.max_qos));
+        }
+        if letter.ttl.is_zero() {
+            return Err(NotAccepted::Ttl);
+        }
+        if letter.tag.as_ref().is_some_and(|tag| tag.len() > MAX_TAG) {
+            return Err(NotAccepted::Tag);
+        }
+        let max = max_payload(self.settings.max_packet_size, &letter.topic, letter.qos, 0);
+        if max.is_none_or(|max| max < letter.payload.len()) {
+            return Err(NotAccepted::TooLarge(max.unwrap_or(0)));
+        }
+        if self.shutdown.is_some() {
+            return Err(NotAccepted::Stopping);
+        }
+        if room.accept == 0 {
+            return Err(NotAccepted::Full);
+        }
+        self.post_since(now, now, guest, letter);
+        Ok(())
+    }
+
+    /// Takes a letter off the work list that is not under way: its time is over at
+    /// once, so its outcome is [`Expired`](Outcome::Expired). Returns that: if it was
+    /// sent on an earlier connection, it may have arrived.
+    ///
+    /// # Errors
+    /// There is no such letter, or it cannot be called back.
+    pub fn handle_cancel(&mut self, now: Time, ticket: Ticket) -> Result<Outcome, NotCancelled> {
+        self.expire(now);
+        let key = self.list.find(ticket).ok_or(NotCancelled::Unknown)?;
+        let entry = self.list.get(key).ok_or(NotCancelled::Unknown)?;
+        if self.link.is_online() && entry.is_sent {
+            return Err(NotCancelled::InFlight);
+        }
+        let packet_id = entry.packet_id;
+        let outcome = Outcome::Expired {
+            sent: self.was_sent(key),
+        };
+        if let Some(id) = packet_id {
+            self.outbound.handle_cancelled(now, id);
+        }
+        self.conclude(key, outcome);
+        Ok(outcome)
+    }
+
+    /// A message for one guest comes from within the gateway, as with
+    /// [`handle_local_message`](Self::handle_local_message).
+    ///
+    /// # Errors
+    /// The guest does not get it.
+    pub fn handle_message_for(
+        &mut self,
+        now: Time,
+        guest: GuestId,
+        topic: Arc<str>,
+        payload: Payload,
+    ) -> Result<(), NotHanded> {
+        self.expire(now);
+        topic::check_name(&topic).map_err(NotHanded::Topic)?;
+        if self.shutdown.is_some() {
+            return Err(NotHanded::Stopping);
+        }
+        self.routed.clear();
+        self.subscriptions.route(&topic, &[], &mut self.routed);
+        let route = self.routed.iter().find(|route| route.0 == guest);
+        let route = *route.ok_or(NotHanded::NotSubscribed)?;
+        let message = Message {
+            topic,
+            payload,
+            qos: Qos::AtMostOnce,
+            retained: false,
+            duplicate: false,
+            subscription: self.subscriptions.filter(route).clone(),
+            properties: None,
+            expires: None,
+            origin: Origin::Gateway,
+        };
+        if !self.guests.inbox(guest).has_room_for(&message) {
+            return Err(NotHanded::Full);
+        }
+        let arrival = self.inbound.handle_publish(Delivery::AtMostOnce, false, 1);
+        if let Arrival::New(receipt) = arrival {
+            self.notices.push_detail(|| Notice::Received {
+                message: message.clone(),
+                guests: vec![guest],
+            });
+            self.deliver(guest, message, receipt);
+        }
+        Ok(())
+    }
+}
+
+fn open_letter(now: Time, entry: &Entry, is_in_flight: bool) -> OpenLetter {
+    OpenLetter {
+        guest: entry.guest,
+        ticket: entry.ticket,
+        topic: entry.topic.clone(),
+        size: entry.payload.len(),
+        qos: entry.qos,
+        retain: entry.retain,
+        age: now.since(entry.posted),
+        left: entry.deadline.since(now),
+        tries: entry.tries,
+        is_in_flight,
+    }
+}

@@ -1,0 +1,235 @@
+//! What an operator asks of the office and orders it to do.
+
+use std::time::Duration;
+
+use jackalope::office::{
+    Call, Incoming, NotAccepted, NotCancelled, NotHanded, Origin, Outcome, Outgoing, Overflow, Payload,
+    Qos, Settings, Standing, Ticket, WorkListSettings, topic::TopicError,
+};
+use jackalope_tests::office::{A, B, SECOND, TWO_HOURS, TestOffice, id_of, kept_session, settings};
+
+#[test]
+fn what_waits_and_what_flies_is_told_apart() {
+    let mut test = TestOffice::online(settings());
+    let sent = test.post(Qos::AtLeastOnce, 10 * SECOND);
+    test.publish();
+    test.pass(2 * SECOND);
+    let waiting = test.post(Qos::AtMostOnce, 10 * SECOND);
+    let other = test.post_by(B, Qos::ExactlyOnce, TWO_HOURS);
+
+    let letters: Vec<_> = test.office.letters(test.now, A).collect();
+    let [first, second] = &letters[..] else {
+        panic!("not two letters: {letters:?}");
+    };
+    assert_eq!(
+        (first.ticket, first.is_in_flight, first.tries),
+        (sent, true, 1)
+    );
+    assert_eq!((first.age, first.left), (2 * SECOND, 8 * SECOND));
+    assert_eq!(
+        (&*first.topic, first.size, first.qos),
+        ("t/1", 1, Qos::AtLeastOnce)
+    );
+    assert_eq!(
+        (second.ticket, second.is_in_flight, second.tries),
+        (waiting, false, 0)
+    );
+    let of_b: Vec<_> = test.office.letters(test.now, B).collect();
+    assert_eq!(of_b.len(), 1);
+    assert_eq!((of_b[0].ticket, of_b[0].guest), (other, B));
+
+    let standing = test.office.standing(A);
+    assert_eq!((standing.letters, standing.in_flight), (2, 1));
+    test.lose_connection();
+    let standing = test.office.standing(A);
+    assert_eq!(
+        (standing.letters, standing.in_flight),
+        (2, 0),
+        "nothing flies"
+    );
+    assert!(
+        test.office
+            .letters(test.now, A)
+            .all(|letter| !letter.is_in_flight)
+    );
+}
+
+#[test]
+fn tries_are_counted_over_connections() {
+    let mut test = TestOffice::online(settings());
+    test.post(Qos::AtLeastOnce, TWO_HOURS);
+    for tries in 1..=3 {
+        test.publish();
+        let letter = test.office.letters(test.now, A).next();
+        assert_eq!(letter.map(|letter| letter.tries), Some(tries));
+        test.lose_connection();
+        test.connect(false);
+    }
+}
+
+#[test]
+fn how_a_guest_is_doing() {
+    let mut test = TestOffice::online(settings());
+    assert_eq!(test.office.standing(A), Standing::default());
+    test.deliver("a/1", jackalope::office::Delivery::AtMostOnce, false);
+    test.post(Qos::AtMostOnce, SECOND);
+    test.publish();
+    let standing = test.office.standing(A);
+    assert_eq!((standing.messages, standing.outcomes), (1, 1));
+    let call = test.call().expect("there is a message");
+    assert!(test.office.standing(A).is_at_call);
+    test.answer(call.guest, jackalope::office::Answer::Failed("trap".into()));
+    let standing = test.office.standing(A);
+    assert_eq!((standing.is_at_call, standing.failures), (false, 1));
+}
+
+#[test]
+fn a_cancelled_letter_is_never_sent_and_its_time_is_over() {
+    let mut test = TestOffice::offline(settings());
+    let cancelled = test.post(Qos::AtLeastOnce, TWO_HOURS);
+    test.post(Qos::AtLeastOnce, TWO_HOURS);
+    let expired = Outcome::Expired { sent: false };
+    let answer = test.office.handle_cancel(test.now, cancelled);
+    assert_eq!(answer, Ok(expired));
+    assert_eq!(test.outcomes(), [(cancelled, expired)]);
+    let again = test.office.handle_cancel(test.now, cancelled);
+    assert_eq!(again, Err(NotCancelled::Unknown));
+    test.connect(false);
+    assert_eq!(test.topics(), ["t/2"]);
+}
+
+#[test]
+fn what_is_under_way_is_not_called_back() {
+    for qos in [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce] {
+        let mut test = TestOffice::online(settings());
+        let ticket = test.post(qos, TWO_HOURS);
+        let dispatch = test.hand_out().expect("a letter is due");
+        let cancelled = test.office.handle_cancel(test.now, ticket);
+        assert_eq!(cancelled, Err(NotCancelled::InFlight), "{qos:?}");
+        test.write(&dispatch);
+        assert_eq!(
+            test.office.open_letters(),
+            usize::from(qos != Qos::AtMostOnce)
+        );
+    }
+}
+
+#[test]
+fn what_was_sent_on_an_earlier_connection_is_not_sent_again() {
+    for qos in [Qos::AtLeastOnce, Qos::ExactlyOnce] {
+        for is_kept in [false, true] {
+            let mut test = TestOffice::online(kept_session());
+            let ticket = test.post(qos, TWO_HOURS);
+            test.publish();
+            test.lose_connection();
+            let expired = Outcome::Expired { sent: true };
+            let answer = test.office.handle_cancel(test.now, ticket);
+            assert_eq!(answer, Ok(expired));
+            assert_eq!(test.outcomes(), [(ticket, expired)]);
+            test.connect(is_kept);
+            assert_eq!(test.packets(), [], "{qos:?}, {is_kept}");
+        }
+    }
+}
+
+#[test]
+fn a_cancelled_exchange_of_qos_2_is_not_completed_in_a_kept_session() {
+    let mut test = TestOffice::online(kept_session());
+    let ticket = test.post(Qos::ExactlyOnce, TWO_HOURS);
+    let id = id_of(&test.publish());
+    test.receive(Incoming::PubRec(id));
+    assert_eq!(test.packets(), [Outgoing::PubRel(id)]);
+    test.lose_connection();
+    let expired = Outcome::Expired { sent: true };
+    let answer = test.office.handle_cancel(test.now, ticket);
+    assert_eq!(answer, Ok(expired));
+    test.connect(true);
+    assert_eq!(test.packets(), [], "a broker delivers at PUBREL");
+}
+
+#[test]
+fn a_submitted_letter_is_held_against_the_rules_for_guests() {
+    let full = Settings {
+        work_list: WorkListSettings {
+            max: 1,
+            overflow: Overflow::Reject,
+        },
+        ..settings()
+    };
+    let mut test = TestOffice::offline(full);
+    let mut submit = |change: &dyn Fn(&mut jackalope::office::Letter)| {
+        let mut letter = test.letter(Qos::AtLeastOnce, SECOND);
+        change(&mut letter);
+        test.office.submit(test.now, A, letter)
+    };
+    let wildcard = submit(&|letter| letter.topic = "a/+".into());
+    assert_eq!(wildcard, Err(NotAccepted::Topic(TopicError::Wildcard)));
+    let tag = submit(&|letter| letter.tag = Some("x".repeat(257).into()));
+    assert_eq!(tag, Err(NotAccepted::Tag));
+    let ttl = submit(&|letter| letter.ttl = Duration::ZERO);
+    assert_eq!(ttl, Err(NotAccepted::Ttl));
+    let large = submit(&|letter| letter.payload = Payload::new(vec![0; 1 << 20]));
+    let Err(NotAccepted::TooLarge(max)) = large else {
+        panic!("accepted or refused for another reason: {large:?}");
+    };
+    assert_eq!(
+        submit(&|letter| letter.payload = Payload::new(vec![0; max])),
+        Err(NotAccepted::TooLarge(max - 1)),
+        "the topic is a byte longer"
+    );
+    assert_eq!(submit(&|_| ()), Ok(()));
+    assert_eq!(submit(&|_| ()), Err(NotAccepted::Full));
+}
+
+#[test]
+fn nothing_is_taken_while_the_gateway_stops() {
+    let mut test = TestOffice::online(settings());
+    test.office.handle_shutdown(test.now);
+    let letter = test.letter(Qos::AtLeastOnce, SECOND);
+    let submitted = test.office.submit(test.now, A, letter);
+    assert_eq!(submitted, Err(NotAccepted::Stopping));
+    let handed = test
+        .office
+        .handle_message_for(test.now, A, "a/1".into(), Payload::new("x"));
+    assert_eq!(handed, Err(NotHanded::Stopping));
+    let ticket = Ticket(77);
+    let cancelled = test.office.handle_cancel(test.now, ticket);
+    assert_eq!(cancelled, Err(NotCancelled::Unknown));
+}
+
+#[test]
+fn a_message_for_one_guest_goes_to_it_alone() {
+    let mut test = TestOffice::offline(settings());
+    test.take_calls();
+    let mut send = |guest, topic: &str| {
+        let payload = Payload::new("x");
+        let handed = test
+            .office
+            .handle_message_for(test.now, guest, topic.into(), payload);
+        (handed, test.take_calls())
+    };
+    let (handed, calls) = send(B, "both");
+    assert_eq!(handed, Ok(()));
+    let [(B, Call::Message(message))] = &calls[..] else {
+        panic!("not one message for one guest: {calls:?}");
+    };
+    assert_eq!(&*message.topic, "both");
+    assert_eq!(message.origin, Origin::Gateway);
+    assert_eq!(send(A, "b/1"), (Err(NotHanded::NotSubscribed), vec![]));
+    let wildcard = NotHanded::Topic(TopicError::Wildcard);
+    assert_eq!(send(A, "a/+"), (Err(wildcard), vec![]));
+}
+
+#[test]
+fn a_guest_with_too_many_messages_gets_no_more() {
+    let mut test = TestOffice::offline(settings());
+    let handed = (0..2_000).map(|_| {
+        let payload = Payload::new("x");
+        test.office
+            .handle_message_for(test.now, A, "a/1".into(), payload)
+    });
+    let handed: Vec<_> = handed.collect();
+    assert_eq!(handed.iter().filter(|it| it.is_ok()).count(), 1_000);
+    assert_eq!(handed.last(), Some(&Err(NotHanded::Full)));
+    assert_eq!(test.office.standing(A).messages, 1_000);
+}
