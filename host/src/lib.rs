@@ -14,6 +14,7 @@
 //! - [`engine`] joins the three: the order in which things are done.
 //! - [`login`] is where user name and password come from.
 //! - [`gateway`] drives the engine on a real machine.
+//! - [`control`] is HTTP for whoever operates it.
 //! - [`config`] reads what an operator wrote into values that cannot be wrong.
 //! - [`cli`] is what the binary runs.
 //! - [`broker`] is the fake broker, for development and tests.
@@ -33,6 +34,8 @@ pub mod engine;
 pub mod login;
 
 pub mod gateway;
+
+pub mod control;
 
 pub mod config;
 

@@ -91,7 +91,12 @@ impl Drop for Process {
 /// that of whoever runs the tests.
 pub fn command(binary: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(binary);
-    for name in ["HOME", "XDG_CACHE_HOME", "CACHE_DIRECTORY"] {
+    for name in [
+        "HOME",
+        "XDG_CACHE_HOME",
+        "CACHE_DIRECTORY",
+        "RUNTIME_DIRECTORY",
+    ] {
         command.env_remove(name);
     }
     command

@@ -3,6 +3,7 @@
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow};
@@ -12,7 +13,7 @@ use super::components::Components;
 use super::{Failure, engine};
 use crate::clock::TimeOfDay;
 use crate::config::{Config, GuestConfig, ServerConfig};
-use crate::gateway::{Dialer, Handler, Logger, Options, Proxy, Server};
+use crate::gateway::{ControlSender, Dialer, Handler, Logger, Options, Proxy, Server};
 use crate::guest::{Component, Grants, Guest, GuestOptions, Limits};
 use crate::office::{GuestSettings, MAX_OUTCOMES, Settings};
 use crate::wire::{Handshake, TlsClient, Version, Versions};
@@ -54,25 +55,43 @@ impl Loaded {
     }
 }
 
-/// Loads every guest.
-pub(super) fn load_guests(config: &Config) -> Result<Vec<Loaded>, Failure> {
+/// The sender of letters that come over the control socket. To the post office it is
+/// one more guest.
+pub(super) fn control_sender(tickets: Arc<AtomicU64>) -> Loaded {
+    Loaded {
+        name: ControlSender::NAME.into(),
+        handler: Handler::ControlSender(ControlSender::new(tickets)),
+        settings: without_component(),
+    }
+}
+
+/// Of what is built in, which does not fail.
+fn without_component() -> GuestSettings {
+    GuestSettings {
+        subscriptions: Vec::new(),
+        retries: 0,
+        retry_for: Duration::ZERO,
+        has_will: false,
+        outcomes: MAX_OUTCOMES,
+        hears_subscriptions: true,
+    }
+}
+
+/// Loads every guest. Returns them with the counter of tickets.
+pub(super) fn load_guests(config: &Config) -> Result<(Vec<Loaded>, Arc<AtomicU64>), Failure> {
     if config.guests.is_empty() {
-        let settings = GuestSettings {
-            subscriptions: Vec::new(),
-            retries: 0,
-            retry_for: Duration::ZERO,
-            has_will: false,
-            outcomes: MAX_OUTCOMES,
-            hears_subscriptions: true,
-        };
+        let settings = without_component();
         let handler = Handler::Logger(Logger);
-        return Ok(vec![Loaded {
+        let loaded = vec![Loaded {
             name: "logger".into(),
             handler,
             settings,
-        }]);
+        }];
+        return Ok((loaded, Arc::new(AtomicU64::new(1))));
     }
-    let mut components = Components::of(engine::start(&config.cache_directory)?);
+    let engine = engine::start(&config.cache_directory)?;
+    let tickets = engine.tickets();
+    let mut components = Components::of(engine);
     let mut loaded = Vec::new();
     for guest in &config.guests {
         let component = components
@@ -88,7 +107,7 @@ pub(super) fn load_guests(config: &Config) -> Result<Vec<Loaded>, Failure> {
         }
         loaded.push(Loaded::new(guest, &component, config.max_packet_size));
     }
-    Ok(loaded)
+    Ok((loaded, tickets))
 }
 
 /// A gateway of these guests.

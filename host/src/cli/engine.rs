@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tracing::{debug, info, warn};
 
-use super::Failure;
+use super::{Failure, systemd};
 use crate::config::{CacheDirectory, Config};
 use crate::guest::{Engine, EngineError, OwnDirectory};
 
@@ -68,13 +68,9 @@ pub(super) fn start_unconfigured() -> Result<Engine, Failure> {
 /// The directory that systemd gives the service, or else that of the user's
 /// caches.
 fn default_path(variable: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
-    // Relative ones mean nothing: the working directory is anywhere.
     let absolute = |path: PathBuf| path.is_absolute().then_some(path);
     let of = |name| variable(name).map(PathBuf::from).and_then(absolute);
-    // Of a service that has several, it lists them all.
-    let systemd = variable("CACHE_DIRECTORY").and_then(|list| env::split_paths(&list).next());
-    systemd
-        .and_then(absolute)
+    systemd::directory(variable("CACHE_DIRECTORY"))
         .or_else(|| of("XDG_CACHE_HOME").map(|path| path.join("jackalope")))
         .or_else(|| of("HOME").map(|path| path.join(".cache/jackalope")))
 }

@@ -9,11 +9,15 @@ mod broker;
 
 mod check;
 
+mod remote;
+
 mod assemble;
 mod components;
+mod control;
 mod engine;
 mod logging;
 mod signals;
+mod systemd;
 
 use std::fmt::Display;
 use std::io::Write;
@@ -35,7 +39,8 @@ struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 success, 64 wrong usage, 78 wrong configuration, 1 anything else.
+Exit codes: 0 success, 64 wrong usage, 78 wrong configuration, 1 anything else; the \
+commands that speak to a gateway have more.
 JACKALOPE_LOG chooses what is logged: error, warn, info (default), debug, or a \
 filter such as `info,guest=debug`.";
 
@@ -94,6 +99,45 @@ enum Command {
         #[arg(required = true, value_name = "GUEST")]
         guests: Vec<PathBuf>,
     },
+    /// Publish a letter by a gateway that runs.
+    ///
+    /// It is accepted online and offline, and goes out while its ttl lasts.
+    #[command(after_help = remote::PUBLISH_HELP)]
+    Publish {
+        #[command(flatten)]
+        letter: remote::Letter,
+        #[command(flatten)]
+        gateway: remote::Where,
+    },
+    /// Hand a message to a guest of a gateway that runs, as if it had come from the
+    /// broker.
+    Send {
+        #[command(flatten)]
+        message: remote::Message,
+        #[command(flatten)]
+        gateway: remote::Where,
+    },
+    /// Tell how a gateway is doing that runs: its session, its letters, its guests.
+    #[command(after_help = remote::STATUS_HELP)]
+    Status {
+        /// Print JSON.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        gateway: remote::Where,
+    },
+    /// List the letters of a gateway that have no outcome yet, or call one back.
+    Letters {
+        #[command(flatten)]
+        listing: remote::Listing,
+        #[command(flatten)]
+        gateway: remote::Where,
+    },
+    /// Have a gateway drop its connection and make a new one.
+    Reconnect {
+        #[command(flatten)]
+        gateway: remote::Where,
+    },
     /// Run scenarios: tests of a guest, in virtual time.
     ///
     /// A scenario file is TOML; guest-example/scenarios has some to read. There
@@ -136,11 +180,14 @@ enum Failure {
     Config(anyhow::Error),
     /// The arguments do not fit together: 64.
     Usage(anyhow::Error),
+    /// There is no gateway to speak to: 69.
+    Unavailable(anyhow::Error),
     /// Everything else: 1.
     Other(anyhow::Error),
 }
 
 const EXIT_USAGE: u8 = 64;
+const EXIT_UNAVAILABLE: u8 = 69;
 const EXIT_CONFIG: u8 = 78;
 
 impl Failure {
@@ -157,6 +204,7 @@ impl Failure {
         let (error, code) = match self {
             Self::Config(error) => (error, EXIT_CONFIG),
             Self::Usage(error) => (error, EXIT_USAGE),
+            Self::Unavailable(error) => (error, EXIT_UNAVAILABLE),
             Self::Other(error) => (error, 1),
         };
         print_error(format_args!("error: {error:#}"));
@@ -187,6 +235,11 @@ pub fn main() -> ExitCode {
         Command::Broker { listen, behaviour } => {
             broker::broker(listen, behaviour).map(|()| ExitCode::SUCCESS)
         }
+        Command::Publish { letter, gateway } => remote::publish(&gateway, letter),
+        Command::Send { message, gateway } => remote::send(&gateway, message),
+        Command::Status { json, gateway } => remote::status(&gateway, json),
+        Command::Letters { listing, gateway } => remote::letters(&gateway, &listing),
+        Command::Reconnect { gateway } => remote::reconnect(&gateway),
         Command::Check { guests } => check::check(&guests),
         Command::Test { guest, scenarios } => test::test(&guest, &scenarios),
     };

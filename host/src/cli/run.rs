@@ -6,10 +6,12 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::Signal;
 use tracing::{info, warn};
 
-use super::assemble::{load_guests, options};
-use super::{Failure, logging, signals};
+use super::assemble::{control_sender, load_guests, options};
+use super::control::Bound;
+use super::{Failure, control, logging, signals};
 use crate::config::{Config, DEFAULT_TLS_PORT, ServerConfig, UnknownVariable};
-use crate::gateway::{Gateway, Options, Server};
+use crate::control::Server as ControlServer;
+use crate::gateway::{Control, Gateway, Options, Server};
 use crate::login::{Credentials, PasswordSource};
 
 /// How many threads the slow calls of guests share. They sleep until there is
@@ -34,7 +36,11 @@ pub(super) fn run(path: Option<&Path>) -> Result<(), Failure> {
         let _context = runtime.enter();
         signals::listen_for_hangups()?
     };
-    let loaded = load_guests(&config)?;
+    let bound = control::bind(&config.control)?;
+    let (mut loaded, tickets) = load_guests(&config)?;
+    if bound.is_some() {
+        loaded.push(control_sender(tickets));
+    }
     let slow = Builder::new_multi_thread()
         .worker_threads(SLOW_CALL_THREADS)
         .thread_name("slow-calls")
@@ -42,7 +48,7 @@ pub(super) fn run(path: Option<&Path>) -> Result<(), Failure> {
         .build()
         .map_err(Failure::other)?;
     let options = options(config, loaded, slow.handle().clone());
-    run_on(runtime, slow, serve(options, hangups))
+    run_on(runtime, slow, serve(options, hangups, bound))
 }
 
 /// Runs a gateway to its end, and does not wait for what is still busy then: a
@@ -105,22 +111,25 @@ fn warn_of_open_password(config: &Config) {
     }
 }
 
-async fn serve(options: Options, mut hangups: Signal) -> Result<(), Failure> {
+async fn serve(options: Options, mut hangups: Signal, bound: Option<Bound>) -> Result<(), Failure> {
     let signal = signals::listen()?;
     let stop = async {
         let name = signal.await;
         info!("{name}: finishing what is in flight");
     };
+    let max_payload = options.handshake.max_packet_size;
+    let guests = options.guests.len() - usize::from(bound.is_some());
     let servers: Vec<_> = options.servers.iter().map(Server::to_string).collect();
     info!(
         server = %servers.join(","),
         client_id = options.handshake.client_id,
-        guests = options.guests.len(),
+        guests,
         "jackalope {} starts",
         env!("CARGO_PKG_VERSION"),
     );
     let mut gateway = Gateway::new(options).map_err(Failure::other)?;
     let control = gateway.control();
+    let _server = serve_control(bound, control.clone(), max_payload)?;
     #[expect(
         clippy::disallowed_methods,
         reason = "it only waits for signals, and sends commands"
@@ -128,7 +137,7 @@ async fn serve(options: Options, mut hangups: Signal) -> Result<(), Failure> {
     tokio::spawn(async move {
         while hangups.recv().await.is_some() {
             info!("SIGHUP: connecting anew, with the password of now");
-            control.reconnect();
+            control.reconnect().await;
         }
     });
     let summary = gateway.run(stop).await.map_err(Failure::other)?;
@@ -148,6 +157,21 @@ async fn serve(options: Options, mut hangups: Signal) -> Result<(), Failure> {
         info!("stopped");
     }
     Ok(())
+}
+
+/// Serves the control socket, if there is one, for as long as what is returned lives.
+fn serve_control(
+    bound: Option<Bound>,
+    control: Control,
+    max_payload: usize,
+) -> Result<Option<ControlServer>, Failure> {
+    let Some(Bound { listener, token }) = bound else {
+        return Ok(None);
+    };
+    info!(address = listener.address(), "control socket");
+    ControlServer::start(listener, control, token, max_payload)
+        .map(Some)
+        .map_err(Failure::other)
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@
 //! ```
 
 mod cache;
+mod control;
 pub(crate) mod entry;
 mod env;
 mod error;
@@ -42,6 +43,7 @@ use crate::office::{BackoffSettings, LastWill, Overflow, Qos, StatusTopic, WorkL
 use crate::wire::{Binding, Versions};
 
 pub use cache::CacheDirectory;
+pub use control::ControlConfig;
 pub use env::UnknownVariable;
 pub use error::{ConfigError, Place};
 pub use guest::{ComponentSource, GuestConfig, GuestLimits};
@@ -83,6 +85,9 @@ pub struct Config {
     /// `cache-directory`: where compiled components are kept; nowhere if it is
     /// empty. Default: where this machine keeps caches.
     pub cache_directory: CacheDirectory,
+    /// `control-socket`, `control-address`: from where the gateway can be operated.
+    /// Default: by a socket where systemd keeps what it has at run time.
+    pub control: ControlConfig,
     /// What the post office has to know.
     pub session: SessionConfig,
     /// The guests, in the order they are written; at most 65,536. Default: none.
@@ -138,6 +143,7 @@ impl Default for Config {
             login: None,
             max_packet_size: 1024 * 1024,
             cache_directory: CacheDirectory::Default,
+            control: ControlConfig::Default,
             session: SessionConfig::default(),
             guests: Vec::new(),
             unknown_variables: Vec::new(),

@@ -11,7 +11,7 @@ use super::file::{self, Written};
 use super::placeholders::{Machine, Placeholders};
 use super::table::Table;
 use super::values::{Period, Size, period, size};
-use super::{Config, guest, login, proxy, server, status, websocket};
+use super::{Config, control, guest, login, proxy, server, status, websocket};
 use crate::office::{BackoffSettings, LastWill, Overflow, Payload, Qos, UnknownWord, topic};
 use crate::wire::{Version, Versions};
 
@@ -73,6 +73,7 @@ pub(super) fn resolve(
         "cache-directory",
         |entry| cache_directory(entry, directory),
     )?;
+    config.control = control::resolve(written, directory)?;
     set(
         &mut session.work_list.max,
         &written.work_list.keys.max,

@@ -107,6 +107,16 @@ impl Engine {
         matches!(self.connection, Connection::None)
     }
 
+    /// Which of the brokers the connection at hand goes to, or the next one.
+    pub fn broker(&self) -> usize {
+        self.brokers.current()
+    }
+
+    /// The version of MQTT that the connection at hand speaks, if there is one.
+    pub fn version(&self) -> Option<Version> {
+        self.connection.transport().map(Transport::version)
+    }
+
     /// Returns whether something is to be read, if there is something.
     pub fn wants_read(&self) -> bool {
         match self.connection {

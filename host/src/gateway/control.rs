@@ -3,64 +3,161 @@
 use std::future::pending;
 use std::sync::Arc;
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::sync::oneshot;
 
 use super::Handler;
-use crate::office::{GuestId, Payload};
+use super::control_sender::{Accepted, Draft};
+use super::report::{LetterList, Report};
+use crate::office::{GuestId, NotAccepted, NotCancelled, NotHanded, Outcome, Payload, Ticket};
+
+/// How many commands may wait to be carried out. Who sends one more waits.
+const MAX_WAITING: usize = 64;
 
 /// Sends commands to a gateway, from any thread. They are carried out in their
-/// command, between two calls of guests; a gateway that has ended carries out
+/// order, between two calls of guests; a gateway that has ended carries out
 /// none.
 #[derive(Debug, Clone)]
-pub struct Control(UnboundedSender<Command>);
+pub struct Control(Sender<Command>);
+
+/// The gateway has ended, and answers nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the gateway has ended")]
+pub struct Ended;
+
+/// There is no guest of this name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownGuest;
 
 #[derive(Debug)]
 pub(super) enum Command {
     Replace(GuestId, Box<Handler>),
     Reconnect,
     Deliver(Arc<str>, Payload),
+    Publish(Draft, Reply<Result<Accepted, NotAccepted>>),
+    Hand {
+        guest: String,
+        topic: Arc<str>,
+        payload: Payload,
+        reply: Reply<Result<Result<(), NotHanded>, UnknownGuest>>,
+    },
+    Cancel(Ticket, Reply<Result<Outcome, NotCancelled>>),
+    Letters {
+        guest: Option<String>,
+        most: usize,
+        reply: Reply<Result<LetterList, UnknownGuest>>,
+    },
+    Report(Reply<Report>),
 }
+
+type Reply<T> = oneshot::Sender<T>;
 
 impl Control {
     /// Puts another guest in the place of one: at once, or when the call that
     /// it is at is over. Subscriptions, the work list and what waits for the
     /// guest stay; what the old one kept in its memory goes with it, and the
     /// new one is not told again what the old one was told.
-    pub fn replace(&self, guest: GuestId, handler: Handler) {
-        self.send(Command::Replace(guest, Box::new(handler)));
+    pub async fn replace(&self, guest: GuestId, handler: Handler) {
+        self.send(Command::Replace(guest, Box::new(handler))).await;
     }
 
     /// Drops the connection and makes a new one, as a guest's `reconnect` does:
     /// at once where one is waiting for its time, but never two within one
     /// `backoff.min`.
-    pub fn reconnect(&self) {
-        self.send(Command::Reconnect);
+    pub async fn reconnect(&self) {
+        self.send(Command::Reconnect).await;
     }
 
     /// Hands a message to the guests that subscribe to its topic, with QoS 0,
     /// whether there is a connection or not. The topic must be a valid name.
-    pub fn deliver(&self, topic: &str, payload: Payload) {
-        self.send(Command::Deliver(topic.into(), payload));
+    pub async fn deliver(&self, topic: &str, payload: Payload) {
+        self.send(Command::Deliver(topic.into(), payload)).await;
     }
 
-    fn send(&self, command: Command) {
+    /// Publishes a letter in the name of the gateway's own sender.
+    ///
+    /// # Errors
+    /// The gateway has ended; and, within, why it is not accepted.
+    pub async fn publish(&self, draft: Draft) -> Result<Result<Accepted, NotAccepted>, Ended> {
+        self.ask(|reply| Command::Publish(draft, reply)).await
+    }
+
+    /// Hands a message to one guest that subscribes to its topic, as
+    /// [`deliver`](Self::deliver) does.
+    ///
+    /// # Errors
+    /// The gateway has ended; and, within, there is no such guest; and, within,
+    /// why it does not get the message.
+    pub async fn hand(
+        &self,
+        guest: String,
+        topic: Arc<str>,
+        payload: Payload,
+    ) -> Result<Result<Result<(), NotHanded>, UnknownGuest>, Ended> {
+        let command = |reply| Command::Hand {
+            guest,
+            topic,
+            payload,
+            reply,
+        };
+        self.ask(command).await
+    }
+
+    /// Takes a letter off the work list that is not under way. Returns its outcome,
+    /// which is `expired`.
+    ///
+    /// # Errors
+    /// The gateway has ended; and, within, why the letter is not called back.
+    pub async fn cancel(&self, ticket: Ticket) -> Result<Result<Outcome, NotCancelled>, Ended> {
+        self.ask(|reply| Command::Cancel(ticket, reply)).await
+    }
+
+    /// Lists letters without an outcome, so many at most: those of one guest or of
+    /// all.
+    ///
+    /// # Errors
+    /// The gateway has ended; and, within, there is no such guest.
+    pub async fn letters(
+        &self,
+        guest: Option<String>,
+        most: usize,
+    ) -> Result<Result<LetterList, UnknownGuest>, Ended> {
+        let command = |reply| Command::Letters { guest, most, reply };
+        self.ask(command).await
+    }
+
+    /// How the gateway is doing.
+    ///
+    /// # Errors
+    /// The gateway has ended.
+    pub async fn report(&self) -> Result<Report, Ended> {
+        self.ask(Command::Report).await
+    }
+
+    async fn send(&self, command: Command) {
         // Without a gateway there is nothing left to command.
-        let _ = self.0.send(command);
+        let _ = self.0.send(command).await;
+    }
+
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, Ended> {
+        let (reply, answer) = oneshot::channel();
+        self.0.send(command(reply)).await.map_err(|_| Ended)?;
+        answer.await.map_err(|_| Ended)
     }
 }
 
 /// The commands that are still to be carried out. Costs nothing until somebody
 /// asks for a [`Control`].
 #[derive(Debug, Default)]
-pub(super) struct CommandQueue(Option<(UnboundedSender<Command>, UnboundedReceiver<Command>)>);
+pub(super) struct CommandQueue(Option<(Sender<Command>, Receiver<Command>)>);
 
 impl CommandQueue {
     pub(super) fn control(&mut self) -> Control {
-        let (sender, _) = self.0.get_or_insert_with(unbounded_channel);
+        let (sender, _) = self.0.get_or_insert_with(|| channel(MAX_WAITING));
         Control(sender.clone())
     }
 
-    /// Waits for an command. Can be dropped and called again.
+    /// Waits for a command. Can be dropped and called again.
     pub(super) async fn next(&mut self) -> Command {
         if let Some((_, receiver)) = &mut self.0
             && let Some(command) = receiver.recv().await

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::task::{JoinError, JoinSet};
 
+use super::ControlSender;
 use crate::guest::{Guest, TICK};
 use crate::office::{Answer, Assignment, Call, Effects, GuestId};
 
@@ -18,6 +19,8 @@ pub enum Handler {
     Component(Box<Guest>),
     /// The handler that is built in.
     Logger(Logger),
+    /// The sender of letters that come over the control socket.
+    ControlSender(ControlSender),
 }
 
 impl Handler {
@@ -25,6 +28,7 @@ impl Handler {
         match self {
             Self::Component(guest) => guest.call(assignment).await,
             Self::Logger(logger) => logger.call(&assignment.call),
+            Self::ControlSender(sender) => sender.call(&assignment.call),
         }
     }
 }
@@ -96,6 +100,16 @@ impl Guests {
             running: JoinSet::new(),
             slow_calls,
         }
+    }
+
+    /// The sender of letters that come over the control socket, and the number that
+    /// it has among guests.
+    pub(super) fn control_sender(&mut self) -> Option<(GuestId, &mut ControlSender)> {
+        let mut slots = (0..).map(GuestId).zip(&mut self.slots);
+        slots.find_map(|(guest, slot)| match &mut slot.handler {
+            Some(Handler::ControlSender(sender)) => Some((guest, sender)),
+            _ => None,
+        })
     }
 
     /// Names the successor of a guest. Does nothing if there is no such guest.

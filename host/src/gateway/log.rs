@@ -7,6 +7,7 @@ use tracing::{Level, debug, enabled, error, info, warn};
 
 use super::observer::{Observed, Observer};
 use super::repeats::Repeats;
+use super::report::Record;
 use crate::office::{
     Answer, Assignment, Call, Disconnection, GuestId, Notice, Office, Outcome, Ticket, Time,
 };
@@ -27,6 +28,7 @@ pub(super) struct Log {
     server: Option<String>,
     observer: Option<Observer>,
     repeats: Repeats<Kind>,
+    record: Record,
 }
 
 /// What lines have in common that are counted together: the level, what is the
@@ -40,8 +42,9 @@ struct Losses(BTreeMap<(GuestId, &'static str), (u64, Ticket)>);
 
 impl Log {
     /// `login` says who the gateway is to the broker.
-    pub(super) fn new(names: Vec<String>, login: String) -> Self {
+    pub(super) fn new(now: Time, names: Vec<String>, login: String) -> Self {
         Self {
+            record: Record::new(now, names.len()),
             names,
             login,
             server: None,
@@ -99,6 +102,7 @@ impl Log {
         }
         let mut losses = Losses::default();
         while let Some(notice) = office.poll_notice() {
+            self.record.handle_notice(now, &notice);
             if let Some(observer) = &mut self.observer {
                 observer.notify(&Observed::Notice(&notice));
             }
@@ -132,6 +136,16 @@ impl Log {
         } else {
             warn!(guest, more, "{text}, again and again");
         }
+    }
+
+    /// What is kept of all that.
+    pub(super) fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// The names of the guests.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
     }
 
     fn name(&self, guest: GuestId) -> &str {

@@ -1,7 +1,7 @@
 //! The gateway: drives the [engine](crate::engine) on this machine.
 //!
 //! Its loop runs a turn of the engine and then waits for whatever comes first:
-//! the network, a guest, the clock, an command, or the end. All decisions are the
+//! the network, a guest, the clock, a command, or the end. All decisions are the
 //! post office's, and the order in which things are done is the engine's.
 //!
 //! Guests are called in the loop itself, which costs no hop between threads. A
@@ -9,7 +9,9 @@
 //! thread, so that a slow guest holds up the loop for a moment and no more; a guest
 //! that was slow is called there from the start.
 
+mod command;
 mod control;
+mod control_sender;
 mod dial;
 mod guests;
 mod log;
@@ -17,6 +19,7 @@ mod machine;
 mod observer;
 mod probe;
 mod repeats;
+mod report;
 mod server;
 mod socket;
 
@@ -30,10 +33,12 @@ use tokio::runtime::Handle;
 use tokio::task::yield_now;
 use tracing::info;
 
-pub use control::Control;
+pub use control::{Control, Ended, UnknownGuest};
+pub use control_sender::{Accepted, ControlSender, Draft};
 pub use dial::{Dialer, Proxy};
 pub use guests::{Handler, Logger};
 pub use observer::Observed;
+pub use report::{GuestReport, LetterList, PastError, Report};
 pub use server::Server;
 
 use crate::clock::{self, Alarm};
@@ -41,7 +46,7 @@ use crate::engine::Engine;
 use crate::login::{Credentials, HeaderSource};
 use crate::office::{GuestId, Office, Settings};
 use crate::wire::{Handshake, TlsClient};
-use control::{Command, CommandQueue};
+use control::CommandQueue;
 use guests::Guests;
 use log::Log;
 use machine::RealMachine;
@@ -124,6 +129,7 @@ impl Gateway {
         } = options;
         let (names, guests) = guests.into_iter().unzip();
         let log = Log::new(
+            clock::now(),
             names,
             identity(
                 login.as_ref(),
@@ -238,19 +244,6 @@ impl Gateway {
                 }
             }
             Err(error) => info!(server, "the preferred server cannot be reached: {error}"),
-        }
-    }
-
-    fn handle_command(&mut self, command: Command) {
-        let now = clock::now();
-        let office = self.engine.office_mut();
-        match command {
-            Command::Replace(guest, handler) => {
-                self.machine.guests.replace(guest, *handler);
-                self.install(guest);
-            }
-            Command::Reconnect => office.handle_reconnect(now),
-            Command::Deliver(topic, payload) => office.handle_local_message(now, topic, payload),
         }
     }
 

@@ -93,7 +93,7 @@ impl Engine {
         &self.0.linker
     }
 
-    pub(super) fn tickets(&self) -> Arc<AtomicU64> {
+    pub(crate) fn tickets(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.0.tickets)
     }
 

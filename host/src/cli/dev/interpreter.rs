@@ -114,7 +114,8 @@ impl Interpreter<'_> {
         if self.broker_mode == BrokerMode::Offline {
             let before = self.state.borrow().totals.messages;
             self.control
-                .deliver(topic, Payload::new(payload.into_bytes()));
+                .deliver(topic, Payload::new(payload.into_bytes()))
+                .await;
             self.wait_for(|state| state.totals.messages > before).await;
             return;
         }
@@ -167,7 +168,7 @@ impl Interpreter<'_> {
             disconnections,
             ..
         } = *self.state.borrow();
-        self.control.reconnect();
+        self.control.reconnect().await;
         if is_online {
             self.wait_for(|state| state.disconnections > disconnections)
                 .await;

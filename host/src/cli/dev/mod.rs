@@ -11,7 +11,7 @@ mod guest_lines;
 mod reporter;
 mod screen;
 mod state;
-mod words;
+pub(super) mod words;
 
 use std::future::pending;
 use std::io::{self, IsTerminal};

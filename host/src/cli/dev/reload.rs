@@ -77,7 +77,7 @@ impl Reload {
                 );
                 let Loaded { handler, .. } =
                     Loaded::new(&self.config, &component, self.max_packet_size);
-                control.replace(GuestId(0), handler);
+                control.replace(GuestId(0), handler).await;
             }
             Ok(Err(error)) => {
                 let error = anyhow::Error::from(error);

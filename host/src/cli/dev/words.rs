@@ -7,7 +7,7 @@ use std::time::Duration;
 const SHOWN: usize = 100;
 
 /// Displays the beginning of a payload: this is a tool for development.
-pub(super) struct Shown<'a>(pub(super) &'a [u8]);
+pub(in crate::cli) struct Shown<'a>(pub(in crate::cli) &'a [u8]);
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -29,7 +29,7 @@ impl fmt::Display for Shown<'_> {
 }
 
 /// Displays a number of things.
-pub(super) struct Counted(pub(super) usize, pub(super) &'static str);
+pub(in crate::cli) struct Counted(pub(in crate::cli) usize, pub(in crate::cli) &'static str);
 
 impl fmt::Display for Counted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -40,7 +40,7 @@ impl fmt::Display for Counted {
 }
 
 /// Displays how long something takes that is usually short.
-pub(super) struct Took(pub(super) Duration);
+pub(in crate::cli) struct Took(pub(in crate::cli) Duration);
 
 impl fmt::Display for Took {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,7 +55,7 @@ impl fmt::Display for Took {
 }
 
 /// Displays a duration that somebody has chosen.
-pub(super) struct Span(pub(super) Duration);
+pub(in crate::cli) struct Span(pub(in crate::cli) Duration);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

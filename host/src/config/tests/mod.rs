@@ -1,6 +1,7 @@
 // A test that panics has failed; that is what it is for.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
+mod control;
 mod environment;
 mod example;
 mod files;

@@ -1,0 +1,252 @@
+//! What is said to a gateway that runs: each command is one request to its control
+//! socket.
+
+mod client;
+mod shown;
+
+use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::{Read, Write};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow};
+use clap::Args;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use self::client::{Ask, Client, Reply};
+use super::{Failure, control};
+use crate::control::answers::{AcceptedLetter, Letters, SessionState, Status};
+use crate::office::OutcomeWord;
+
+/// The session is down.
+const EXIT_OFFLINE: u8 = 3;
+
+/// Outcomes other than `delivered`.
+const EXIT_EXPIRED: u8 = 3;
+const EXIT_DISPLACED: u8 = 4;
+const EXIT_REFUSED: u8 = 5;
+
+pub(super) const PUBLISH_HELP: &str = "\
+Exit codes: 0 accepted or, with --wait, delivered; with --wait 3 expired, 4 displaced, \
+5 refused; 69 no gateway answers; 64 wrong usage; 1 not accepted.
+
+An example: jackalope publish doors/front/command unlock --ttl 5s --wait";
+
+pub(super) const STATUS_HELP: &str = "\
+Exit codes: 0 online, 3 offline, 69 no gateway answers.";
+
+/// Which gateway is meant.
+#[derive(Debug, Args)]
+pub(super) struct Where {
+    /// Its control socket. Without: what JACKALOPE_CONTROL_SOCKET says (or
+    /// JACKALOPE_CONTROL_ADDRESS with JACKALOPE_CONTROL_TOKEN_FILE), else
+    /// $RUNTIME_DIRECTORY/control.sock, else /run/jackalope/control.sock.
+    #[arg(long, value_name = "PATH")]
+    socket: Option<PathBuf>,
+}
+
+/// A letter to publish.
+#[derive(Debug, Args)]
+pub(super) struct Letter {
+    /// Its topic.
+    topic: String,
+    /// Its payload; `-` reads it from standard input. Without: none.
+    payload: Option<OsString>,
+    /// Its quality of service.
+    #[arg(long, value_name = "0|1|2", default_value = "1")]
+    qos: String,
+    /// Have the broker keep it.
+    #[arg(long)]
+    retain: bool,
+    /// For how long it may be sent, e.g. 500ms, 10s, 5m or 2h.
+    #[arg(long, value_name = "DURATION", default_value = "1h")]
+    ttl: String,
+    /// What its outcome is to be known by; it is not sent.
+    #[arg(long)]
+    tag: Option<String>,
+    /// Wait until its outcome is known, and exit with the code of that.
+    #[arg(long)]
+    wait: bool,
+}
+
+/// A message for a guest.
+#[derive(Debug, Args)]
+pub(super) struct Message {
+    /// The name of the guest.
+    guest: String,
+    /// A topic that it subscribes to.
+    topic: String,
+    /// The payload; `-` reads it from standard input. Without: none.
+    payload: Option<OsString>,
+}
+
+/// Which letters, and what about them.
+#[derive(Debug, Args)]
+pub(super) struct Listing {
+    /// Only those of this guest.
+    #[arg(long, value_name = "NAME", conflicts_with = "cancel")]
+    guest: Option<String>,
+    /// Print JSON.
+    #[arg(long, conflicts_with = "cancel")]
+    json: bool,
+    /// Call this letter back instead: it is not sent any more, and its outcome is
+    /// `expired`. One that is in flight cannot be called back.
+    #[arg(long, value_name = "TICKET")]
+    cancel: Option<u64>,
+}
+
+pub(super) fn publish(gateway: &Where, letter: Letter) -> Result<ExitCode, Failure> {
+    let mut path = format!(
+        "/letters?topic={}&qos={}&ttl={}",
+        encoded(&letter.topic),
+        encoded(&letter.qos),
+        encoded(&letter.ttl)
+    );
+    for (is_so, parameter) in [(letter.retain, "&retain"), (letter.wait, "&wait")] {
+        if is_so {
+            path += parameter;
+        }
+    }
+    if let Some(tag) = &letter.tag {
+        path += &format!("&tag={}", encoded(tag));
+    }
+    let body = payload(letter.payload)?;
+    let ask = Ask {
+        method: "POST",
+        path,
+        body: &body,
+        waits: letter.wait,
+    };
+    let accepted: AcceptedLetter = client(gateway)?.ask(&ask)?.read()?;
+    let Some(outcome) = accepted.outcome else {
+        print(format_args!("letter {} accepted", accepted.ticket));
+        return Ok(ExitCode::SUCCESS);
+    };
+    match accepted.detail {
+        None => print(format_args!("letter {} {outcome}", accepted.ticket)),
+        Some(detail) => print(format_args!(
+            "letter {} {outcome} ({detail})",
+            accepted.ticket
+        )),
+    }
+    let outcome: OutcomeWord = outcome
+        .parse()
+        .map_err(|error| anyhow!("{outcome:?} {error}"))
+        .map_err(Failure::Other)?;
+    Ok(code(outcome))
+}
+
+fn code(outcome: OutcomeWord) -> ExitCode {
+    match outcome {
+        OutcomeWord::Delivered => ExitCode::SUCCESS,
+        OutcomeWord::Expired => ExitCode::from(EXIT_EXPIRED),
+        OutcomeWord::Displaced => ExitCode::from(EXIT_DISPLACED),
+        OutcomeWord::Refused => ExitCode::from(EXIT_REFUSED),
+    }
+}
+
+pub(super) fn send(gateway: &Where, message: Message) -> Result<ExitCode, Failure> {
+    let (guest, topic) = (encoded(&message.guest), encoded(&message.topic));
+    let path = format!("/messages?guest={guest}&topic={topic}");
+    let body = payload(message.payload)?;
+    done(&post(gateway, path, &body)?)
+}
+
+pub(super) fn reconnect(gateway: &Where) -> Result<ExitCode, Failure> {
+    done(&post(gateway, "/reconnect".into(), &[])?)
+}
+
+pub(super) fn status(gateway: &Where, is_json: bool) -> Result<ExitCode, Failure> {
+    let reply = get(gateway, "/status".into())?;
+    let status: Status = reply.read()?;
+    match is_json {
+        true => print_raw(&reply),
+        false => print(shown::Shown(&status)),
+    }
+    Ok(match status.session {
+        SessionState::Online => ExitCode::SUCCESS,
+        SessionState::Offline => ExitCode::from(EXIT_OFFLINE),
+    })
+}
+
+pub(super) fn letters(gateway: &Where, listing: &Listing) -> Result<ExitCode, Failure> {
+    if let Some(ticket) = listing.cancel {
+        let ask = Ask {
+            method: "DELETE",
+            path: format!("/letters/{ticket}"),
+            body: &[],
+            waits: false,
+        };
+        let cancelled: AcceptedLetter = client(gateway)?.ask(&ask)?.read()?;
+        let (ticket, is_late) = (cancelled.ticket, cancelled.detail.is_some());
+        let sent = if is_late { ", and was sent before" } else { "" };
+        print(format_args!("letter {ticket} is not sent any more{sent}"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    let guest = listing.guest.as_deref();
+    let filter = guest.map(|guest| format!("?guest={}", encoded(guest)));
+    let reply = get(gateway, format!("/letters{}", filter.unwrap_or_default()))?;
+    let letters: Letters = reply.read()?;
+    match listing.json {
+        true => print_raw(&reply),
+        false => print(shown::Shown(&letters)),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn client(gateway: &Where) -> Result<Client, Failure> {
+    let (endpoint, token) = control::find(gateway.socket.as_deref().map(Path::new))?;
+    Ok(Client { endpoint, token })
+}
+
+fn get(gateway: &Where, path: String) -> Result<Reply, Failure> {
+    client(gateway)?.ask(&Ask {
+        method: "GET",
+        path,
+        body: &[],
+        waits: false,
+    })
+}
+
+fn post(gateway: &Where, path: String, body: &[u8]) -> Result<Reply, Failure> {
+    client(gateway)?.ask(&Ask {
+        method: "POST",
+        path,
+        body,
+        waits: false,
+    })
+}
+
+/// There is nothing to tell if all went well.
+fn done(reply: &Reply) -> Result<ExitCode, Failure> {
+    reply.read::<serde_json::Value>().map(|_| ExitCode::SUCCESS)
+}
+
+fn payload(argument: Option<OsString>) -> Result<Vec<u8>, Failure> {
+    match argument {
+        None => Ok(Vec::new()),
+        Some(argument) if argument == "-" => {
+            let mut payload = Vec::new();
+            let read = std::io::stdin().lock().read_to_end(&mut payload);
+            read.context("standard input cannot be read")
+                .map_err(Failure::Other)?;
+            Ok(payload)
+        }
+        Some(argument) => Ok(argument.into_vec()),
+    }
+}
+
+fn encoded(text: &str) -> impl Display {
+    utf8_percent_encode(text, NON_ALPHANUMERIC)
+}
+
+/// Prints a line on standard output, if somebody reads it.
+fn print(line: impl Display) {
+    let _ = writeln!(std::io::stdout(), "{line}");
+}
+
+fn print_raw(reply: &Reply) {
+    let _ = std::io::stdout().write_all(&reply.body);
+}

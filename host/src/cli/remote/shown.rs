@@ -1,0 +1,132 @@
+//! Answers as people read them.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::cli::dev::words::{Counted, Span};
+use crate::control::answers::{
+    GuestState, GuestStatus, LastError, LetterState, Letters, SessionState, Status,
+};
+
+/// Displays an answer, without a line break at its end.
+pub(super) struct Shown<'a, T>(pub(super) &'a T);
+
+impl fmt::Display for Shown<'_, Status> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(status) = self;
+        let (since, broker) = (span(status.since_ms), &status.broker);
+        match status.session {
+            SessionState::Online => {
+                let mqtt = status.mqtt.as_deref().unwrap_or("?");
+                write!(f, "online for {since}: {broker}, MQTT {mqtt}")?;
+            }
+            SessionState::Offline => {
+                write!(f, "offline for {since}: {broker}")?;
+                if let Some(next) = status.next_try_ms {
+                    write!(f, ", next try in {}", span(next))?;
+                }
+            }
+        }
+        write!(f, "\nclient id {:?}", status.client_id)?;
+        if let Some(error) = &status.last_error {
+            write!(f, "\nlast error {}", Shown(error))?;
+        }
+        let letters = Counted(status.letters, "letter");
+        write!(f, "\n{letters}, {} in flight", status.in_flight)?;
+        for guest in &status.guests {
+            write!(f, "\n{}", Shown(guest))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Shown<'_, GuestStatus> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(guest) = self;
+        let state = match guest.state {
+            GuestState::Idle => "idle",
+            GuestState::Busy => "busy",
+            GuestState::Failing => "failing",
+        };
+        write!(f, "guest {}: {state}", guest.name)?;
+        for (count, what) in [(guest.letters, "letter"), (guest.messages, "message")] {
+            if count > 0 {
+                write!(f, ", {}", Counted(count, what))?;
+            }
+        }
+        if let Some(error) = &guest.last_error {
+            write!(f, "; last error {}", Shown(error))?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Shown<'_, LastError> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(error) = self;
+        write!(f, "{} ago: {}", span(error.age_ms), Clean(&error.text))
+    }
+}
+
+impl fmt::Display for Shown<'_, Letters> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(letters) = self;
+        if letters.letters.is_empty() {
+            return write!(f, "{}", Counted(letters.total, "letter"));
+        }
+        write!(
+            f,
+            "{:>8}  {:<9}  {:>8}  {:>8}  {:>5}  {:>3}  {:>8}  {:<12}  TOPIC",
+            "TICKET", "STATE", "AGE", "LEFT", "TRIES", "QOS", "BYTES", "GUEST"
+        )?;
+        for letter in &letters.letters {
+            let state = match letter.state {
+                LetterState::Waiting => "waiting",
+                LetterState::InFlight => "in flight",
+            };
+            let (age, left) = (span(letter.age_ms), span(letter.left_ms));
+            write!(
+                f,
+                "\n{:>8}  {state:<9}  {age:>8}  {left:>8}  {:>5}  {:>3}  {:>8}  {:<12}  {}",
+                letter.ticket,
+                letter.tries,
+                letter.qos,
+                letter.bytes,
+                letter.guest,
+                Clean(&letter.topic)
+            )?;
+        }
+        let more = letters.total - letters.letters.len().min(letters.total);
+        if more > 0 {
+            write!(f, "\nand {more} more")?;
+        }
+        Ok(())
+    }
+}
+
+/// A duration, no more exact than anybody wants to know it.
+fn span(millis: u64) -> String {
+    const MINUTE: u64 = 60_000;
+    let unit = match millis {
+        0..MINUTE => 100,
+        MINUTE..7_200_000 => 1_000,
+        _ => MINUTE,
+    };
+    Span(Duration::from_millis(millis / unit * unit)).to_string()
+}
+
+/// A terminal obeys what it is told by control characters.
+struct Clean<'a>(&'a str);
+
+impl fmt::Display for Clean<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            let c = match c.is_control() {
+                true => char::REPLACEMENT_CHARACTER,
+                false => c,
+            };
+            fmt::Write::write_char(f, c)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,81 @@
+//! From where the gateway can be operated.
+
+use super::*;
+
+#[track_caller]
+fn check_control(text: &str, expect: ControlConfig) {
+    check(text, |config| config.control = expect);
+}
+
+#[test]
+fn a_socket_or_an_address_or_neither() {
+    let socket = |path: &str| ControlConfig::Socket(path.into());
+    check_control("control-socket = '/run/c.sock'", socket("/run/c.sock"));
+    check_control("control-socket = 'c.sock'", socket("/etc/c.sock"));
+    check_control("control-socket = ''", ControlConfig::None);
+    for text in ["127.0.0.1:0", "[::1]:9"] {
+        let address = ControlConfig::Address {
+            address: text.parse().unwrap(),
+            token_file: "/etc/token".into(),
+        };
+        let text = format!("control-address = '{text}'\ncontrol-token-file = 'token'");
+        check_control(&text, address);
+    }
+}
+
+#[test]
+fn the_environment_goes_before_the_file() {
+    let file = "control-socket = '/run/c.sock'";
+    let config = load_with(file, &[("JACKALOPE_CONTROL_SOCKET", "here.sock")]).unwrap();
+    assert_eq!(config.control, ControlConfig::Socket("here.sock".into()));
+    let variables = [
+        ("JACKALOPE_CONTROL_ADDRESS", "127.0.0.1:9"),
+        ("JACKALOPE_CONTROL_TOKEN_FILE", "token"),
+    ];
+    let expect = ControlConfig::Address {
+        address: "127.0.0.1:9".parse().unwrap(),
+        token_file: "token".into(),
+    };
+    assert_eq!(load_with("", &variables).unwrap().control, expect);
+}
+
+#[test]
+fn what_would_let_others_in_is_refused() {
+    check_refused(
+        "control-address = '127.0.0.1:9'",
+        "1:19: control-address: \"127.0.0.1:9\" needs a control-token-file: any user of this \
+         machine can reach it",
+    );
+    check_refused(
+        "control-address = '0.0.0.0:9'\ncontrol-token-file = 't'",
+        "1:19: control-address: \"0.0.0.0:9\" can be reached from other machines; \
+         write 127.0.0.1 or [::1]",
+    );
+    check_refused(
+        "control-address = 'localhost'\ncontrol-token-file = 't'",
+        "1:19: control-address: \"localhost\" is no address; write e.g. \"127.0.0.1:9883\"",
+    );
+    check_refused(
+        "control-token-file = 't'",
+        "1:22: control-token-file: \"t\" is for a control-address, which is missing",
+    );
+    check_refused(
+        "control-socket = 's'\ncontrol-address = '127.0.0.1:9'",
+        "2:19: control-address: \"127.0.0.1:9\" is there together with control-socket; \
+         take one of them away",
+    );
+}
+
+#[test]
+fn a_path_that_no_socket_can_have() {
+    let long = format!("control-socket = '/{}'", "x".repeat(107));
+    let error = load(&long).unwrap_err().to_string();
+    assert!(
+        error.ends_with("is longer than the 107 bytes of a socket's path"),
+        "{error}"
+    );
+    check_refused(
+        "control-socket = 1",
+        "1:18: control-socket: 1 is not a text; put it in quotes",
+    );
+}

@@ -1,0 +1,280 @@
+//! Answers, as their JSON.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::gateway::{GuestReport, LetterList, PastError, Report};
+use crate::office::{OpenLetter, Outcome, Ticket};
+use crate::wire::Version;
+
+/// A letter was accepted; with its outcome, if that was waited for.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AcceptedLetter {
+    pub(crate) ticket: u64,
+    /// As it was given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tag: Option<String>,
+    /// In a word, if it is known.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) outcome: Option<String>,
+    /// What there is to say beside the word.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) detail: Option<String>,
+}
+
+impl AcceptedLetter {
+    pub(crate) fn new(ticket: Ticket, tag: Option<&str>, outcome: Option<Outcome>) -> Self {
+        Self {
+            ticket: ticket.0,
+            tag: tag.map(str::to_owned),
+            outcome: outcome.map(|outcome| outcome.word().to_string()),
+            detail: outcome.and_then(Outcome::detail).map(str::to_owned),
+        }
+    }
+}
+
+/// Something was not done.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Problem {
+    /// What is wrong, for people.
+    pub(crate) error: String,
+    /// The same for programs.
+    pub(crate) code: Code,
+}
+
+/// Why something was not done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Code {
+    /// There is nothing at this path.
+    UnknownRoute,
+    /// It does not take this method.
+    WrongMethod,
+    /// The token is missing or wrong.
+    Unauthorized,
+    /// A parameter or the body is not as it has to be.
+    InvalidRequest,
+    /// What came takes too long to come.
+    TooSlow,
+    /// Too many are served already.
+    Unavailable,
+    /// The gateway ends.
+    Stopping,
+    /// The topic is not valid.
+    InvalidTopic,
+    /// No such quality of service is allowed.
+    InvalidQos,
+    /// The ttl is 0.
+    InvalidTtl,
+    /// The tag is too long.
+    TagTooLong,
+    /// No packet takes such a payload.
+    PayloadTooLarge,
+    /// No more letters are accepted until some have gone.
+    WorkListFull,
+    /// No letter without an outcome has this ticket.
+    UnknownTicket,
+    /// The letter cannot be called back.
+    InFlight,
+    /// There is no guest of this name.
+    UnknownGuest,
+    /// The guest does not subscribe to this topic.
+    NotSubscribed,
+    /// Too many messages wait for the guest.
+    InboxFull,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Letters {
+    /// How many there are, of which not all may be listed.
+    pub(crate) total: usize,
+    pub(crate) letters: Vec<ListedLetter>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct ListedLetter {
+    pub(crate) ticket: u64,
+    pub(crate) guest: String,
+    pub(crate) topic: String,
+    pub(crate) bytes: usize,
+    pub(crate) qos: u8,
+    pub(crate) retain: bool,
+    pub(crate) state: LetterState,
+    pub(crate) age_ms: u64,
+    pub(crate) left_ms: u64,
+    pub(crate) tries: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum LetterState {
+    Waiting,
+    InFlight,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum SessionState {
+    Online,
+    Offline,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Health {
+    pub(crate) session: SessionState,
+    /// For how long that has been so.
+    pub(crate) since_ms: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Status {
+    pub(crate) session: SessionState,
+    pub(crate) since_ms: u64,
+    pub(crate) mqtt: Option<String>,
+    pub(crate) broker: String,
+    pub(crate) client_id: String,
+    pub(crate) next_try_ms: Option<u64>,
+    pub(crate) last_error: Option<LastError>,
+    pub(crate) letters: usize,
+    pub(crate) in_flight: usize,
+    pub(crate) guests: Vec<GuestStatus>,
+    /// Of the gateway.
+    pub(crate) version: String,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct LastError {
+    pub(crate) text: String,
+    pub(crate) age_ms: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct GuestStatus {
+    pub(crate) name: String,
+    pub(crate) state: GuestState,
+    pub(crate) letters: usize,
+    pub(crate) in_flight: usize,
+    pub(crate) messages: usize,
+    pub(crate) outcomes: usize,
+    /// How many of its calls have failed in a row.
+    pub(crate) failures: u32,
+    pub(crate) last_error: Option<LastError>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum GuestState {
+    /// It has nothing to do.
+    Idle,
+    /// It is at a call, or calls wait for it.
+    Busy,
+    /// Its last call has failed.
+    Failing,
+}
+
+impl From<bool> for SessionState {
+    fn from(is_online: bool) -> Self {
+        match is_online {
+            true => Self::Online,
+            false => Self::Offline,
+        }
+    }
+}
+
+impl From<&Report> for Health {
+    fn from(report: &Report) -> Self {
+        Self {
+            session: report.is_online.into(),
+            since_ms: millis(report.lasted),
+        }
+    }
+}
+
+impl From<Report> for Status {
+    fn from(report: Report) -> Self {
+        let version = report.version.map(|version| match version {
+            Version::V4 => "3.1.1".to_owned(),
+            Version::V5 => "5".to_owned(),
+        });
+        let all = || report.guests.iter().map(|guest| guest.standing);
+        Self {
+            session: report.is_online.into(),
+            since_ms: millis(report.lasted),
+            mqtt: version,
+            next_try_ms: report.next_try.map(millis),
+            last_error: report.last_error.map(LastError::from),
+            letters: all().map(|standing| standing.letters).sum(),
+            in_flight: all().map(|standing| standing.in_flight).sum(),
+            guests: report.guests.into_iter().map(GuestStatus::from).collect(),
+            broker: report.broker,
+            client_id: report.client_id,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
+
+impl From<GuestReport> for GuestStatus {
+    fn from(guest: GuestReport) -> Self {
+        let standing = guest.standing;
+        Self {
+            name: guest.name,
+            state: match standing {
+                _ if standing.failures > 0 => GuestState::Failing,
+                _ if standing.is_at_call || standing.messages > 0 => GuestState::Busy,
+                _ => GuestState::Idle,
+            },
+            letters: standing.letters,
+            in_flight: standing.in_flight,
+            messages: standing.messages,
+            outcomes: standing.outcomes,
+            failures: standing.failures,
+            last_error: guest.last_error.map(LastError::from),
+        }
+    }
+}
+
+impl From<PastError> for LastError {
+    fn from(error: PastError) -> Self {
+        Self {
+            text: error.text,
+            age_ms: millis(error.age),
+        }
+    }
+}
+
+impl From<LetterList> for Letters {
+    fn from(list: LetterList) -> Self {
+        Self {
+            total: list.total,
+            letters: list.letters.into_iter().map(listed).collect(),
+        }
+    }
+}
+
+fn listed((guest, letter): (String, OpenLetter)) -> ListedLetter {
+    ListedLetter {
+        ticket: letter.ticket.0,
+        guest,
+        topic: letter.topic.to_string(),
+        bytes: letter.size,
+        qos: letter.qos as u8,
+        retain: letter.retain,
+        state: match letter.is_in_flight {
+            true => LetterState::InFlight,
+            false => LetterState::Waiting,
+        },
+        age_ms: millis(letter.age),
+        left_ms: millis(letter.left),
+        tries: letter.tries,
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

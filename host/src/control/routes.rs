@@ -1,0 +1,444 @@
+//! What there is to ask for, and what is answered.
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper::body::{Body, Incoming};
+use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use hyper::{Method, Request, Response, StatusCode};
+use serde::Serialize;
+use tokio::time::timeout;
+
+use super::OPENAPI;
+use super::answers::{AcceptedLetter, Code, Health, Letters, Problem, Status};
+use super::connections::{PATIENCE, Shared, kib};
+use super::query::Query;
+use crate::config::parse_duration;
+use crate::gateway::{Draft, Ended, UnknownGuest};
+use crate::office::{NotAccepted, NotCancelled, NotHanded, Payload, Qos, Ticket};
+
+/// How many letters are listed if nobody says how many, and at most.
+const LISTED: usize = 1000;
+
+/// How long a letter may be sent if nobody says how long: as with guests.
+const DEFAULT_TTL: std::time::Duration = std::time::Duration::from_secs(3600);
+
+pub(super) type Answer = Response<Full<Bytes>>;
+
+/// Something that can be asked for.
+struct Route {
+    method: Method,
+    /// `{ticket}` stands for any one segment.
+    path: &'static str,
+    /// The parameters that it takes.
+    query: &'static [&'static str],
+    action: Action,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
+    Publish,
+    Letters,
+    Cancel,
+    Send,
+    Status,
+    Health,
+    Reconnect,
+    OpenApi,
+}
+
+const ROUTES: [Route; 8] = [
+    Route {
+        method: Method::POST,
+        path: "/letters",
+        query: &["topic", "qos", "retain", "ttl", "tag", "wait"],
+        action: Action::Publish,
+    },
+    Route {
+        method: Method::GET,
+        path: "/letters",
+        query: &["guest", "limit"],
+        action: Action::Letters,
+    },
+    Route {
+        method: Method::DELETE,
+        path: "/letters/{ticket}",
+        query: &[],
+        action: Action::Cancel,
+    },
+    Route {
+        method: Method::POST,
+        path: "/messages",
+        query: &["guest", "topic"],
+        action: Action::Send,
+    },
+    Route {
+        method: Method::GET,
+        path: "/status",
+        query: &[],
+        action: Action::Status,
+    },
+    Route {
+        method: Method::GET,
+        path: "/health",
+        query: &[],
+        action: Action::Health,
+    },
+    Route {
+        method: Method::POST,
+        path: "/reconnect",
+        query: &[],
+        action: Action::Reconnect,
+    },
+    Route {
+        method: Method::GET,
+        path: "/openapi.json",
+        query: &[],
+        action: Action::OpenApi,
+    },
+];
+
+/// Why something is not done: how HTTP calls it, how programs do, and what people
+/// are told.
+struct Refusal(StatusCode, Code, String);
+
+/// Does what is asked for.
+pub(super) async fn answer(shared: &Shared, request: Request<Incoming>) -> Answer {
+    if let Some(token) = &shared.token {
+        let named = request.headers().get(AUTHORIZATION);
+        if !named.is_some_and(|header| token.is_named_by(header.as_bytes())) {
+            let what = "the token is missing or wrong: write `Authorization: Bearer TOKEN`";
+            let refusal = Refusal(StatusCode::UNAUTHORIZED, Code::Unauthorized, what.into());
+            let mut answer = refused(refusal);
+            let scheme = HeaderValue::from_static("Bearer");
+            answer.headers_mut().insert(WWW_AUTHENTICATE, scheme);
+            return answer;
+        }
+    }
+    let path = request.uri().path();
+    let here: Vec<_> = ROUTES.iter().filter(|route| route.is_at(path)).collect();
+    if here.is_empty() {
+        let what = format!("there is nothing at {path:?}; GET /openapi.json says what there is");
+        return refused(Refusal(StatusCode::NOT_FOUND, Code::UnknownRoute, what));
+    }
+    match here.iter().find(|route| route.method == *request.method()) {
+        Some(route) => act(shared, route, request).await.unwrap_or_else(refused),
+        None => {
+            let methods: Vec<_> = here.iter().map(|route| route.method.as_str()).collect();
+            let methods = methods.join(", ");
+            let what = format!("{path} takes {methods}");
+            let refusal = Refusal(StatusCode::METHOD_NOT_ALLOWED, Code::WrongMethod, what);
+            let mut answer = refused(refusal);
+            if let Ok(methods) = HeaderValue::from_str(&methods) {
+                answer.headers_mut().insert(ALLOW, methods);
+            }
+            answer
+        }
+    }
+}
+
+async fn act(
+    shared: &Shared,
+    route: &Route,
+    request: Request<Incoming>,
+) -> Result<Answer, Refusal> {
+    let query = Query::parse(request.uri().query().unwrap_or(""), route.query)?;
+    let control = &shared.control;
+    match route.action {
+        Action::Publish => publish(shared, &query, request).await,
+        Action::Letters => {
+            let most = |text: &str| text.parse().ok().filter(|most| *most <= LISTED);
+            let most = query.read("limit", LISTED, most, "a number from 0 to 1000")?;
+            let guest = query.get("guest").map(str::to_owned);
+            let letters = control.letters(guest, most).await??;
+            Ok(json(StatusCode::OK, &Letters::from(letters)))
+        }
+        Action::Cancel => {
+            let ticket = request.uri().path().rsplit('/').next();
+            let ticket = ticket.and_then(|ticket| ticket.parse().ok());
+            let ticket = ticket.ok_or_else(|| "a ticket is a number".to_owned())?;
+            let ticket = Ticket(ticket);
+            let outcome = control.cancel(ticket).await??;
+            let cancelled = AcceptedLetter::new(ticket, None, Some(outcome));
+            Ok(json(StatusCode::OK, &cancelled))
+        }
+        Action::Send => {
+            let guest = query.required("guest")?.to_owned();
+            let topic = query.required("topic")?.into();
+            let payload = payload(shared, request).await?;
+            control.hand(guest, topic, payload).await???;
+            Ok(json(StatusCode::ACCEPTED, &Empty {}))
+        }
+        Action::Status => {
+            let report = control.report().await?;
+            Ok(json(StatusCode::OK, &Status::from(report)))
+        }
+        Action::Health => {
+            let report = control.report().await?;
+            let status = match report.is_online {
+                true => StatusCode::OK,
+                false => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            Ok(json(status, &Health::from(&report)))
+        }
+        Action::Reconnect => {
+            control.reconnect().await;
+            Ok(json(StatusCode::ACCEPTED, &Empty {}))
+        }
+        Action::OpenApi => Ok(with_type(StatusCode::OK, OPENAPI.into())),
+    }
+}
+
+#[derive(Serialize)]
+struct Empty {}
+
+async fn publish(
+    shared: &Shared,
+    query: &Query,
+    request: Request<Incoming>,
+) -> Result<Answer, Refusal> {
+    let qos = |text: &str| text.parse().ok();
+    let (topic, wait) = (query.required("topic")?.into(), query.flag("wait")?);
+    let mut draft = Draft {
+        topic,
+        payload: Payload::new([]),
+        qos: query.read("qos", Qos::AtLeastOnce, qos, "0, 1 or 2")?,
+        retain: query.flag("retain")?,
+        ttl: query.read(
+            "ttl",
+            DEFAULT_TTL,
+            parse_duration,
+            "a duration such as 500ms, 10s, 5m or 2h",
+        )?,
+        tag: query.get("tag").map(Into::into),
+    };
+    let _waits = match wait {
+        true => Some(shared.waiting.try_acquire().map_err(|_| {
+            let what = "too many wait for outcomes already";
+            Refusal(
+                StatusCode::SERVICE_UNAVAILABLE,
+                Code::Unavailable,
+                what.into(),
+            )
+        })?),
+        false => None,
+    };
+    draft.payload = payload(shared, request).await?;
+    let accepted = shared.control.publish(draft).await??;
+    let (ticket, tag) = (accepted.ticket, query.get("tag"));
+    if !wait {
+        let accepted = AcceptedLetter::new(ticket, tag, None);
+        return Ok(json(StatusCode::ACCEPTED, &accepted));
+    }
+    let outcome = accepted.outcome.await.map_err(|_| Ended)?;
+    let concluded = AcceptedLetter::new(ticket, tag, Some(outcome));
+    Ok(json(StatusCode::OK, &concluded))
+}
+
+/// The body, if it is small enough and comes soon enough.
+async fn payload(shared: &Shared, request: Request<Incoming>) -> Result<Payload, Refusal> {
+    let max = shared.max_payload;
+    let too_large = || {
+        let what = format!("the payload is too large: no packet takes more than {max} bytes");
+        Refusal(StatusCode::PAYLOAD_TOO_LARGE, Code::PayloadTooLarge, what)
+    };
+    let body = request.into_body();
+    let size = body.size_hint();
+    if size.lower() > max as u64 {
+        return Err(too_large());
+    }
+    let size = size.upper().map_or(max, |upper| max.min(upper as usize));
+    let collect = async {
+        let room = shared.bodies.acquire_many(kib(size)).await;
+        let collected = Limited::new(body, max).collect().await;
+        drop(room);
+        collected.map_err(|error| match error.is::<LengthLimitError>() {
+            true => too_large(),
+            false => Refusal::from(format!("the body is not whole: {error}")),
+        })
+    };
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "only how long a client may take to send its payload"
+    )]
+    let collected = timeout(PATIENCE, collect).await;
+    let collected = collected.map_err(|_| {
+        let what = format!("the payload did not come within {} s", PATIENCE.as_secs());
+        Refusal(StatusCode::REQUEST_TIMEOUT, Code::TooSlow, what)
+    })??;
+    Ok(Payload::new(collected.to_bytes()))
+}
+
+impl Route {
+    fn is_at(&self, path: &str) -> bool {
+        let mut segments = path.split('/');
+        let is_same = |own: &str| {
+            let theirs = segments.next();
+            theirs.is_some_and(|theirs| own == theirs || (own == "{ticket}" && !theirs.is_empty()))
+        };
+        self.path.split('/').all(is_same) && segments.next().is_none()
+    }
+}
+
+fn refused(Refusal(status, code, error): Refusal) -> Answer {
+    json(status, &Problem { error, code })
+}
+
+fn json(status: StatusCode, body: &impl Serialize) -> Answer {
+    // What fails here would be a key that is no text.
+    let mut text = serde_json::to_vec(body).unwrap_or_default();
+    text.push(b'\n');
+    with_type(status, text.into())
+}
+
+fn with_type(status: StatusCode, body: Bytes) -> Answer {
+    let mut answer = Response::new(Full::new(body));
+    *answer.status_mut() = status;
+    let json = HeaderValue::from_static("application/json");
+    answer.headers_mut().insert(CONTENT_TYPE, json);
+    answer
+}
+
+/// Something in the request is not as it has to be.
+impl From<String> for Refusal {
+    fn from(what: String) -> Self {
+        Self(StatusCode::BAD_REQUEST, Code::InvalidRequest, what)
+    }
+}
+
+impl From<Ended> for Refusal {
+    fn from(ended: Ended) -> Self {
+        let what = ended.to_string();
+        Self(StatusCode::SERVICE_UNAVAILABLE, Code::Stopping, what)
+    }
+}
+
+impl From<UnknownGuest> for Refusal {
+    fn from(_: UnknownGuest) -> Self {
+        let what = "there is no guest of this name; GET /status names them".to_owned();
+        Self(StatusCode::NOT_FOUND, Code::UnknownGuest, what)
+    }
+}
+
+impl From<NotAccepted> for Refusal {
+    fn from(why: NotAccepted) -> Self {
+        let (status, code) = match why {
+            NotAccepted::Topic(_) => (StatusCode::BAD_REQUEST, Code::InvalidTopic),
+            NotAccepted::Qos(_) => (StatusCode::BAD_REQUEST, Code::InvalidQos),
+            NotAccepted::Tag => (StatusCode::BAD_REQUEST, Code::TagTooLong),
+            NotAccepted::Ttl => (StatusCode::BAD_REQUEST, Code::InvalidTtl),
+            NotAccepted::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, Code::PayloadTooLarge),
+            NotAccepted::Full => (StatusCode::SERVICE_UNAVAILABLE, Code::WorkListFull),
+            NotAccepted::Stopping => (StatusCode::SERVICE_UNAVAILABLE, Code::Stopping),
+        };
+        Self(status, code, why.to_string())
+    }
+}
+
+impl From<NotCancelled> for Refusal {
+    fn from(why: NotCancelled) -> Self {
+        let (status, code) = match why {
+            NotCancelled::Unknown => (StatusCode::NOT_FOUND, Code::UnknownTicket),
+            NotCancelled::InFlight => (StatusCode::CONFLICT, Code::InFlight),
+        };
+        Self(status, code, why.to_string())
+    }
+}
+
+impl From<NotHanded> for Refusal {
+    fn from(why: NotHanded) -> Self {
+        let (status, code) = match why {
+            NotHanded::Topic(_) => (StatusCode::BAD_REQUEST, Code::InvalidTopic),
+            NotHanded::NotSubscribed => (StatusCode::CONFLICT, Code::NotSubscribed),
+            NotHanded::Full => (StatusCode::SERVICE_UNAVAILABLE, Code::InboxFull),
+            NotHanded::Stopping => (StatusCode::SERVICE_UNAVAILABLE, Code::Stopping),
+        };
+        Self(status, code, why.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    /// What is described, as lines: method, path and parameters.
+    fn described() -> BTreeSet<String> {
+        let description: Value = serde_json::from_str(OPENAPI).expect("it is JSON");
+        let paths = description["paths"].as_object().expect("it has paths");
+        let mut lines = BTreeSet::new();
+        for (path, methods) in paths {
+            for (method, operation) in methods.as_object().expect("it has methods") {
+                let parameters = operation["parameters"].as_array().into_iter().flatten();
+                let query = parameters.filter(|parameter| parameter["in"] == "query");
+                let names: BTreeSet<_> = query
+                    .map(|parameter| parameter["name"].as_str().expect("it has a name"))
+                    .collect();
+                lines.insert(format!("{} {path} {names:?}", method.to_uppercase()));
+            }
+        }
+        lines
+    }
+
+    #[test]
+    fn what_is_described_is_there_and_what_is_there_is_described() {
+        let routes: BTreeSet<_> = ROUTES
+            .iter()
+            .map(|route| {
+                let names: BTreeSet<_> = route.query.iter().collect();
+                format!("{} {} {names:?}", route.method, route.path)
+            })
+            .collect();
+        assert_eq!(described(), routes);
+    }
+
+    #[test]
+    fn each_way_to_fail_is_described() {
+        let description: Value = serde_json::from_str(OPENAPI).expect("it is JSON");
+        let codes = &description["components"]["schemas"]["Problem"]["properties"]["code"]["enum"];
+        let codes: Vec<Code> = serde_json::from_value(codes.clone()).expect("they are known");
+        let all = [
+            Code::UnknownRoute,
+            Code::WrongMethod,
+            Code::Unauthorized,
+            Code::InvalidRequest,
+            Code::TooSlow,
+            Code::Unavailable,
+            Code::Stopping,
+            Code::InvalidTopic,
+            Code::InvalidQos,
+            Code::InvalidTtl,
+            Code::TagTooLong,
+            Code::PayloadTooLarge,
+            Code::WorkListFull,
+            Code::UnknownTicket,
+            Code::InFlight,
+            Code::UnknownGuest,
+            Code::NotSubscribed,
+            Code::InboxFull,
+        ];
+        assert_eq!(codes, all);
+    }
+
+    #[test]
+    fn paths_are_taken_as_they_are() {
+        let at = |path: &str| {
+            let found = ROUTES.iter().filter(|route| route.is_at(path));
+            found.map(|route| route.action).collect::<Vec<_>>()
+        };
+        assert_eq!(at("/letters"), [Action::Publish, Action::Letters]);
+        assert_eq!(at("/letters/17"), [Action::Cancel]);
+        for path in [
+            "/",
+            "/letters/",
+            "/letters/1/2",
+            "//letters",
+            "/Letters",
+            "*",
+        ] {
+            assert_eq!(at(path), [], "{path}");
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! Carries commands out.
+
+use std::sync::Arc;
+
+use super::Gateway;
+use super::control::{Command, UnknownGuest};
+use super::control_sender::{Accepted, Draft};
+use super::report::{GuestReport, LetterList, Report};
+use crate::clock;
+use crate::office::{GuestId, NotAccepted, NotHanded, Payload, Status};
+
+impl Gateway {
+    /// Who asked and does not wait for the answer any more does not get it.
+    pub(super) fn handle_command(&mut self, command: Command) {
+        let now = clock::now();
+        match command {
+            Command::Replace(guest, handler) => {
+                self.machine.guests.replace(guest, *handler);
+                self.install(guest);
+            }
+            Command::Reconnect => self.engine.office_mut().handle_reconnect(now),
+            Command::Deliver(topic, payload) => {
+                let office = self.engine.office_mut();
+                office.handle_local_message(now, topic, payload);
+            }
+            Command::Publish(draft, reply) => {
+                let _ = reply.send(self.publish(draft));
+            }
+            Command::Hand {
+                guest,
+                topic,
+                payload,
+                reply,
+            } => {
+                let _ = reply.send(self.hand(&guest, topic, payload));
+            }
+            Command::Cancel(ticket, reply) => {
+                let cancelled = self.engine.office_mut().handle_cancel(now, ticket);
+                let _ = reply.send(cancelled);
+            }
+            Command::Letters { guest, most, reply } => {
+                let _ = reply.send(self.letters(guest.as_deref(), most));
+            }
+            Command::Report(reply) => {
+                let _ = reply.send(self.report());
+            }
+        }
+    }
+
+    fn publish(&mut self, draft: Draft) -> Result<Accepted, NotAccepted> {
+        let Some((guest, sender)) = self.machine.guests.control_sender() else {
+            return Err(NotAccepted::Full);
+        };
+        let letter = sender.letter(draft);
+        let ticket = letter.ticket;
+        let office = self.engine.office_mut();
+        office.submit(clock::now(), guest, letter)?;
+        Ok(sender.handle_accepted(ticket))
+    }
+
+    fn hand(
+        &mut self,
+        guest: &str,
+        topic: Arc<str>,
+        payload: Payload,
+    ) -> Result<Result<(), NotHanded>, UnknownGuest> {
+        let guest = self.guest_called(guest)?;
+        let office = self.engine.office_mut();
+        Ok(office.handle_message_for(clock::now(), guest, topic, payload))
+    }
+
+    fn letters(&self, guest: Option<&str>, most: usize) -> Result<LetterList, UnknownGuest> {
+        let (now, office) = (clock::now(), self.engine.office());
+        let only = guest.map(|name| self.guest_called(name)).transpose()?;
+        let mut list = LetterList {
+            letters: Vec::new(),
+            total: 0,
+        };
+        for (guest, name) in self.named_guests() {
+            if only.is_some_and(|only| only != guest) {
+                continue;
+            }
+            list.total += office.standing(guest).letters;
+            let left = most - list.letters.len();
+            let letters = office.letters(now, guest).take(left);
+            let named = letters.map(|letter| (name.to_owned(), letter));
+            list.letters.extend(named);
+        }
+        Ok(list)
+    }
+
+    fn report(&self) -> Report {
+        let (now, office) = (clock::now(), self.engine.office());
+        let (machine, record) = (&self.machine, self.machine.log.record());
+        let guest = |(guest, name): (GuestId, &str)| GuestReport {
+            name: name.to_owned(),
+            standing: office.standing(guest),
+            last_error: record.error_of(now, guest),
+        };
+        Report {
+            version: self.engine.version().filter(|_| self.is_online()),
+            broker: machine.servers[self.engine.broker()].to_string(),
+            client_id: machine.handshake.client_id.clone(),
+            guests: self.named_guests().map(guest).collect(),
+            ..record.report(now)
+        }
+    }
+
+    fn is_online(&self) -> bool {
+        self.engine.office().status() == Status::Online
+    }
+
+    fn guest_called(&self, name: &str) -> Result<GuestId, UnknownGuest> {
+        let mut guests = self.named_guests();
+        let found = guests.find(|(_, known)| *known == name);
+        found.map(|(guest, _)| guest).ok_or(UnknownGuest)
+    }
+
+    fn named_guests(&self) -> impl Iterator<Item = (GuestId, &str)> {
+        let names = self.machine.log.names().iter();
+        (0..).map(GuestId).zip(names.map(String::as_str))
+    }
+}

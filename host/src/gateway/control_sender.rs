@@ -1,0 +1,97 @@
+//! The sender of letters that come over the control socket.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use crate::office::{Answer, Call, Effects, Letter, Outcome, Payload, Qos, Ticket};
+
+/// A letter as somebody outside of the gateway wants it.
+#[derive(Debug, Clone)]
+pub struct Draft {
+    /// Its topic.
+    pub topic: Arc<str>,
+    /// Its content.
+    pub payload: Payload,
+    /// Its quality of service.
+    pub qos: Qos,
+    /// Whether the broker is to keep it.
+    pub retain: bool,
+    /// For how long it may be sent.
+    pub ttl: Duration,
+    /// What its outcome is to be known by; it is not sent.
+    pub tag: Option<Arc<str>>,
+}
+
+/// A letter that was accepted.
+#[derive(Debug)]
+pub struct Accepted {
+    /// Its number.
+    pub ticket: Ticket,
+    /// Its outcome, when it has one. It has none if the gateway ends before.
+    pub outcome: oneshot::Receiver<Outcome>,
+}
+
+/// What stands in the place of a guest for letters that come from outside of all
+/// of them: to the post office it is one more guest, with a work list and shares of
+/// its own. It hears of outcomes, and passes them on to those who wait.
+#[derive(Debug)]
+pub struct ControlSender {
+    tickets: Arc<AtomicU64>,
+    /// As many as it has letters without an outcome, at most.
+    waiting: BTreeMap<Ticket, oneshot::Sender<Outcome>>,
+}
+
+impl ControlSender {
+    /// What it is called where guests are named. No guest can have this name.
+    pub const NAME: &str = "(control)";
+
+    /// Tickets come from the counter of the whole host.
+    pub fn new(tickets: Arc<AtomicU64>) -> Self {
+        Self {
+            tickets,
+            waiting: BTreeMap::new(),
+        }
+    }
+
+    /// Makes a letter of a draft.
+    pub(super) fn letter(&self, draft: Draft) -> Letter {
+        Letter {
+            // Relaxed: the counter guards nothing, its values only have to differ.
+            ticket: Ticket(self.tickets.fetch_add(1, Ordering::Relaxed)),
+            topic: draft.topic,
+            payload: draft.payload,
+            qos: draft.qos,
+            retain: draft.retain,
+            ttl: draft.ttl,
+            tag: draft.tag,
+            properties: None,
+        }
+    }
+
+    /// This letter is on the work list.
+    pub(super) fn handle_accepted(&mut self, ticket: Ticket) -> Accepted {
+        let (sender, outcome) = oneshot::channel();
+        self.waiting.insert(ticket, sender);
+        Accepted { ticket, outcome }
+    }
+
+    pub(super) fn call(&mut self, call: &Call) -> Answer {
+        match call {
+            Call::Outcomes(outcomes) => {
+                for it in outcomes {
+                    if let Some(waiting) = self.waiting.remove(&it.ticket) {
+                        // Most do not wait.
+                        let _ = waiting.send(it.outcome);
+                    }
+                }
+            }
+            Call::LastWill => return Answer::Will(None),
+            _ => {}
+        }
+        Answer::Done(Effects::default())
+    }
+}

@@ -1,0 +1,442 @@
+//! The control socket, from outside: with curl, with the binary's own commands, and
+//! with clients that should not be.
+
+use std::fs;
+use std::io::{Read, Write};
+use std::net::{Shutdown, TcpStream};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::{Output, Stdio};
+
+use jackalope_tests::{
+    ECHO, Gateway, GatewayOptions, Mosquitto, PATIENCE, Proxy, command, run_to_end,
+};
+use tempfile::TempDir;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef";
+
+/// A gateway with the echo guest and a control socket, over a network that can be
+/// cut.
+struct Site {
+    broker: Mosquitto,
+    network: Proxy,
+    gateway: Gateway,
+    directory: TempDir,
+}
+
+impl Site {
+    fn start() -> Self {
+        Self::start_with("")
+    }
+
+    fn start_with(config: &str) -> Self {
+        let directory = TempDir::new().expect("there is a place for temporary files");
+        let broker = Mosquitto::start();
+        let network = Proxy::to(broker.port());
+        let socket = directory.path().join("run/control.sock");
+        let gateway = GatewayOptions::new(BINARY, network.port())
+            .config("backoff = { min = \"50ms\", max = \"100ms\" }")
+            .config(&format!("control-socket = {socket:?}\n{config}"))
+            .guest("echo", ECHO, &["echo/in/+"], "")
+            .start();
+        gateway.log.wait_for("subscribed filter=echo/in/+");
+        Self {
+            broker,
+            network,
+            gateway,
+            directory,
+        }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.directory.path().join("run/control.sock")
+    }
+
+    /// Runs a command of the binary that speaks to this gateway.
+    fn run(&self, arguments: &[&str]) -> Output {
+        let socket = self.socket().display().to_string();
+        let environment = [("JACKALOPE_CONTROL_SOCKET", &*socket)];
+        run_to_end(BINARY, self.directory.path(), arguments, &environment)
+    }
+
+    /// The same, which must exit with this code; returns what it prints.
+    #[track_caller]
+    fn expect(&self, arguments: &[&str], code: i32) -> String {
+        let output = self.run(arguments);
+        let printed = text(&output.stdout) + &text(&output.stderr);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {printed}");
+        printed
+    }
+
+    /// Sends bytes and returns all that comes back.
+    fn raw(&self, bytes: &[u8]) -> String {
+        exchange(self.connect(), bytes)
+    }
+
+    fn connect(&self) -> UnixStream {
+        let stream = UnixStream::connect(self.socket()).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
+        stream
+    }
+
+    /// What is answered to one request.
+    fn ask(&self, line: &str, body: &str) -> String {
+        self.raw(request(line, body).as_bytes())
+    }
+
+    fn cut(&self) {
+        self.network.cut();
+        self.gateway.log.wait_for("offline:");
+    }
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn request(line: &str, body: &str) -> String {
+    let length = body.len();
+    format!("{line} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n{body}")
+}
+
+/// A peer that has said enough may reset the connection; what it has said counts.
+fn exchange(mut stream: impl Read + Write, bytes: &[u8]) -> String {
+    let _ = stream.write_all(bytes);
+    let mut answer = Vec::new();
+    let _ = stream.read_to_end(&mut answer);
+    text(&answer)
+}
+
+#[track_caller]
+fn check_refused(answer: &str, status: &str, code: &str) {
+    assert!(
+        answer.starts_with(&format!("HTTP/1.1 {status}")),
+        "{answer}"
+    );
+    assert!(answer.contains(&format!("\"code\":\"{code}\"")), "{answer}");
+}
+
+#[test]
+fn a_line_of_curl_publishes_any_bytes() {
+    let site = Site::start();
+    let curl = "printf 'caf\\351' | curl -sS --fail-with-body --unix-socket \"$0\" \
+        --data-binary @- 'http://localhost/letters?topic=bytes&retain&wait=true'";
+    let output = command("sh")
+        .args(["-c", curl])
+        .arg(site.socket())
+        .output()
+        .expect("there is a shell");
+    let printed = text(&output.stdout) + &text(&output.stderr);
+    assert!(output.status.success(), "{printed}");
+    assert!(printed.contains("\"outcome\":\"delivered\""), "{printed}");
+    let port = site.broker.port().to_string();
+    let arrived = command("mosquitto_sub")
+        .args([
+            "-p", &port, "-t", "bytes", "-C", "1", "-W", "60", "-F", "%x",
+        ])
+        .output()
+        .expect("it is installed");
+    assert_eq!(text(&arrived.stdout), "636166e9\n");
+    let description = site.ask("GET /openapi.json", "");
+    assert!(
+        description.contains("\"openapi\": \"3.1.0\""),
+        "{description}"
+    );
+}
+
+#[test]
+fn a_temperature_waits_while_the_network_is_away_and_expires() {
+    let site = Site::start();
+    let subscriber = site.broker.subscribe("sensors/#", 1);
+    site.cut();
+    let mut waiting = command(BINARY);
+    let waiting = waiting
+        .args([
+            "publish",
+            "sensors/temperature",
+            "-",
+            "--ttl",
+            "3s",
+            "--wait",
+        ])
+        .arg("--socket")
+        .arg(site.socket())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut waiting = waiting.spawn().expect("the binary was built");
+    let mut stdin = waiting.stdin.take().expect("it is piped");
+    stdin.write_all(b"21.5").expect("it reads its input");
+    drop(stdin);
+
+    let mut listed = String::new();
+    while !listed.contains("sensors/temperature") {
+        listed = site.expect(&["letters"], 0);
+    }
+    let row = listed.lines().nth(1).expect("there is a row");
+    assert!(
+        row.contains("waiting") && row.contains("(control)"),
+        "{listed}"
+    );
+    assert!(!listed.contains("21.5"), "{listed}");
+    let status = site.expect(&["status"], 3);
+    assert!(status.starts_with("offline for "), "{status}");
+    assert!(
+        status.contains("\nguest (control): idle, 1 letter"),
+        "{status}"
+    );
+
+    let output = waiting.wait_with_output().expect("it ends");
+    assert_eq!(output.status.code(), Some(3), "expired");
+    assert!(text(&output.stdout).ends_with(" expired\n"), "{output:?}");
+    assert_eq!(site.expect(&["letters"], 0), "0 letters\n");
+    site.network.restore();
+    site.expect(&["publish", "sensors/end", "x", "--wait"], 0);
+    assert_eq!(subscriber.wait_for(1), ["sensors/end 0 x"]);
+}
+
+#[test]
+fn a_letter_is_called_back() {
+    let site = Site::start();
+    let subscriber = site.broker.subscribe("doors/#", 1);
+    site.cut();
+    let accepted = site.expect(&["publish", "doors/front", "unlock"], 0);
+    let ticket = accepted.split(' ').nth(1).expect("it has a ticket");
+    let cancelled = site.expect(&["letters", "--cancel", ticket], 0);
+    assert_eq!(cancelled, format!("letter {ticket} is not sent any more\n"));
+    let again = site.expect(&["letters", "--cancel", ticket], 1);
+    assert!(
+        again.contains("no letter with this ticket waits"),
+        "{again}"
+    );
+    check_refused(&site.ask("DELETE /letters/x", ""), "400", "invalid-request");
+    site.network.restore();
+    site.expect(&["publish", "doors/end", "x", "--wait", "--qos", "2"], 0);
+    assert_eq!(subscriber.wait_for(1), ["doors/end 0 x"]);
+}
+
+#[test]
+fn a_message_reaches_a_guest_and_a_status_people() {
+    let site = Site::start();
+    let subscriber = site.broker.subscribe("echo/out/#", 1);
+    assert_eq!(site.expect(&["send", "echo", "echo/in/a", "hello"], 0), "");
+    assert!(subscriber.wait_for(1)[0].ends_with("hello"));
+    let unknown = site.expect(&["send", "door", "echo/in/a"], 1);
+    assert!(
+        unknown.contains("there is no guest of this name"),
+        "{unknown}"
+    );
+    let elsewhere = site.expect(&["send", "echo", "other"], 1);
+    assert!(
+        elsewhere.contains("does not subscribe to this topic"),
+        "{elsewhere}"
+    );
+
+    let status = site.expect(&["status"], 0);
+    assert!(status.starts_with("online for "), "{status}");
+    assert!(
+        status.contains("MQTT 5\nclient id \"jackalope\""),
+        "{status}"
+    );
+    let json = site.expect(&["status", "--json"], 0);
+    assert!(json.contains("\"session\":\"online\""), "{json}");
+    assert!(site.ask("GET /health", "").starts_with("HTTP/1.1 200 OK"));
+    site.expect(&["reconnect"], 0);
+    site.gateway
+        .log
+        .wait_for("offline: a new connection was asked for");
+    site.network.cut();
+    while !site.ask("GET /health", "").starts_with("HTTP/1.1 503") {}
+    let status = site.expect(&["status"], 3);
+    assert!(status.contains("\nlast error "), "{status}");
+}
+
+#[test]
+fn what_is_asked_wrongly_is_answered_clearly() {
+    let site = Site::start_with(
+        "max-packet-size = \"1KiB\"\nwork-list = { max = 1, overflow = \"reject\" }",
+    );
+    for (line, status, code) in [
+        ("GET /", "404", "unknown-route"),
+        ("GET /letters/", "404", "unknown-route"),
+        ("PUT /letters", "405", "wrong-method"),
+        ("POST /letters", "400", "invalid-request"),
+        ("POST /letters?topic=a&color=red", "400", "invalid-request"),
+        ("POST /letters?topic=a&qos=3", "400", "invalid-request"),
+        ("POST /letters?topic=a&ttl=soon", "400", "invalid-request"),
+        ("POST /letters?topic=%ff", "400", "invalid-request"),
+        ("POST /letters?topic=a%2f%23", "400", "invalid-topic"),
+        ("POST /letters?topic=a+b", "400", "invalid-topic"),
+        ("POST /letters?topic=a&ttl=0s", "400", "invalid-ttl"),
+        ("GET /letters?guest=nobody", "404", "unknown-guest"),
+        ("GET /letters?limit=1001", "400", "invalid-request"),
+        ("DELETE /letters/77", "404", "unknown-ticket"),
+    ] {
+        check_refused(&site.ask(line, ""), status, code);
+    }
+    let wrong_method = site.ask("PUT /letters", "");
+    assert!(wrong_method.contains("allow: POST, GET"), "{wrong_method}");
+    let large = "x".repeat(1020);
+    let answer = site.ask("POST /letters?topic=topic", &large);
+    check_refused(&answer, "413", "payload-too-large");
+    let larger = "x".repeat(1 << 20);
+    let answer = site.ask("POST /letters?topic=topic", &larger);
+    check_refused(&answer, "413", "payload-too-large");
+    let output = site.run(&["publish", "topic", &large]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("it may have "), "{output:?}");
+
+    site.cut();
+    site.expect(&["publish", "a", "1"], 0);
+    let full = site.ask("POST /letters?topic=a", "2");
+    check_refused(&full, "503", "work-list-full");
+}
+
+#[test]
+fn a_guest_goes_on_while_clients_misbehave() {
+    let site = Site::start();
+    let subscriber = site.broker.subscribe("echo/out/#", 1);
+    let mut echoed = 0;
+    let mut echo = || {
+        site.broker.publish("echo/in/a", "still here");
+        echoed += 1;
+        subscriber.wait_for(echoed);
+    };
+    let slow_head = site.connect();
+    (&slow_head).write_all(b"GET /sta").expect("it listens");
+    let slow_body = site.connect();
+    (&slow_body)
+        .write_all(b"POST /letters?topic=a HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n1")
+        .expect("it listens");
+    echo();
+    // More than there is room for; those that come too late are told so.
+    let all: Vec<_> = (0..1_000).map(|_| site.connect()).collect();
+    echo();
+    let refused = exchange(all.last().expect("there are some"), b"");
+    check_refused(&refused, "503", "unavailable");
+    drop(all);
+    echo();
+    for nonsense in [
+        &b"\0\xff\x16\x03\x01\r\n\r\n"[..],
+        b"GET\r\n\r\n",
+        b"GET /status HTTP/9.9\r\n\r\n",
+        b"POST /letters?topic=a HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n1",
+        b"POST /letters?topic=a HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n",
+    ] {
+        let stream = site.connect();
+        (&stream).write_all(nonsense).expect("it listens");
+        stream.shutdown(Shutdown::Write).expect("it is connected");
+        let answer = exchange(stream, b"");
+        assert!(!answer.starts_with("HTTP/1.1 2"), "{answer}");
+    }
+    let endless = format!("GET /status HTTP/1.1\r\nx: {}", "x".repeat(1 << 20));
+    let answer = site.raw(endless.as_bytes());
+    assert!(
+        answer.is_empty() || answer.starts_with("HTTP/1.1 4"),
+        "{answer}"
+    );
+    echo();
+    check_refused(&exchange(slow_body, b""), "408", "too-slow");
+    assert_eq!(exchange(slow_head, b""), "", "it is closed");
+    site.expect(&["status"], 0);
+}
+
+#[test]
+fn only_its_user_and_his_group_may_open_it() {
+    let site = Site::start();
+    let mode = |path: PathBuf| {
+        let about = fs::metadata(path).expect("it is there");
+        about.permissions().mode() & 0o777
+    };
+    assert_eq!(mode(site.socket()), 0o660);
+    assert_eq!(mode(site.directory.path().join("run")), 0o700);
+
+    let other = GatewayOptions::new(BINARY, site.network.port())
+        .config(&format!("control-socket = {:?}", site.socket()));
+    let mut other = other.start();
+    assert_eq!(other.wait().code(), Some(78));
+    other.log.wait_for("belongs to a gateway that is running");
+    site.expect(&["status"], 0);
+}
+
+#[test]
+fn without_a_gateway_it_is_said_what_to_do() {
+    let directory = TempDir::new().expect("there is a place for temporary files");
+    for arguments in [
+        &["status"][..],
+        &["publish", "a"],
+        &["letters"],
+        &["reconnect"],
+    ] {
+        let arguments = [arguments, &["--socket", "none.sock"]].concat();
+        let output = run_to_end(BINARY, directory.path(), &arguments, &[]);
+        assert_eq!(output.status.code(), Some(69), "{output:?}");
+        let error = text(&output.stderr);
+        assert!(error.contains("no gateway answers at none.sock"), "{error}");
+        assert!(error.contains("`control-socket`"), "{error}");
+    }
+}
+
+#[test]
+fn systemd_says_where_the_socket_is_and_it_goes_with_the_gateway() {
+    let directory = TempDir::new().expect("there is a place for temporary files");
+    let run = directory.path().display().to_string();
+    let broker = Mosquitto::start();
+    let mut gateway = GatewayOptions::new(BINARY, broker.port())
+        .env("RUNTIME_DIRECTORY", &run)
+        .start();
+    gateway.log.wait_for("online");
+    let environment = [("RUNTIME_DIRECTORY", &*run)];
+    let output = run_to_end(BINARY, directory.path(), &["status"], &environment);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
+    assert!(!directory.path().join("control.sock").exists());
+}
+
+#[test]
+fn on_a_port_the_token_is_asked_for() {
+    let directory = TempDir::new().expect("there is a place for temporary files");
+    let token = directory.path().join("token");
+    fs::write(&token, TOKEN).expect("it can be written");
+    fs::set_permissions(&token, fs::Permissions::from_mode(0o600)).expect("it is ours");
+    let broker = Mosquitto::start();
+    let gateway = GatewayOptions::new(BINARY, broker.port())
+        .config("control-address = \"127.0.0.1:0\"")
+        .config(&format!("control-token-file = {token:?}"))
+        .start();
+    let line = gateway.log.wait_for("control socket address=");
+    let address = line.rsplit("address=").next().expect("it is named");
+    let address = address.trim_matches('"').to_owned();
+    gateway.log.wait_for("online");
+
+    let with = |header: &str| {
+        let stream = TcpStream::connect(&address).expect("it listens");
+        stream.set_read_timeout(Some(PATIENCE)).expect("not zero");
+        let ask = format!("GET /status HTTP/1.1\r\nhost: x\r\n{header}\r\n");
+        exchange(stream, ask.as_bytes())
+    };
+    for header in [
+        String::new(),
+        "authorization: Bearer wrong\r\n".into(),
+        format!("authorization: Bearer {TOKEN}x\r\n"),
+    ] {
+        let answer = with(&header);
+        check_refused(&answer, "401", "unauthorized");
+        assert!(answer.contains("www-authenticate: Bearer"), "{answer}");
+    }
+    let answer = with(&format!("authorization: Bearer {TOKEN}\r\n"));
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+
+    let token = token.display().to_string();
+    let environment = [
+        ("JACKALOPE_CONTROL_ADDRESS", &*address),
+        ("JACKALOPE_CONTROL_TOKEN_FILE", &token),
+    ];
+    let output = run_to_end(BINARY, directory.path(), &["status"], &environment);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(!gateway.log.all().join("\n").contains(TOKEN));
+}
