@@ -1,7 +1,7 @@
 //! The contract in `wit/`: it parses, every item of it is documented, and guests of
 //! its older version do their job beside those of the latest.
 
-use jackalope_tests::{DOOR, FakeBroker, GatewayOptions};
+use jackalope_tests::{DOOR, ECHO, FakeBroker, GatewayOptions, Mosquitto, Process};
 use wit_parser::{Docs, Resolve, TypeDefKind};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
@@ -144,4 +144,47 @@ fn a_check_says_which_version_a_guest_speaks() {
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success() && text.contains(version), "{text}");
     }
+}
+
+#[test]
+fn what_mqtt_5_carries_goes_through_a_guest_and_back() {
+    let broker = Mosquitto::start();
+    let gateway = GatewayOptions::new(BINARY, broker.port())
+        .guest("echo", ECHO, &["echo/in/{x}", "echo/about/{y}"], "")
+        .start();
+    gateway.log.wait_for("subscribed filter=echo/in/+");
+    gateway.log.wait_for("subscribed filter=echo/about/+");
+    let port = broker.port().to_string();
+    let reader = Process::start(
+        "stdbuf",
+        &[
+            &["-oL", "mosquitto_sub", "-h", "127.0.0.1", "-p", &port, "-d"][..],
+            &["-V", "5", "-t", "echo/out/a", "-t", "echo/said"],
+            &["-F", "got %p, a %C for %R, %P"],
+        ]
+        .concat(),
+    );
+    reader.out.wait_for("Subscribed (mid");
+    let publish = |topic: &str, properties: &[&[&str]]| {
+        let mut arguments = vec!["-V", "5", "-q", "1", "-t", topic, "-m", "hi"];
+        for property in properties {
+            arguments.extend(["-D", "publish"]);
+            arguments.extend(*property);
+        }
+        broker.publish_with(&arguments);
+    };
+    publish(
+        "echo/in/a",
+        &[
+            &["content-type", "text/plain"],
+            &["response-topic", "answers"],
+            &["user-property", "name", "value"],
+        ],
+    );
+    reader
+        .out
+        .wait_for("got hi, a text/plain for answers, name:value");
+    publish("echo/about/it", &[&["message-expiry-interval", "100"]]);
+    let line = reader.out.wait_for("got echo/about/{y} y=it expires=Some(");
+    assert!(line.contains("Origin::Broker"), "{line}");
 }

@@ -350,3 +350,53 @@ fn other_lines_are_refused() {
         "error: no scenario: name scenario files, or give lines `[topic] payload` on standard input\n",
     );
 }
+
+#[test]
+fn what_mqtt_5_carries_goes_both_ways() {
+    let properties = "properties = { content-type = 'text/plain', response-topic = 'answers', \
+                      correlation-data = '7', user = { unit = 'K' } }";
+    let text = format!(
+        "
+        subscriptions = ['echo/in/+', 'echo/post', 'echo/about/{{where}}/{{rest...}}']
+        [[scenario]]
+        name = 'version 5'
+        step = [
+            {{ message = {{ topic = 'echo/in/a', payload = 'b', {properties} }} }},
+            {{ expect-published = {{ topic = 'echo/out/a', payload = 'b', {properties} }} }},
+            {{ message = {{ topic = 'echo/post', payload = 'tag=mine content-type=x/y' }} }},
+            {{ expect-published = {{ topic = 'echo/out', properties = {{ content-type = 'x/y' }} }} }},
+            {{ expect-outcome = {{ outcome = 'delivered', topic = 'echo/out', tag = 'mine' }} }},
+            {{ message = {{ topic = 'echo/about/here/and/there' }} }},
+            {{ expect-published = {{ topic = 'echo/said', payload = 'echo/about/{{where}}/{{rest...}} where=here,rest=and/there expires=None Origin::Broker' }} }},
+        ]
+        [[scenario]]
+        name = 'version 3.1.1'
+        version = '3.1.1'
+        step = [
+            {{ message = {{ topic = 'echo/in/a', payload = 'b', {properties} }} }},
+            {{ expect-published = {{ topic = 'echo/out/a', payload = 'b' }} }},
+            {{ message = {{ topic = 'echo/post', payload = 'content-type=x/y' }} }},
+            {{ expect-printed = 'NeedsMqtt5' }},
+            {{ expect-nothing-published = true }},
+        ]
+        "
+    );
+    Test::of(ECHO).file("s.toml", &text).passes();
+}
+
+#[test]
+fn what_is_not_carried_is_a_failure() {
+    let steps = "{ message = { topic = 'echo/in/a', payload = 'b', properties = { content-type = 'x/y' } } },
+                 { expect-published = { topic = 'echo/out/a', properties = { content-type = 'text/plain', user = { a = 'b' } } } },";
+    Test::of(ECHO).steps("echo/in/+", steps).fails(
+        "FAIL s.toml:6 it
+  expected                                    | seen
+  echo/out/a … (content-type text/plain, a=b) | echo/out/a b (content-type x/y)
+  what happened:
+    0:00:00.000  message   echo/in/a b (content-type x/y)
+    0:00:00.000  published echo/out/a b (content-type x/y)
+    0:00:00.000  delivered echo/out/a
+0 passed, 1 failed
+",
+    );
+}

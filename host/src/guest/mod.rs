@@ -79,6 +79,8 @@ mod print_tests;
 mod publish_tests;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod v0_2_tests;
 
 pub use clocks::{Clocks, VIRTUAL_START, VirtualClock};
 pub use component::{Component, MAX_COMPONENT_SIZE};

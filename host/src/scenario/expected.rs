@@ -1,7 +1,7 @@
 //! From what is written to what is expected.
 
 use super::file;
-use super::resolve::{needed, one_payload, read, text};
+use super::resolve::{needed, one_payload, properties, read, text};
 use super::step::{Expectation, ExpectedMessage};
 use crate::config::entry::{Entry, Refusal};
 use crate::config::resolve::{qos, set, topic_name};
@@ -73,6 +73,13 @@ fn expected_message(written: &Table<file::ExpectPublished>) -> Result<ExpectedMe
         )?,
         qos: None,
         retain: None,
+        properties: match &keys.properties {
+            Some(table) => Some(properties(
+                table,
+                "scenario.step.expect-published.properties",
+            )?),
+            None => None,
+        },
     };
     set(
         &mut message.qos,

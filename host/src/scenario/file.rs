@@ -25,6 +25,7 @@ pub(super) struct Scenario {
     pub(super) name: Option<Entry>,
     pub(super) network: Option<Entry>,
     pub(super) subscriptions: Option<Vec<Subscription>>,
+    pub(super) version: Option<Entry>,
     pub(super) allow_unexpected: Option<Entry>,
     pub(super) step: Vec<Table<Step>>,
 }
@@ -53,7 +54,17 @@ pub(super) struct Message {
     pub(super) json: Option<Entry>,
     pub(super) qos: Option<Entry>,
     pub(super) retain: Option<Entry>,
+    pub(super) properties: Option<Table<Properties>>,
     pub(super) then_network: Option<Entry>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Properties {
+    pub(super) content_type: Option<Entry>,
+    pub(super) response_topic: Option<Entry>,
+    pub(super) correlation_data: Option<Entry>,
+    pub(super) user: BTreeMap<Spanned<String>, Entry>,
 }
 
 #[derive(Default, Deserialize)]
@@ -64,6 +75,7 @@ pub(super) struct ExpectPublished {
     pub(super) json: Option<Entry>,
     pub(super) qos: Option<Entry>,
     pub(super) retain: Option<Entry>,
+    pub(super) properties: Option<Table<Properties>>,
 }
 
 #[derive(Default, Deserialize)]
@@ -84,6 +96,9 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Written, ConfigError> {
         "scenario.step.expect-published" => Some(r#"a table: { topic = "a/b", payload = "…" }"#),
         "scenario.step.expect-outcome" => {
             Some(r#"a table: { topic = "a/b", outcome = "expired" }"#)
+        }
+        "scenario.step.message.properties" | "scenario.step.expect-published.properties" => {
+            Some(r#"a table: { content-type = "…", user = { name = "value" } }"#)
         }
         "env" => Some("a table"),
         _ => None,

@@ -69,6 +69,7 @@ impl Lines {
                 payload: payload.into(),
                 qos: Qos::AtLeastOnce,
                 retain: false,
+                properties: None,
             });
         }
         if messages.is_empty() {
@@ -90,7 +91,7 @@ impl Lines {
         let subscribe = |topic: &String| Some((topic.parse().ok()?, Qos::ExactlyOnce));
         let options = WorldOptions {
             subscriptions: subscriptions.into_iter().filter_map(subscribe).collect(),
-            env: Vec::new(),
+            ..WorldOptions::default()
         };
         let mut world = World::new(guest, options, Network::Up)?;
         let mut all_succeeded = true;

@@ -34,6 +34,7 @@
 //! | `name` | what it shows |
 //! | `network` | `"up"` (default): begins connected and subscribed; `"down"` |
 //! | `subscriptions` | in place of those of the file |
+//! | `version` | the version of MQTT: `"5"` (default), `"3.1.1"` |
 //! | `allow-unexpected` | `true`: what no step has expected is no failure |
 //! | `step` | a list of steps, or `[[scenario.step]]` for each |
 //!
@@ -42,17 +43,20 @@
 //!
 //! | key | |
 //! | --- | --- |
-//! | `message` | somebody publishes: `topic`, `payload` or `json`, `qos` (default 1), `retain`; with `then-network = "down"` it is the last message to get through |
+//! | `message` | somebody publishes: `topic`, `payload` or `json`, `qos` (default 1), `retain`, `properties`; with `then-network = "down"` it is the last message to get through |
 //! | `network` | `"down"` or `"up"`; the gateway is back as soon as the network is |
 //! | `acks` | `"withheld"`: the broker takes messages and does not say so; `"sent"` |
 //! | `advance` | so much time passes: `"2h"` |
-//! | `expect-published` | the broker has a message of the guest: `topic`, `payload` (all of it) or `json` (the fields that must be there), `qos`, `retain` |
+//! | `expect-published` | the broker has a message of the guest: `topic`, `payload` (all of it) or `json` (the fields that must be there), `qos`, `retain`, `properties` (those that must be there) |
 //! | `expect-nothing-published` | `true`: but for what was expected before |
 //! | `expect-outcome` | a letter has its `outcome`: `"delivered"`, `"expired"`, `"displaced"`, `"refused"`; and a `topic` and a `tag` |
 //! | `expect-rejected` | the guest has rejected a message, with this text in its reason |
 //! | `expect-retried` | the guest has put a message off, with this text in its reason |
 //! | `expect-failed` | calls of the guest have failed, with this text in the error |
 //! | `expect-printed` | the guest has printed a line with this text in it |
+//!
+//! `properties` is a table of what MQTT 5 carries: `content-type`, `response-topic`,
+//! `correlation-data`, and `user`, a table of names and values.
 //!
 //! An expectation looks at what has happened so far; it does not wait. It takes
 //! the first thing it fits, so two equal expectations want two things

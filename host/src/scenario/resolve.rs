@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value as Json;
@@ -17,8 +18,9 @@ use crate::config::guest::{env, subscriptions};
 use crate::config::resolve::{qos, set, topic_name};
 use crate::config::table::{Subscription, Table};
 use crate::config::values::{Period, period};
-use crate::office::{Filter, Qos};
+use crate::office::{Filter, Payload, Properties, Qos};
 use crate::testing::{Acks, Network, Published, WorldOptions};
+use crate::wire::Version;
 
 /// A year is as long as a scenario may be in one step.
 const LONGEST: Period = Period::from_secs(366 * 86_400);
@@ -37,6 +39,7 @@ pub(super) fn resolve(
     let options = WorldOptions {
         subscriptions: subscriptions(&written.subscriptions, keys)?,
         env: env(&written.env, "env")?,
+        ..WorldOptions::default()
     };
     if written.scenario.is_empty() {
         return Err(refuse(
@@ -72,6 +75,12 @@ fn scenario(
     if let Some(written) = &keys.subscriptions {
         options.subscriptions = own_subscriptions(written)?;
     }
+    set(
+        &mut options.version,
+        &keys.version,
+        "scenario.version",
+        version,
+    )?;
     let mut begins = Network::Up;
     set(&mut begins, &keys.network, "scenario.network", network)?;
     let mut allows_unexpected = false;
@@ -171,6 +180,13 @@ fn message(written: &Table<file::Message>) -> Result<Action, Refusal> {
         payload: payload.into_bytes(),
         qos: Qos::AtLeastOnce,
         retain: false,
+        properties: match &keys.properties {
+            Some(table) => {
+                let properties = properties(table, "scenario.step.message.properties")?;
+                Some(Arc::new(properties))
+            }
+            None => None,
+        },
     };
     set(
         &mut message.qos,
@@ -195,6 +211,32 @@ fn message(written: &Table<file::Message>) -> Result<Action, Refusal> {
         },
     )?;
     Ok(Action::Message { message, then_down })
+}
+
+/// Properties, all errors of which are called by `key`.
+pub(super) fn properties(
+    written: &Table<file::Properties>,
+    key: &'static str,
+) -> Result<Properties, Refusal> {
+    let keys = &written.keys;
+    let optional = |entry: &Option<Entry>| match entry {
+        Some(entry) => read(entry, key, text).map(Some),
+        None => Ok(None),
+    };
+    let mut properties = Properties {
+        content_type: optional(&keys.content_type)?.map(Arc::from),
+        response_topic: optional(&keys.response_topic)?.map(Arc::from),
+        correlation_data: optional(&keys.correlation_data)?.map(Payload::new),
+        user: Vec::new(),
+    };
+    for (name, entry) in &keys.user {
+        let value = read(entry, key, text)?;
+        let name = name.get_ref().as_str();
+        properties.user.push((name.into(), value.into()));
+    }
+    let refuse = |reason: String| refuse(written.span.clone(), key, &reason);
+    properties.check().map_err(refuse)?;
+    Ok(properties)
 }
 
 /// What stands under `payload` or under `json`, but not under both.
@@ -250,6 +292,14 @@ fn network(entry: &Entry) -> Result<Network, String> {
         Some("up") => Ok(Network::Up),
         Some("down") => Ok(Network::Down),
         _ => Err(entry.but(r#"is no state of the network; write "up" or "down""#)),
+    }
+}
+
+fn version(entry: &Entry) -> Result<Version, String> {
+    match entry.value.as_str() {
+        Some("3.1.1") => Ok(Version::V4),
+        Some("5") => Ok(Version::V5),
+        _ => Err(entry.but(r#"is not a version of MQTT; write "3.1.1" or "5""#)),
     }
 }
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::office::{OutcomeWord, Qos};
-use crate::testing::{Acks, Content, Event, Network, Published};
+use crate::office::{OutcomeWord, Properties, Qos};
+use crate::testing::{Acks, Content, Event, Network, Published, described};
 
 /// One step, with the line it is written at.
 #[derive(Debug)]
@@ -52,6 +52,7 @@ pub(super) struct ExpectedMessage {
     pub(super) payload: Option<ExpectedPayload>,
     pub(super) qos: Option<Qos>,
     pub(super) retain: Option<bool>,
+    pub(super) properties: Option<Properties>,
 }
 
 #[derive(Debug)]
@@ -106,6 +107,10 @@ impl Expectation {
                     payload: None,
                     qos: expected.qos.and(Some(message.qos)),
                     retain: expected.retain.and(Some(message.retain)),
+                    properties: expected
+                        .properties
+                        .as_ref()
+                        .map(|_| message.properties.as_deref().cloned().unwrap_or_default()),
                 };
                 Some(shown.line(&Content(&message.payload)))
             }
@@ -155,6 +160,10 @@ impl ExpectedMessage {
         self.topic == message.topic
             && self.qos.is_none_or(|qos| qos == message.qos)
             && self.retain.is_none_or(|retain| retain == message.retain)
+            && self
+                .properties
+                .as_ref()
+                .is_none_or(|part| has_properties(part, message.properties.as_deref()))
             && match &self.payload {
                 None => true,
                 Some(ExpectedPayload::Exactly(payload)) => payload.as_bytes() == message.payload,
@@ -166,7 +175,9 @@ impl ExpectedMessage {
     fn line(&self, payload: &dyn fmt::Display) -> String {
         let qos = self.qos.map(|qos| format!("qos {qos}"));
         let retain = self.retain.map(|retain| format!("retain {retain}"));
-        let flags: Vec<_> = [qos, retain].into_iter().flatten().collect();
+        let properties = self.properties.iter().flat_map(described);
+        let flags = qos.into_iter().chain(retain).chain(properties);
+        let flags: Vec<_> = flags.collect();
         let flags = match flags.join(", ") {
             flags if flags.is_empty() => flags,
             flags => format!(" ({flags})"),
@@ -206,6 +217,16 @@ impl fmt::Display for Expectation {
             Self::Printed(text) => write!(f, "printed: …{text}…"),
         }
     }
+}
+
+/// Returns whether all of `part` is there.
+fn has_properties(part: &Properties, whole: Option<&Properties>) -> bool {
+    let nothing = Properties::default();
+    let whole = whole.unwrap_or(&nothing);
+    (part.content_type.is_none() || part.content_type == whole.content_type)
+        && (part.response_topic.is_none() || part.response_topic == whole.response_topic)
+        && (part.correlation_data.is_none() || part.correlation_data == whole.correlation_data)
+        && part.user.iter().all(|pair| whole.user.contains(pair))
 }
 
 /// Returns whether all of `part` is in `whole`: of a table the fields, each in

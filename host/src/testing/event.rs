@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::office::{Call, Outcome, Qos, Time};
+use crate::office::{Call, Outcome, Properties, Qos, Time};
 
 /// A message as the broker has it. Displayed on one line.
 #[derive(Clone, PartialEq, Eq)]
@@ -16,6 +16,8 @@ pub struct Published {
     pub qos: Qos,
     /// Whether the broker keeps it.
     pub retain: bool,
+    /// What it carries beside topic and payload.
+    pub properties: Option<Arc<Properties>>,
 }
 
 /// Something that a test can see happen. Displayed on one line.
@@ -128,14 +130,36 @@ impl fmt::Display for Content<'_> {
     }
 }
 
+/// Properties, each with its name.
+pub(crate) fn described(own: &Properties) -> Vec<String> {
+    let texts = [
+        ("content-type", &own.content_type),
+        ("response-topic", &own.response_topic),
+    ];
+    let text = |(name, text): (&str, &Option<Arc<str>>)| {
+        let text = text.as_ref()?;
+        Some(format!("{name} {text}"))
+    };
+    let data = own.correlation_data.as_ref();
+    let data = data.map(|data| format!("correlation-data {}", Content(data)));
+    let user = own
+        .user
+        .iter()
+        .map(|(name, value)| format!("{name}={value}"));
+    let texts = texts.into_iter().filter_map(text);
+    texts.chain(data).chain(user).collect()
+}
+
 impl fmt::Display for Published {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.topic, Content(&self.payload))?;
-        match (self.qos, self.retain) {
-            (Qos::AtLeastOnce, false) => Ok(()),
-            (Qos::AtLeastOnce, true) => f.write_str(" (retain)"),
-            (qos, false) => write!(f, " (qos {qos})"),
-            (qos, true) => write!(f, " (qos {qos}, retain)"),
+        let qos = (self.qos != Qos::AtLeastOnce).then(|| format!("qos {}", self.qos));
+        let retain = self.retain.then(|| "retain".to_owned());
+        let mut details: Vec<_> = qos.into_iter().chain(retain).collect();
+        details.extend(self.properties.iter().flat_map(|own| described(own)));
+        match details.join(", ") {
+            details if details.is_empty() => Ok(()),
+            details => write!(f, " ({details})"),
         }
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::convert;
 use super::event::{Event, Published, Record, call_name};
 use crate::broker::Message;
 use crate::office::{Notice, Ticket, Time};
@@ -38,6 +39,7 @@ impl Journal {
                 payload: message.payload.to_vec(),
                 qos: message.qos.into(),
                 retain: message.retain,
+                properties: convert::from_broker(&message.properties).map(Arc::new),
             };
             self.record(now, Event::Published(message));
         }

@@ -53,7 +53,7 @@ mod world;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use event::Content;
+pub(crate) use event::{Content, described};
 pub(crate) use load::bytes_of;
 pub(crate) use world::{World, WorldOptions};
 

@@ -99,6 +99,7 @@ impl SiteOptions {
         let options = WorldOptions {
             subscriptions,
             env: self.env,
+            ..WorldOptions::default()
         };
         Ok(Site {
             world: World::new(&self.component, options, network)?,
@@ -247,5 +248,6 @@ fn message(topic: &str, payload: Vec<u8>) -> Published {
         payload,
         qos: Qos::AtLeastOnce,
         retain: false,
+        properties: None,
     }
 }

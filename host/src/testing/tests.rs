@@ -102,6 +102,7 @@ fn what_is_retained_comes_with_the_subscription() {
         payload: UNLOCK.into(),
         qos: Qos::ExactlyOnce,
         retain: true,
+        properties: None,
     });
     site.network_up();
     assert_eq!(site.rejections(), ["a request must not be retained"]);

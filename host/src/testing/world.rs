@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use tokio::runtime::Builder;
 
+use super::convert::to_broker;
 use super::event::{Acks, Event, Network, Published, Record};
 use super::in_memory::{InMemory, SHORTEST_STEP};
 use crate::broker::{Ack, Core, CoreOptions, Fault, PublishError};
@@ -25,10 +26,22 @@ const CLIENT: &str = "jackalope";
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 
 /// What a world is made of.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(crate) struct WorldOptions {
+    pub(crate) version: Version,
     pub(crate) subscriptions: Vec<(Filter, Qos)>,
     pub(crate) env: Vec<(String, String)>,
+}
+
+impl Default for WorldOptions {
+    /// MQTT 5, and nothing that the guest would subscribe to.
+    fn default() -> Self {
+        Self {
+            version: Version::V5,
+            subscriptions: Vec::new(),
+            env: Vec::new(),
+        }
+    }
 }
 
 /// A gateway with one guest, its broker, and the network.
@@ -53,8 +66,7 @@ impl World {
             ..
         } = Config::default();
         let handshake = Handshake {
-            // The fake broker speaks no other.
-            versions: Versions::Only(Version::V4),
+            versions: Versions::Only(options.version),
             session_expiry: Duration::ZERO,
             client_id: CLIENT.to_owned(),
             keep_alive: session.keep_alive,
@@ -76,7 +88,10 @@ impl World {
             outcomes: component.outcomes(),
             hears_subscriptions: component.hears_subscriptions(),
         };
-        let settings = settings(session, max_packet_size, guest_settings);
+        let settings = Settings {
+            carries_properties: options.version == Version::V5,
+            ..settings(session, max_packet_size, guest_settings)
+        };
         let broker = CoreOptions {
             messages_kept: usize::MAX,
             ..CoreOptions::default()
@@ -222,9 +237,12 @@ impl World {
             payload,
             qos,
             retain,
+            properties,
         } = message.clone();
+        let properties = to_broker(properties.as_deref());
         let (now, broker) = (self.machine.now(), &mut self.machine.broker);
-        broker.publish(now.into(), &topic, payload, qos.into(), retain)?;
+        let (now, qos) = (now.into(), qos.into());
+        broker.publish_with(now, &topic, payload, qos, retain, properties)?;
         self.machine.record(Event::Message(message));
         Ok(())
     }

@@ -12,6 +12,7 @@ mod letters;
 mod messages;
 mod network;
 mod operate;
+mod outcomes;
 mod shared;
 mod shutdown;
 mod status;

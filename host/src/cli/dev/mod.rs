@@ -34,7 +34,7 @@ use crate::broker::{Broker, CoreOptions, Options};
 use crate::config::{Config, ServerConfig};
 use crate::gateway::{Control, Gateway};
 use crate::office::{BackoffSettings, Filter};
-use crate::wire::{Address, Version, Versions};
+use crate::wire::Address;
 
 /// What the gateway calls itself to the broker.
 const CLIENT_ID: &str = "jackalope-dev";
@@ -162,8 +162,6 @@ async fn start_broker() -> Result<Broker, Failure> {
 fn config(broker: &Broker) -> Config {
     let address = broker.address();
     let mut config = Config {
-        // The built-in broker speaks no other.
-        versions: Versions::Only(Version::V4),
         client_id: CLIENT_ID.to_owned(),
         servers: vec![ServerConfig {
             address: Address {

@@ -2,7 +2,8 @@
 //!
 //! | message on | leads to |
 //! | --- | --- |
-//! | `echo/in/<x>` | the same payload, with the same quality of service, on `echo/out/<x>` |
+//! | `echo/in/<x>` | the same payload, with the same quality of service and properties, on `echo/out/<x>` |
+//! | `echo/about/<x>` | what else the message says of itself, on `echo/said` |
 //! | `echo/drop` | nothing |
 //! | `echo/clock` | what its clocks show, on `echo/clock/shows`: seconds since 1970, milliseconds since the first time it was asked |
 //! | `echo/post` | letters as its payload asks for, see [`Order`] |
@@ -14,7 +15,7 @@ use std::time::{Instant, SystemTime};
 use bindings::exports::jackalope::gateway::handler::{Guest, IncomingMessage, Verdict};
 use bindings::exports::jackalope::gateway::outcomes::{self, LetterOutcome};
 use bindings::jackalope::gateway::jackalope::{PublishError, PublishOptions, publish};
-use bindings::jackalope::gateway::types::ConnectionStatus;
+use bindings::jackalope::gateway::types::{ConnectionStatus, Properties};
 use order::Order;
 use tally::Tally;
 
@@ -57,6 +58,7 @@ impl Guest for Echo {
             "echo/post" => post(&message.payload),
             "echo/report" => report(),
             topic if topic.starts_with("echo/in/") => echo(message),
+            topic if topic.starts_with("echo/about/") => about(&message),
             _ => Err(Verdict::Reject("no topic of mine".to_string())),
         }
     }
@@ -81,9 +83,26 @@ fn echo(message: IncomingMessage) -> Result<(), Verdict> {
         retain: false,
         ttl_ms: HOUR_MS,
         tag: None,
-        properties: None,
+        properties: message.properties,
     };
     let ticket = publish(&topic, &message.payload, Some(&options)).map_err(verdict)?;
+    TALLY.with_borrow_mut(|tally| tally.accepted(ticket));
+    Ok(())
+}
+
+/// Publishes what a message says of itself beside topic and payload.
+fn about(message: &IncomingMessage) -> Result<(), Verdict> {
+    let levels = message.levels.iter();
+    let levels: Vec<_> = levels
+        .map(|(name, level)| format!("{name}={level}"))
+        .collect();
+    let (subscription, origin) = (&message.subscription, message.origin);
+    let text = format!(
+        "{subscription} {} expires={:?} {origin:?}",
+        levels.join(","),
+        message.expires_in_ms
+    );
+    let ticket = publish("echo/said", text.as_bytes(), None).map_err(verdict)?;
     TALLY.with_borrow_mut(|tally| tally.accepted(ticket));
     Ok(())
 }
@@ -106,14 +125,22 @@ fn post(order: &[u8]) -> Result<(), Verdict> {
         qos: order.qos,
         retain: false,
         ttl_ms: order.ttl_ms,
-        tag: None,
-        properties: None,
+        tag: order.tag.map(str::to_string),
+        properties: order.content_type.map(|content_type| Properties {
+            content_type: Some(content_type.to_string()),
+            response_topic: None,
+            correlation_data: None,
+            user_properties: Vec::new(),
+        }),
     };
     TALLY.with_borrow_mut(|tally| {
         for number in 0..order.count {
             match publish(order.topic, number.to_string().as_bytes(), Some(&options)) {
                 Ok(ticket) => tally.accepted(ticket),
-                Err(_) => tally.unaccepted += 1,
+                Err(error) => {
+                    println!("{error:?}");
+                    tally.unaccepted += 1;
+                }
             }
         }
     });

@@ -3,14 +3,17 @@
 use crate::HOUR_MS;
 use crate::bindings::jackalope::gateway::types::Qos;
 
-/// Letters to publish: `count=100 qos=2 ttl-ms=500 topic=a/b`, in any order.
+/// Letters to publish: `count=100 qos=2 ttl-ms=500 topic=a/b tag=c
+/// content-type=text/plain`, in any order.
 /// Their payloads are "0", "1" and so on. What is left out: one letter, quality
-/// of service 1, one hour, `echo/out`.
+/// of service 1, one hour, `echo/out`, no tag and no properties.
 pub(crate) struct Order<'a> {
     pub(crate) count: u32,
     pub(crate) qos: Qos,
     pub(crate) ttl_ms: u64,
     pub(crate) topic: &'a str,
+    pub(crate) tag: Option<&'a str>,
+    pub(crate) content_type: Option<&'a str>,
 }
 
 impl<'a> Order<'a> {
@@ -22,10 +25,12 @@ impl<'a> Order<'a> {
             qos: Qos::AtLeastOnce,
             ttl_ms: HOUR_MS,
             topic: "echo/out",
+            tag: None,
+            content_type: None,
         };
         for word in text.split_whitespace() {
             order.set(word).ok_or_else(|| {
-                format!("`{word}` is none of count=N, qos=0|1|2, ttl-ms=N and topic=X")
+                format!("`{word}` is none of count=N, qos=0|1|2, ttl-ms=N, topic=X, tag=X and content-type=X")
             })?;
         }
         Ok(order)
@@ -39,6 +44,8 @@ impl<'a> Order<'a> {
             ("qos", "2") => self.qos = Qos::ExactlyOnce,
             ("ttl-ms", ttl_ms) => self.ttl_ms = ttl_ms.parse().ok()?,
             ("topic", topic) => self.topic = topic,
+            ("tag", tag) => self.tag = Some(tag),
+            ("content-type", text) => self.content_type = Some(text),
             _ => return None,
         }
         Some(())
