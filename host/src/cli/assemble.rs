@@ -80,8 +80,13 @@ fn without_component() -> GuestSettings {
 /// Loads every guest. Returns them with the counter of tickets.
 pub(super) fn load_guests(config: &Config) -> Result<(Vec<Loaded>, Arc<AtomicU64>), Failure> {
     if config.guests.is_empty() {
-        let settings = without_component();
-        let handler = Handler::Logger(Logger);
+        let settings = GuestSettings {
+            subscriptions: config.subscriptions.clone(),
+            ..without_component()
+        };
+        let handler = Handler::Logger(Logger {
+            show_payloads: config.show_payloads,
+        });
         let loaded = vec![Loaded {
             name: "logger".into(),
             handler,

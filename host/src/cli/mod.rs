@@ -61,6 +61,8 @@ enum Command {
         /// The configuration, in TOML.
         #[arg(long, value_name = "FILE")]
         config: Option<PathBuf>,
+        #[command(flatten)]
+        look: run::Look,
     },
     /// Try a guest out: with a fake broker, by hand or by a script.
     ///
@@ -228,7 +230,9 @@ pub fn main() -> ExitCode {
         }
     };
     let result = match cli.command {
-        Command::Run { config } => run::run(config.as_deref()).map(|()| ExitCode::SUCCESS),
+        Command::Run { config, look } => {
+            run::run(config.as_deref(), look).map(|()| ExitCode::SUCCESS)
+        }
         Command::Dev { guest, subscribe } => {
             dev::dev(guest, &subscribe).map(|()| ExitCode::SUCCESS)
         }

@@ -1,6 +1,11 @@
 //! `jackalope run`: the gateway, from its configuration to its end.
 
+use std::env;
+use std::ffi::OsString;
 use std::path::Path;
+
+use anyhow::anyhow;
+use clap::Args;
 
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::Signal;
@@ -13,14 +18,31 @@ use crate::config::{Config, DEFAULT_TLS_PORT, ServerConfig, UnknownVariable};
 use crate::control::Server as ControlServer;
 use crate::gateway::{Control, Gateway, Options, Server};
 use crate::login::{Credentials, PasswordSource};
+use crate::office::{Filter, Qos};
 
 /// How many threads the slow calls of guests share. They sleep until there is
 /// such a call.
 const SLOW_CALL_THREADS: usize = 2;
 
+/// What a look at a broker takes, without a file.
+#[derive(Debug, Args)]
+pub(super) struct Look {
+    /// The broker, in the place of what file and environment say.
+    #[arg(long, value_name = "ADDRESS")]
+    server: Option<OsString>,
+    /// A topic filter that the built-in handler subscribes to, which there is where
+    /// no guest is; can be given again. Without a configuration the broker then
+    /// chooses the client id.
+    #[arg(long, value_name = "FILTER", value_parser = super::topic_filter)]
+    subscribe: Vec<String>,
+    /// Have it show the beginning of payloads.
+    #[arg(long)]
+    show_payloads: bool,
+}
+
 /// Runs a gateway until SIGTERM or Ctrl-C. SIGHUP has it connect anew.
-pub(super) fn run(path: Option<&Path>) -> Result<(), Failure> {
-    let config = Config::load(path, std::env::vars_os()).map_err(Failure::config)?;
+pub(super) fn run(path: Option<&Path>, look: Look) -> Result<(), Failure> {
+    let config = load(path, look)?;
     logging::start()?;
     warn_of_unknown(&config.unknown_variables);
     for server in &config.servers {
@@ -49,6 +71,37 @@ pub(super) fn run(path: Option<&Path>) -> Result<(), Failure> {
         .map_err(Failure::other)?;
     let options = options(config, loaded, slow.handle().clone());
     run_on(runtime, slow, serve(options, hangups, bound))
+}
+
+/// What is given as an argument goes before the environment, as that does before the
+/// file.
+fn load(path: Option<&Path>, look: Look) -> Result<Config, Failure> {
+    let variable = |name: &str, value: OsString| (OsString::from(name), value);
+    let is_own_client = path.is_none() && !look.subscribe.is_empty();
+    // A gateway of this name would be thrown out, and would throw this one out.
+    let client_id = is_own_client.then(|| variable("JACKALOPE_CLIENT_ID", "".into()));
+    let server = look
+        .server
+        .map(|server| variable("JACKALOPE_SERVER", server));
+    let variables = client_id.into_iter().chain(env::vars_os()).chain(server);
+    let mut config = Config::load(path, variables).map_err(Failure::config)?;
+    config.show_payloads |= look.show_payloads;
+    if look.subscribe.is_empty() {
+        return Ok(config);
+    }
+    if !config.guests.is_empty() {
+        return Err(Failure::Usage(anyhow!(
+            "--subscribe is for the built-in handler, which there is only without guests"
+        )));
+    }
+    let filters = look.subscribe.iter().map(|filter| filter.parse::<Filter>());
+    let filters: Result<Vec<_>, _> = filters.collect();
+    let filters = filters.map_err(|error| Failure::Usage(anyhow!("--subscribe: {error}")))?;
+    config.subscriptions = filters
+        .into_iter()
+        .map(|filter| (filter, Qos::AtLeastOnce))
+        .collect();
+    Ok(config)
 }
 
 /// Runs a gateway to its end, and does not wait for what is still busy then: a

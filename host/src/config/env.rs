@@ -18,7 +18,7 @@ fn is_of_others(name: &str) -> bool {
 type Slot = fn(&mut Written) -> &mut Option<Entry>;
 
 /// All variables. Guests are configured in the file alone.
-const VARIABLES: [(&str, Slot); 46] = [
+const VARIABLES: [(&str, Slot); 47] = [
     ("JACKALOPE_CLIENT_ID", |w| &mut w.client_id),
     ("JACKALOPE_CLEAN_SESSION", |w| &mut w.clean_session),
     ("JACKALOPE_SESSION_EXPIRY", |w| &mut w.session_expiry),
@@ -42,6 +42,7 @@ const VARIABLES: [(&str, Slot); 46] = [
     ("JACKALOPE_MAX_PACKET_SIZE", |w| &mut w.max_packet_size),
     ("JACKALOPE_MAX_QOS", |w| &mut w.max_qos),
     ("JACKALOPE_CACHE_DIRECTORY", |w| &mut w.cache_directory),
+    ("JACKALOPE_SHOW_PAYLOADS", |w| &mut w.show_payloads),
     ("JACKALOPE_CONTROL_SOCKET", |w| &mut w.control_socket),
     ("JACKALOPE_CONTROL_ADDRESS", |w| &mut w.control_address),
     ("JACKALOPE_CONTROL_TOKEN_FILE", |w| {

@@ -46,6 +46,8 @@ pub(super) struct Written {
     pub(super) last_will: Option<Table<LastWill>>,
     pub(super) status: Option<Table<Status>>,
     pub(super) work_list: Table<WorkList>,
+    pub(super) subscriptions: Vec<Subscription>,
+    pub(super) show_payloads: Option<Entry>,
     pub(super) guest: Vec<Table<Guest>>,
 }
 
@@ -138,7 +140,7 @@ pub(crate) const SUBSCRIPTIONS: &str =
 pub(super) fn parse(path: &Path, text: &str) -> Result<Written, ConfigError> {
     parse_as(path, text, |key| match key {
         "guest" => Some("a table for each guest: [[guest]]"),
-        "guest.subscriptions" => Some(SUBSCRIPTIONS),
+        "subscriptions" | "guest.subscriptions" => Some(SUBSCRIPTIONS),
         "tls" | "websocket" | "websocket.headers" | "proxy" | "backoff" | "last-will"
         | "status" | "work-list" | "guest.limits" | "guest.env" => Some("a table"),
         _ => None,

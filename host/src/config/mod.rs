@@ -39,7 +39,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::login::{Credentials, HeaderSource};
-use crate::office::{BackoffSettings, LastWill, Overflow, Qos, StatusTopic, WorkListSettings};
+use crate::office::{
+    BackoffSettings, Filter, LastWill, Overflow, Qos, StatusTopic, WorkListSettings,
+};
 use crate::wire::{Binding, Versions};
 
 pub use cache::CacheDirectory;
@@ -90,6 +92,11 @@ pub struct Config {
     pub control: ControlConfig,
     /// What the post office has to know.
     pub session: SessionConfig,
+    /// `subscriptions`: what the built-in handler hears of, which there is where no
+    /// guest is. Default: nothing.
+    pub subscriptions: Vec<(Filter, Qos)>,
+    /// `show-payloads`: whether it shows payloads in the log. Default: false.
+    pub show_payloads: bool,
     /// The guests, in the order they are written; at most 65,536. Default: none.
     pub guests: Vec<GuestConfig>,
     /// Variables that begin with `JACKALOPE_` and mean nothing, in the order of
@@ -145,6 +152,8 @@ impl Default for Config {
             cache_directory: CacheDirectory::Default,
             control: ControlConfig::Default,
             session: SessionConfig::default(),
+            subscriptions: Vec::new(),
+            show_payloads: false,
             guests: Vec::new(),
             unknown_variables: Vec::new(),
         }

@@ -125,6 +125,25 @@ pub(super) fn resolve(
     config.headers = websocket::resolve(written, has_websocket, directory)?;
     config.proxy = proxy::resolve(written, directory)?;
     config.guests = guest::resolve(&written.guest, directory)?;
+    let keys = ["subscriptions.filter", "subscriptions.qos"];
+    config.subscriptions = guest::subscriptions(&written.subscriptions, keys)?;
+    if let Some(first) = written.subscriptions.first()
+        && !config.guests.is_empty()
+    {
+        return Err(Refusal {
+            origin: Origin::File(first.span.clone()),
+            key: "subscriptions",
+            reason: "are those of the built-in handler, which there is only without guests; \
+                 those of a guest stand in its [[guest]]"
+                .to_owned(),
+        });
+    }
+    set(
+        &mut config.show_payloads,
+        &written.show_payloads,
+        "show-payloads",
+        Entry::flag,
+    )?;
     Ok(config)
 }
 

@@ -35,7 +35,13 @@ impl Handler {
 
 /// The built-in handler: takes everything, says so in the log, sends nothing.
 #[derive(Debug)]
-pub struct Logger;
+pub struct Logger {
+    /// Whether it shows the beginning of payloads.
+    pub show_payloads: bool,
+}
+
+/// How many characters of a payload are shown.
+const SHOWN: usize = 200;
 
 impl Logger {
     fn call(&self, call: &Call) -> Answer {
@@ -46,7 +52,8 @@ impl Logger {
             }
             Call::Message(message) => {
                 let (topic, bytes) = (&message.topic, message.payload.len());
-                tracing::info!(%topic, bytes, qos = message.qos as u8, "message");
+                let payload = self.show_payloads.then(|| shown(&message.payload));
+                tracing::info!(%topic, bytes, qos = message.qos as u8, payload, "message");
             }
             Call::Outcomes(outcomes) => {
                 for told in outcomes {
@@ -58,6 +65,18 @@ impl Logger {
         }
         Answer::Done(Effects::default())
     }
+}
+
+/// What there is of text at the beginning; control characters are escaped.
+fn shown(payload: &[u8]) -> String {
+    let text = String::from_utf8_lossy(payload);
+    let shown = text.chars().take(SHOWN).flat_map(char::escape_debug);
+    let more = if text.chars().nth(SHOWN).is_some() {
+        "…"
+    } else {
+        ""
+    };
+    shown.chain(more.chars()).collect()
 }
 
 #[derive(Debug)]

@@ -67,6 +67,23 @@ fn what_would_let_others_in_is_refused() {
 }
 
 #[test]
+fn the_built_in_handler_hears_of_topics_where_there_is_no_guest() {
+    let config = load("subscriptions = ['a/#']\nshow-payloads = true").unwrap();
+    assert_eq!(
+        config.subscriptions,
+        [("a/#".parse().unwrap(), Qos::AtLeastOnce)]
+    );
+    assert!(config.show_payloads);
+    let config = load_with("", &[("JACKALOPE_SHOW_PAYLOADS", "true")]).unwrap();
+    assert!(config.show_payloads);
+    check_refused(
+        "subscriptions = ['a/#']\n[[guest]]\ncomponent = 'd'",
+        "1:18: subscriptions: are those of the built-in handler, which there is only without \
+         guests; those of a guest stand in its [[guest]]",
+    );
+}
+
+#[test]
 fn a_path_that_no_socket_can_have() {
     let long = format!("control-socket = '/{}'", "x".repeat(107));
     let error = load(&long).unwrap_err().to_string();

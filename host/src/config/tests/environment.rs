@@ -151,6 +151,7 @@ fn each_variable_goes_before_the_file() {
         "JACKALOPE_STATUS_OFFLINE",
         "JACKALOPE_STATUS_QOS",
         "JACKALOPE_STATUS_RETAIN",
+        "JACKALOPE_SHOW_PAYLOADS",
         "JACKALOPE_CONTROL_SOCKET",
         "JACKALOPE_CONTROL_ADDRESS",
         "JACKALOPE_CONTROL_TOKEN_FILE",

@@ -11,7 +11,7 @@ fn unknown_keys() {
          `session-expiry`, `user-name`, `user-name-file`, \
          `password-file`, `password-command`, `password-command-timeout`, `server`, `server-return`, `interface`, `local-address`, `version`, `keep-alive`, \
          `first-connect-delay`, `max-packet-size`, `max-qos`, `cache-directory`, `control-socket`, `control-address`, `control-token-file`, `tls`, `websocket`, `proxy`, `backoff`, `last-will`, \
-         `status`, `work-list`, `guest`",
+         `status`, `work-list`, `subscriptions`, `show-payloads`, `guest`",
     );
     check_refused(
         "work-list = { max = 1, size = 2 }",
@@ -40,7 +40,7 @@ fn unknown_keys() {
          `session-expiry`, `user-name`, `user-name-file`, \
          `password-file`, `password-command`, `password-command-timeout`, `server`, `server-return`, `interface`, `local-address`, `version`, `keep-alive`, \
          `first-connect-delay`, `max-packet-size`, `max-qos`, `cache-directory`, `control-socket`, `control-address`, `control-token-file`, \
-         `tls`, `websocket`, `proxy`, `backoff`, `last-will`, `status`, `work-list`, `guest`",
+         `tls`, `websocket`, `proxy`, `backoff`, `last-will`, `status`, `work-list`, `subscriptions`, `show-payloads`, `guest`",
     );
 }
 
