@@ -178,6 +178,50 @@ fn what_is_refused_on_the_command_line_is_refused() {
 }
 
 #[test]
+fn what_a_user_may_do_and_what_goes_wrong_are_chosen_on_the_command_line() {
+    let broker = start(&[
+        "--user",
+        "meter:x",
+        "--allow-publish",
+        "meter:meters/+",
+        "--allow-subscribe",
+        "meter:meters/#",
+        "--fault",
+        "refuse-connect-v5=server-busy:1",
+        "--without",
+        "retain,shared",
+    ]);
+    let login = ["-u", "meter", "-P", "x", "-q", "1", "-n"];
+    let may = [&["-t", "meters/7", "-i", "a"], &login[..]].concat();
+    publish_in_vain(&broker, "mqttv5", &may);
+    broker.expect("a < CONNACK server busy");
+    broker.publish(&may);
+    let may_not = [&["-t", "doors/7", "-i", "b"], &login[..]].concat();
+    let error = publish_in_vain(&broker, "mqttv5", &may_not);
+    assert!(error.contains("Not authorized"), "{error}");
+    let port = broker.port().to_string();
+    let mut arguments = vec!["-p", &port, "-h", "127.0.0.1", "-i", "c", "-t", "#"];
+    arguments.extend(["-u", "meter", "-P", "x"]);
+    arguments.extend(V5);
+    let _reader = Process::start("mosquitto_sub", &arguments);
+    broker.expect("c < SUBACK id=1 not authorized");
+    broker.expect_no_violation();
+}
+
+#[test]
+fn what_is_no_fault_is_answered_with_what_there_is() {
+    for (fault, says) in [
+        ("drop", "never-answer-connect"),
+        ("drop-after=publish", "write drop-after=COUNT:"),
+    ] {
+        let mut broker = Process::start(BINARY, &["broker", "--fault", fault]);
+        assert_eq!(broker.wait().code(), Some(64));
+        let error = broker.errors.wait_for_end();
+        assert!(error.contains(says), "{error}");
+    }
+}
+
+#[test]
 fn what_is_no_login_is_wrong_usage() {
     let mut broker = Process::start(BINARY, &["broker", "--user", "nobody"]);
     assert_eq!(broker.wait().code(), Some(64));

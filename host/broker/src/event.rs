@@ -203,7 +203,7 @@ impl fmt::Display for Event {
                     "{client} takes no packet as large, dropped a message to {topic}"
                 )
             }
-            Self::Fault { fault } => write!(f, "fault: {fault:?}"),
+            Self::Fault { fault } => write!(f, "fault: {fault}"),
             Self::FaultsCleared => f.write_str("faults cleared"),
         }
     }

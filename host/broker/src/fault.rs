@@ -8,10 +8,14 @@ use super::packet::{ConnectReturnCode, PacketType};
 use super::topic;
 use super::v5::{Packet, Reason};
 
+mod text;
+
+pub use text::FaultError;
+
 /// Something that goes wrong. Some happen at once, some wait for their packet
 /// and happen once, and some stay until
 /// [`clear_faults`](super::Core::clear_faults). They concern all clients
-/// unless they name one.
+/// unless they name one. Each is a word as well, e.g. `drop-after=3:publish`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fault {
@@ -201,6 +205,7 @@ impl Faults {
     pub(super) fn refuses_filter(&self, filter: &str) -> bool {
         self.refused_filters.contains(filter)
     }
+
     /// The reason why a message to a topic is refused.
     pub(super) fn refuses_topic(&self, name: &str) -> Option<Reason> {
         let mut refused = self.refused_topics.iter();

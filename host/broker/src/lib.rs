@@ -82,10 +82,10 @@ mod tests;
 
 pub use self::core::{Core, Output};
 pub use event::{CloseReason, ConnectionId, Event, Peer};
-pub use fault::{Ack, Fault, Times};
+pub use fault::{Ack, Fault, FaultError, Times};
 pub use listener::{Broker, Events};
 pub use message::{Message, PublishError};
-pub use options::{CoreOptions, DeliverQos2, Options};
+pub use options::{CoreOptions, DeliverQos2, Options, Permissions};
 pub use packet::{Connect, ConnectReturnCode, LastWill, Login, Packet, PacketType, Publish, QoS};
 pub use time::Time;
 pub use violation::Violation;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
 use super::packet::QoS;
+use super::topic;
 
 /// How a [`Broker`](super::Broker) listens.
 #[derive(Debug, Clone)]
@@ -55,6 +56,9 @@ pub struct CoreOptions {
     /// The password of each user name. Who has no such login is refused; if it
     /// is empty, which is the default, everybody is let in.
     pub users: BTreeMap<String, String>,
+    /// What users may do, by user name; who is not named may do everything, which
+    /// is the default.
+    pub permissions: BTreeMap<String, Permissions>,
     /// How many QoS 1 and 2 exchanges a client of MQTT 5 may have open towards
     /// the broker; at least 1. One more is a
     /// [violation](super::Violation::ReceiveMaximumExceeded). The default is 20.
@@ -91,6 +95,7 @@ impl Default for CoreOptions {
             deliver_qos2: DeliverQos2::AtPubrel,
             messages_kept: 100_000,
             users: BTreeMap::new(),
+            permissions: BTreeMap::new(),
             receive_maximum: 20,
             topic_alias_maximum: 10,
             session_expiry_maximum: u32::MAX,
@@ -101,6 +106,38 @@ impl Default for CoreOptions {
             shared_available: true,
             subscription_ids_available: true,
         }
+    }
+}
+
+/// What a user may do: for each direction the topic filters that are allowed, or
+/// `None` for everything.
+///
+/// A last will that its user may not publish is refused with its CONNECT. A
+/// subscription needs an allowed filter that matches whatever it matches.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Permissions {
+    /// To which topics it may publish.
+    pub publish: Option<Vec<String>>,
+    /// To which topics it may subscribe, shared with others or not.
+    pub subscribe: Option<Vec<String>>,
+}
+
+impl Permissions {
+    /// Those of who is not named.
+    pub(super) const EVERYTHING: &Self = &Self {
+        publish: None,
+        subscribe: None,
+    };
+
+    pub(super) fn may_publish(&self, name: &str) -> bool {
+        let allowed = self.publish.as_ref();
+        allowed.is_none_or(|filters| filters.iter().any(|filter| topic::matches(filter, name)))
+    }
+
+    pub(super) fn may_subscribe(&self, wanted: &str) -> bool {
+        let wanted = topic::shared(wanted).unwrap_or(wanted);
+        let allowed = self.subscribe.as_ref();
+        allowed.is_none_or(|filters| filters.iter().any(|filter| topic::covers(filter, wanted)))
     }
 }
 

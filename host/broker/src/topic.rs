@@ -63,6 +63,25 @@ pub(super) fn matches(filter: &str, name: &str) -> bool {
     levels.next().is_none()
 }
 
+/// Whether a filter matches every name that another one matches.
+pub(super) fn covers(filter: &str, other: &str) -> bool {
+    if other.starts_with('$') && !filter.starts_with('$') {
+        return false;
+    }
+    let mut levels = other.split('/');
+    for wanted in filter.split('/') {
+        if wanted == "#" {
+            return true;
+        }
+        match levels.next() {
+            Some("#") | None => return false,
+            Some(level) if wanted == "+" || wanted == level => {}
+            Some(_) => return false,
+        }
+    }
+    levels.next().is_none()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +122,35 @@ mod tests {
             ("+/a", "$SYS/a"),
         ] {
             assert!(!matches(filter, name), "{filter} on {name}");
+        }
+    }
+
+    #[test]
+    fn a_filter_covers_what_it_matches_all_of() {
+        for (filter, other) in [
+            ("a/b", "a/b"),
+            ("a/+", "a/b"),
+            ("a/+", "a/+"),
+            ("a/#", "a"),
+            ("a/#", "a/#"),
+            ("a/#", "a/+/c"),
+            ("#", "#"),
+            ("#", "+/a"),
+            ("$SYS/#", "$SYS/+"),
+        ] {
+            assert!(covers(filter, other), "{filter} and {other}");
+        }
+        for (filter, other) in [
+            ("a/b", "a/+"),
+            ("a/+", "a/#"),
+            ("a/+/c", "a/#"),
+            ("a/b", "a"),
+            ("a", "a/b"),
+            ("+", "#"),
+            ("#", "$SYS/#"),
+            ("+/a", "$SYS/a"),
+        ] {
+            assert!(!covers(filter, other), "{filter} and {other}");
         }
     }
 

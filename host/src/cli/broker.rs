@@ -5,15 +5,17 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use clap::Args;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::retry_on_intr;
 use tokio::runtime::{Builder, Handle};
 use tokio::time::timeout;
 
-use super::{Failure, signals, topic_filter};
-use crate::broker::v5::Reason;
-use crate::broker::{Broker, CoreOptions, Events, Fault, Options};
+use super::{Failure, signals};
+use crate::broker::{Broker, Events, Options};
+
+mod behaviour;
+
+pub(super) use behaviour::Behaviour;
 
 /// How many lines may wait for a slow reader of standard output; older ones
 /// are left out.
@@ -21,40 +23,6 @@ const EVENTS_KEPT: usize = 10_000;
 
 /// How long the last lines may take to be printed.
 const LAST_LINES: Duration = Duration::from_secs(1);
-
-/// What the broker refuses.
-#[derive(Debug, Args)]
-pub(super) struct Behaviour {
-    /// Refuse subscriptions to exactly this topic filter; can be given again.
-    #[arg(long, value_name = "FILTER", value_parser = topic_filter)]
-    refuse_subscription: Vec<String>,
-    /// Deliver nothing that is published to topics that this filter matches; can
-    /// be given again. Clients of MQTT 5 are told `not authorized`, others
-    /// nothing.
-    #[arg(long, value_name = "FILTER", value_parser = topic_filter)]
-    refuse_publish: Vec<String>,
-    /// Let only this user in, with this password; can be given again for more.
-    #[arg(long, value_name = "NAME:PASSWORD", value_parser = user)]
-    user: Vec<(String, String)>,
-}
-
-impl Behaviour {
-    fn faults(&mut self) -> impl Iterator<Item = Fault> {
-        let subscriptions = self.refuse_subscription.drain(..);
-        let topics = self.refuse_publish.drain(..);
-        subscriptions
-            .map(Fault::RefuseSubscription)
-            .chain(topics.map(|filter| Fault::RefusePublish(filter, Reason::NotAuthorized)))
-    }
-}
-
-fn user(text: &str) -> Result<(String, String), String> {
-    match text.split_once(':') {
-        Some((name, password)) => Ok((name.to_owned(), password.to_owned())),
-        // What was written may be a password.
-        None => Err("write a name and a password, e.g. meter:secret".to_owned()),
-    }
-}
 
 /// Serves until SIGTERM, Ctrl-C, or nobody reads what is printed.
 pub(super) fn broker(listen: SocketAddr, behaviour: Behaviour) -> Result<(), Failure> {
@@ -74,11 +42,7 @@ async fn serve(address: SocketAddr, mut behaviour: Behaviour) -> Result<(), Fail
     let broker = Broker::start(Options {
         address,
         events_kept: EVENTS_KEPT,
-        core: CoreOptions {
-            messages_kept: 0,
-            users: std::mem::take(&mut behaviour.user).into_iter().collect(),
-            ..CoreOptions::default()
-        },
+        core: behaviour.options(),
     })
     .await
     .with_context(|| format!("cannot listen on {address}"))

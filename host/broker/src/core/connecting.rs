@@ -7,6 +7,7 @@ use super::connection::Phase;
 use super::{Core, Work};
 use crate::convert;
 use crate::event::{CloseReason, ConnectionId, Event};
+use crate::options::Permissions;
 use crate::packet::{ConnectReturnCode, QoS};
 use crate::session::Session;
 use crate::time::Time;
@@ -72,6 +73,7 @@ impl Core {
         let properties = &connect.properties;
         connection.phase = Phase::Connected;
         connection.client = Some(client.clone());
+        connection.user.clone_from(&connect.user_name);
         connection.last_heard = now;
         connection.patience =
             (keep_alive > 0).then(|| Duration::from_secs(keep_alive.into()) * 3 / 2);
@@ -110,6 +112,11 @@ impl Core {
                 Reason::NotAuthorized
             });
         }
+        let will = connect.last_will.as_ref();
+        let permissions = self.permissions(connect.user_name.as_deref());
+        if will.is_some_and(|will| !permissions.may_publish(&will.topic)) {
+            return Some(Reason::NotAuthorized);
+        }
         if !v5 {
             return None;
         }
@@ -134,6 +141,18 @@ impl Core {
             || connect.user_name.as_ref().is_some_and(|name| {
                 users.get(name).map(String::as_bytes) == Some(password.unwrap_or_default())
             })
+    }
+
+    /// What a user may do.
+    fn permissions(&self, user: Option<&str>) -> &Permissions {
+        let permissions = user.and_then(|user| self.options.permissions.get(user));
+        permissions.unwrap_or(Permissions::EVERYTHING)
+    }
+
+    /// What the user of a connection may do.
+    pub(super) fn permissions_of(&self, id: ConnectionId) -> &Permissions {
+        let connection = self.connections.get(&id);
+        self.permissions(connection.and_then(|connection| connection.user.as_deref()))
     }
 
     fn refuse_connect(&mut self, now: Time, id: ConnectionId, v5: bool, reason: Reason) {

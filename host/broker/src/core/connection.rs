@@ -17,6 +17,8 @@ pub(super) struct Connection {
     pub(super) phase: Phase,
     /// The client id, as soon as it is known.
     pub(super) client: Option<Arc<str>>,
+    /// The user name, if CONNECT has one.
+    pub(super) user: Option<String>,
     /// What has arrived and is no whole packet yet.
     pub(super) input: BytesMut,
     /// For how long the client may be silent.
@@ -54,6 +56,7 @@ impl Connection {
         Self {
             phase: Phase::New,
             client: None,
+            user: None,
             input: BytesMut::new(),
             patience: None,
             last_heard: now,

@@ -29,7 +29,7 @@ impl Core {
             }
         }
         let (qos, packet_id) = (publish.qos, publish.packet_id);
-        let refused = self.refusal_of(&publish);
+        let refused = self.refusal_of(id, &publish);
         let arrival = if qos == QoS::AtMostOnce {
             Arrival::New
         } else {
@@ -77,12 +77,15 @@ impl Core {
     }
 
     /// Why a message is not taken.
-    fn refusal_of(&self, publish: &Publish) -> Option<Reason> {
-        let refused = self.faults.refuses_topic(&publish.topic);
-        refused.or_else(|| {
-            let wrong = publish.properties.is_text() && str::from_utf8(&publish.payload).is_err();
-            wrong.then_some(Reason::PayloadFormatInvalid)
-        })
+    fn refusal_of(&self, id: ConnectionId, publish: &Publish) -> Option<Reason> {
+        if let Some(reason) = self.faults.refuses_topic(&publish.topic) {
+            return Some(reason);
+        }
+        if !self.permissions_of(id).may_publish(&publish.topic) {
+            return Some(Reason::NotAuthorized);
+        }
+        let wrong = publish.properties.is_text() && str::from_utf8(&publish.payload).is_err();
+        wrong.then_some(Reason::PayloadFormatInvalid)
     }
 
     pub(super) fn handle_pubrel(

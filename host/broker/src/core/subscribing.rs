@@ -26,9 +26,11 @@ impl Core {
         }
         let subscription_id = subscribe.properties.subscription_id();
         let maximum = self.options.maximum_qos;
+        let permissions = self.permissions_of(id).clone();
         let (mut reasons, mut with_retained) = (Vec::new(), Vec::new());
         for wanted in subscribe.filters {
-            if self.faults.refuses_filter(&wanted.filter) {
+            let filter = &wanted.filter;
+            if self.faults.refuses_filter(filter) || !permissions.may_subscribe(filter) {
                 reasons.push(Reason::NotAuthorized);
                 continue;
             }

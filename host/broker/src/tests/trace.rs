@@ -34,7 +34,7 @@ fn a_connection_reads_like_a_story() {
         "door-gw < SUBACK id=1 q1, q0",
         "door-gw < PUBLISH q1 id=1 doors/front/command 6 bytes \"unlock\"",
         "door-gw > PUBACK id=1",
-        "fault: DropAfter(1, PingReq)",
+        "fault: drop-after=1:pingreq",
         "door-gw > PINGREQ",
         "door-gw | PINGRESP (withheld)",
         "door-gw closed: fault",

@@ -3,6 +3,7 @@
 
 mod connect;
 mod flow;
+mod permissions;
 mod publish;
 mod random;
 mod sessions;
