@@ -1,5 +1,5 @@
 //! The fake broker on its own, by the hands of `mosquitto_pub`,
-//! `mosquitto_sub` and paho-mqtt.
+//! `mosquitto_sub`, paho-mqtt and MQTT.js.
 
 use jackalope_tests::{FakeBroker, Process, peers};
 
@@ -94,18 +94,34 @@ fn a_persistent_session_keeps_messages_for_its_client() {
     broker.expect("sleeper < CONNACK accepted, session present");
 }
 
+/// Runs a script of another client, whose last argument is the broker's port.
+#[track_caller]
+fn check_script(program: &str, arguments: &[&str]) {
+    let broker = start();
+    let port = broker.port().to_string();
+    let mut client = Process::start(program, &[arguments, &[&port]].concat());
+    let status = client.wait();
+    let (text, errors) = (client.out.wait_for_end(), client.errors.wait_for_end());
+    assert!(status.success(), "{text}\n{errors}");
+    broker.expect_no_violation();
+}
+
 #[test]
 fn paho_finds_nothing_wrong() {
     let Some(python) = peers::python("paho.mqtt.client") else {
         return;
     };
-    let broker = start();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/with_paho.py");
-    let mut client = Process::start(&python, &[script, &broker.port().to_string()]);
-    let status = client.wait();
-    let (text, errors) = (client.out.wait_for_end(), client.errors.wait_for_end());
-    assert!(status.success(), "{text}\n{errors}");
-    broker.expect_no_violation();
+    check_script(&python, &[script]);
+}
+
+#[test]
+fn mqtt_js_finds_nothing_wrong_in_both_versions() {
+    let Some(library) = peers::node("mqtt") else {
+        return;
+    };
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/with_mqtt_js.mjs");
+    check_script("node", &[script, &library]);
 }
 
 #[test]
