@@ -1,6 +1,7 @@
 //! The core, driven by packets and time. The clients' packets are the codec's.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
+mod conformance;
 mod connect;
 mod faults;
 mod listener;
