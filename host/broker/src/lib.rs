@@ -49,9 +49,10 @@
 //! the same one.
 //!
 //! MQTT 5 is spoken beside 3.1.1, on the same port, with whoever says so in
-//! CONNECT. Its packets are in [`v5`], and in [`Packet::V5`] of the events; what
+//! CONNECT; so are WebSocket and, if it is [asked for](Options::tls), TLS. Its packets are in [`v5`], and in [`Packet::V5`] of the events; what
 //! the broker can not do is chosen in [`CoreOptions`].
 
+mod certificates;
 mod core;
 mod listener;
 mod options;
@@ -81,11 +82,12 @@ pub mod v5;
 mod tests;
 
 pub use self::core::{Core, Output};
+pub use certificates::Certificates;
 pub use event::{CloseReason, ConnectionId, Event, Peer};
 pub use fault::{Ack, Fault, FaultError, Times};
 pub use listener::{Broker, Events};
 pub use message::{Message, PublishError};
-pub use options::{CoreOptions, DeliverQos2, Options, Permissions};
+pub use options::{CoreOptions, DeliverQos2, Options, Permissions, TlsOptions};
 pub use packet::{Connect, ConnectReturnCode, LastWill, Login, Packet, PacketType, Publish, QoS};
 pub use time::Time;
 pub use violation::Violation;

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 
+use super::certificates::Certificates;
 use super::packet::QoS;
 use super::topic;
 
@@ -17,6 +18,19 @@ pub struct Options {
     pub events_kept: usize,
     /// How the broker behaves.
     pub core: CoreOptions,
+    /// With it, who begins with TLS is answered with TLS, on the same port. The
+    /// default is `None`.
+    pub tls: Option<TlsOptions>,
+}
+
+/// How a broker speaks TLS.
+#[derive(Debug, Clone)]
+pub struct TlsOptions {
+    /// What it shows.
+    pub certificates: Certificates,
+    /// Whether a client has to show a certificate of the same authority, e.g.
+    /// [`Certificates::client`].
+    pub demands_client: bool,
 }
 
 impl Default for Options {
@@ -25,6 +39,7 @@ impl Default for Options {
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             events_kept: 100_000,
             core: CoreOptions::default(),
+            tls: None,
         }
     }
 }

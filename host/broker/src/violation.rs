@@ -112,6 +112,10 @@ pub enum Violation {
     AuthNotExpected,
     /// Authentication data without a method.
     AuthenticationDataAlone,
+    /// A text frame of WebSocket; in MQTT 3.1.1, too.
+    TextFrame,
+    /// A frame that WebSocket forbids; in MQTT 3.1.1, too.
+    Frame,
 }
 
 impl Violation {
@@ -186,6 +190,8 @@ impl Violation {
     const fn describe(self) -> (&'static str, &'static str) {
         match self {
             Self::NotConnect => ("MQTT-3.1.0-1", "the first packet is not CONNECT"),
+            Self::TextFrame => ("MQTT-6.0.0-1", "a text frame of WebSocket"),
+            Self::Frame => ("RFC 6455, section 5", "a frame that WebSocket forbids"),
             Self::SecondConnect => ("MQTT-3.1.0-2", "a second CONNECT"),
             Self::UnknownType => ("section 2.2.1", "a packet type that does not exist"),
             Self::BrokerPacket => ("section 2.2.1", "a packet that only a broker sends"),

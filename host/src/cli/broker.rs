@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -14,6 +15,7 @@ use super::{Failure, signals};
 use crate::broker::{Broker, Events, Options};
 
 mod behaviour;
+mod secure;
 
 pub(super) use behaviour::Behaviour;
 
@@ -39,15 +41,20 @@ pub(super) fn broker(listen: SocketAddr, behaviour: Behaviour) -> Result<(), Fai
 
 async fn serve(address: SocketAddr, mut behaviour: Behaviour) -> Result<(), Failure> {
     let signal = signals::listen()?;
+    let faults: Vec<_> = behaviour.faults().collect();
+    let core = behaviour.options();
+    let (tls, directory) = behaviour.secure.prepare()?.unzip();
     let broker = Broker::start(Options {
         address,
         events_kept: EVENTS_KEPT,
-        core: behaviour.options(),
+        core,
+        tls,
     })
     .await
     .with_context(|| format!("cannot listen on {address}"))
     .map_err(Failure::Other)?;
-    behaviour.faults().for_each(|fault| broker.inject(fault));
+    faults.into_iter().for_each(|fault| broker.inject(fault));
+    let ca = directory.as_ref().map(|it| it.path().join("ca.pem"));
     let (address, events) = (broker.address(), broker.events());
     // Not on a thread of the broker's: a reader may keep it waiting.
     #[expect(
@@ -56,7 +63,7 @@ async fn serve(address: SocketAddr, mut behaviour: Behaviour) -> Result<(), Fail
     )]
     let mut printing = tokio::task::spawn_blocking(move || {
         // A closed pipe says that nobody reads any more.
-        let _ = print(address, events);
+        let _ = print(address, ca, events);
     });
     // Without a line to print, only this tells that nobody would read it.
     #[expect(clippy::disallowed_methods, reason = "poll(2) waits")]
@@ -87,7 +94,7 @@ fn wait_until_unread() -> rustix::io::Result<()> {
 }
 
 /// Prints what happens until the broker has stopped.
-fn print(address: SocketAddr, mut events: Events) -> io::Result<()> {
+fn print(address: SocketAddr, ca: Option<PathBuf>, mut events: Events) -> io::Result<()> {
     #[expect(
         clippy::disallowed_methods,
         reason = "only shown: the time of each line"
@@ -95,6 +102,13 @@ fn print(address: SocketAddr, mut events: Events) -> io::Result<()> {
     let started = Instant::now();
     let mut out = io::stdout();
     writeln!(out, "listening on {address}")?;
+    if let Some(ca) = ca {
+        let ca = ca.display();
+        writeln!(
+            out,
+            "TLS as well, for who trusts {ca}; client.pem and client.key are beside it"
+        )?;
+    }
     while let Some(event) = Handle::current().block_on(events.next_event()) {
         writeln!(out, "{:>9.3}  {event}", started.elapsed().as_secs_f64())?;
     }

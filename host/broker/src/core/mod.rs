@@ -167,6 +167,18 @@ impl Core {
         self.close(now, connection, CloseReason::Lost);
     }
 
+    /// A client has done what it must not do, below MQTT.
+    pub(crate) fn handle_violation(
+        &mut self,
+        now: Time,
+        connection: ConnectionId,
+        violation: Violation,
+    ) {
+        if self.connections.contains_key(&connection) {
+            self.violate(now, connection, violation);
+        }
+    }
+
     /// Does what is due. Calling it too early does no harm.
     pub fn handle_timeout(&mut self, now: Time) {
         while let Some(first) = self.scheduled.first_entry()

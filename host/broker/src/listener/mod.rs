@@ -1,6 +1,7 @@
 //! The broker behind a TCP listener.
 
 mod events;
+mod layers;
 mod serve;
 mod shared;
 
@@ -35,19 +36,24 @@ pub struct Broker {
 }
 
 impl Broker {
-    /// Binds and begins to serve. An address that can not be bound is the only
-    /// error.
+    /// Binds and begins to serve.
+    ///
+    /// # Errors
+    /// The address can not be bound, or the certificates are none.
     pub async fn start(options: Options) -> io::Result<Self> {
         #[expect(clippy::disallowed_methods, reason = "this is the broker's listener")]
         let listener = TcpListener::bind(options.address).await?;
         let address = listener.local_addr()?;
+        let tls = options.tls.as_ref();
+        let tls = tls.map(|tls| tls.certificates.server(tls.demands_client));
+        let tls = tls.transpose()?;
         let shared = Arc::new(Shared::new(&options));
         let (running, stop) = watch::channel(());
         #[expect(
             clippy::disallowed_methods,
             reason = "the guard that is returned stops it"
         )]
-        let task = tokio::spawn(serve::serve(listener, shared.clone(), stop));
+        let task = tokio::spawn(serve::serve(listener, shared.clone(), tls, stop));
         Ok(Self {
             shared,
             address,

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
+use rustls::ServerConfig;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time;
 
+use super::layers::{Layers, Stop};
 use super::shared::Shared;
 use crate::event::ConnectionId;
 
@@ -31,6 +33,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) async fn serve(
     listener: TcpListener,
     shared: Arc<Shared>,
+    tls: Option<Arc<ServerConfig>>,
     mut stop: watch::Receiver<()>,
 ) {
     let mut sockets = JoinSet::new();
@@ -39,7 +42,8 @@ pub(super) async fn serve(
             accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
                     let (id, wake) = shared.open();
-                    sockets.spawn(connection(stream, shared.clone(), id, wake));
+                    let layers = Layers::new(tls.clone());
+                    sockets.spawn(connection(stream, layers, shared.clone(), id, wake));
                 }
                 Err(_) => time::sleep(ACCEPT_PAUSE).await,
             },
@@ -65,12 +69,13 @@ async fn sleep(idle: Option<Duration>) {
 
 async fn connection(
     mut stream: TcpStream,
+    mut layers: Layers,
     shared: Arc<Shared>,
     id: ConnectionId,
     wake: Arc<Notify>,
 ) {
     // What a broken socket says is what closing it says.
-    let _ = exchange(&mut stream, &shared, id, &wake).await;
+    let _ = exchange(&mut stream, &mut layers, &shared, id, &wake).await;
     let _ = stream.shutdown().await;
     drop(stream);
     shared.close(id);
@@ -79,15 +84,20 @@ async fn connection(
 /// Moves bytes until the connection is to be closed, by either side.
 async fn exchange(
     stream: &mut TcpStream,
+    layers: &mut Layers,
     shared: &Shared,
     id: ConnectionId,
     wake: &Notify,
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut chunk = vec![0; CHUNK];
-    let mut unsent = BytesMut::new();
+    let (mut packets, mut unsent) = (BytesMut::new(), BytesMut::new());
     loop {
-        let (close, reads) = shared.turn(id, &mut unsent);
+        let (close, reads) = shared.turn(id, &mut packets);
+        layers.handle_sent(packets.split(), &mut unsent);
+        if close {
+            layers.finish(&mut unsent);
+        }
         write(stream, &mut unsent)?;
         if close {
             return Ok(());
@@ -95,7 +105,8 @@ async fn exchange(
         tokio::select! {
             ready = stream.readable(), if reads => {
                 ready?;
-                if !read(stream, shared, id, &mut chunk)? {
+                if !read(stream, layers, shared, id, &mut chunk, &mut unsent)? {
+                    let _ = write(stream, &mut unsent);
                     return Ok(());
                 }
             }
@@ -122,9 +133,11 @@ fn write(stream: &TcpStream, unsent: &mut BytesMut) -> io::Result<()> {
 /// injected.
 fn read(
     stream: &TcpStream,
+    layers: &mut Layers,
     shared: &Shared,
     id: ConnectionId,
     chunk: &mut [u8],
+    unsent: &mut BytesMut,
 ) -> io::Result<bool> {
     shared.change(|core, now| {
         if !core.wants_read(id) {
@@ -132,8 +145,13 @@ fn read(
         }
         match stream.try_read(chunk) {
             Ok(length) => {
-                core.handle_bytes(now, id, &chunk[..length]);
-                Ok(length > 0)
+                let mut packets = BytesMut::new();
+                let result = layers.handle_read(&chunk[..length], &mut packets, unsent);
+                core.handle_bytes(now, id, &packets);
+                if let Err(Stop::Violation(violation)) = result {
+                    core.handle_violation(now, id, violation);
+                }
+                Ok(length > 0 && result != Err(Stop::Refused))
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
             Err(error) => Err(error),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use clap::{Args, ValueEnum};
 
 use super::super::topic_filter;
+use super::secure::Secure;
 use crate::broker::v5::Reason;
 use crate::broker::{CoreOptions, Fault, Permissions, QoS};
 
@@ -35,6 +36,8 @@ pub(in crate::cli) struct Behaviour {
     /// be given again for more. Users without one may subscribe to everything.
     #[arg(long, value_name = "USER:FILTER", value_parser = permission)]
     allow_subscribe: Vec<(String, String)>,
+    #[command(flatten)]
+    pub(super) secure: Secure,
     #[command(flatten, next_help_heading = "What clients of MQTT 5 are told")]
     limits: Limits,
 }

@@ -1,0 +1,136 @@
+//! What there may be between a socket and the core: TLS, WebSocket, both or neither.
+//! The first byte tells: a record of TLS begins with 0x16, a request of HTTP with `G`,
+//! and CONNECT with 0x10.
+//!
+//! No socket is in here: bytes are brought and fetched.
+
+mod tls;
+mod websocket;
+
+use std::sync::Arc;
+
+use bytes::BytesMut;
+use rustls::ServerConfig;
+
+use self::tls::Tls;
+use self::websocket::WebSocket;
+use crate::violation::Violation;
+
+/// Why a connection goes no further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// The client did what it must not do.
+    Violation(Violation),
+    /// It is no WebSocket, which it was told; or TLS has failed, which says so itself.
+    Refused,
+}
+
+/// The layers of one connection.
+#[derive(Debug)]
+pub(super) struct Layers {
+    tls: Layer<Tls>,
+    /// What TLS is begun with, where there is any.
+    config: Option<Arc<ServerConfig>>,
+    websocket: Layer<WebSocket>,
+}
+
+#[derive(Debug)]
+enum Layer<T> {
+    /// The first byte has not come.
+    Unknown,
+    None,
+    Some(Box<T>),
+}
+
+impl Layers {
+    pub(super) fn new(config: Option<Arc<ServerConfig>>) -> Self {
+        Self {
+            tls: match config {
+                Some(_) => Layer::Unknown,
+                None => Layer::None,
+            },
+            config,
+            websocket: Layer::Unknown,
+        }
+    }
+
+    /// The client has sent these bytes: what is for the core goes to the end of
+    /// `packets`, and what the layers have to say to the end of `unsent`.
+    pub(super) fn handle_read(
+        &mut self,
+        bytes: &[u8],
+        packets: &mut BytesMut,
+        unsent: &mut BytesMut,
+    ) -> Result<(), Stop> {
+        if let (Layer::Unknown, Some(first)) = (&self.tls, bytes.first()) {
+            self.tls = match &self.config {
+                Some(config) if *first == tls::FIRST => Layer::Some(Box::new(Tls::new(config)?)),
+                _ => Layer::None,
+            };
+        }
+        let Layer::Some(tls) = &mut self.tls else {
+            return self.handle_opened(bytes, packets, unsent);
+        };
+        let mut opened = BytesMut::new();
+        let result = tls.open(bytes, &mut opened);
+        tls.poll_output(unsent);
+        result.and(self.handle_opened(&opened, packets, unsent))
+    }
+
+    fn handle_opened(
+        &mut self,
+        bytes: &[u8],
+        packets: &mut BytesMut,
+        unsent: &mut BytesMut,
+    ) -> Result<(), Stop> {
+        if let (Layer::Unknown, Some(first)) = (&self.websocket, bytes.first()) {
+            self.websocket = match *first {
+                websocket::FIRST => Layer::Some(Box::default()),
+                _ => Layer::None,
+            };
+        }
+        let Layer::Some(websocket) = &mut self.websocket else {
+            packets.extend_from_slice(bytes);
+            return Ok(());
+        };
+        let mut said = BytesMut::new();
+        let result = websocket.open(bytes, packets, &mut said);
+        self.seal(&said, unsent);
+        result
+    }
+
+    /// The core has sent these bytes, whole packets: what goes over the network for
+    /// them goes to the end of `unsent`.
+    pub(super) fn handle_sent(&mut self, packets: BytesMut, unsent: &mut BytesMut) {
+        if packets.is_empty() {
+            return;
+        }
+        match &mut self.websocket {
+            Layer::Some(websocket) => {
+                let mut frame = BytesMut::new();
+                websocket.frame(packets, &mut frame);
+                self.seal(&frame, unsent);
+            }
+            _ => self.seal(&packets, unsent),
+        }
+    }
+
+    /// Nothing more is sent, which the client is told.
+    pub(super) fn finish(&mut self, unsent: &mut BytesMut) {
+        if let Layer::Some(websocket) = &mut self.websocket {
+            let mut said = BytesMut::new();
+            websocket.finish(&mut said);
+            self.seal(&said, unsent);
+        }
+        if let Layer::Some(tls) = &mut self.tls {
+            tls.finish(unsent);
+        }
+    }
+
+    fn seal(&mut self, bytes: &[u8], unsent: &mut BytesMut) {
+        match &mut self.tls {
+            Layer::Some(tls) => tls.seal(bytes, unsent),
+            _ => unsent.extend_from_slice(bytes),
+        }
+    }
+}
