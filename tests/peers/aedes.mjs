@@ -2,6 +2,8 @@
 
 import { readFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { createServer as createHttpServer } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
 import { createServer } from 'node:net'
 import { createServer as createSecureServer } from 'node:tls'
 import { pathToFileURL } from 'node:url'
@@ -11,6 +13,7 @@ const require = createRequire(config.modules)
 const load = name => import(pathToFileURL(require.resolve(name)))
 
 const { Aedes } = await load('aedes')
+const { default: WebSocket } = await load('ws')
 const broker = await Aedes.createBroker()
 
 broker.authorizePublish = (client, packet, done) => {
@@ -32,3 +35,13 @@ const localhost = '127.0.0.1'
 createServer(broker.handle).listen(config.tcp, localhost)
 createSecureServer(identity, broker.handle).listen(config.tls, localhost)
 createSecureServer(mutual, broker.handle).listen(config.mutual, localhost)
+
+const speakWebSocket = (server, port) => {
+  const sockets = new WebSocket.WebSocketServer({ server, handleProtocols: () => 'mqtt' })
+  sockets.on('connection', (socket, request) => {
+    broker.handle(WebSocket.createWebSocketStream(socket), request)
+  })
+  server.listen(port, localhost)
+}
+speakWebSocket(createHttpServer(), config.websocket)
+speakWebSocket(createHttpsServer(identity), config.secureWebsocket)

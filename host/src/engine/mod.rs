@@ -481,6 +481,9 @@ impl Engine {
     fn close_if_due<M: Machine>(&mut self, machine: &mut M) {
         let reason = self.office.poll_close();
         if let Some(reason) = &reason {
+            if *reason == Disconnection::ConnectTimeout {
+                self.handle_silence();
+            }
             self.brokers.handle_ended(reason);
         }
         match reason {
@@ -490,6 +493,18 @@ impl Engine {
             }
             Some(_) => self.abort(machine),
             None => {}
+        }
+    }
+
+    /// The broker has not answered in time. Some brokers of 3.1.1 do not answer a
+    /// CONNECT of MQTT 5.
+    fn handle_silence(&mut self) {
+        if let Connection::Open(transport) = &self.connection
+            && self.versions == Versions::Any
+            && transport.has_asked()
+        {
+            let version = transport.version();
+            self.brokers.negotiation().handle_silence(version);
         }
     }
 

@@ -100,6 +100,11 @@ impl Transport {
         })
     }
 
+    /// Whether the kernel has taken CONNECT, and it is the broker's turn.
+    pub fn has_asked(&self) -> bool {
+        self.connect.is_none() && self.output.unwritten() == 0
+    }
+
     /// The version of MQTT that it speaks.
     pub fn version(&self) -> Version {
         match self.decoder {

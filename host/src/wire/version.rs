@@ -27,15 +27,20 @@ pub enum Versions {
 /// a newer one since, and asking costs one more connection.
 const MEMORY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The same, if it was only silent when it was asked for MQTT 5: it may have been
+/// busy.
+const MEMORY_OF_SILENCE: Duration = Duration::from_secs(60 * 60);
+
 /// What is known of the versions that the broker speaks, from one connection to
 /// the next.
 #[derive(Debug, Default)]
 pub struct Negotiation {
     /// MQTT 5 is not tried before.
     not_before: Time,
-    /// Whether the broker has closed the connection at a CONNECT of MQTT 5, as old
-    /// ones do, and 3.1.1 is to show whether that was why.
-    is_guess: bool,
+    /// What a broker of 3.1.1 may have made of a CONNECT of MQTT 5. The next
+    /// connection is to show whether it is one, and then it is remembered for so
+    /// long.
+    guess: Option<Duration>,
 }
 
 impl Negotiation {
@@ -43,7 +48,7 @@ impl Negotiation {
     pub fn version(&self, now: Time, versions: Versions) -> Version {
         match versions {
             Versions::Only(version) => version,
-            Versions::Any if self.is_guess || now < self.not_before => Version::V4,
+            Versions::Any if self.guess.is_some() || now < self.not_before => Version::V4,
             Versions::Any => Version::V5,
         }
     }
@@ -51,7 +56,7 @@ impl Negotiation {
     /// The broker has said that it does not speak this version. The other one is
     /// next.
     pub fn handle_refused(&mut self, now: Time, version: Version) {
-        self.is_guess = false;
+        self.guess = None;
         self.not_before = match version {
             Version::V5 => now + MEMORY,
             Version::V4 => Time::default(),
@@ -61,13 +66,19 @@ impl Negotiation {
     /// The broker has closed the connection without an answer to CONNECT. A next
     /// one of 3.1.1 may be answered.
     pub fn handle_unanswered(&mut self, version: Version) {
-        self.is_guess = version == Version::V5;
+        self.guess = (version == Version::V5).then_some(MEMORY);
+    }
+
+    /// The broker has not answered CONNECT, and gone on to wait: it may take the
+    /// properties of MQTT 5 for the length of something that is still to come.
+    pub fn handle_silence(&mut self, version: Version) {
+        self.guess = (version == Version::V5).then_some(MEMORY_OF_SILENCE);
     }
 
     /// The broker has accepted a connection.
     pub fn handle_accepted(&mut self, now: Time) {
-        if std::mem::take(&mut self.is_guess) {
-            self.not_before = now + MEMORY;
+        if let Some(memory) = self.guess.take() {
+            self.not_before = now + memory;
         }
     }
 }
@@ -105,6 +116,23 @@ mod tests {
         negotiation.handle_accepted(NOON);
         negotiation.handle_unanswered(Version::V4);
         assert_eq!(negotiation.version(NOON, Versions::Any), Version::V4);
+    }
+
+    #[test]
+    fn a_broker_that_is_silent_may_be_old_or_busy() {
+        let mut negotiation = Negotiation::default();
+        negotiation.handle_silence(Version::V5);
+        assert_eq!(negotiation.version(NOON, Versions::Any), Version::V4);
+        // It is silent whatever it is asked.
+        negotiation.handle_silence(Version::V4);
+        assert_eq!(negotiation.version(NOON, Versions::Any), Version::V5);
+
+        negotiation.handle_silence(Version::V5);
+        negotiation.handle_accepted(NOON);
+        let end = NOON + MEMORY_OF_SILENCE;
+        let almost = NOON + (MEMORY_OF_SILENCE - Duration::from_millis(1));
+        assert_eq!(negotiation.version(almost, Versions::Any), Version::V4);
+        assert_eq!(negotiation.version(end, Versions::Any), Version::V5);
     }
 
     #[test]

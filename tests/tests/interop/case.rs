@@ -88,11 +88,20 @@ impl Site {
     /// The same, by way of another port.
     pub(crate) fn gateway_to(&self, transport: Transport, port: u16) -> GatewayOptions {
         let certificates = &self.server().place.certificates;
+        let plain = || {
+            GatewayOptions::new(BINARY, port)
+                .config("backoff = { min = \"50ms\", max = \"100ms\" }")
+        };
+        let secure = || GatewayOptions::secure(BINARY, port, certificates);
+        let address = format!("127.0.0.1:{port}{}", self.case.broker.path);
         match transport {
-            Transport::Tcp => GatewayOptions::new(BINARY, port)
-                .config("backoff = { min = \"50ms\", max = \"100ms\" }"),
-            Transport::Tls => GatewayOptions::secure(BINARY, port, certificates),
-            Transport::MutualTls => GatewayOptions::secure(BINARY, port, certificates)
+            Transport::Tcp => plain(),
+            Transport::Tls => secure(),
+            Transport::WebSocket => plain().env("JACKALOPE_SERVER", &format!("ws://{address}")),
+            Transport::SecureWebSocket => {
+                secure().env("JACKALOPE_SERVER", &format!("wss://{address}"))
+            }
+            Transport::MutualTls => secure()
                 .config(&format!(
                     "certificate-file = {:?}",
                     certificates.path("gateway.pem")

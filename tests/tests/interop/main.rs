@@ -29,6 +29,8 @@ macro_rules! cases {
                 over_tcp: |case| publish::check(case, Transport::Tcp),
                 over_tls: |case| publish::check(case, Transport::Tls),
                 over_mutual_tls: |case| publish::check(case, Transport::MutualTls),
+                over_websocket: |case| publish::check(case, Transport::WebSocket),
+                over_websocket_and_tls: |case| publish::check(case, Transport::SecureWebSocket),
                 a_certificate_of_a_stranger: publish::check_stranger,
                 retained: retained::check,
                 will: will::check,

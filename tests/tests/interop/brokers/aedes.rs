@@ -10,7 +10,9 @@ pub(crate) const AEDES: Broker = Broker {
     name: "Aedes",
     version: "1.2.0",
     speaks_5: false,
-    transports: &[Transport::Tcp, Transport::Tls, Transport::MutualTls],
+    transports: &Transport::ALL,
+    path: "/mqtt",
+    is_silent_at_5: false,
     grants: 2,
     keeps_for_wildcards: true,
     keeps_sessions: false,
@@ -36,7 +38,8 @@ fn command(place: &Place) -> Command {
         r#"{{
             "modules": {modules:?}, "forbidden": "{FORBIDDEN}/",
             "ca": {ca:?}, "certificate": {certificate:?}, "key": {key:?},
-            "tcp": {tcp}, "tls": {tls}, "mutual": {mutual}
+            "tcp": {tcp}, "tls": {tls}, "mutual": {mutual},
+            "websocket": {websocket}, "secureWebsocket": {secure_websocket}
         }}"#,
         modules = peers("node/"),
         ca = place.certificates.path("ca.pem"),
@@ -45,6 +48,8 @@ fn command(place: &Place) -> Command {
         tcp = place.port(Transport::Tcp),
         tls = place.port(Transport::Tls),
         mutual = place.port(Transport::MutualTls),
+        websocket = place.port(Transport::WebSocket),
+        secure_websocket = place.port(Transport::SecureWebSocket),
     );
     let mut command = Command::new("node");
     command

@@ -10,7 +10,9 @@ pub(crate) const AMQTT: Broker = Broker {
     name: "aMQTT",
     version: "0.12.1",
     speaks_5: false,
-    transports: &[Transport::Tcp, Transport::Tls, Transport::MutualTls],
+    transports: &Transport::ALL,
+    path: "/mqtt",
+    is_silent_at_5: true,
     grants: 2,
     keeps_for_wildcards: true,
     keeps_sessions: false,
@@ -46,7 +48,9 @@ fn command(place: &Place) -> Command {
     let config = format!(
         "listeners:\n  default:\n    type: tcp\n    bind: 127.0.0.1:{tcp}\n  \
            tls:\n    type: tcp\n    bind: 127.0.0.1:{secure}\n{tls}  \
-           mutual:\n    type: tcp\n    bind: 127.0.0.1:{mutual}\n{tls}\
+           mutual:\n    type: tcp\n    bind: 127.0.0.1:{mutual}\n{tls}  \
+           ws:\n    type: ws\n    bind: 127.0.0.1:{websocket}\n  \
+           wss:\n    type: ws\n    bind: 127.0.0.1:{secure_websocket}\n{tls}\
          plugins:\n  \
            amqtt.plugins.authentication.AnonymousAuthPlugin:\n    allow_anonymous: true\n  \
            amqtt.plugins.topic_checking.TopicAccessControlListPlugin:\n    \
@@ -55,6 +59,8 @@ fn command(place: &Place) -> Command {
         tcp = place.port(Transport::Tcp),
         secure = place.port(Transport::Tls),
         mutual = place.port(Transport::MutualTls),
+        websocket = place.port(Transport::WebSocket),
+        secure_websocket = place.port(Transport::SecureWebSocket),
     );
     let mut command = Command::new(peers(SCRIPT));
     command.arg("-c").arg(place.write("amqtt.yaml", &config));

@@ -25,6 +25,10 @@ pub(crate) struct Broker {
     pub(crate) version: &'static str,
     pub(crate) speaks_5: bool,
     pub(crate) transports: &'static [Transport],
+    /// The path at which it speaks WebSocket.
+    pub(crate) path: &'static str,
+    /// Whether it does not answer a CONNECT of MQTT 5 at all.
+    pub(crate) is_silent_at_5: bool,
     /// What it answers to a subscription of QoS 2.
     pub(crate) grants: u8,
     /// Whether messages that were kept come for filters with wildcards, too.
@@ -74,16 +78,26 @@ pub(crate) enum Transport {
     Tcp,
     Tls,
     MutualTls,
+    WebSocket,
+    SecureWebSocket,
 }
 
 impl Transport {
-    pub(crate) const ALL: [Self; 3] = [Self::Tcp, Self::Tls, Self::MutualTls];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Tcp,
+        Self::Tls,
+        Self::MutualTls,
+        Self::WebSocket,
+        Self::SecureWebSocket,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Tcp => "TCP",
             Self::Tls => "TLS",
             Self::MutualTls => "mutual TLS",
+            Self::WebSocket => "WebSocket",
+            Self::SecureWebSocket => "WebSocket, TLS",
         }
     }
 }

@@ -10,7 +10,9 @@ pub(crate) const MOSQUITTO: Broker = Broker {
     name: "Mosquitto",
     version: "2.0.11",
     speaks_5: true,
-    transports: &[Transport::Tcp, Transport::Tls, Transport::MutualTls],
+    transports: &Transport::ALL,
+    path: "/mqtt",
+    is_silent_at_5: false,
     grants: 2,
     keeps_for_wildcards: true,
     keeps_sessions: true,
@@ -63,6 +65,7 @@ fn command(place: &Place) -> Command {
             }}"#
         ),
     );
+    let plain = |transport| format!("listener {} 127.0.0.1\n", place.port(transport));
     let tls = |transport| {
         format!(
             "listener {} 127.0.0.1\ncafile {}\ncertfile {}\nkeyfile {}\n",
@@ -82,16 +85,22 @@ fn command(place: &Place) -> Command {
          max_packet_size {largest}\n\
          plugin {plugin}\n\
          plugin_opt_config_file {rules}\n\
-         listener {tcp} 127.0.0.1\n\
+         {tcp}\
          {tls}\
          {mutual}\
-         require_certificate true\n",
+         require_certificate true\n\
+         {websocket}\
+         protocol websockets\n\
+         {secure_websocket}\
+         protocol websockets\n",
         directory = place.directory.display(),
         largest = MOSQUITTO.largest_packet.unwrap_or_default(),
         plugin = plugin().unwrap_or_default().display(),
-        tcp = place.port(Transport::Tcp),
+        tcp = plain(Transport::Tcp),
         tls = tls(Transport::Tls),
         mutual = tls(Transport::MutualTls),
+        websocket = plain(Transport::WebSocket),
+        secure_websocket = tls(Transport::SecureWebSocket),
     );
     let mut command = Command::new("mosquitto");
     command

@@ -10,7 +10,9 @@ pub(crate) const RABBITMQ: Broker = Broker {
     name: "RabbitMQ",
     version: "3.10.8",
     speaks_5: false,
-    transports: &[Transport::Tcp, Transport::Tls, Transport::MutualTls],
+    transports: &Transport::ALL,
+    path: "/ws",
+    is_silent_at_5: false,
     grants: 1,
     keeps_for_wildcards: false,
     keeps_sessions: true,
@@ -64,6 +66,13 @@ fn command(place: &Place) -> Command {
          mqtt.listeners.tcp.1 = 127.0.0.1:{tcp}\n\
          mqtt.listeners.ssl.1 = 127.0.0.1:{tls}\n\
          mqtt.listeners.ssl.2 = 127.0.0.1:{mutual}\n\
+         web_mqtt.tcp.ip = 127.0.0.1\n\
+         web_mqtt.tcp.port = {websocket}\n\
+         web_mqtt.ssl.ip = 127.0.0.1\n\
+         web_mqtt.ssl.port = {secure_websocket}\n\
+         web_mqtt.ssl.cacertfile = {ca}\n\
+         web_mqtt.ssl.certfile = {certificate}\n\
+         web_mqtt.ssl.keyfile = {key}\n\
          ssl_options.cacertfile = {ca}\n\
          ssl_options.certfile = {certificate}\n\
          ssl_options.keyfile = {key}\n\
@@ -72,6 +81,8 @@ fn command(place: &Place) -> Command {
         tcp = place.port(Transport::Tcp),
         tls = place.port(Transport::Tls),
         mutual = place.port(Transport::MutualTls),
+        websocket = place.port(Transport::WebSocket),
+        secure_websocket = place.port(Transport::SecureWebSocket),
         ca = place.certificates.path("ca.pem"),
         certificate = place.certificates.path("broker.pem"),
         key = place.certificates.path("broker.key"),
@@ -93,7 +104,7 @@ fn command(place: &Place) -> Command {
         .env("RABBITMQ_DIST_PORT", distribution.to_string())
         .env(
             "RABBITMQ_ENABLED_PLUGINS_FILE",
-            place.write("plugins", "[rabbitmq_mqtt]."),
+            place.write("plugins", "[rabbitmq_mqtt,rabbitmq_web_mqtt]."),
         )
         .env("RABBITMQ_LOG_BASE", at("log"))
         .env("RABBITMQ_MNESIA_BASE", at("database"))
