@@ -9,7 +9,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use jackalope_tests::{ECHO, FakeBroker, GatewayOptions};
+use jackalope_tests::{ECHO, FakeBroker, GatewayOptions, PATIENCE};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
 
@@ -156,4 +156,62 @@ fn what_is_no_websocket_is_told() {
         .expect("it answers and closes");
     assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
     assert!(answer.contains("MQTT is spoken here"), "{answer}");
+}
+
+/// How many messages of each quality of service rumqttc sends itself.
+const COUNT: usize = 20;
+
+/// Sends itself `COUNT` messages of each quality of service.
+#[tokio::test]
+async fn rumqttc_of_mqtt_3() {
+    use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
+    let (broker, _) = start();
+    let options = MqttOptions::new("rumqttc", "127.0.0.1", broker.port());
+    let (client, mut events) = AsyncClient::new(options, 4 * COUNT);
+    let subscribed = client.subscribe("rumqttc", QoS::ExactlyOnce);
+    subscribed.await.expect("there is room");
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        for _ in 0..COUNT {
+            let published = client.publish("rumqttc", qos, false, "x");
+            published.await.expect("there is room");
+        }
+    }
+    let mut arrived = [0; 3];
+    while arrived.iter().sum::<usize>() < 3 * COUNT {
+        let event = tokio::time::timeout(PATIENCE, events.poll()).await;
+        let event = event.expect("it goes on").expect("the connection holds");
+        if let Event::Incoming(Packet::Publish(message)) = event {
+            arrived[message.qos as usize] += 1;
+        }
+    }
+    assert_eq!(arrived, [COUNT; 3]);
+    broker.expect_no_violation();
+}
+
+#[tokio::test]
+async fn rumqttc_of_mqtt_5() {
+    use rumqttc::v5::mqttbytes::QoS;
+    use rumqttc::v5::mqttbytes::v5::Packet;
+    use rumqttc::v5::{AsyncClient, Event, MqttOptions};
+    let (broker, _) = start();
+    let options = MqttOptions::new("rumqttc", "127.0.0.1", broker.port());
+    let (client, mut events) = AsyncClient::new(options, 4 * COUNT);
+    let subscribed = client.subscribe("rumqttc", QoS::ExactlyOnce);
+    subscribed.await.expect("there is room");
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        for _ in 0..COUNT {
+            let published = client.publish("rumqttc", qos, false, "x");
+            published.await.expect("there is room");
+        }
+    }
+    let mut arrived = [0; 3];
+    while arrived.iter().sum::<usize>() < 3 * COUNT {
+        let event = tokio::time::timeout(PATIENCE, events.poll()).await;
+        let event = event.expect("it goes on").expect("the connection holds");
+        if let Event::Incoming(Packet::Publish(message)) = event {
+            arrived[message.qos as usize] += 1;
+        }
+    }
+    assert_eq!(arrived, [COUNT; 3]);
+    broker.expect_no_violation();
 }
