@@ -33,8 +33,14 @@ pub(super) fn read_v5(input: &mut BytesMut, limit: usize) -> Result<Option<Packe
     if input.first().is_some_and(|first| first >> 4 == AUTH) {
         return Err(Violation::AuthNotExpected);
     }
-    if Header::read(input)?.is_some_and(|header| header.length + header.remaining > limit) {
-        return Err(Violation::PacketTooLarge);
+    if let Some(header) = Header::read(input)? {
+        // [MQTT-1.5.5-1]
+        if header.padded {
+            return Err(Violation::RemainingLength);
+        }
+        if header.length + header.remaining > limit {
+            return Err(Violation::PacketTooLarge);
+        }
     }
     let Some((header, frame)) = split(input, limit)? else {
         return Ok(None);
@@ -79,6 +85,8 @@ struct Header {
     length: usize,
     /// Of what follows it.
     remaining: usize,
+    /// Whether the length has more bytes than it needs.
+    padded: bool,
 }
 
 impl Header {
@@ -96,6 +104,7 @@ impl Header {
                     flags: first & 0x0f,
                     length: 2 + place,
                     remaining,
+                    padded: byte == 0 && place > 0,
                 }));
             }
         }

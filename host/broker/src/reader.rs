@@ -31,6 +31,10 @@ impl<'a> Reader<'a> {
             let byte = self.u8()?;
             number |= u32::from(byte & 0x7f) << (7 * place);
             if byte & 0x80 == 0 {
+                // [MQTT-1.5.5-1]
+                if byte == 0 && place > 0 {
+                    return Err(Violation::Malformed);
+                }
                 return Ok(number);
             }
         }

@@ -223,6 +223,7 @@ impl Core {
             return false;
         };
         let muted = connection.muted;
+        let limit = connection.maximum_packet_size.unwrap_or(usize::MAX);
         let Some(packet) = self.form(id, packet) else {
             return false;
         };
@@ -236,6 +237,11 @@ impl Core {
         let Some(mut bytes) = codec::write(&packet) else {
             return false;
         };
+        // [MQTT-3.1.2-24] of MQTT 5: for what is no message, too.
+        if bytes.len() > limit {
+            self.events.push_back(Event::Withheld { peer, packet });
+            return false;
+        }
         if self.faults.drop_in_middle() {
             bytes.truncate(bytes.len() / 2);
             self.outputs.push_back(Output::Send(id, bytes));

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
 
 mod conformance;
+mod conformance_v3;
 mod connect;
 mod faults;
 mod listener;

@@ -1,6 +1,7 @@
 //! MQTT 5. The clients' packets are the codec's, which reads what they get as
 //! well.
 
+mod conformance;
 mod connect;
 mod flow;
 mod permissions;
