@@ -1,7 +1,7 @@
 //! The broker behind a TCP listener.
 
 mod events;
-mod layers;
+pub(crate) mod layers;
 mod serve;
 mod shared;
 

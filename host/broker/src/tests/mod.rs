@@ -13,6 +13,7 @@ mod subscribe;
 mod trace;
 mod v5;
 mod violations;
+mod websocket;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

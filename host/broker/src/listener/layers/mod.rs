@@ -18,7 +18,7 @@ use crate::violation::Violation;
 
 /// Why a connection goes no further.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stop {
+pub(crate) enum Stop {
     /// The client did what it must not do.
     Violation(Violation),
     /// It is no WebSocket, which it was told; or TLS has failed, which says so itself.
@@ -27,7 +27,7 @@ pub(super) enum Stop {
 
 /// The layers of one connection.
 #[derive(Debug)]
-pub(super) struct Layers {
+pub(crate) struct Layers {
     tls: Layer<Tls>,
     /// What TLS is begun with, where there is any.
     config: Option<Arc<ServerConfig>>,
@@ -43,7 +43,7 @@ enum Layer<T> {
 }
 
 impl Layers {
-    pub(super) fn new(config: Option<Arc<ServerConfig>>) -> Self {
+    pub(crate) fn new(config: Option<Arc<ServerConfig>>) -> Self {
         Self {
             tls: match config {
                 Some(_) => Layer::Unknown,
@@ -56,7 +56,7 @@ impl Layers {
 
     /// The client has sent these bytes: what is for the core goes to the end of
     /// `packets`, and what the layers have to say to the end of `unsent`.
-    pub(super) fn handle_read(
+    pub(crate) fn handle_read(
         &mut self,
         bytes: &[u8],
         packets: &mut BytesMut,
@@ -101,7 +101,7 @@ impl Layers {
 
     /// The core has sent these bytes, whole packets: what goes over the network for
     /// them goes to the end of `unsent`.
-    pub(super) fn handle_sent(&mut self, packets: BytesMut, unsent: &mut BytesMut) {
+    pub(crate) fn handle_sent(&mut self, packets: BytesMut, unsent: &mut BytesMut) {
         if packets.is_empty() {
             return;
         }
@@ -116,7 +116,7 @@ impl Layers {
     }
 
     /// Nothing more is sent, which the client is told.
-    pub(super) fn finish(&mut self, unsent: &mut BytesMut) {
+    pub(crate) fn finish(&mut self, unsent: &mut BytesMut) {
         if let Layer::Some(websocket) = &mut self.websocket {
             let mut said = BytesMut::new();
             websocket.finish(&mut said);
