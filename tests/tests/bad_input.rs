@@ -111,8 +111,8 @@ fn a_wrong_configuration_is_pointed_at() {
     );
     check_config("client-id = \"a", &["jackalope.toml:1:15:"]);
     check_config(
-        "server = \"wss://x\"",
-        &["jackalope.toml:1:10: server", "not supported yet"],
+        "server = \"http://x\"",
+        &["jackalope.toml:1:10: server", "is not a server"],
     );
     check_config(
         "[tls]",
