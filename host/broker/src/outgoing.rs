@@ -64,11 +64,11 @@ impl Outgoing {
     }
 
     /// The next message to send while fewer than `window` are under way. What
-    /// has expired is left out, unless it was sent before ([MQTT-4.3.3-7],
-    /// [MQTT-4.4.0-1]).
+    /// has expired is left out.
     pub(super) fn poll_publish(&mut self, now: Time, window: usize) -> Option<Publish> {
         // There are not more packet ids than that.
         let window = window.clamp(1, usize::from(u16::MAX));
+        self.again.retain(|letter| !letter.is_expired(now));
         self.waiting.retain(|letter| !letter.is_expired(now));
         if self.published.len() + self.released.len() >= window {
             return None;

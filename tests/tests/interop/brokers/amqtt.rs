@@ -23,7 +23,8 @@ pub(crate) const AMQTT: Broker = Broker {
     largest_packet: None,
     notes: "Sessions and retained messages are in memory; a letter on a topic that the gateway \
             may not publish to is acknowledged and thrown away; two clients of one client id \
-            stay connected",
+            stay connected; with `version = \"auto\"` the first connection takes 20 s, as it \
+            does not answer when it is asked for MQTT 5",
     is_shared: false,
     missing: || {
         let is_missing = !Path::new(&peers(SCRIPT)).exists();

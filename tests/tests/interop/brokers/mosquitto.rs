@@ -22,7 +22,8 @@ pub(crate) const MOSQUITTO: Broker = Broker {
     forbidden_subscription: Forbidden::Refuses,
     largest_packet: Some(300_000),
     notes: "MQTT 3.1.1: a letter on a topic that the gateway may not publish to is acknowledged \
-            and thrown away",
+            and thrown away; MQTT 5: it ends a connection whose client id another client \
+            takes, and does not say why",
     is_shared: false,
     missing: || {
         let missing = missing("mosquitto", "-h", "apt-get install mosquitto");

@@ -87,7 +87,7 @@ fn a_message_expires_while_it_waits() {
     test.open5(3, Client::kept("a", 3_600));
     let line = "PUBLISH q1 id=1 t 2 bytes \"hi\" { expiry=5 }";
     assert_eq!(test.sent(3)[1..], [line]);
-    // What was begun with is finished.
+    // Nor is it sent again.
     test.lose(3);
     test.pass(seconds(4));
     test.open5(4, Client::kept("a", 3_600));
@@ -96,8 +96,7 @@ fn a_message_expires_while_it_waits() {
     test.lose(4);
     test.pass(seconds(1));
     test.open5(5, Client::kept("a", 3_600));
-    let line = "PUBLISH q1 id=1 dup t 2 bytes \"hi\" { expiry=0 }";
-    assert_eq!(test.sent(5)[1..], [line]);
+    assert_eq!(test.sent(5).len(), 1);
 }
 
 #[test]
