@@ -63,7 +63,10 @@ fn text_is_text_everywhere() {
 #[test]
 fn lengths_have_no_byte_too_many() {
     check(&[0xc0, 0x80, 0], Violation::RemainingLength);
-    check(&[0x30, 0x85, 0, 0, 1, b't', 0, 0], Violation::RemainingLength);
+    check(
+        &[0x30, 0x85, 0, 0, 1, b't', 0, 0],
+        Violation::RemainingLength,
+    );
     check(&[0x30, 5, 0, 1, b't', 0x80, 0], Violation::Malformed);
 }
 
@@ -74,7 +77,10 @@ fn wrong_flags_of_disconnect_are_answered() {
     test.bytes(1, &[0xe2, 0]);
     assert_eq!(test.core.violations(), [Violation::HeaderFlags]);
     let lines = test.sent(1);
-    assert!(lines[0].starts_with("DISCONNECT malformed packet"), "{lines:?}");
+    assert!(
+        lines[0].starts_with("DISCONNECT malformed packet"),
+        "{lines:?}"
+    );
 }
 
 #[test]
@@ -96,10 +102,7 @@ fn a_clean_start_and_a_refusal_know_no_session() {
     let mut test = Test::new();
     test.open5(1, Client::kept("a", 60));
     test.lose(1);
-    test.inject(Fault::RefuseConnectV5(
-        Reason::ServerBusy,
-        Times::Next(1),
-    ));
+    test.inject(Fault::RefuseConnectV5(Reason::ServerBusy, Times::Next(1)));
     let bytes = [
         encode(&Packet::Connect(Client::kept("a", 60).connect, None, None)),
         encode(&Packet::Publish(publish(1, 1, "t", "hi"))),
