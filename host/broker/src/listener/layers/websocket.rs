@@ -74,7 +74,7 @@ impl WebSocket {
     /// Adds packets, as a frame ([MQTT-6.0.0-1], [MQTT-6.0.0-2]).
     pub(super) fn frame(&mut self, packets: BytesMut, said: &mut BytesMut) {
         let data = OpCode::Data(Data::Binary);
-        put(&Frame::message(packets.freeze(), data, true), said);
+        put(Frame::message(packets.freeze(), data, true), said);
     }
 
     /// Says that nothing more is sent.
@@ -86,7 +86,7 @@ impl WebSocket {
         let is_open = !matches!(self.at, At::Request);
         if is_open && !std::mem::replace(&mut self.is_finished, true) {
             let reason = "".into();
-            put(&Frame::close(Some(CloseFrame { code, reason })), said);
+            put(Frame::close(Some(CloseFrame { code, reason })), said);
         }
     }
 
@@ -154,7 +154,7 @@ impl WebSocket {
                 unmask(&mut content, mask);
                 self.at = At::Header;
                 match kind {
-                    Control::Ping if !self.is_finished => put(&Frame::pong(content.freeze()), said),
+                    Control::Ping if !self.is_finished => put(Frame::pong(content.freeze()), said),
                     Control::Close => self.finish(said),
                     _ => {}
                 }
@@ -227,7 +227,7 @@ fn unmask(bytes: &mut [u8], mask: [u8; 4]) {
     }
 }
 
-fn put(frame: &Frame, said: &mut BytesMut) {
+fn put(frame: Frame, said: &mut BytesMut) {
     // A buffer in memory takes everything.
-    let _ = frame.clone().format(&mut said.writer());
+    let _ = frame.format(&mut said.writer());
 }
