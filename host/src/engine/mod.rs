@@ -488,7 +488,7 @@ impl Engine {
         }
         match reason {
             Some(Disconnection::Reconnect) => self.begin_close(machine, None),
-            Some(Disconnection::Violation(_)) if self.speaks_v5() => {
+            Some(Disconnection::Violation(_)) if self.version() == Some(Version::V5) => {
                 self.begin_close(machine, Some(Reason::PROTOCOL_ERROR));
             }
             Some(_) => self.abort(machine),
@@ -506,11 +506,6 @@ impl Engine {
             let version = transport.version();
             self.brokers.negotiation().handle_silence(version);
         }
-    }
-
-    fn speaks_v5(&self) -> bool {
-        let transport = self.connection.transport();
-        transport.is_some_and(|transport| transport.version() == Version::V5)
     }
 
     fn begin_close<M: Machine>(&mut self, machine: &mut M, reason: Option<Reason>) {
