@@ -1,11 +1,11 @@
 // mqtt.js against a broker: messages of each quality of service, to itself.
 //
-// echo_mqttjs.js URL VERSION (4 or 5) [CA]
+// echo_mqttjs.js LIBRARY URL VERSION (4 or 5) [CA]
 
 const fs = require("fs");
-const mqtt = require("mqtt");
 
-const [url, version, ca] = process.argv.slice(2);
+const [library, url, version, ca] = process.argv.slice(2);
+const mqtt = require(library);
 const client = mqtt.connect(url, {
   clientId: "mqttjs",
   protocolVersion: Number(version),

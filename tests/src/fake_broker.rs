@@ -28,6 +28,20 @@ impl FakeBroker {
         }
     }
 
+    /// The same with TLS. Returns where the certificate of its authority is, too.
+    pub fn start_with_tls(
+        binary: &str,
+        version: &'static str,
+        arguments: &[&str],
+    ) -> (Self, String) {
+        let broker = Self::start(binary, version, &[&["--tls"], arguments].concat());
+        let line = broker.process.out.wait_for("TLS as well");
+        let ca = line.split("who trusts ").nth(1);
+        let ca = ca.and_then(|rest| rest.split(';').next());
+        let ca = ca.expect("the line says where it is").to_owned();
+        (broker, ca)
+    }
+
     /// Where it listens.
     pub fn port(&self) -> u16 {
         self.port
@@ -54,6 +68,16 @@ impl FakeBroker {
     #[track_caller]
     pub fn expect(&self, text: &str) {
         self.process.out.wait_for(text);
+    }
+
+    /// Runs a client to its end, which has to succeed without breaking a rule.
+    #[track_caller]
+    pub fn check_client(&self, program: &str, arguments: &[&str]) {
+        let mut client = Process::start(program, arguments);
+        let status = client.wait();
+        let (text, errors) = (client.out.wait_for_end(), client.errors.wait_for_end());
+        assert!(status.success(), "{arguments:?}: {text}\n{errors}");
+        self.expect_no_violation();
     }
 
     /// It has seen no client break a rule so far.

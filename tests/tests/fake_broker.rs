@@ -99,11 +99,7 @@ fn a_persistent_session_keeps_messages_for_its_client() {
 fn check_script(program: &str, arguments: &[&str]) {
     let broker = start();
     let port = broker.port().to_string();
-    let mut client = Process::start(program, &[arguments, &[&port]].concat());
-    let status = client.wait();
-    let (text, errors) = (client.out.wait_for_end(), client.errors.wait_for_end());
-    assert!(status.success(), "{text}\n{errors}");
-    broker.expect_no_violation();
+    broker.check_client(program, &[arguments, &[&port]].concat());
 }
 
 #[test]
