@@ -14,13 +14,14 @@ use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, LinkerInstance, Lower};
 
 use super::state::State;
+use crate::office::topic::TopicError;
 use crate::office::{
-    Assignment, Call, Effects, Letter, MAX_TAG, Payload, Properties, Qos, Room, Status, Ticket,
-    max_payload, properties_size, topic,
+    Assignment, Call, Effects, Letter, NotAccepted, Payload, Properties, Qos, Room, Status, Ticket,
+    check_size,
 };
 
 /// The ttl of a letter whose guest names none.
-const DEFAULT_TTL_MS: u64 = 60 * 60 * 1000;
+const DEFAULT_TTL: Duration = Duration::from_secs(60 * 60);
 
 /// What the functions work on: one guest, one call at a time.
 pub(super) struct GatewayImports {
@@ -35,25 +36,29 @@ pub(super) struct GatewayImports {
 struct Options {
     qos: Qos,
     retain: bool,
-    ttl_ms: u64,
+    ttl: Duration,
 }
 
 /// Without options.
 const DEFAULT_OPTIONS: Options = Options {
     qos: Qos::AtLeastOnce,
     retain: false,
-    ttl_ms: DEFAULT_TTL_MS,
+    ttl: DEFAULT_TTL,
 };
 
-/// Why a message is not accepted, as the contract says it.
-enum NotAccepted {
-    InvalidTopic(String),
-    InvalidQos(Qos),
-    InvalidTtl,
-    TagTooLong,
-    InvalidProperty(String),
-    PayloadTooLarge(u64),
-    WorkListFull,
+/// Why a message is not accepted.
+enum Refused {
+    /// As no letter of anybody is.
+    NotAccepted(NotAccepted),
+    ResponseTopic(TopicError),
+    /// The text says what is wrong with it.
+    Property(String),
+}
+
+impl From<NotAccepted> for Refused {
+    fn from(why: NotAccepted) -> Self {
+        Self::NotAccepted(why)
+    }
 }
 
 impl GatewayImports {
@@ -90,16 +95,8 @@ impl GatewayImports {
     }
 
     /// What is looked at first.
-    fn check_options(&self, topic: &str, options: &Options) -> Result<(), NotAccepted> {
-        topic::check_name(topic)
-            .map_err(|error| NotAccepted::InvalidTopic(format!("the topic {error}")))?;
-        if options.qos > self.room.max_qos {
-            return Err(NotAccepted::InvalidQos(self.room.max_qos));
-        }
-        if options.ttl_ms == 0 {
-            return Err(NotAccepted::InvalidTtl);
-        }
-        Ok(())
+    fn check(&self, topic: &str, options: &Options) -> Result<(), NotAccepted> {
+        self.room.check(topic, options.qos, options.ttl)
     }
 
     /// What is looked at last: whether there is room for it.
@@ -110,19 +107,12 @@ impl GatewayImports {
         qos: Qos,
         properties: usize,
     ) -> Result<(), NotAccepted> {
-        let properties = properties_size(0, properties);
-        match max_payload(self.max_packet_size, topic, qos, properties) {
-            Some(max) if payload <= max => {}
-            max => {
-                let max = u64::try_from(max.unwrap_or(0)).unwrap_or(u64::MAX);
-                return Err(NotAccepted::PayloadTooLarge(max));
-            }
-        }
+        check_size(self.max_packet_size, topic, qos, properties, payload)?;
         let accepted = self.effects.displaced.len() + self.effects.letters.len();
-        if accepted >= self.room.accept {
-            return Err(NotAccepted::WorkListFull);
+        match accepted < self.room.accept {
+            true => Ok(()),
+            false => Err(NotAccepted::Full),
         }
-        Ok(())
     }
 
     fn accept(
@@ -141,7 +131,7 @@ impl GatewayImports {
             payload,
             qos: options.qos,
             retain: options.retain,
-            ttl: Duration::from_millis(options.ttl_ms),
+            ttl: options.ttl,
             tag,
             properties,
         });

@@ -19,6 +19,7 @@
 //! succeeded) -> work list -> [`Office::poll_packet`] -> [`Office::handle_packet`]
 //! (acknowledged) -> [`Office::poll_call`] (its outcome).
 
+mod acceptance;
 mod carry_letters;
 mod end_calls;
 mod guests;
@@ -47,9 +48,10 @@ use routing::{Route, Subscriptions};
 use session::{Dial, Due, Inbound, Limits, Link, Outbound, PacketIds, Presence, Random};
 use work_list::WorkList;
 
+pub use acceptance::{NotAccepted, check_size, check_tag};
 pub use guests::{Answer, Assignment, Call, Effects, Message, Origin, Room, Status};
 pub use notices::Notice;
-pub use operate::{NotAccepted, NotCancelled, NotHanded, OpenLetter, Standing};
+pub use operate::{NotCancelled, NotHanded, OpenLetter, Standing};
 pub use payload::Payload;
 pub use properties::Properties;
 pub use routing::{Filter, FilterError, topic};

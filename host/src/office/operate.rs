@@ -9,8 +9,8 @@ use super::session::Arrival;
 use super::topic::{self, TopicError};
 use super::work_list::Entry;
 use super::{
-    Delivery, GuestId, Letter, MAX_TAG, Message, Notice, Office, Origin, Outcome, Payload, Qos,
-    Ticket, Time, max_payload,
+    Delivery, GuestId, Letter, Message, NotAccepted, Notice, Office, Origin, Outcome, Payload, Qos,
+    Ticket, Time, check_size, check_tag,
 };
 
 /// A letter without an outcome. What is in it is nobody else's business.
@@ -55,25 +55,6 @@ pub struct Standing {
     pub failures: u32,
 }
 
-/// Why a letter is not accepted. Nothing of it is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotAccepted {
-    /// Its topic is not valid.
-    Topic(TopicError),
-    /// The configuration or the broker allows no more than this quality of service.
-    Qos(Qos),
-    /// Its ttl is 0.
-    Ttl,
-    /// Its tag has more than [`MAX_TAG`] bytes.
-    Tag,
-    /// A payload may have so many bytes under this topic.
-    TooLarge(usize),
-    /// The work list of its sender is full, or too many outcomes are owed to it.
-    Full,
-    /// The gateway stops.
-    Stopping,
-}
-
 /// Why a letter is not called back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NotCancelled {
@@ -95,23 +76,6 @@ pub enum NotHanded {
     Full,
     /// The gateway stops.
     Stopping,
-}
-
-impl fmt::Display for NotAccepted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Topic(error) => write!(f, "the topic {error}"),
-            Self::Qos(max) => write!(f, "no more than QoS {max} is allowed"),
-            Self::Ttl => f.write_str("the ttl is 0"),
-            Self::Tag => write!(f, "the tag is longer than {MAX_TAG} bytes"),
-            Self::TooLarge(max) => write!(
-                f,
-                "the payload is too large: under this topic it may have {max} bytes"
-            ),
-            Self::Full => f.write_str("the work list is full"),
-            Self::Stopping => f.write_str("the gateway stops"),
-        }
-    }
 }
 
 impl fmt::Display for NotCancelled {
@@ -167,21 +131,11 @@ impl Office {
     /// What is wrong with it, or why there is no room.
     pub fn submit(&mut self, now: Time, guest: GuestId, letter: Letter) -> Result<(), NotAccepted> {
         self.expire(now);
-        topic::check_name(&letter.topic).map_err(NotAccepted::Topic)?;
         let room = self.room(guest);
-        if letter.qos > room.max_qos {
-            return Err(NotAccepted::Qos(room.max_qos));
-        }
-        if letter.ttl.is_zero() {
-            return Err(NotAccepted::Ttl);
-        }
-        if letter.tag.as_ref().is_some_and(|tag| tag.len() > MAX_TAG) {
-            return Err(NotAccepted::Tag);
-        }
-        let max = max_payload(self.settings.max_packet_size, &letter.topic, letter.qos, 0);
-        if max.is_none_or(|max| max < letter.payload.len()) {
-            return Err(NotAccepted::TooLarge(max.unwrap_or(0)));
-        }
+        room.check(&letter.topic, letter.qos, letter.ttl)?;
+        letter.tag.as_deref().map_or(Ok(()), check_tag)?;
+        let (topic, size) = (&letter.topic, letter.payload.len());
+        check_size(self.settings.max_packet_size, topic, letter.qos, 0, size)?;
         if self.shutdown.is_some() {
             return Err(NotAccepted::Stopping);
         }

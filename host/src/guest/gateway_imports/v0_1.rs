@@ -1,15 +1,16 @@
 //! `publish` of the contract 0.1.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmtime::StoreContextMut;
 use wasmtime::component::{Linker, WasmList, WasmStr};
 
-use super::{DEFAULT_OPTIONS, NotAccepted, Options, add_status_and_reconnect};
+use super::{DEFAULT_OPTIONS, Options, add_status_and_reconnect};
 use crate::guest::bindings::v0_1::jackalope::gateway::jackalope::{PublishError, PublishOptions};
 use crate::guest::bindings::v0_1::jackalope::gateway::types;
 use crate::guest::state::State;
-use crate::office::{Payload, Ticket};
+use crate::office::{NotAccepted, Payload, Ticket};
 
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     let mut interface = linker.instance("jackalope:gateway/jackalope@0.1.0")?;
@@ -26,12 +27,12 @@ fn publish(
     let options = options.map_or(DEFAULT_OPTIONS, |options| Options {
         qos: options.qos.into(),
         retain: options.retain,
-        ttl_ms: options.ttl_ms,
+        ttl: Duration::from_millis(options.ttl_ms),
     });
     let name = topic.to_str(&store)?;
     let gateway = &store.data().gateway;
     let checked = gateway
-        .check_options(&name, &options)
+        .check(&name, &options)
         .and_then(|()| gateway.check_room(&name, payload.len(), options.qos, 0));
     if let Err(error) = checked {
         return Ok((Err(error.into()),));
@@ -46,13 +47,13 @@ fn publish(
 impl From<NotAccepted> for PublishError {
     fn from(error: NotAccepted) -> Self {
         match error {
-            NotAccepted::InvalidTopic(text) => Self::InvalidTopic(text),
-            NotAccepted::InvalidQos(max) => Self::InvalidQos(max.into()),
-            NotAccepted::InvalidTtl => Self::InvalidTtl,
-            NotAccepted::PayloadTooLarge(max) => Self::PayloadTooLarge(max),
-            NotAccepted::WorkListFull => Self::WorkListFull,
-            // There are no tags and no properties in this version.
-            NotAccepted::TagTooLong | NotAccepted::InvalidProperty(_) => Self::NotPermitted,
+            NotAccepted::Topic(_) => Self::InvalidTopic(error.to_string()),
+            NotAccepted::Qos(max) => Self::InvalidQos(max.into()),
+            NotAccepted::Ttl => Self::InvalidTtl,
+            NotAccepted::TooLarge(max) => Self::PayloadTooLarge(max as u64),
+            NotAccepted::Full | NotAccepted::Stopping => Self::WorkListFull,
+            // There are no tags in this version.
+            NotAccepted::Tag => Self::NotPermitted,
         }
     }
 }

@@ -1,15 +1,16 @@
 //! `publish` of the contract 0.2.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use wasmtime::component::{ComponentType, Lift, Linker, WasmList, WasmStr};
 use wasmtime::{AsContextMut, StoreContextMut};
 
-use super::{DEFAULT_OPTIONS, MAX_TAG, NotAccepted, Options, Properties, add_status_and_reconnect};
+use super::{DEFAULT_OPTIONS, Options, Properties, Refused, add_status_and_reconnect};
 use crate::guest::bindings::v0_2::jackalope::gateway::jackalope::PublishError;
 use crate::guest::bindings::v0_2::jackalope::gateway::types;
 use crate::guest::state::State;
-use crate::office::{Payload, Ticket, topic};
+use crate::office::{MAX_TAG, NotAccepted, Payload, Ticket, check_tag, topic};
 
 /// `publish-options`, with nothing copied.
 #[derive(ComponentType, Lift)]
@@ -46,7 +47,7 @@ pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> 
 type Published = (Result<types::Ticket, PublishError>,);
 
 /// The error of the guest, or else of the engine.
-type Checked<T> = wasmtime::Result<Result<T, NotAccepted>>;
+type Checked<T> = wasmtime::Result<Result<T, Refused>>;
 
 fn publish(
     mut store: StoreContextMut<'_, State>,
@@ -58,13 +59,13 @@ fn publish(
             let options = Options {
                 qos: lent.qos.into(),
                 retain: lent.retain,
-                ttl_ms: lent.ttl_ms,
+                ttl: Duration::from_millis(lent.ttl_ms),
             };
             (options, lent.tag, lent.properties)
         }
     };
     let name = topic.to_str(&store)?;
-    if let Err(error) = store.data().gateway.check_options(&name, &options) {
+    if let Err(error) = store.data().gateway.check(&name, &options) {
         return Ok((Err(error.into()),));
     }
     let tag = match tag.map(|tag| copy_tag(&store, &tag)).transpose()? {
@@ -97,9 +98,9 @@ fn publish(
 
 fn copy_tag(store: &StoreContextMut<'_, State>, tag: &WasmStr) -> Checked<Arc<str>> {
     let tag = tag.to_str(store)?;
-    Ok(match tag.len() {
-        0..=MAX_TAG => Ok(Arc::from(&*tag)),
-        _ => Err(NotAccepted::TagTooLong),
+    Ok(match check_tag(&tag) {
+        Ok(()) => Ok(Arc::from(&*tag)),
+        Err(error) => Err(error.into()),
     })
 }
 
@@ -120,15 +121,14 @@ fn copy_properties(
     if let Some(text) = &lent.response_topic {
         let text = text.to_str(&*store)?;
         if let Err(error) = topic::check_name(&text) {
-            let error = format!("the response topic {error}");
-            return Ok(Err(NotAccepted::InvalidTopic(error)));
+            return Ok(Err(Refused::ResponseTopic(error)));
         }
         properties.response_topic = Some(Arc::from(&*text));
     }
     if let Some(data) = &lent.correlation_data {
         if data.len() > Properties::LONGEST {
             let error = "the correlation data is longer than 65,535 bytes";
-            return Ok(Err(NotAccepted::InvalidProperty(error.to_owned())));
+            return Ok(Err(Refused::Property(error.to_owned())));
         }
         properties.correlation_data = Some(Payload::new(data.as_le_slice(&*store)));
     }
@@ -148,7 +148,7 @@ fn copy_properties(
         };
         size += Properties::user_size(&name, &value);
         if size > max {
-            return Ok(Err(NotAccepted::PayloadTooLarge(0)));
+            return Ok(Err(NotAccepted::TooLarge(0).into()));
         }
         properties.user.push((name, value));
     }
@@ -159,20 +159,31 @@ fn copy_text(store: &StoreContextMut<'_, State>, text: &WasmStr, what: &str) -> 
     let text = text.to_str(store)?;
     Ok(match Properties::check_text(&text) {
         Ok(()) => Ok(Arc::from(&*text)),
-        Err(error) => Err(NotAccepted::InvalidProperty(format!("the {what} {error}"))),
+        Err(error) => Err(Refused::Property(format!("the {what} {error}"))),
     })
+}
+
+impl From<Refused> for PublishError {
+    fn from(error: Refused) -> Self {
+        match error {
+            Refused::NotAccepted(error) => error.into(),
+            Refused::ResponseTopic(error) => {
+                Self::InvalidTopic(format!("the response topic {error}"))
+            }
+            Refused::Property(text) => Self::InvalidProperty(text),
+        }
+    }
 }
 
 impl From<NotAccepted> for PublishError {
     fn from(error: NotAccepted) -> Self {
         match error {
-            NotAccepted::InvalidTopic(text) => Self::InvalidTopic(text),
-            NotAccepted::InvalidQos(max) => Self::InvalidQos(max.into()),
-            NotAccepted::InvalidTtl => Self::InvalidTtl,
-            NotAccepted::TagTooLong => Self::TagTooLong(MAX_TAG as u32),
-            NotAccepted::InvalidProperty(text) => Self::InvalidProperty(text),
-            NotAccepted::PayloadTooLarge(max) => Self::PayloadTooLarge(max),
-            NotAccepted::WorkListFull => Self::WorkListFull,
+            NotAccepted::Topic(_) => Self::InvalidTopic(error.to_string()),
+            NotAccepted::Qos(max) => Self::InvalidQos(max.into()),
+            NotAccepted::Ttl => Self::InvalidTtl,
+            NotAccepted::Tag => Self::TagTooLong(MAX_TAG as u32),
+            NotAccepted::TooLarge(max) => Self::PayloadTooLarge(max as u64),
+            NotAccepted::Full | NotAccepted::Stopping => Self::WorkListFull,
         }
     }
 }

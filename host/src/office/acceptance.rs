@@ -1,0 +1,90 @@
+//! What a letter has to be to be accepted, whoever publishes it.
+
+use std::fmt;
+use std::time::Duration;
+
+use super::topic::{self, TopicError};
+use super::{MAX_TAG, Qos, Room, max_payload, properties_size};
+
+/// Why a letter is not accepted. Nothing of it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotAccepted {
+    /// Its topic is not valid.
+    Topic(TopicError),
+    /// The configuration or the broker allows no more than this quality of service.
+    Qos(Qos),
+    /// Its ttl is 0.
+    Ttl,
+    /// Its tag has more than [`MAX_TAG`] bytes.
+    Tag,
+    /// A payload may have so many bytes under this topic.
+    TooLarge(usize),
+    /// The work list of its sender is full, or too many outcomes are owed to it.
+    Full,
+    /// The gateway stops.
+    Stopping,
+}
+
+impl fmt::Display for NotAccepted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Topic(error) => write!(f, "the topic {error}"),
+            Self::Qos(max) => write!(f, "no more than QoS {max} is allowed"),
+            Self::Ttl => f.write_str("the ttl is 0"),
+            Self::Tag => write!(f, "the tag is longer than {MAX_TAG} bytes"),
+            Self::TooLarge(max) => write!(
+                f,
+                "the payload is too large: under this topic it may have {max} bytes"
+            ),
+            Self::Full => f.write_str("the work list is full"),
+            Self::Stopping => f.write_str("the gateway stops"),
+        }
+    }
+}
+
+impl Room {
+    /// Checks what can be told before anything of a letter is copied.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check(&self, topic: &str, qos: Qos, ttl: Duration) -> Result<(), NotAccepted> {
+        topic::check_name(topic).map_err(NotAccepted::Topic)?;
+        if qos > self.max_qos {
+            return Err(NotAccepted::Qos(self.max_qos));
+        }
+        if ttl.is_zero() {
+            return Err(NotAccepted::Ttl);
+        }
+        Ok(())
+    }
+}
+
+/// Checks a tag.
+///
+/// # Errors
+/// It is too long.
+pub fn check_tag(tag: &str) -> Result<(), NotAccepted> {
+    match tag.len() {
+        0..=MAX_TAG => Ok(()),
+        _ => Err(NotAccepted::Tag),
+    }
+}
+
+/// Checks whether a payload of so many bytes fits into the largest packet that may be
+/// sent, beside so many bytes of properties.
+///
+/// # Errors
+/// It is too large.
+pub fn check_size(
+    max_packet_size: usize,
+    topic: &str,
+    qos: Qos,
+    properties: usize,
+    payload: usize,
+) -> Result<(), NotAccepted> {
+    let properties = properties_size(0, properties);
+    match max_payload(max_packet_size, topic, qos, properties) {
+        Some(max) if payload <= max => Ok(()),
+        max => Err(NotAccepted::TooLarge(max.unwrap_or(0))),
+    }
+}
