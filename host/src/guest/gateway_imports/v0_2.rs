@@ -68,6 +68,7 @@ fn publish(
     if let Err(error) = store.data().gateway.check(&name, &options) {
         return Ok((Err(error.into()),));
     }
+    let topic: Arc<str> = Arc::from(&*name);
     let tag = match tag.map(|tag| copy_tag(&store, &tag)).transpose()? {
         None => None,
         Some(Ok(tag)) => Some(tag),
@@ -80,16 +81,14 @@ fn publish(
             Err(error) => return Ok((Err(error.into()),)),
         },
     };
-    let name = topic.to_str(&store)?;
     let size = properties.as_ref().map_or(0, Properties::size);
     let gateway = &store.data().gateway;
     if size > 0 && !gateway.room.carries_properties {
         return Ok((Err(PublishError::NeedsMqtt5),));
     }
-    if let Err(error) = gateway.check_room(&name, payload.len(), options.qos, size) {
+    if let Err(error) = gateway.check_room(&topic, payload.len(), options.qos, size) {
         return Ok((Err(error.into()),));
     }
-    let topic = Arc::from(&*name);
     let payload = Payload::new(payload.as_le_slice(&store));
     let gateway = &mut store.data_mut().gateway;
     let Ticket(number) = gateway.accept(topic, payload, &options, tag, properties.map(Arc::new));
