@@ -119,8 +119,16 @@ impl Functions {
     }
 }
 
-fn exports(pre: &InstancePre<State>, interface: &str) -> bool {
-    pre.component().get_export_index(None, interface).is_some()
+/// Finds an interface that a component need not export.
+fn optional<T>(
+    pre: &InstancePre<State>,
+    interface: &'static str,
+    find: fn(&InstancePre<State>) -> wasmtime::Result<T>,
+) -> Result<Option<T>, WrongExport> {
+    match pre.component().get_export_index(None, interface) {
+        Some(_) => find(pre).map(Some).map_err(|error| (interface, error)),
+        None => Ok(None),
+    }
 }
 
 /// Whether an exported function has the types that it will be called with. The

@@ -3,7 +3,7 @@
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
-use super::{Reply, WrongExport, check_function, convert, exports};
+use super::{Reply, WrongExport, check_function, convert, optional};
 use crate::guest::bindings::v0_1::exports::jackalope::gateway::{handler, will};
 use crate::guest::bindings::v0_1::jackalope::gateway::types;
 use crate::guest::state::State;
@@ -26,10 +26,7 @@ impl Exports {
     pub(super) fn find(pre: &InstancePre<State>) -> Result<Self, WrongExport> {
         Ok(Self {
             handler: find_handler(pre).map_err(|error| (HANDLER, error))?,
-            will: match exports(pre, WILL) {
-                true => Some(find_will(pre).map_err(|error| (WILL, error))?),
-                false => None,
-            },
+            will: optional(pre, WILL, find_will)?,
         })
     }
 

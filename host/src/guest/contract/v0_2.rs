@@ -5,7 +5,7 @@ mod words;
 use wasmtime::Store;
 use wasmtime::component::{Instance, InstancePre};
 
-use super::{Reply, WrongExport, check_function, convert, exports};
+use super::{Reply, WrongExport, check_function, convert, optional};
 use crate::guest::bindings::v0_2::exports::jackalope::gateway::{
     handler, outcomes, subscriptions, will,
 };
@@ -128,17 +128,6 @@ impl Functions {
             }
         }
         Ok(Reply::Done)
-    }
-}
-
-fn optional<T>(
-    pre: &InstancePre<State>,
-    interface: &'static str,
-    find: fn(&InstancePre<State>) -> wasmtime::Result<T>,
-) -> Result<Option<T>, WrongExport> {
-    match exports(pre, interface) {
-        true => find(pre).map(Some).map_err(|error| (interface, error)),
-        false => Ok(None),
     }
 }
 
