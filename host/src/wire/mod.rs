@@ -12,6 +12,8 @@
 //! 3.1.1 by itself is [`Decoder`], [`encode`] and [`encode_connect`]) and the
 //! transport are driven by the simulation as they are by the gateway.
 
+#[cfg(test)]
+mod fixtures;
 mod frame;
 mod http;
 mod layers;

@@ -1,7 +1,6 @@
 //! WebSocket under a transport, with the server in the test's hands.
 
 use std::io::Cursor;
-use std::time::Duration;
 
 use proptest::prelude::*;
 use tungstenite::handshake::derive_accept_key;
@@ -10,12 +9,11 @@ use tungstenite::protocol::frame::coding::Control;
 
 use super::*;
 use crate::office::{
-    Carried, Connect, Delivery, Disconnection, Dispatch, Incoming, Outgoing, Payload, Publish,
-    Ticket, Time,
+    Carried, Delivery, Disconnection, Dispatch, Incoming, Outgoing, Payload, Publish, Ticket, Time,
 };
+use crate::wire::fixtures::{connect, handshake};
 use crate::wire::{
-    Handshake, HttpHeader, Layers, Pace, Secret, Transport, TransportError, Version, Versions,
-    encode, encode_connect,
+    HttpHeader, Layers, Pace, Secret, Transport, TransportError, Version, encode, encode_connect,
 };
 
 const BINARY: OpCode = OpCode::Data(Data::Binary);
@@ -24,25 +22,6 @@ const CONTINUE: OpCode = OpCode::Data(Data::Continue);
 const PING: OpCode = OpCode::Control(Control::Ping);
 const PONG: OpCode = OpCode::Control(Control::Pong);
 const CLOSE: OpCode = OpCode::Control(Control::Close);
-
-fn handshake() -> Handshake {
-    Handshake {
-        versions: Versions::Only(Version::V4),
-        session_expiry: Duration::ZERO,
-        client_id: "gateway".into(),
-        keep_alive: Duration::from_secs(60),
-        login: None,
-        max_packet_size: 1 << 20,
-    }
-}
-
-fn connect() -> Connect {
-    Connect {
-        clean_session: true,
-        client_id: None,
-        will: None,
-    }
-}
 
 fn at(millis: u64) -> Time {
     Time::from_millis(millis)

@@ -21,8 +21,9 @@ use tempfile::TempDir;
 
 use super::certificates::{Ca, Issued};
 use super::*;
-use crate::office::{Connect, Disconnection, Time};
-use crate::wire::{Handshake, Layers, Pace, Transport, TransportError, Version, Versions};
+use crate::office::{Disconnection, Time};
+use crate::wire::fixtures::{connect, handshake};
+use crate::wire::{Layers, Pace, Transport, TransportError, Version};
 
 /// 2026-11-25 03:00:00 UTC, always.
 #[derive(Debug)]
@@ -99,25 +100,6 @@ fn server(
 
 fn at(millis: u64) -> Time {
     Time::from_millis(millis)
-}
-
-fn handshake() -> Handshake {
-    Handshake {
-        versions: Versions::Only(Version::V4),
-        session_expiry: Duration::ZERO,
-        client_id: "gateway".into(),
-        keep_alive: Duration::from_secs(60),
-        login: None,
-        max_packet_size: 1 << 20,
-    }
-}
-
-fn connect() -> Connect {
-    Connect {
-        clean_session: true,
-        client_id: None,
-        will: None,
-    }
 }
 
 /// A transport and a server, with the network between them in the test's hands.
