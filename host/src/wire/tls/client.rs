@@ -238,8 +238,7 @@ impl TlsClient {
             )),
         };
         let is_asked = Arc::new(AtomicBool::new(false));
-        let provider: Arc<CryptoProvider> = ring::default_provider().into();
-        let builder = ClientConfig::builder_with_details(provider, self.clock.clone())
+        let builder = ClientConfig::builder_with_details(provider().into(), self.clock.clone())
             .with_protocol_versions(options.versions())
             .map_err(|error| format!("TLS cannot begin: {error}"))?;
         let mut config = builder
@@ -260,6 +259,17 @@ impl TlsClient {
             is_asked,
         })
     }
+}
+
+/// What rustls does with ring, but with keys of 128 bits before those of 256, as
+/// browsers do: they are as safe for what goes over a wire, each implementation has
+/// them (RFC 8446, section 9.1), and they take a quarter less of a small processor.
+fn provider() -> CryptoProvider {
+    let mut provider = ring::default_provider();
+    provider
+        .cipher_suites
+        .sort_by_key(|suite| !format!("{:?}", suite.suite()).contains("AES_128"));
+    provider
 }
 
 /// The CAs that the operating system knows.
