@@ -233,6 +233,21 @@ fn a_letter_that_was_sent_on_an_earlier_connection_only_was_sent() {
     test.recall(&dispatch);
 }
 
+#[test]
+fn a_letter_that_was_sent_was_sent_while_the_next_connection_begins() {
+    let mut test = TestOffice::online(told(1));
+    let ticket = test.post(Qos::ExactlyOnce, 90 * SECOND);
+    test.publish();
+    test.lose_connection();
+    test.pass(60 * SECOND);
+    test.dial();
+    // CONNECT is written, in which there is no letter.
+    test.office.handle_begun(0);
+    test.pass(30 * SECOND);
+    let sent = Outcome::Expired { sent: true };
+    check(&test.told(), ticket, None, sent);
+}
+
 fn with_properties(test: &mut TestOffice) -> Letter {
     let properties = Properties {
         content_type: Some("text/plain".into()),

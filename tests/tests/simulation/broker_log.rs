@@ -25,6 +25,8 @@ pub(crate) struct BrokerLog {
     /// How much of the message log has been looked at.
     looked_at: usize,
     arrived: BTreeSet<u64>,
+    /// Letters whose outcome says that nothing of them was sent.
+    unsent: BTreeSet<u64>,
     logged: BTreeSet<u64>,
     logged_in_session: BTreeSet<(u64, u64)>,
     /// The latest letter that has arrived.
@@ -61,6 +63,7 @@ impl BrokerLog {
             session: 0,
             looked_at: 0,
             arrived: BTreeSet::new(),
+            unsent: BTreeSet::new(),
             logged: BTreeSet::new(),
             logged_in_session: BTreeSet::new(),
             latest_arrived: BTreeMap::new(),
@@ -88,6 +91,17 @@ impl BrokerLog {
             "letter {} is delivered, and the broker does not have it",
             ticket.0
         );
+        Ok(())
+    }
+
+    /// The outcome of a letter says that nothing of it was sent.
+    pub(crate) fn handle_unsent(&mut self, ticket: Ticket) -> Check {
+        ensure!(
+            !self.arrived.contains(&ticket.0),
+            "letter {} has arrived, and its outcome says that it was not sent",
+            ticket.0
+        );
+        self.unsent.insert(ticket.0);
         Ok(())
     }
 
@@ -139,6 +153,10 @@ impl BrokerLog {
             && let Some(origin) = model.origin(ticket)
             && self.arrived.insert(ticket)
         {
+            ensure!(
+                !self.unsent.contains(&ticket),
+                "letter {ticket} arrives after it was said that it was not sent"
+            );
             let latest = self.latest_arrived.entry(origin).or_default();
             ensure!(
                 ticket > *latest,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jackalope::office::{Assignment, Call, GuestId, Message, Overflow, Status};
 
-use crate::guests::Key;
+use crate::guests::{Key, tag};
 use crate::messages::Messages;
 use crate::model::{Check, Model, ensure};
 use crate::schedule::Setup;
@@ -90,6 +90,8 @@ impl Calls {
                     told.collect::<Vec<_>>(),
                     due.collect::<Vec<_>>()
                 );
+                let tagged = outcomes.iter().find(|told| told.tag != tag(told.ticket));
+                ensure!(tagged.is_none(), "{id:?} is told {tagged:?}: not its tag");
                 let most = match guest.alone {
                     0 => self.outcomes[id.index()],
                     _ => 1,

@@ -36,6 +36,8 @@ struct Known {
     /// As a packet.
     size: usize,
     outcome: Option<OutcomeWord>,
+    /// Whether its PUBLISH was ever handed over to be written.
+    is_handed_over: bool,
     /// How often the other side hung up right after it was sent.
     hang_ups: u32,
 }
@@ -174,6 +176,7 @@ impl Model {
             deadline: since + ttl,
             size: size(letter),
             outcome: None,
+            is_handed_over: false,
             hang_ups: 0,
         };
         let deadline = known.deadline;
@@ -203,6 +206,7 @@ impl Model {
             deadline: 0,
             size: 0,
             outcome: None,
+            is_handed_over: false,
             hang_ups: 0,
         };
         self.letters.insert(letter.ticket.0, known);
@@ -361,6 +365,15 @@ impl Model {
             "letter {ticket} is refused after {hang_ups:?} hang-ups"
         );
         self.conclude(ticket, OutcomeWord::Refused);
+        Ok(())
+    }
+
+    /// That the outcome of a letter may say that it had been sent.
+    pub(crate) fn check_sent(&self, ticket: u64) -> Check {
+        ensure!(
+            self.letters.get(&ticket).is_some_and(|it| it.is_handed_over),
+            "letter {ticket} was never handed over, and its outcome says that it was sent"
+        );
         Ok(())
     }
 

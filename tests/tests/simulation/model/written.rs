@@ -62,6 +62,9 @@ impl Model {
             "letter {ticket} is sent after letter {latest}"
         );
         *latest = ticket;
+        if let Some(known) = self.letters.get_mut(&ticket) {
+            known.is_handed_over = true;
+        }
         match publish.delivery {
             Delivery::AtMostOnce => {
                 ensure!(!publish.duplicate, "letter {ticket}: DUP with QoS 0");

@@ -6,7 +6,8 @@ use bytes::BytesMut;
 use jackalope::broker::ConnectionId;
 use jackalope::engine::{Machine, Step};
 use jackalope::office::{
-    Answer, Assignment, Call, GuestId, Incoming, Notice, Office, OutcomeWord, Qos, Status, Time,
+    Answer, Assignment, Call, GuestId, Incoming, Notice, Office, Outcome, OutcomeWord, Qos, Status,
+    Ticket, Time,
 };
 
 use super::{Dial, MISTAKEN, Run, Side, Socket};
@@ -204,7 +205,10 @@ impl Side {
                     guest,
                     ticket,
                     outcome,
-                } => outcomes.push((guest, ticket, outcome.word())),
+                } => {
+                    self.check_sent(ticket, outcome)?;
+                    outcomes.push((guest, ticket, outcome.word()));
+                }
                 Notice::GivenUp { guest, call, .. } => match (&self.pending, call) {
                     (Pending::Answer { guest: answers, .. }, _) if *answers == guest => {
                         given_up = true
@@ -270,6 +274,19 @@ impl Side {
                 .handle_end(at, guest, end, &mut self.model, &mut self.messages)?;
         }
         Ok(())
+    }
+
+    /// Whether a letter had been sent that was not delivered, as its outcome says.
+    fn check_sent(&mut self, ticket: Ticket, outcome: Outcome) -> Check {
+        match outcome {
+            Outcome::Expired { sent: false } | Outcome::Displaced { sent: false } => {
+                self.broker_log.handle_unsent(ticket)
+            }
+            Outcome::Expired { sent: true } | Outcome::Displaced { sent: true } => {
+                self.model.check_sent(ticket.0)
+            }
+            Outcome::Delivered | Outcome::Refused(_) => Ok(()),
+        }
     }
 
     fn unwritten(&mut self) -> Option<&mut Unwritten> {

@@ -7,9 +7,12 @@ use crate::office::{Qos, Ticket};
 impl Outbound {
     /// Of what this connection was given that carries something, the network has
     /// taken a byte of the first `count`, but for those that were recalled.
+    ///
+    /// Until the broker has answered CONNECT, what was taken on the connection before
+    /// counts: nothing of a letter is in the bytes of this one.
     #[inline]
     pub(in crate::office) fn handle_begun(&mut self, count: u64) {
-        self.taken = count;
+        self.taken = self.taken.max(count);
     }
 
     /// Whether the network has taken any of a letter.
