@@ -90,6 +90,13 @@ impl Office {
         entry.is_some_and(|entry| self.outbound.was_sent(entry))
     }
 
+    /// Whether the connection at hand was given a letter: unless it expires, nothing
+    /// keeps it from being sent.
+    fn is_in_flight(&self, key: Key) -> bool {
+        let entry = self.list.get(key);
+        self.link.is_online() && entry.is_some_and(|entry| entry.is_sent)
+    }
+
     /// The one place where a letter gets its outcome.
     pub(super) fn conclude(&mut self, key: Key, outcome: Outcome) {
         let Some(mut entry) = self.list.remove(key) else {
@@ -166,7 +173,7 @@ impl Office {
         if is_full {
             match (overflow, self.list.oldest(guest)) {
                 (Overflow::DropOldest, Some(oldest)) => {
-                    let sent = self.was_sent(oldest);
+                    let sent = self.was_sent(oldest) || self.is_in_flight(oldest);
                     self.conclude(oldest, Outcome::Displaced { sent });
                 }
                 _ => {

@@ -165,7 +165,10 @@ pub(crate) fn to_letter(ticket: Ticket, plan: &LetterPlan) -> Letter {
 
 /// What the outcome of a letter is to be known by: some have it.
 pub(crate) fn tag(ticket: Ticket) -> Option<Arc<str>> {
-    (ticket.0 % 3 == 0).then(|| format!("letter {}", ticket.0).into())
+    ticket
+        .0
+        .is_multiple_of(3)
+        .then(|| format!("letter {}", ticket.0).into())
 }
 
 fn will(guest: u64) -> LastWill {

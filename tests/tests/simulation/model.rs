@@ -371,7 +371,9 @@ impl Model {
     /// That the outcome of a letter may say that it had been sent.
     pub(crate) fn check_sent(&self, ticket: u64) -> Check {
         ensure!(
-            self.letters.get(&ticket).is_some_and(|it| it.is_handed_over),
+            self.letters
+                .get(&ticket)
+                .is_some_and(|it| it.is_handed_over),
             "letter {ticket} was never handed over, and its outcome says that it was sent"
         );
         Ok(())
