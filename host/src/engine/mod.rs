@@ -563,6 +563,7 @@ impl Engine {
                 }
                 Disconnection::Refused(code)
             }
+            (DecodeError::RefusedQos(most), _) => Disconnection::RefusedQos(most),
             (DecodeError::Elsewhere(reason, server), _) => Disconnection::Elsewhere(reason, server),
             (DecodeError::Violation(rule) | DecodeError::TopicAlias(rule), _) => {
                 Disconnection::Violation(rule)
@@ -606,9 +607,9 @@ impl Engine {
         self.abort(machine);
         if !is_known {
             let now = machine.now();
-            self.brokers.handle_ended(&reason);
             machine.observe(now, &mut self.office, Step::Disconnected(&reason));
-            self.office.handle_disconnected(now, reason);
+            let reason = self.office.handle_disconnected(now, reason);
+            self.brokers.handle_ended(&reason);
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod closing;
 mod silence;
+mod wills;
 
 use std::collections::VecDeque;
 use std::io;

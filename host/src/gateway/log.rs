@@ -163,7 +163,7 @@ impl Log {
         match notice {
             Notice::Online { session_present } => info!(session_present, server, "online"),
             Notice::Offline {
-                reason: reason @ Disconnection::Version,
+                reason: reason @ (Disconnection::Version | Disconnection::Will(_)),
                 ..
             } => info!(server, "{reason}"),
             Notice::Offline {
@@ -305,6 +305,9 @@ impl Log {
             Notice::StatusRefused { topic, refusal } => {
                 warn!(%topic, "the status is not published: {refusal}");
             }
+            Notice::WillRefused { topic, refusal } => {
+                warn!(%topic, "the last will is not as configured: {refusal}");
+            }
             Notice::StatusUnanswered => warn!("{STATUS_UNANSWERED}"),
             Notice::ReconnectIgnored { guest } => {
                 let guest = self.name(*guest);
@@ -331,7 +334,7 @@ impl Losses {
 fn kind(notice: &Notice) -> Option<Kind> {
     let (level, text, guest) = match notice {
         Notice::Offline {
-            reason: Disconnection::Version,
+            reason: Disconnection::Version | Disconnection::Will(_),
             ..
         } => return None,
         Notice::Offline {
@@ -377,7 +380,9 @@ fn is_about_login(reason: &Disconnection) -> bool {
 /// What is the same each time that the connection ends in one way.
 fn offline(reason: &Disconnection) -> &'static str {
     match reason {
-        Disconnection::Refused(_) => "offline: the broker refused the connection",
+        Disconnection::Refused(_) | Disconnection::RefusedQos(_) => {
+            "offline: the broker refused the connection"
+        }
         Disconnection::Ended(_) => "offline: the broker ended the connection",
         Disconnection::Elsewhere(..) => "offline: the broker names another one",
         Disconnection::Closed | Disconnection::ClosedWith(_) => {

@@ -25,6 +25,9 @@ impl Office {
             return self.give_up(now, Disconnection::Violation(rule));
         }
         self.session_of = Some(self.broker);
+        if let Some((topic, refusal)) = self.wills.handle_accepted() {
+            self.notices.push(Notice::WillRefused { topic, refusal });
+        }
         let round_trip = self.link.handle_connected(now, terms.keep_alive);
         self.outbound
             .handle_connected(now, round_trip, &mut self.list);
@@ -200,8 +203,16 @@ impl Office {
         self.disconnect(now, reason);
     }
 
-    pub(super) fn disconnect(&mut self, now: Time, reason: Disconnection) {
+    /// Returns why, as far as is known now.
+    pub(super) fn disconnect(&mut self, now: Time, reason: Disconnection) -> Disconnection {
         let was_online = self.link.is_online();
+        let refused = match self.link.is_connecting() {
+            true => self.wills.handle_ended(&reason),
+            false => None,
+        };
+        let reason = refused
+            .as_ref()
+            .map_or(reason, |(said, ..)| Disconnection::Will(*said));
         self.answers.clear();
         if was_online && reason.is_hang_up() {
             self.handle_hang_up(now);
@@ -215,13 +226,17 @@ impl Office {
             .link
             .handle_disconnected(now, &reason, &mut self.random);
         self.notices.push(Notice::Offline {
-            reason,
+            reason: reason.clone(),
             next_try,
             hang_ups: self.link.hang_ups(),
         });
+        if let Some((_, topic, refusal)) = refused {
+            self.notices.push(Notice::WillRefused { topic, refusal });
+        }
         if was_online {
             self.guests.tell_status(Status::Offline);
         }
+        reason
     }
 
     /// The broker has hung up, perhaps because of a letter.

@@ -45,7 +45,7 @@ use std::time::Duration;
 use guests::{Guests, Inbox};
 use notices::Notices;
 use routing::{Route, Subscriptions};
-use session::{Dial, Due, Inbound, Limits, Link, Outbound, PacketIds, Presence, Random};
+use session::{Dial, Due, Inbound, Limits, Link, Outbound, PacketIds, Presence, Random, Wills};
 use work_list::WorkList;
 
 pub use acceptance::{NotAccepted, check_size, check_tag};
@@ -58,7 +58,7 @@ pub use routing::{Filter, FilterError, topic};
 pub use session::{
     Carried, Connect, Delivery, Disconnection, Dispatch, Incoming, LastWill, MAX_PACKET_SIZE,
     MAX_REMAINING_LENGTH, MAX_SUBSCRIPTION_ID, Outgoing, Outlook, PacketId, Publish, QOS1_WINDOW,
-    QOS2_WINDOW, Reason, Refusal, SubscriptionId, Terms, max_payload, properties_size,
+    QOS2_WINDOW, Reason, Refusal, SubscriptionId, Terms, WillRefusal, max_payload, properties_size,
     publish_size, publish_size_with,
 };
 pub use settings::{
@@ -114,6 +114,7 @@ pub struct Office {
     inbound: Inbound,
     subscriptions: Subscriptions,
     presence: Presence,
+    wills: Wills,
     guests: Guests,
     /// Room for those that a message goes to.
     routed: Vec<Route>,
@@ -158,6 +159,7 @@ impl Office {
             inbound: Inbound::default(),
             subscriptions: Subscriptions::new(&settings.guests, settings.max_qos, settings.backoff),
             presence: Presence::new(settings.status_topic.clone()),
+            wills: Wills::default(),
             guests: Guests::new(now, &settings.guests),
             routed: Vec::new(),
             with_will: (0..)
@@ -377,11 +379,13 @@ impl Office {
         self.guests.handle_time_taken(guest, time);
     }
 
-    /// The connection is gone, or could not be made.
-    pub fn handle_disconnected(&mut self, now: Time, reason: Disconnection) {
+    /// The connection is gone, or could not be made. Returns why, as far as the post
+    /// office knows better.
+    pub fn handle_disconnected(&mut self, now: Time, reason: Disconnection) -> Disconnection {
         self.expire(now);
-        if self.link.is_up() {
-            self.disconnect(now, reason);
+        match self.link.is_up() {
+            true => self.disconnect(now, reason),
+            false => reason,
         }
     }
 
@@ -469,16 +473,17 @@ impl Office {
         let is_with_another = self.session_of.is_some_and(|of| of != self.broker);
         let clean_session = self.settings.clean_session || is_renewed || is_with_another;
         self.asked_for_new_session = clean_session;
+        let will = will
+            .or_else(|| self.presence.last_will())
+            .or_else(|| self.settings.last_will.clone())
+            .map(|will| LastWill {
+                qos: will.qos.min(self.settings.max_qos),
+                ..will
+            });
         Some(Connect {
             clean_session,
             client_id: self.client_id.clone(),
-            will: will
-                .or_else(|| self.presence.last_will())
-                .or_else(|| self.settings.last_will.clone())
-                .map(|will| LastWill {
-                    qos: will.qos.min(self.settings.max_qos),
-                    ..will
-                }),
+            will: self.wills.handle_begun(self.broker, will),
         })
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::{Buf, BufMut, BytesMut};
 
 use crate::office::{
-    Delivery, Incoming, MAX_REMAINING_LENGTH, PacketId, Payload, Properties, Publish, Reason,
+    Delivery, Incoming, MAX_REMAINING_LENGTH, PacketId, Payload, Properties, Publish, Qos, Reason,
     SubscriptionId, topic,
 };
 
@@ -18,6 +18,10 @@ pub enum DecodeError {
     /// CONNACK with a return code other than 0.
     #[error("the broker refused the connection (return code {0})")]
     Refused(u8),
+    /// The same, for the quality of service of the last will: this is the highest
+    /// that the broker takes.
+    #[error("the broker refused the connection and takes QoS {0} at most")]
+    RefusedQos(Qos),
     /// CONNACK with a reason that is not success, and the name of another broker.
     #[error("the broker refused the connection ({0}) and names {1}")]
     Elsewhere(Reason, Arc<str>),
@@ -45,7 +49,11 @@ impl DecodeError {
             Self::Malformed(_) => Some(Reason::MALFORMED),
             Self::Violation(_) => Some(Reason::PROTOCOL_ERROR),
             Self::TopicAlias(_) => Some(Reason::TOPIC_ALIAS_INVALID),
-            Self::Refused(_) | Self::Elsewhere(..) | Self::Version | Self::Secure => None,
+            Self::Refused(_)
+            | Self::RefusedQos(_)
+            | Self::Elsewhere(..)
+            | Self::Version
+            | Self::Secure => None,
         }
     }
 }

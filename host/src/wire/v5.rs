@@ -23,7 +23,9 @@ use crate::office::{
 };
 pub(super) use aliases::{Aliases, Binding, Topic};
 use aliases::{MOST_INCOMING, Resolved};
-use properties::{MESSAGE_EXPIRY_INTERVAL, TOPIC_ALIAS, properties_len, server_reference};
+use properties::{
+    MESSAGE_EXPIRY_INTERVAL, TOPIC_ALIAS, maximum_qos, properties_len, server_reference,
+};
 
 /// How many bytes of properties a letter has, with their length.
 pub(super) const LETTER_PROPERTIES: usize = 6;
@@ -103,9 +105,11 @@ impl Decoder {
                 return Err(DecodeError::Version);
             }
             [_, code, ref rest @ ..] if code != 0 => {
-                return Err(match server_reference(rest) {
-                    Some(server) => DecodeError::Elsewhere(Reason(code), server),
-                    None => DecodeError::Refused(code),
+                let most = maximum_qos(rest).filter(|_| Reason(code) == Reason::QOS_NOT_SUPPORTED);
+                return Err(match (server_reference(rest), most) {
+                    (Some(server), _) => DecodeError::Elsewhere(Reason(code), server),
+                    (None, Some(most)) => DecodeError::RefusedQos(most),
+                    (None, None) => DecodeError::Refused(code),
                 });
             }
             _ => {}

@@ -18,4 +18,5 @@ mod shutdown;
 mod status;
 mod subscriptions;
 mod terms;
+mod wills;
 mod windows;

@@ -194,6 +194,12 @@ impl Reporter {
                     format_args!("the broker hung up when it was sent the status"),
                 );
             }
+            Notice::WillRefused { topic, refusal } => {
+                self.line(
+                    "link",
+                    format_args!("the last will is not as configured  {topic}: {refusal}"),
+                );
+            }
             Notice::ReconnectIgnored { .. } => {
                 self.line(
                     "guest",

@@ -6,7 +6,9 @@ mod queue;
 
 use std::sync::Arc;
 
-use super::{Call, Disconnection, GuestId, Message, Outcome, Qos, Reason, Refusal, Ticket, Time};
+use super::{
+    Call, Disconnection, GuestId, Message, Outcome, Qos, Reason, Refusal, Ticket, Time, WillRefusal,
+};
 
 pub(super) use queue::Notices;
 
@@ -176,6 +178,14 @@ pub enum Notice {
     /// The broker has hung up in the place of acknowledging what the gateway said of
     /// itself.
     StatusUnanswered,
+    /// The broker does not take the last will as it is, and gets another one, or none.
+    /// Told once a broker.
+    WillRefused {
+        /// The topic of the will.
+        topic: Arc<str>,
+        /// What has become of it.
+        refusal: WillRefusal,
+    },
     /// A guest has asked for a new connection less than a minute after the last one
     /// that it got, or while the gateway stops.
     ReconnectIgnored {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::backoff::{Backoff, Random};
 use super::{Reason, Remedy};
-use crate::office::{BackoffSettings, GuestId, LastWill, Time};
+use crate::office::{BackoffSettings, GuestId, LastWill, Qos, Time};
 
 /// How long dialling and CONNACK may take together.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
@@ -24,6 +24,12 @@ pub enum Disconnection {
     /// The broker has refused it, with this return code of CONNACK
     /// ([MQTT-3.2.2.3]) or, from 0x80 on, [reason code](Reason).
     Refused(u8),
+    /// The broker has refused it for its quality of service, and takes this one at
+    /// most.
+    RefusedQos(Qos),
+    /// The broker has refused it for this reason, which is about the last will, and
+    /// another one is tried at once, or none.
+    Will(Reason),
     /// The broker does not speak the version of MQTT that was tried, and another
     /// one is tried at once.
     Version,
@@ -74,6 +80,14 @@ impl fmt::Display for Disconnection {
                     "the broker refused the connection: {reason} (return code {code})"
                 )
             }
+            Self::RefusedQos(most) => write!(
+                f,
+                "the broker refused the connection: {}; it takes QoS {most} at most",
+                Reason::QOS_NOT_SUPPORTED
+            ),
+            Self::Will(reason) => {
+                write!(f, "the broker does not take the last will: {reason}")
+            }
             Self::Version => f.write_str("the broker did not accept MQTT 5, so 3.1.1 is tried"),
             Self::Ended(reason) => write!(f, "the broker ended the connection: {reason}"),
             Self::Elsewhere(reason, server) => write!(
@@ -118,7 +132,30 @@ impl Disconnection {
     /// Returns whether another broker may do what this one, or the way to it, has not
     /// done.
     pub const fn is_the_brokers(&self) -> bool {
-        !matches!(self, Self::Version | Self::Reconnect | Self::Shutdown)
+        !matches!(
+            self,
+            Self::Version | Self::Will(_) | Self::Reconnect | Self::Shutdown
+        )
+    }
+
+    /// What the broker says of the last will that it does not take, if there was one.
+    pub(super) fn about_the_will(&self) -> Option<Reason> {
+        match self {
+            Self::Refused(code) => Some(Reason(*code)).filter(|it| it.is_about_the_will()),
+            Self::RefusedQos(_) => Some(Reason::QOS_NOT_SUPPORTED),
+            _ => None,
+        }
+    }
+
+    /// Whether the broker has not accepted the connection and may have done so for the
+    /// last will, of which it says nothing.
+    pub(super) fn may_be_the_will(&self) -> bool {
+        /// "Not authorized" ([MQTT-3.2.2.3]).
+        const NOT_AUTHORIZED: u8 = 5;
+        match self {
+            Self::Refused(code) => *code == NOT_AUTHORIZED || Reason(*code).may_be_a_letter(),
+            _ => self.is_hang_up(),
+        }
     }
 
     const fn remedy(&self) -> Remedy {
@@ -407,7 +444,7 @@ impl Link {
             self.state = State::Waiting { until };
             return Some(until);
         }
-        if *reason == Disconnection::Version {
+        if let Disconnection::Version | Disconnection::Will(_) = reason {
             self.state = State::Waiting { until: now };
             return Some(now);
         }

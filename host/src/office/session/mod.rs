@@ -10,6 +10,7 @@ mod packet;
 mod packet_ids;
 mod presence;
 mod reason;
+mod wills;
 
 pub(super) use backoff::{Backoff, Random, doubled};
 pub(super) use inbound::{Arrival, Duplicate, Inbound, Receipt};
@@ -27,3 +28,5 @@ pub(super) use packet_ids::PacketIds;
 pub(super) use presence::Presence;
 pub use reason::Reason;
 use reason::Remedy;
+pub use wills::WillRefusal;
+pub(super) use wills::Wills;

@@ -31,6 +31,10 @@ impl Reason {
     pub const TOPIC_ALIAS_INVALID: Self = Self(0x94);
     /// The broker does not speak this version of MQTT.
     pub const UNSUPPORTED_VERSION: Self = Self(0x84);
+    /// The broker retains nothing.
+    pub const RETAIN_NOT_SUPPORTED: Self = Self(0x9a);
+    /// The broker takes no such quality of service.
+    pub const QOS_NOT_SUPPORTED: Self = Self(0x9b);
     /// The broker allows no shared subscriptions.
     pub const SHARED_UNAVAILABLE: Self = Self(0x9e);
     /// The broker allows no wildcards in subscriptions.
@@ -66,6 +70,12 @@ impl Reason {
             self.0,
             0x80..=0x83 | 0x87 | 0x90 | 0x94 | 0x95 | 0x99..=0x9b
         )
+    }
+
+    /// Returns whether a CONNECT can be refused for this reason for its last will
+    /// alone, if it has one.
+    pub(super) const fn is_about_the_will(self) -> bool {
+        matches!(self.0, 0x90 | 0x95 | 0x99..=0x9b)
     }
 
     pub(super) const fn remedy(self) -> Remedy {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::aliases::Resolved;
-use crate::office::{MAX_SUBSCRIPTION_ID, Payload, Properties, SubscriptionId, topic};
+use crate::office::{MAX_SUBSCRIPTION_ID, Payload, Properties, Qos, SubscriptionId, topic};
 use crate::wire::frame::{DecodeError, Middle, malformed};
 
 /// Message expiry interval (section 3.3.2.3.3).
@@ -199,13 +199,30 @@ fn read_subscription_id(bytes: &[u8]) -> Result<(SubscriptionId, &[u8]), DecodeE
 /// whole, do so and can be read (section 3.14.2.2.5).
 pub(super) fn server_reference(properties: &[u8]) -> Option<Arc<str>> {
     const SERVER_REFERENCE: u8 = 0x1c;
+    let (len, text) = find(SERVER_REFERENCE, properties)?.split_first_chunk()?;
+    let text = text.get(..usize::from(u16::from_be_bytes(*len)))?;
+    std::str::from_utf8(text).ok().map(Arc::from)
+}
+
+/// The highest quality of service that a CONNACK names, if it does so (section
+/// 3.2.2.3.4).
+pub(super) fn maximum_qos(properties: &[u8]) -> Option<Qos> {
+    const MAXIMUM_QOS: u8 = 0x24;
+    match find(MAXIMUM_QOS, properties)?.first()? {
+        0 => Some(Qos::AtMostOnce),
+        1 => Some(Qos::AtLeastOnce),
+        _ => None,
+    }
+}
+
+/// What the value of the first property of this kind begins with, in properties that
+/// the gateway has no other use for.
+fn find(wanted: u8, properties: &[u8]) -> Option<&[u8]> {
     let (len_len, len) = read_len(properties).ok()??;
     let mut rest = properties.get(len_len..len_len + len)?;
     while let Some((&kind, value)) = rest.split_first() {
-        if kind == SERVER_REFERENCE {
-            let (len, text) = value.split_first_chunk()?;
-            let text = text.get(..usize::from(u16::from_be_bytes(*len)))?;
-            return std::str::from_utf8(text).ok().map(Arc::from);
+        if kind == wanted {
+            return Some(value);
         }
         rest = skip(kind, value)?;
     }

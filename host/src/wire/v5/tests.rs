@@ -522,6 +522,29 @@ fn a_disconnect_of_any_length_is_read() {
 }
 
 #[test]
+fn the_quality_of_service_that_a_refusal_names_is_read() {
+    for (bytes, expect) in [
+        (&b"\x20\x05\x00\x9b\x02\x24\x00"[..], Some(Qos::AtMostOnce)),
+        // Behind a reason string.
+        (
+            b"\x20\x09\x00\x9b\x06\x1f\x00\x01x\x24\x01",
+            Some(Qos::AtLeastOnce),
+        ),
+        (b"\x20\x05\x00\x9b\x02\x24\x02", None),
+        (b"\x20\x03\x00\x9b\x00", None),
+    ] {
+        let expect = match expect {
+            Some(most) => DecodeError::RefusedQos(most),
+            None => DecodeError::Refused(0x9b),
+        };
+        assert_eq!(decode(bytes, 100), Err(expect), "{bytes:02x?}");
+    }
+    // For other reasons it is of no use.
+    let refused = decode(b"\x20\x05\x00\x87\x02\x24\x01", 100);
+    assert_eq!(refused, Err(DecodeError::Refused(0x87)));
+}
+
+#[test]
 fn another_broker_that_is_named_is_read() {
     // Behind a reason string.
     let properties = b"\x0b\x1f\x00\x01x\x1c\x00\x04b:18";

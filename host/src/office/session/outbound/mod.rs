@@ -23,7 +23,8 @@ use quota::Quota;
 use round_trip::RoundTrip;
 pub use send::Refusal;
 pub(in crate::office) use send::{Limits, Next};
-use suspects::{RIGHT_AFTER, SUSPECT, Suspects};
+pub(super) use suspects::SUSPECT;
+use suspects::{RIGHT_AFTER, Suspects};
 use window::Window;
 
 /// How many QoS 1 letters may be in flight.

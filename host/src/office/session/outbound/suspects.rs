@@ -15,7 +15,7 @@ use crate::office::work_list::Key;
 use crate::office::{GuestId, Ticket, Time};
 
 /// A letter that was unanswered at so many hang-ups goes alone.
-pub(super) const SUSPECT: u8 = 3;
+pub(in crate::office::session) const SUSPECT: u8 = 3;
 
 /// The broker hangs up right after a letter when no more time has passed since.
 pub(super) const RIGHT_AFTER: Duration = Duration::from_secs(5);
