@@ -5,7 +5,8 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    let mut guests = guest_build::build("guests", &["burst", "echo", "flood", "hostile", "will"]);
+    let names = ["burst", "echo", "flood", "hostile", "sensor", "will"];
+    let mut guests = guest_build::build("guests", &names);
     guests.extend(guest_build::build("../guest-example", &["door"]));
     for (name, component) in guests {
         let name = name.to_uppercase();

@@ -118,6 +118,13 @@ fn echo(bencher: Bencher, (qos, guests): (Qos, u16)) {
         .bench_local_values(|(message, letter)| test.borrow_mut().echo(message, letter));
 }
 
+/// A timer is due and its guest is called, while others wait.
+#[divan::bench(args = [100, 100_000], sample_count = 100, sample_size = 1_000)]
+fn timer(bencher: Bencher, waiting: usize) {
+    let test = RefCell::new(TestOffice::with_timers(waiting));
+    bencher.bench_local(|| test.borrow_mut().next_timer());
+}
+
 /// What a letter takes of the machine's memory beside its topic and payload:
 /// the growth of the process, so what the allocator keeps for itself counts.
 fn memory() {

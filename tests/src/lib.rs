@@ -50,6 +50,9 @@ pub const FLOOD: &str = env!("TEST_GUEST_FLOOD");
 /// Does whatever a guest should not do, as a message asks for.
 pub const HOSTILE: &str = env!("TEST_GUEST_HOSTILE");
 
+/// Publishes a reading at each of its timers.
+pub const SENSOR: &str = env!("TEST_GUEST_SENSOR");
+
 /// Names the last will of the session.
 pub const WILL: &str = env!("TEST_GUEST_WILL");
 

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Output, Stdio};
 
-use jackalope_tests::{DOOR, ECHO, HOSTILE, WILL, command};
+use jackalope_tests::{DOOR, ECHO, HOSTILE, SENSOR, WILL, command};
 use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
@@ -251,6 +251,72 @@ fn the_clocks_of_the_guest_show_virtual_time() {
              { advance = '2h' },
              { message = { topic = 'echo/clock' } },
              { expect-published = { topic = 'echo/clock/shows', payload = '1893463200 7200000' } },",
+        )
+        .passes();
+}
+
+#[test]
+fn timers_of_the_file_run_in_virtual_time() {
+    let file = "
+        [[timer]]
+        name = 'read'
+        every = '1h'
+        [[timer]]
+        name = 'begin'
+        after = '30m'
+        [[scenario]]
+        name = 'offline and online'
+        network = 'down'
+        step = [
+            { advance = '59m' },
+            { network = 'up' },
+            { expect-published = { topic = 'readings/begin', payload = 'late 0 missed 0' } },
+            { expect-nothing-published = true },
+            { advance = '2h' },
+            { expect-published = { topic = 'readings/read', payload = 'late 0 missed 0' } },
+            { expect-published = { topic = 'readings/read', payload = 'late 0 missed 0' } },
+            { expect-nothing-published = true },
+        ]";
+    Test::of(SENSOR).file("s.toml", file).passes();
+    Test::of(ECHO).file("s.toml", file).complains(
+        1,
+        "error: there are timers for a guest that does not export timer-handler\n",
+    );
+}
+
+#[test]
+fn timers_of_a_guest_take_effect_with_the_call_that_sets_them() {
+    Test::of(SENSOR)
+        .steps(
+            "sensor/+",
+            "{ message = { topic = 'sensor/every', payload = 'read 3600000' } },
+             { expect-published = { topic = 'answers', payload = 'set' } },
+             { message = { topic = 'sensor/set-and-trap', payload = 'trapped 60000' } },
+             { advance = '1h' },
+             { expect-failed = 'unreachable' },
+             { expect-published = { topic = 'readings/read', payload = 'late 0 missed 0' } },
+             { message = { topic = 'sensor/set-and-retry', payload = 'retried 60000' } },
+             { advance = '2h' },
+             { expect-retried = 'as asked for' },
+             { expect-failed = 'put off for too long' },
+             { expect-published = { topic = 'readings/read', payload = 'late 0 missed 0' } },
+             { expect-published = { topic = 'readings/read', payload = 'late 0 missed 0' } },
+             { message = { topic = 'sensor/list' } },
+             { expect-published = { topic = 'answers', payload = 'read in 3600000 every 3600000' } },
+             { message = { topic = 'sensor/cancel', payload = 'read' } },
+             { expect-published = { topic = 'answers', payload = 'true' } },
+             { message = { topic = 'sensor/cancel', payload = 'read' } },
+             { expect-published = { topic = 'answers', payload = 'false' } },
+             { message = { topic = 'sensor/after', payload = 'broken 5000' } },
+             { expect-published = { topic = 'answers', payload = 'set' } },
+             { advance = '1m' },
+             { expect-failed = 'unreachable' },
+             { message = { topic = 'sensor/list' } },
+             { expect-published = { topic = 'answers', payload = '' } },
+             { message = { topic = 'sensor/every', payload = 'fast 9' } },
+             { expect-published = { topic = 'answers', payload = 'TimerError::TooShort(10)' } },
+             { message = { topic = 'sensor/every', payload = ' 1000' } },
+             { expect-published = { topic = 'answers', payload = 'TimerError::InvalidName' } },",
         )
         .passes();
 }

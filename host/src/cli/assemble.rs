@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, ensure};
 use tokio::runtime::Handle;
 
 use super::components::Components;
@@ -15,7 +15,7 @@ use crate::clock::TimeOfDay;
 use crate::config::{Config, GuestConfig, ServerConfig};
 use crate::gateway::{ControlSender, Dialer, Handler, Logger, Options, Proxy, Server};
 use crate::guest::{Component, Grants, Guest, GuestOptions, Limits};
-use crate::office::{GuestSettings, MAX_OUTCOMES, Settings};
+use crate::office::{GuestSettings, MAX_OUTCOMES, Settings, TimerSettings};
 use crate::wire::{Handshake, TlsClient, Version, Versions};
 
 /// A guest with what the post office has to know about it.
@@ -50,6 +50,10 @@ impl Loaded {
                 has_will: component.exports_will(),
                 outcomes: component.outcomes(),
                 hears_subscriptions: component.hears_subscriptions(),
+                timers: TimerSettings {
+                    max: guest.limits.timers,
+                    given: guest.timers.clone(),
+                },
             },
         }
     }
@@ -74,6 +78,7 @@ fn without_component() -> GuestSettings {
         has_will: false,
         outcomes: MAX_OUTCOMES,
         hears_subscriptions: true,
+        timers: TimerSettings::default(),
     }
 }
 
@@ -110,9 +115,21 @@ pub(super) fn load_guests(config: &Config) -> Result<(Vec<Loaded>, Arc<AtomicU64
                 guest.name
             )));
         }
+        check_timers(guest, &component).map_err(Failure::Config)?;
         loaded.push(Loaded::new(guest, &component, config.max_packet_size));
     }
     Ok((loaded, tickets))
+}
+
+/// A guest that is given timers is called by them.
+pub(super) fn check_timers(guest: &GuestConfig, component: &Component) -> anyhow::Result<()> {
+    ensure!(
+        guest.timers.is_empty() || component.hears_timers(),
+        "guest \"{}\" has [[guest.timer]], and its component does not export timer-handler, so \
+         it would never be called: export it, or take the timers away",
+        guest.name
+    );
+    Ok(())
 }
 
 /// A gateway of these guests.

@@ -121,6 +121,7 @@ pub(super) struct Guest {
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) retries: Option<Entry>,
     pub(super) retry_for: Option<Entry>,
+    pub(super) timer: Vec<Table<Timer>>,
     pub(super) limits: Table<Limits>,
     pub(super) env: BTreeMap<Spanned<String>, Entry>,
 }
@@ -130,6 +131,16 @@ pub(super) struct Guest {
 pub(super) struct Limits {
     pub(super) memory: Option<Entry>,
     pub(super) call_time: Option<Entry>,
+    pub(super) timers: Option<Entry>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(crate) struct Timer {
+    pub(super) name: Option<Entry>,
+    pub(super) every: Option<Entry>,
+    pub(super) first: Option<Entry>,
+    pub(super) after: Option<Entry>,
 }
 
 /// What `subscriptions` has to be.
@@ -141,6 +152,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Written, ConfigError> {
     parse_as(path, text, |key| match key {
         "guest" => Some("a table for each guest: [[guest]]"),
         "subscriptions" | "guest.subscriptions" => Some(SUBSCRIPTIONS),
+        "guest.timer" => Some("a table for each timer: [[guest.timer]]"),
         "tls" | "websocket" | "websocket.headers" | "proxy" | "backoff" | "last-will"
         | "status" | "work-list" | "guest.limits" | "guest.env" => Some("a table"),
         _ => None,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use toml::Spanned;
@@ -11,8 +12,9 @@ use super::entry::{Entry, Origin, Refusal};
 use super::file::Guest;
 use super::resolve::{path, qos, set};
 use super::table::{Subscription, Table};
+use super::timer;
 use super::values::{Period, Size, period, size};
-use crate::office::{Filter, Qos};
+use crate::office::{Filter, Qos, Schedule, TimerSettings};
 
 /// One guest. `Debug` shows the names of its variables and not their values.
 #[derive(Clone, PartialEq, Eq)]
@@ -34,6 +36,9 @@ pub struct GuestConfig {
     /// restart of whatever the guest waits for; and the messages behind the one
     /// that is put off do not wait for ever.
     pub retry_for: Duration,
+    /// `[[guest.timer]]`: the timers that it has from the start, by name, no two with
+    /// the same. Default: none.
+    pub timers: Vec<(Arc<str>, Schedule)>,
     /// `[guest.limits]`: what it may use.
     pub limits: GuestLimits,
     /// `[guest.env]`: the variables it sees, sorted by name, and no others.
@@ -60,6 +65,8 @@ pub struct GuestLimits {
     pub memory: usize,
     /// `call-time`: how much time one call may use, 1 ms to 1 h. Default: 1 s.
     pub call_time: Duration,
+    /// `timers`: how many timers it may have, 0 to 1,000. Default: 100.
+    pub timers: usize,
 }
 
 /// A [`GuestId`](crate::office::GuestId) has 16 bits.
@@ -74,6 +81,7 @@ impl Default for GuestLimits {
         Self {
             memory: 64 << 20,
             call_time: Duration::from_secs(1),
+            timers: TimerSettings::default().max,
         }
     }
 }
@@ -87,6 +95,7 @@ impl fmt::Debug for GuestConfig {
             .field("subscriptions", &self.subscriptions)
             .field("retries", &self.retries)
             .field("retry_for", &self.retry_for)
+            .field("timers", &self.timers)
             .field("limits", &self.limits)
             .field("env", &names)
             .finish()
@@ -145,6 +154,7 @@ fn resolve_one(written: &Table<Guest>, directory: &Path) -> Result<GuestConfig, 
         )?,
         retries: DEFAULT_RETRIES,
         retry_for: DEFAULT_RETRY_FOR,
+        timers: Vec::new(),
         limits: GuestLimits::default(),
         env: env(&guest.env, "guest.env")?,
     };
@@ -180,6 +190,13 @@ fn resolve_one(written: &Table<Guest>, directory: &Path) -> Result<GuestConfig, 
         "guest.limits.call-time",
         |entry| period(entry, Period::from_millis(1)..=Period::from_secs(3600)),
     )?;
+    set(
+        &mut config.limits.timers,
+        &guest.limits.keys.timers,
+        "guest.limits.timers",
+        |entry| entry.whole(0..=1000).map(|max| max as usize),
+    )?;
+    config.timers = timer::resolve(&guest.timer, config.limits.timers, &timer::OF_GUEST)?;
     Ok(config)
 }
 

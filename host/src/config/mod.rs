@@ -29,6 +29,7 @@ pub(crate) mod resolve;
 mod server;
 mod status;
 pub(crate) mod table;
+pub(crate) mod timer;
 mod tls;
 pub(crate) mod values;
 mod websocket;

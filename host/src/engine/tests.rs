@@ -13,7 +13,8 @@ use bytes::BytesMut;
 use super::*;
 use crate::office::{
     Assignment, BackoffSettings, Call, Delivery, Effects, GuestSettings, Letter, Outgoing,
-    Overflow, Payload, Publish, Qos, Settings, StatusTopic, Ticket, WorkListSettings,
+    Overflow, Payload, Publish, Qos, Settings, StatusTopic, Ticket, TimerSettings,
+    WorkListSettings,
 };
 
 /// What the machine was asked for.
@@ -186,6 +187,7 @@ fn guest(filters: &[&str]) -> GuestSettings {
         has_will: false,
         outcomes: 1,
         hears_subscriptions: true,
+        timers: TimerSettings::default(),
     }
 }
 

@@ -61,6 +61,7 @@ impl Logger {
                     tracing::info!(ticket, %outcome, "outcome");
                 }
             }
+            Call::Timer(due) => tracing::info!(name = %due.name, "timer"),
             Call::LastWill => return Answer::Will(None),
         }
         Answer::Done(Effects::default())

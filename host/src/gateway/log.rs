@@ -416,6 +416,7 @@ impl fmt::Display for Name<'_> {
                 [told] => write!(f, "outcome {} of {}", told.outcome, told.ticket.0),
                 all => write!(f, "{} outcomes", all.len()),
             },
+            Call::Timer(due) => write!(f, "timer {}", due.name),
             Call::LastWill => f.write_str("last-will"),
         }
     }

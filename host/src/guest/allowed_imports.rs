@@ -16,7 +16,7 @@ const SERVED: &[Package] = &[
     Package {
         name: "jackalope:gateway",
         version: "0.2",
-        interfaces: &["jackalope", "types"],
+        interfaces: &["jackalope", "timers", "types"],
     },
     Package {
         name: "jackalope:gateway",
@@ -83,6 +83,11 @@ pub(super) enum Known {
     OtherVersion(&'static str),
     /// It has never heard of it.
     Unknown,
+}
+
+/// Whether this is the import of `timers`.
+pub(super) fn is_timers(name: &str) -> bool {
+    split(name).is_some_and(|(name, _)| name == "jackalope:gateway/timers")
 }
 
 /// Looks up the name of an import, such as `wasi:io/streams@0.2.6`.

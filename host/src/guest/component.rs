@@ -90,6 +90,11 @@ impl Component {
         self.0.contract.hears_subscriptions()
     }
 
+    /// Whether the guest is called by timers: it exports `timer-handler`.
+    pub fn hears_timers(&self) -> bool {
+        self.0.contract.hears_timers()
+    }
+
     /// The names of what it imports.
     pub fn imports(&self) -> &[String] {
         &self.0.names.imports
@@ -201,6 +206,14 @@ impl Compiled {
                 source: error.into(),
             }
         })?;
+        let imports_timers = self
+            .names
+            .imports
+            .iter()
+            .any(|name| allowed_imports::is_timers(name));
+        if imports_timers && !contract.hears_timers() {
+            return Err(LoadProblem::UnheardTimers);
+        }
         Ok(Component(Arc::new(Inner {
             engine: engine.clone(),
             names: self.names,

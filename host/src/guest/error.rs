@@ -62,6 +62,8 @@ pub enum LoadProblem {
         /// What it does export.
         found: Vec<String>,
     },
+    /// It sets timers, and does not export what they call.
+    UnheardTimers,
     /// It exports an interface of the contract, but with other functions or
     /// types.
     WrongExport {
@@ -142,6 +144,11 @@ impl fmt::Display for LoadProblem {
                     ". Implement the world `guest` of the wit files of this host, and export it",
                 )
             }
+            Self::UnheardTimers => f.write_str(
+                "imports jackalope:gateway/timers, and does not export \
+                 jackalope:gateway/timer-handler, so it would never be called with them. Export \
+                 both or neither",
+            ),
             Self::WrongExport { interface, .. } => write!(
                 f,
                 "exports {interface} with other functions or types than this host calls. Build \
@@ -171,7 +178,8 @@ impl Error for LoadProblem {
             | Self::OtherVersion { .. }
             | Self::MixedVersions { .. }
             | Self::UnknownImports(_)
-            | Self::MissingExport { .. } => None,
+            | Self::MissingExport { .. }
+            | Self::UnheardTimers => None,
         }
     }
 }

@@ -1,8 +1,9 @@
-//! Serves what a guest imports from `jackalope:gateway/jackalope`.
+//! Serves what a guest imports from `jackalope:gateway`.
 //!
 //! By hand and not by the generated bindings: those copy all that a guest gives out
 //! of it before anybody can look at the sizes.
 
+mod timers;
 mod v0_1;
 mod v0_2;
 
@@ -17,7 +18,7 @@ use super::state::State;
 use crate::office::topic::TopicError;
 use crate::office::{
     Assignment, Call, Effects, Letter, NotAccepted, Payload, Properties, Qos, Room, Status, Ticket,
-    check_size,
+    Time, TimerChanges, TimerTable, check_size,
 };
 
 /// The ttl of a letter whose guest names none.
@@ -29,6 +30,9 @@ pub(super) struct GatewayImports {
     max_packet_size: usize,
     status: Status,
     room: Room,
+    /// Those that the guest had before the call.
+    timers: Option<Arc<TimerTable>>,
+    now: Time,
     effects: Effects,
 }
 
@@ -73,7 +77,10 @@ impl GatewayImports {
                 keep: 1,
                 max_qos: Qos::ExactlyOnce,
                 carries_properties: false,
+                timers: 0,
             },
+            timers: None,
+            now: Time::default(),
             effects: Effects::default(),
         }
     }
@@ -86,11 +93,18 @@ impl GatewayImports {
             // Its answer has no effects, and what can not be kept is not accepted.
             self.room.accept = 0;
         }
-        self.effects = Effects::default();
+        self.timers.clone_from(&assignment.timers);
+        self.now = assignment.now;
+        self.effects = Effects {
+            timers: TimerChanges::beginning(&assignment.call),
+            ..Effects::default()
+        };
     }
 
     /// A call has succeeded: hands out what it asked for.
     pub(super) fn take_effects(&mut self) -> Effects {
+        // The office changes the table without a copy when nobody else has it.
+        self.timers = None;
         std::mem::take(&mut self.effects)
     }
 
@@ -147,7 +161,8 @@ impl GatewayImports {
 /// Defines the functions of the interface in all versions that are served.
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     v0_1::add_to_linker(linker)?;
-    v0_2::add_to_linker(linker)
+    v0_2::add_to_linker(linker)?;
+    timers::add_to_linker(linker)
 }
 
 /// Those that are the same in all versions but for their types.

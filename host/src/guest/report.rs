@@ -79,6 +79,7 @@ impl fmt::Display for Report {
                         component.hears_subscriptions(),
                         "hears of its subscriptions",
                     ),
+                    (component.hears_timers(), "is called by timers"),
                     (component.exports_will(), "chooses the last will"),
                 ] {
                     if exports {

@@ -160,7 +160,9 @@ pub(super) fn assignment(call: Call) -> Assignment {
             keep: 100,
             max_qos: Qos::ExactlyOnce,
             carries_properties: true,
+            timers: 100,
         },
+        timers: None,
         now: Time::default(),
     }
 }

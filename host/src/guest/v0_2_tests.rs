@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::error::LoadProblem;
 use super::testing::{assignment, connection, engine};
 use super::{Component, Guest, GuestOptions};
 use crate::office::{
@@ -38,6 +39,20 @@ fn done(answer: Answer) -> Effects {
         Answer::Done(effects) => effects,
         other => unreachable!("{other:?}"),
     }
+}
+
+#[test]
+fn timers_that_nobody_hears_are_refused() {
+    let import = "(component (import \"jackalope:gateway/timers@0.2.0\" (instance))";
+    let text = TEXT
+        .replace("{fields}", "")
+        .replacen("(component", import, 1);
+    let bytes = wat::parse_str(text).expect("the text of a component");
+    let error = Component::from_bytes(&engine(), "test.wasm", &bytes).expect_err("no guest");
+    assert!(
+        matches!(error.problem, LoadProblem::UnheardTimers),
+        "{error}"
+    );
 }
 
 /// Options with these, as they lie in memory.

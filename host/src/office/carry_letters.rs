@@ -37,6 +37,14 @@ impl Office {
         }
     }
 
+    /// Timers that are due go to their guests.
+    #[inline]
+    pub(super) fn wake_timers(&mut self, now: Time) {
+        while let Some((guest, due)) = self.timers.pop_due(now) {
+            self.guests.change(guest, |inbox| inbox.push_timer(due));
+        }
+    }
+
     pub(super) fn next_packet(&mut self, now: Time, outlook: Outlook) -> Option<Dispatch> {
         let answer = self.answers.pop_front();
         if let Some(packet) = answer.or_else(|| self.subscriptions.poll(now, &mut self.ids)) {
@@ -187,7 +195,7 @@ impl Office {
         is_full
     }
 
-    /// What the next call of a guest may publish. Letters only leave the work
+    /// What the next call of a guest may ask for. Letters only leave the work
     /// list while a call runs, so there is room for all that it accepts.
     pub(super) fn room(&self, guest: GuestId) -> Room {
         let WorkListSettings { max, overflow } = self.settings.work_list;
@@ -207,6 +215,7 @@ impl Office {
             keep: max,
             max_qos,
             carries_properties,
+            timers: self.settings.guests[guest.index()].timers.max,
         }
     }
 }

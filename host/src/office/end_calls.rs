@@ -88,6 +88,11 @@ impl Office {
         self.guests.change(guest, |inbox| {
             inbox.handle_committed(now, was_outcome, has_displaced);
         });
+        for (name, schedule) in effects.timers.into_all() {
+            if let Some(old) = self.timers.change(called, guest, &name, schedule) {
+                self.guests.change(guest, |inbox| inbox.remove_timer(old));
+            }
+        }
         if effects.reconnect {
             // While the gateway stops, the others need the connection that there is.
             if self.shutdown.is_none() && self.guests.handle_reconnect(now, guest) {
@@ -101,6 +106,7 @@ impl Office {
     fn end(&mut self, guest: GuestId, ended: Option<Ended>) {
         match ended {
             Some(Ended::Message(_, receipt)) => self.take(receipt),
+            Some(Ended::Timer(due)) => self.timers.handle_told(&due),
             Some(Ended::LastWill) => self.link.handle_will(guest, None),
             Some(Ended::Event(_) | Ended::Outcomes(_)) | None => {}
         }

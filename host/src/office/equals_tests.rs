@@ -28,6 +28,7 @@ fn settings(guests: u16) -> Settings {
         has_will: false,
         outcomes: 1,
         hears_subscriptions: true,
+        timers: TimerSettings::default(),
     };
     Settings {
         clean_session: true,

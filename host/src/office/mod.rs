@@ -13,6 +13,8 @@
 //! - Each letter that was [posted](Office::post) has exactly one [`Outcome`],
 //!   which its guest is called with.
 //! - Calls of one guest come one at a time and in order.
+//! - A timer that was set by a call that succeeded is called at its moments, or once
+//!   for all those that have passed, until it is cancelled; and never earlier.
 //! - A message of QoS 1 or 2 is acknowledged when all its guests have taken it.
 //!
 //! A letter's walk: [`Office::handle_answer`] (the call that published it has
@@ -32,6 +34,7 @@ mod routing;
 mod session;
 mod settings;
 mod time;
+mod timers;
 mod words;
 mod work_list;
 
@@ -46,6 +49,7 @@ use guests::{Guests, Inbox};
 use notices::Notices;
 use routing::{Route, Subscriptions};
 use session::{Dial, Due, Inbound, Limits, Link, Outbound, PacketIds, Presence, Random, Wills};
+use timers::Timers;
 use work_list::WorkList;
 
 pub use acceptance::{NotAccepted, check_size, check_tag};
@@ -62,9 +66,14 @@ pub use session::{
     publish_size, publish_size_with,
 };
 pub use settings::{
-    BackoffSettings, GuestSettings, MAX_OUTCOMES, Overflow, Settings, StatusTopic, WorkListSettings,
+    BackoffSettings, GuestSettings, MAX_OUTCOMES, Overflow, Settings, StatusTopic, TimerSettings,
+    WorkListSettings,
 };
 pub use time::Time;
+pub use timers::{
+    DueTimer, ListedTimer, MAX_TIMER_NAME, NotSet, SHORTEST_PERIOD, Schedule, TimerChanges,
+    TimerTable,
+};
 pub use words::{OutcomeWord, UnknownWord};
 pub use work_list::{GuestId, Letter, LetterOutcome, MAX_TAG, Outcome, Qos, Refused, Ticket};
 
@@ -116,6 +125,7 @@ pub struct Office {
     presence: Presence,
     wills: Wills,
     guests: Guests,
+    timers: Timers,
     /// Room for those that a message goes to.
     routed: Vec<Route>,
     /// Those that are asked for the last will.
@@ -161,6 +171,7 @@ impl Office {
             presence: Presence::new(settings.status_topic.clone()),
             wills: Wills::default(),
             guests: Guests::new(now, &settings.guests),
+            timers: Timers::given(now, &settings.guests),
             routed: Vec::new(),
             with_will: (0..)
                 .zip(&settings.guests)
@@ -200,6 +211,7 @@ impl Office {
         let takes_messages = self.shutdown.is_none();
         let mut backlog = Backlog {
             letters: self.list.len(),
+            is_calling: takes_messages && self.timers.next_deadline().is_some_and(|at| at <= now),
             ..Backlog::default()
         };
         for inbox in self.guests.inboxes() {
@@ -243,6 +255,7 @@ impl Office {
             subscriptions,
             self.shutdown,
             self.guests.next_timeout(takes_messages),
+            self.timers.next_deadline().filter(|_| takes_messages),
         ]
         .into_iter()
         .flatten()
@@ -434,7 +447,7 @@ impl Office {
         self.guests.change(guest, Inbox::handle_replaced);
     }
 
-    /// The gateway is to stop: messages are no longer taken, and for
+    /// The gateway is to stop: messages are no longer taken nor timers called, and for
     /// [`SHUTDOWN_TIME`] letters go out and guests hear of them.
     pub fn handle_shutdown(&mut self, now: Time) {
         if self.shutdown.is_none() {
@@ -517,12 +530,16 @@ impl Office {
     pub fn poll_call(&mut self, now: Time) -> Option<Assignment> {
         self.expire(now);
         let takes_messages = self.shutdown.is_none();
+        if takes_messages {
+            self.wake_timers(now);
+        }
         let (guest, call) = self.guests.poll(now, takes_messages)?;
         Some(Assignment {
             guest,
             call,
             status: self.status(),
             room: self.room(guest),
+            timers: self.timers.of(guest),
             now,
         })
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Filter, LastWill, Payload, Qos};
+use super::{Filter, LastWill, Payload, Qos, Schedule};
 
 /// Everything the post office has to know about the session and the guests.
 #[derive(Debug, Clone)]
@@ -101,6 +101,28 @@ pub struct GuestSettings {
     pub outcomes: usize,
     /// Whether it hears what the broker makes of its subscriptions.
     pub hears_subscriptions: bool,
+    /// Its timers.
+    pub timers: TimerSettings,
+}
+
+/// What the post office has to know about the timers of one guest.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimerSettings {
+    /// How many it may have.
+    pub max: usize,
+    /// Those that it has from the beginning, by name. They count from the opening of
+    /// the office.
+    pub given: Vec<(Arc<str>, Schedule)>,
+}
+
+impl Default for TimerSettings {
+    /// None is given.
+    fn default() -> Self {
+        Self {
+            max: 100,
+            given: Vec::new(),
+        }
+    }
 }
 
 /// How many outcomes one call tells, at most.

@@ -8,13 +8,14 @@ use toml::Spanned;
 
 use crate::config::ConfigError;
 use crate::config::entry::Entry;
-use crate::config::file::{SUBSCRIPTIONS, parse_as};
+use crate::config::file::{SUBSCRIPTIONS, Timer, parse_as};
 use crate::config::table::{Subscription, Table};
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(super) struct Written {
     pub(super) subscriptions: Vec<Subscription>,
+    pub(super) timer: Vec<Table<Timer>>,
     pub(super) env: BTreeMap<Spanned<String>, Entry>,
     pub(super) scenario: Vec<Table<Scenario>>,
 }
@@ -100,6 +101,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Written, ConfigError> {
         "scenario.step.message.properties" | "scenario.step.expect-published.properties" => {
             Some(r#"a table: { content-type = "…", user = { name = "value" } }"#)
         }
+        "timer" => Some("a table for each timer: [[timer]]"),
         "env" => Some("a table"),
         _ => None,
     })

@@ -25,6 +25,7 @@
 //! | key | |
 //! | --- | --- |
 //! | `subscriptions` | what the guest subscribes to, as in the configuration |
+//! | `[[timer]]` | timers that the guest has from the start, as `[[guest.timer]]` in the configuration |
 //! | `[env]` | the guest's environment, as in the configuration |
 //! | `[[scenario]]` | one or more, each with a guest and a broker of its own |
 //!
@@ -46,7 +47,7 @@
 //! | `message` | somebody publishes: `topic`, `payload` or `json`, `qos` (default 1), `retain`, `properties`; with `then-network = "down"` it is the last message to get through |
 //! | `network` | `"down"` or `"up"`; the gateway is back as soon as the network is |
 //! | `acks` | `"withheld"`: the broker takes messages and does not say so; `"sent"` |
-//! | `advance` | so much time passes: `"2h"` |
+//! | `advance` | so much time passes: `"2h"`; timers that are due meanwhile are called, each at its moment |
 //! | `expect-published` | the broker has a message of the guest: `topic`, `payload` (all of it) or `json` (the fields that must be there), `qos`, `retain`, `properties` (those that must be there) |
 //! | `expect-nothing-published` | `true`: but for what was expected before |
 //! | `expect-outcome` | a letter has its `outcome`: `"delivered"`, `"expired"`, `"displaced"`, `"refused"`; and a `topic` and a `tag` |

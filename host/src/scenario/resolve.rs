@@ -17,8 +17,9 @@ use crate::config::entry::{Entry, Origin, Refusal};
 use crate::config::guest::{env, subscriptions};
 use crate::config::resolve::{qos, set, topic_name};
 use crate::config::table::{Subscription, Table};
+use crate::config::timer;
 use crate::config::values::{Period, period};
-use crate::office::{Filter, Payload, Properties, Qos};
+use crate::office::{Filter, Payload, Properties, Qos, TimerSettings};
 use crate::testing::{Acks, Network, Published, WorldOptions};
 use crate::wire::Version;
 
@@ -29,6 +30,15 @@ const LONGEST: Period = Period::from_secs(366 * 86_400);
 /// topic.
 const LARGEST_PAYLOAD: usize = (1 << 20) - (1 << 16) - 4;
 
+/// What errors call a timer.
+const TIMER: timer::Keys = timer::Keys {
+    table: "timer",
+    name: "timer.name",
+    every: "timer.every",
+    first: "timer.first",
+    after: "timer.after",
+};
+
 /// Resolves all scenarios of the file at `path`.
 pub(super) fn resolve(
     path: &Path,
@@ -38,6 +48,7 @@ pub(super) fn resolve(
     let keys = ["subscriptions.filter", "subscriptions.qos"];
     let options = WorldOptions {
         subscriptions: subscriptions(&written.subscriptions, keys)?,
+        timers: timer::resolve(&written.timer, TimerSettings::default().max, &TIMER)?,
         env: env(&written.env, "env")?,
         ..WorldOptions::default()
     };

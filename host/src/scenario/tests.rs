@@ -60,7 +60,7 @@ fn subscriptions_are_those_of_the_configuration() {
 fn unknown_keys_are_refused_where_they_are() {
     check_refused(
         "subscription = []",
-        "1:1: unknown key `subscription`, expected one of `subscriptions`, `env`, `scenario`",
+        "1:1: unknown key `subscription`, expected one of `subscriptions`, `timer`, `env`, `scenario`",
     );
     check_step(
         "{ wait = '2h' }",

@@ -106,6 +106,7 @@ pub(super) fn call_name(call: &Call) -> String {
             [told] => format!("outcome {}", told.outcome),
             all => format!("{} outcomes", all.len()),
         },
+        Call::Timer(due) => format!("timer {}", due.name),
         Call::LastWill => "last-will".into(),
     }
 }

@@ -4,13 +4,14 @@
 #![allow(clippy::panic)]
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::event::{Acks, Event, Network, Published, Record};
 use super::load::{GuestError, load};
 use super::world::{World, WorldOptions};
 use crate::guest::{Component, Engine, EngineError};
-use crate::office::{Filter, Outcome, Qos};
+use crate::office::{Filter, Outcome, Qos, Schedule};
 
 /// Why there is no site.
 #[derive(Debug, thiserror::Error)]
@@ -30,8 +31,9 @@ pub enum SiteError {
         /// What is wrong with it.
         reason: String,
     },
-    /// The machine gives no runtime.
-    #[error("there is no runtime for the guest")]
+    /// The guest does not take what the site has for it, or the machine gives no
+    /// runtime.
+    #[error("the guest can not be run")]
     Runtime(#[from] io::Error),
 }
 
@@ -41,6 +43,7 @@ pub enum SiteError {
 pub struct SiteOptions {
     component: Component,
     filters: Vec<(String, Qos)>,
+    timers: Vec<(Arc<str>, Schedule)>,
     env: Vec<(String, String)>,
 }
 
@@ -66,6 +69,13 @@ impl SiteOptions {
     /// A subscription of the guest.
     pub fn subscribe_with(mut self, filter: &str, qos: Qos) -> Self {
         self.filters.push((filter.to_owned(), qos));
+        self
+    }
+
+    /// A timer that the guest has from the start, by which it is called again and
+    /// again.
+    pub fn timer(mut self, name: &str, every: Duration) -> Self {
+        self.timers.push((Arc::from(name), Schedule::every(every)));
         self
     }
 
@@ -98,6 +108,7 @@ impl SiteOptions {
         }
         let options = WorldOptions {
             subscriptions,
+            timers: self.timers,
             env: self.env,
             ..WorldOptions::default()
         };
@@ -124,6 +135,7 @@ impl Site {
         SiteOptions {
             component: component.clone(),
             filters: Vec::new(),
+            timers: Vec::new(),
             env: Vec::new(),
         }
     }

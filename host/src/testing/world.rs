@@ -6,6 +6,7 @@
 //! when the network comes back the gateway does not pause before it connects.
 
 use std::io;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
@@ -17,7 +18,10 @@ use crate::broker::{Ack, Core, CoreOptions, Fault, PublishError};
 use crate::config::{Config, SessionConfig};
 use crate::engine::{Engine, Machine};
 use crate::guest::{Clocks, Component, Grants, Guest, GuestOptions, Printed, Prints, VirtualClock};
-use crate::office::{BackoffSettings, Filter, GuestSettings, Office, Qos, Settings, Status, Time};
+use crate::office::{
+    BackoffSettings, Filter, GuestSettings, Office, Qos, Schedule, Settings, Status, Time,
+    TimerSettings,
+};
 use crate::wire::{Handshake, Version, Versions};
 
 const CLIENT: &str = "jackalope";
@@ -30,6 +34,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 pub(crate) struct WorldOptions {
     pub(crate) version: Version,
     pub(crate) subscriptions: Vec<(Filter, Qos)>,
+    pub(crate) timers: Vec<(Arc<str>, Schedule)>,
     pub(crate) env: Vec<(String, String)>,
 }
 
@@ -39,6 +44,7 @@ impl Default for WorldOptions {
         Self {
             version: Version::V5,
             subscriptions: Vec::new(),
+            timers: Vec::new(),
             env: Vec::new(),
         }
     }
@@ -59,6 +65,10 @@ impl World {
         options: WorldOptions,
         network: Network,
     ) -> io::Result<Self> {
+        if !options.timers.is_empty() && !component.hears_timers() {
+            let error = "there are timers for a guest that does not export timer-handler";
+            return Err(io::Error::other(error));
+        }
         let (clock, printed) = (VirtualClock::default(), Printed::default());
         let Config {
             session,
@@ -87,6 +97,10 @@ impl World {
             has_will: component.exports_will(),
             outcomes: component.outcomes(),
             hears_subscriptions: component.hears_subscriptions(),
+            timers: TimerSettings {
+                given: options.timers,
+                ..TimerSettings::default()
+            },
         };
         let settings = Settings {
             carries_properties: options.version == Version::V5,

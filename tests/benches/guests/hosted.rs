@@ -94,7 +94,9 @@ fn assignment(call: Call) -> Assignment {
             keep: 100,
             max_qos: Qos::ExactlyOnce,
             carries_properties: false,
+            timers: 100,
         },
+        timers: None,
         now: Time::default(),
     }
 }

@@ -14,7 +14,7 @@ use crate::engine::{Engine, Machine};
 use crate::frames::{self, Frame};
 use crate::office::{
     Answer, Assignment, BackoffSettings, Call, Effects, GuestSettings, Letter, Notice, Office,
-    Overflow, Payload, Qos, Settings, Ticket, Time, WorkListSettings,
+    Overflow, Payload, Qos, Settings, Ticket, Time, TimerSettings, WorkListSettings,
 };
 use crate::websocket::{self, Server};
 use crate::wire::{Handshake, Layers, Version, Versions, WebSocketPath};
@@ -156,6 +156,7 @@ impl Run {
             has_will: false,
             outcomes: 1,
             hears_subscriptions: true,
+            timers: TimerSettings::default(),
         };
         let settings = Settings {
             clean_session: plan.is_clean,

@@ -11,7 +11,7 @@ use jackalope::office::{
     Answer, Assignment, BackoffSettings, Call, Carried, Connect, Delivery, Disconnection, Dispatch,
     Effects, GuestId, GuestSettings, Incoming, Letter, LetterOutcome, Notice, Office, OutcomeWord,
     Outgoing, Outlook, Overflow, PacketId, Payload, Publish, Qos, Settings, SubscriptionId, Terms,
-    Ticket, Time, WorkListSettings,
+    Ticket, Time, TimerSettings, WorkListSettings,
 };
 
 /// The first guest of [`settings`], subscribed to `a/+` and `both`.
@@ -80,6 +80,7 @@ pub fn guest(filters: &[&str]) -> GuestSettings {
         has_will: false,
         outcomes: 1,
         hears_subscriptions: true,
+        timers: TimerSettings::default(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jackalope::office::{
     Answer, Call, Delivery, Effects, GuestId, Incoming, Letter, Outgoing, Overflow, PacketId,
-    Payload, Publish, Qos, Settings, WorkListSettings,
+    Payload, Publish, Qos, Schedule, Settings, WorkListSettings,
 };
 
 use super::{TestOffice, guest, settings};
@@ -46,6 +46,41 @@ impl TestOffice {
         test.connect(false);
         test.take_notices();
         test
+    }
+
+    /// The same, where so many timers of a thousand guests wait, each due once an hour,
+    /// a millisecond apart and in no order.
+    pub fn with_timers(timers: usize) -> Self {
+        const GUESTS: usize = 1_000;
+        let hour = Duration::from_hours(1);
+        let mut guests: Vec<_> = (0..GUESTS).map(|_| guest(&[])).collect();
+        for n in 0..timers {
+            let schedule = Schedule {
+                first: hour + Duration::from_millis(shuffled(n, timers)),
+                period: Some(hour),
+            };
+            let name = format!("timer {n}");
+            guests[n % GUESTS]
+                .timers
+                .given
+                .push((name.into(), schedule));
+        }
+        let mut test = Self::offline(Settings {
+            keep_alive: Duration::ZERO,
+            guests,
+            ..settings()
+        });
+        test.office.set_detailed_notices(false);
+        test.connect(false);
+        test.take_notices();
+        test
+    }
+
+    /// The next timer is due, and its guest is called.
+    pub fn next_timer(&mut self) {
+        self.now = self.office.next_timeout().expect("timers wait");
+        let assignment = self.call().expect("it is due");
+        self.answer(assignment.guest, Answer::Done(Effects::default()));
     }
 
     /// A letter, with a topic and a payload of its own as guests write them.

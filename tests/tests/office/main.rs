@@ -18,5 +18,6 @@ mod shutdown;
 mod status;
 mod subscriptions;
 mod terms;
+mod timers;
 mod wills;
 mod windows;

@@ -17,7 +17,8 @@ use bytes::BytesMut;
 use jackalope::broker::{ConnectionId, Core, CoreOptions, DeliverQos2, Fault, PublishError};
 use jackalope::engine::{Engine, Machine, Step as EngineStep};
 use jackalope::office::{
-    BackoffSettings, GuestId, GuestSettings, Letter, Office, Qos, Settings, Time, WorkListSettings,
+    BackoffSettings, GuestId, GuestSettings, Letter, Office, Qos, Settings, Time, TimerSettings,
+    WorkListSettings,
 };
 use jackalope::wire::{Handshake, TlsClient, Versions};
 
@@ -147,6 +148,7 @@ impl Run {
             has_will: guest.has_will,
             outcomes: guest.outcomes,
             hears_subscriptions: true,
+            timers: TimerSettings::default(),
         });
         let keep_alive = Duration::from_secs(setup.keep_alive);
         let settings = Settings {

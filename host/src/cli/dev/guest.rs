@@ -33,6 +33,7 @@ pub(super) fn describe(file: Option<PathBuf>, subscribe: &[Filter]) -> GuestConf
         subscriptions: Vec::new(),
         retries: 3,
         retry_for: Duration::from_secs(3_600),
+        timers: Vec::new(),
         limits: GuestLimits::default(),
         env: Vec::new(),
         component,

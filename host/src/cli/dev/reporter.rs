@@ -361,6 +361,7 @@ fn about(call: &Call) -> String {
             [told] => format!("outcome of letter {}", told.ticket.0),
             all => format!("{} outcomes", all.len()),
         },
+        Call::Timer(due) => format!("timer {}", due.name),
         Call::LastWill => "last-will".to_owned(),
     }
 }
@@ -374,6 +375,9 @@ fn led_to(effects: &Effects) -> String {
     if !effects.displaced.is_empty() {
         let displaced = effects.displaced.len();
         text += &format!(", {displaced} of them displaced by the others: the work list is full");
+    }
+    if !effects.timers.is_empty() {
+        text += ", changes its timers";
     }
     if effects.reconnect {
         text += ", asks for a new connection";

@@ -109,6 +109,16 @@ fn the_example_in_full_is_accepted() {
             ("doors/state".parse().unwrap(), Qos::AtLeastOnce),
             ("doors/{door}/request".parse().unwrap(), Qos::AtLeastOnce),
         ],
+        timers: vec![
+            (
+                "read".into(),
+                Schedule {
+                    first: Duration::from_secs(1),
+                    ..Schedule::every(Duration::from_secs(10))
+                },
+            ),
+            ("begin".into(), Schedule::once(Duration::from_mins(1))),
+        ],
         env: vec![("LOG".to_owned(), "info".to_owned())],
         ..least.guests[0].clone()
     };
@@ -123,6 +133,10 @@ fn the_example_in_full_is_accepted() {
 fn the_example_holds_every_key() {
     let example: Value = toml::from_str(&in_full()).unwrap();
     let guest = &example["guest"][0];
+    // What excludes each other is in two of them.
+    let mut timer = guest["timer"][0].clone();
+    let once = guest["timer"][1].as_table().unwrap().clone();
+    timer.as_table_mut().unwrap().extend(once);
     let subscription = &guest["subscriptions"][1];
     assert!(example["websocket"].get("headers").is_some());
     for (header, table) in [
@@ -135,6 +149,7 @@ fn the_example_holds_every_key() {
         ("[work-list]", &example["work-list"]),
         ("[[guest]]", guest),
         ("[[guest]]\n[guest.limits]", &guest["limits"]),
+        ("[[guest]]\n[[guest.timer]]", &timer),
         ("[[guest]]\n[[guest.subscriptions]]", subscription),
     ] {
         let keys = keys_of(header);

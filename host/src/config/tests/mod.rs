@@ -16,7 +16,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::login::{PasswordCommand, PasswordSource, UserName};
-use crate::office::Payload;
+use crate::office::{Payload, Schedule};
 use crate::wire::{Login, Version};
 
 /// The configuration of `text`, as if in `/etc/jackalope.toml`.
@@ -240,6 +240,7 @@ fn guest(name: &str, component: ComponentSource) -> GuestConfig {
         subscriptions: Vec::new(),
         retries: 3,
         retry_for: Duration::from_secs(3600),
+        timers: Vec::new(),
         limits: GuestLimits::default(),
         env: Vec::new(),
     }
@@ -277,9 +278,20 @@ fn a_guest_can_have_everything() {
         subscriptions = ["a", { filter = "b/#", qos = 0 }, { filter = "+", qos = 2 }, { filter = "c" }]
         retries = 0
         retry-for = "24h"
+        [[guest.timer]]
+        name = "read"
+        every = "10s"
+        [[guest.timer]]
+        name = "report"
+        every = "24h"
+        first = "10ms"
+        [[guest.timer]]
+        name = "begin"
+        after = "5m"
         [guest.limits]
         memory = "4GiB"
         call-time = "1ms"
+        timers = 3
         [guest.env]
         LOG = "info"
         EMPTY = ""
@@ -298,7 +310,19 @@ fn a_guest_can_have_everything() {
             limits: GuestLimits {
                 memory: 4 << 30,
                 call_time: Duration::from_millis(1),
+                timers: 3,
             },
+            timers: vec![
+                ("read".into(), Schedule::every(Duration::from_secs(10))),
+                (
+                    "report".into(),
+                    Schedule {
+                        first: Duration::from_millis(10),
+                        period: Some(Duration::from_hours(24)),
+                    },
+                ),
+                ("begin".into(), Schedule::once(Duration::from_mins(5))),
+            ],
             env: vec![
                 ("EMPTY".to_owned(), String::new()),
                 ("LOG".to_owned(), "info".to_owned()),
@@ -358,6 +382,7 @@ fn any_text() -> impl Strategy<Value = String> {
         "backoff",
         "guest",
         "subscriptions",
+        "timer",
         "limits",
         "env",
         "component",

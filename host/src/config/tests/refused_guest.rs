@@ -175,6 +175,67 @@ fn guest_retries_and_limits() {
 }
 
 #[test]
+fn guest_timers() {
+    for (table, expect) in [
+        (
+            "",
+            "3:1: guest.timer.name: is missing; write e.g. name = \"read\"",
+        ),
+        (
+            "name = 1\nevery = '1s'",
+            "4:8: guest.timer.name: 1 is not a text; put it in quotes",
+        ),
+        (
+            "name = ''\nevery = '1s'",
+            "4:8: guest.timer.name: \"\" is not 1 to 64 bytes without control characters",
+        ),
+        (
+            "name = \"a\\n\"\nevery = '1s'",
+            "4:8: guest.timer.name: \"a\\n\" is not 1 to 64 bytes without control characters",
+        ),
+        (
+            "name = 'a'\nevery = '9ms'",
+            "5:9: guest.timer.every: \"9ms\" is out of range; write \"10ms\" to \"8760h\"",
+        ),
+        (
+            "name = 'a'\nevery = '1s'\nfirst = 0",
+            "6:9: guest.timer.first: 0 is not a duration; write e.g. \"500ms\", \"60s\", \"5m\", \"2h\"",
+        ),
+        (
+            "name = 'a'\nafter = '1s'\nfirst = '1s'",
+            "6:9: guest.timer.first: \"1s\" is for a timer with `every`",
+        ),
+        (
+            "name = 'a'",
+            "3:1: guest.timer: needs `every` or `after`, and not both; write e.g. every = \"10s\"",
+        ),
+        (
+            "name = 'a'\nevery = '1s'\nafter = '1s'",
+            "3:1: guest.timer: needs `every` or `after`, and not both; write e.g. every = \"10s\"",
+        ),
+        (
+            "name = 'a'\nevery = '1s'\n[[guest.timer]]\nname = 'a'",
+            "7:8: guest.timer.name: \"a\" is there twice",
+        ),
+        (
+            "name = 'a'\nevery = '1s'\n[[guest.timer]]\n[guest.limits]\ntimers = 1",
+            "6:1: guest.timer: there are 1 timers, and may not be more",
+        ),
+    ] {
+        let text = format!("[[guest]]\ncomponent = 'd'\n[[guest.timer]]\n{table}");
+        check_refused(&text, expect);
+    }
+    let long = "x".repeat(65);
+    check_refused(
+        &format!("[[guest]]\ncomponent = 'd'\n[[guest.timer]]\nname = '{long}'\nevery = '1s'"),
+        &format!(
+            "4:8: guest.timer.name: \"{}\"… is not 1 to 64 bytes without control characters",
+            &long[..60]
+        ),
+    );
+}
+
+#[test]
 fn guest_env() {
     for (line, expect) in [
         (

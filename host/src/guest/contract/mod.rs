@@ -86,6 +86,14 @@ impl Exports {
         }
     }
 
+    /// Whether it is called by timers.
+    pub(super) fn hears_timers(&self) -> bool {
+        match self {
+            Self::V0_1(_) => false,
+            Self::V0_2(exports) => exports.hears_timers(),
+        }
+    }
+
     /// Whether it hears of its subscriptions.
     pub(super) fn hears_subscriptions(&self) -> bool {
         match self {

@@ -78,6 +78,8 @@ impl Functions {
                         .await?;
                 }
             }
+            // There are none in this version.
+            Call::Timer(_) => {}
             Call::LastWill => {
                 let Some(will) = &self.will else {
                     return Ok(Reply::Will(None));

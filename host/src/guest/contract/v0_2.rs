@@ -7,7 +7,7 @@ use wasmtime::component::{Instance, InstancePre};
 
 use super::{Reply, WrongExport, check_function, convert, optional};
 use crate::guest::bindings::v0_2::exports::jackalope::gateway::{
-    handler, outcomes, subscriptions, will,
+    handler, outcomes, subscriptions, timer_handler, will,
 };
 use crate::guest::bindings::v0_2::jackalope::gateway::types;
 use crate::guest::state::State;
@@ -16,12 +16,14 @@ use crate::office::{Assignment, Call, MAX_OUTCOMES};
 const HANDLER: &str = "jackalope:gateway/handler@0.2.0";
 const OUTCOMES: &str = "jackalope:gateway/outcomes@0.2.0";
 const SUBSCRIPTIONS: &str = "jackalope:gateway/subscriptions@0.2.0";
+const TIMER_HANDLER: &str = "jackalope:gateway/timer-handler@0.2.0";
 const WILL: &str = "jackalope:gateway/will@0.2.0";
 
 pub(in crate::guest) struct Exports {
     handler: handler::GuestIndices,
     outcomes: Option<outcomes::GuestIndices>,
     subscriptions: Option<subscriptions::GuestIndices>,
+    timers: Option<timer_handler::GuestIndices>,
     will: Option<will::GuestIndices>,
 }
 
@@ -29,6 +31,7 @@ pub(in crate::guest) struct Functions {
     handler: handler::Guest,
     outcomes: Option<outcomes::Guest>,
     subscriptions: Option<subscriptions::Guest>,
+    timers: Option<timer_handler::Guest>,
     will: Option<will::Guest>,
 }
 
@@ -38,6 +41,7 @@ impl Exports {
             handler: find_handler(pre).map_err(|error| (HANDLER, error))?,
             outcomes: optional(pre, OUTCOMES, find_outcomes)?,
             subscriptions: optional(pre, SUBSCRIPTIONS, find_subscriptions)?,
+            timers: optional(pre, TIMER_HANDLER, find_timer_handler)?,
             will: optional(pre, WILL, find_will)?,
         })
     }
@@ -54,6 +58,11 @@ impl Exports {
                 .map(|it| it.load(&mut *store, instance))
                 .transpose()?,
             subscriptions: subscriptions
+                .map(|it| it.load(&mut *store, instance))
+                .transpose()?,
+            timers: self
+                .timers
+                .as_ref()
                 .map(|it| it.load(&mut *store, instance))
                 .transpose()?,
             will: self
@@ -73,6 +82,10 @@ impl Exports {
             Some(_) => MAX_OUTCOMES,
             None => 0,
         }
+    }
+
+    pub(super) fn hears_timers(&self) -> bool {
+        self.timers.is_some()
     }
 
     pub(super) fn hears_subscriptions(&self) -> bool {
@@ -119,6 +132,12 @@ impl Functions {
                         .await?;
                 }
             }
+            Call::Timer(due) => {
+                if let Some(timers) = &self.timers {
+                    let lent = words::due_timer(due, assignment.now);
+                    Box::pin(timers.call_timer(store, lent)).await?;
+                }
+            }
             Call::LastWill => {
                 let Some(will) = &self.will else {
                     return Ok(Reply::Will(None));
@@ -151,6 +170,12 @@ fn find_subscriptions(pre: &InstancePre<State>) -> wasmtime::Result<subscription
 
     let indices = subscriptions::GuestIndices::new(pre)?;
     check_function::<(Status, &str), ()>(pre, SUBSCRIPTIONS, "subscription")?;
+    Ok(indices)
+}
+
+fn find_timer_handler(pre: &InstancePre<State>) -> wasmtime::Result<timer_handler::GuestIndices> {
+    let indices = timer_handler::GuestIndices::new(pre)?;
+    check_function::<(timer_handler::DueTimer<'_>,), ()>(pre, TIMER_HANDLER, "timer")?;
     Ok(indices)
 }
 

@@ -4,7 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::office::{
-    Filter, GuestId, LastWill, Letter, LetterOutcome, Payload, Properties, Qos, Ticket, Time,
+    DueTimer, Filter, GuestId, LastWill, Letter, LetterOutcome, Payload, Properties, Qos, Ticket,
+    Time, TimerChanges, TimerTable,
 };
 
 /// Whether there is a session with the broker.
@@ -65,6 +66,8 @@ pub enum Call {
     /// `outcomes.outcome`: what became of these, the first that is known first. There
     /// is at least one.
     Outcomes(Vec<LetterOutcome>),
+    /// `timer-handler.timer`
+    Timer(DueTimer),
     /// `will.last-will`
     LastWill,
 }
@@ -80,11 +83,13 @@ pub struct Assignment {
     pub status: Status,
     /// What `publish` may accept during the call.
     pub room: Room,
+    /// The timers that the guest has; none if it has none.
+    pub timers: Option<Arc<TimerTable>>,
     /// When it is made.
     pub now: Time,
 }
 
-/// What one call may publish.
+/// What one call may ask for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Room {
     /// At most so many are accepted; `publish` answers `work-list-full` to more.
@@ -96,6 +101,8 @@ pub struct Room {
     pub max_qos: Qos,
     /// Whether any is accepted that has properties.
     pub carries_properties: bool,
+    /// How many timers the guest may have.
+    pub timers: usize,
 }
 
 /// What a call of a guest led to.
@@ -124,4 +131,6 @@ pub struct Effects {
     /// Whether it asked for a new connection. It gets the first at once, and others
     /// a minute after the last at the earliest.
     pub reconnect: bool,
+    /// Timers that it set or cancelled.
+    pub timers: TimerChanges,
 }

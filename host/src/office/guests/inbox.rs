@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Call, Message, Status, bounds};
 use crate::office::session::{Receipt, doubled};
+use crate::office::timers::{Due, TimerId};
 use crate::office::{GuestSettings, LetterOutcome, Time};
 
 /// The pause before a message is tried again on the guest's word.
@@ -46,6 +47,7 @@ enum Running {
     Event,
     /// So many outcomes.
     Outcomes(usize),
+    Timer,
     Message,
 }
 
@@ -58,6 +60,8 @@ pub(in crate::office) enum Ended {
     Event(Call),
     /// Outcomes, the first of which is this.
     Outcomes(LetterOutcome),
+    /// A timer.
+    Timer(Due),
     /// A message, with its receipt.
     Message(Message, Receipt),
 }
@@ -80,6 +84,7 @@ impl Ended {
             Self::LastWill => Call::LastWill,
             Self::Event(call) => call.clone(),
             Self::Outcomes(first) => Call::Outcomes(vec![first.clone()]),
+            Self::Timer(due) => Call::Timer(due.timer.clone()),
             Self::Message(message, _) => Call::Message(message.clone()),
         }
     }
@@ -99,6 +104,8 @@ pub(in crate::office) struct Inbox {
     hears_subscriptions: bool,
     numbers: u64,
     events: VecDeque<Numbered<Event>>,
+    /// Timers that are due, each once. News of the connection leaves them here.
+    timers: VecDeque<Numbered<Due>>,
     messages: VecDeque<Numbered<(Message, Receipt)>>,
     /// What the messages take.
     bytes: usize,
@@ -137,6 +144,7 @@ impl Inbox {
             hears_subscriptions: settings.hears_subscriptions,
             numbers: 0,
             events: VecDeque::new(),
+            timers: VecDeque::new(),
             messages: VecDeque::new(),
             bytes: 0,
             dropped: 0,
@@ -180,7 +188,7 @@ impl Inbox {
         self.events.len() + usize::from(self.wants_will)
     }
 
-    /// Returns whether there is nothing to tell but messages.
+    /// Returns whether there is nothing to tell but messages and timers.
     pub(in crate::office) fn is_idle(&self) -> bool {
         self.running.is_none() && self.events.is_empty()
     }
@@ -224,6 +232,21 @@ impl Inbox {
         }
     }
 
+    /// A timer is due.
+    pub(in crate::office) fn push_timer(&mut self, due: Due) {
+        let number = self.number();
+        self.timers.push_back(Numbered {
+            number,
+            tries: 0,
+            item: due,
+        });
+    }
+
+    /// A timer is no more. The guest is not at a call with it.
+    pub(in crate::office) fn remove_timer(&mut self, id: TimerId) {
+        self.timers.retain(|timer| timer.item.id != id);
+    }
+
     /// Returns whether there is room for a message. An empty inbox has room for
     /// any.
     pub(in crate::office) fn has_room_for(&self, message: &Message) -> bool {
@@ -265,7 +288,8 @@ impl Inbox {
         self.numbers
     }
 
-    /// The next call, if it is time for one. The guest is at it until
+    /// The next call, if it is time for one; a message or a timer only if it takes
+    /// messages. The guest is at it until
     /// `handle_*` says otherwise.
     pub(in crate::office) fn poll(&mut self, now: Time, takes_messages: bool) -> Option<Call> {
         if self.running.is_some() || now < self.paused_until {
@@ -278,17 +302,27 @@ impl Inbox {
         }
         let message = self.messages.front().filter(|_| takes_messages);
         let message = message.filter(|_| self.retry_at.is_none_or(|at| at <= now));
-        let event = self.events.front();
-        let event_is_first = match (event, message) {
-            (Some(event), Some(message)) => event.number < message.number,
-            (event, _) => event.is_some(),
+        let timer = self.timers.front().filter(|_| takes_messages);
+        let event = self.events.front().map_or(u64::MAX, |event| event.number);
+        let before_event = timer.map_or(u64::MAX, |timer| timer.number) < event;
+        let others = event.min(timer.map_or(u64::MAX, |timer| timer.number));
+        let message = message.filter(|message| message.number < others);
+        let Some(message) = message else {
+            return match before_event {
+                true => self.poll_timer(now),
+                false => self.poll_event(),
+            };
         };
-        if event_is_first {
-            return self.poll_event();
-        }
-        let message = message?.item.0.clone();
+        let message = message.item.0.clone();
         self.running = Some(Running::Message);
         Some(Call::Message(message))
+    }
+
+    fn poll_timer(&mut self, now: Time) -> Option<Call> {
+        let timer = &mut self.timers.front_mut()?.item.timer;
+        timer.catch_up(now);
+        self.running = Some(Running::Timer);
+        Some(Call::Timer(timer.clone()))
     }
 
     fn poll_event(&mut self) -> Option<Call> {
@@ -330,7 +364,13 @@ impl Inbox {
         if self.wants_will || !self.events.is_empty() {
             return Some(self.paused_until);
         }
-        self.messages.front().filter(|_| takes_messages)?;
+        if !takes_messages {
+            return None;
+        }
+        if !self.timers.is_empty() {
+            return Some(self.paused_until);
+        }
+        self.messages.front()?;
         Some(self.retry_at.unwrap_or_default().max(self.paused_until))
     }
 
@@ -430,6 +470,11 @@ impl Inbox {
                 event.tries += 1;
                 Some((event.tries, event.item.to_call()))
             }
+            Running::Timer => {
+                let timer = self.timers.front_mut()?;
+                timer.tries += 1;
+                Some((timer.tries, Call::Timer(timer.item.timer.clone())))
+            }
             Running::Message => {
                 let message = self.messages.front_mut()?;
                 message.tries += 1;
@@ -461,6 +506,7 @@ impl Inbox {
                     Event::Link(_) => None,
                 }
             }
+            Running::Timer => Some(Ended::Timer(self.timers.pop_front()?.item)),
             Running::Message => {
                 self.handle_front_new();
                 let (message, receipt) = self.messages.pop_front()?.item;

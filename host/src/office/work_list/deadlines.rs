@@ -1,4 +1,5 @@
-//! When letters expire: a table that is asked for the earliest deadline.
+//! When letters expire, and timers are due: a table that is asked for the earliest
+//! deadline.
 
 use super::chunks::{CHUNK, Chunks};
 use crate::office::{Ticket, Time};
@@ -21,7 +22,7 @@ const NEVER: Rank = Rank::MAX;
 /// Mostly nothing moves beyond the first level, and neighbouring slots lie in
 /// the same cache line, which counts when there are a million.
 #[derive(Debug)]
-pub(super) struct Deadlines {
+pub(in crate::office) struct Deadlines {
     /// The first level has a place for each slot, each next one a place for
     /// each group of the one below. The last has one group.
     levels: Vec<Chunks<Rank>>,
@@ -29,15 +30,20 @@ pub(super) struct Deadlines {
 }
 
 impl Deadlines {
-    pub(super) fn new() -> Self {
+    pub(in crate::office) fn new() -> Self {
         Self {
             levels: vec![Chunks::new()],
             first: NEVER,
         }
     }
 
+    /// For how many slots there is room.
+    pub(in crate::office) fn places(&self) -> usize {
+        self.levels[0].len()
+    }
+
     /// Makes room for one more chunk of slots.
-    pub(super) fn grow(&mut self) {
+    pub(in crate::office) fn grow(&mut self) {
         self.levels[0].grow(|| NEVER);
         let mut places = self.levels[0].len();
         let mut level = 0;
@@ -58,23 +64,24 @@ impl Deadlines {
         }
     }
 
-    /// The letter in `slot` expires then.
-    pub(super) fn set(&mut self, slot: u32, at: Time, ticket: Ticket) {
-        self.replace(slot, rank(at, ticket));
+    /// What is in `slot` is due then; of those at the same moment, the one with the
+    /// lowest number first: for a letter that is its ticket.
+    pub(in crate::office) fn set(&mut self, slot: u32, at: Time, number: u64) {
+        self.replace(slot, rank(at, number));
     }
 
     /// There is no letter in `slot` any more.
-    pub(super) fn clear(&mut self, slot: u32) {
+    pub(in crate::office) fn clear(&mut self, slot: u32) {
         self.replace(slot, NEVER);
     }
 
     /// The earliest deadline.
-    pub(super) fn first(&self) -> Option<Time> {
+    pub(in crate::office) fn first(&self) -> Option<Time> {
         (self.first != NEVER).then_some(Time::from_millis((self.first >> 64) as u64))
     }
 
     /// The slot of the letter with the earliest deadline.
-    pub(super) fn first_slot(&self) -> Option<u32> {
+    pub(in crate::office) fn first_slot(&self) -> Option<u32> {
         if self.first == NEVER {
             return None;
         }
@@ -122,8 +129,8 @@ impl Deadlines {
     }
 }
 
-fn rank(at: Time, ticket: Ticket) -> Rank {
-    Rank::from(at.as_millis()) << 64 | Rank::from(ticket.0)
+fn rank(at: Time, number: u64) -> Rank {
+    Rank::from(at.as_millis()) << 64 | Rank::from(number)
 }
 
 fn group(level: &Chunks<Rank>, number: usize) -> &[Rank] {
@@ -159,7 +166,7 @@ mod tests {
                 }
                 match at {
                     Some(at) => {
-                        deadlines.set(slot, Time::from_millis(at), Ticket(ticket));
+                        deadlines.set(slot, Time::from_millis(at), ticket);
                         model.insert(slot, (at, ticket));
                     }
                     None => {

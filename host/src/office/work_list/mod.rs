@@ -15,8 +15,8 @@ use std::sync::Arc;
 
 use super::{PacketId, Payload, Properties, Time, properties_size, publish_size_with};
 use chunks::Chunks;
-use deadlines::Deadlines;
 
+pub(super) use deadlines::Deadlines;
 pub use letter::{GuestId, Letter, LetterOutcome, MAX_TAG, Outcome, Qos, Refused, Ticket};
 
 /// Where a letter lies. Valid until the letter is removed.
@@ -232,7 +232,7 @@ impl WorkList {
             previous.next = slot;
         }
         self.give_turn(guest);
-        self.deadlines.set(slot, deadline, letter.ticket);
+        self.deadlines.set(slot, deadline, letter.ticket.0);
     }
 
     /// A slot that is free, and is no longer in the list of free ones.

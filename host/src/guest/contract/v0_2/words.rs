@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{convert, handler, outcomes, subscriptions, types, will};
+use super::{convert, handler, outcomes, subscriptions, timer_handler, types, will};
 use crate::office::{
-    LastWill, LetterOutcome, Message, Origin, Outcome, Payload, Properties, Qos, Refused, Status,
-    Time,
+    DueTimer, LastWill, LetterOutcome, Message, Origin, Outcome, Payload, Properties, Qos, Refused,
+    Status, Time,
 };
 
 /// A message as a guest is lent it, with the levels that its subscription names and
@@ -37,6 +37,15 @@ pub(super) fn message<'a>(
             Origin::Broker => handler::Origin::Broker,
             Origin::Gateway => handler::Origin::Gateway,
         },
+    }
+}
+
+/// A timer as a guest is lent it.
+pub(super) fn due_timer(due: &DueTimer, now: Time) -> timer_handler::DueTimer<'_> {
+    timer_handler::DueTimer {
+        name: &due.name,
+        late_ms: millis(now.since(due.due)),
+        missed: due.missed,
     }
 }
 

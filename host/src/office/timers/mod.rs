@@ -1,0 +1,248 @@
+//! The timers of the guests: when each is due, and whose it is.
+//!
+//! A timer belongs to the office and not to the instance of its guest, so it survives
+//! whatever happens to that. It has one of two places: it waits for its moment in here,
+//! or it waits in the [inbox](super::guests) of its guest until that has been called
+//! with it. So it never waits there twice: what is due meanwhile is missed, and counted.
+
+mod changes;
+mod schedule;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::work_list::Deadlines;
+use super::{GuestId, GuestSettings, Time};
+
+pub use changes::{ListedTimer, TimerChanges};
+pub use schedule::{MAX_TIMER_NAME, NotSet, SHORTEST_PERIOD, Schedule};
+
+/// A timer of which its moment has come, as a guest is called with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DueTimer {
+    /// Its name.
+    pub name: Arc<str>,
+    /// When it was due: of the moments that have passed, the last.
+    pub due: Time,
+    /// At how many moments before that it was due and is not called any more.
+    pub missed: u64,
+    /// How long it is from one moment to the next; none if it is due once.
+    pub period: Option<Duration>,
+}
+
+/// A place in the table of all timers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TimerId(u32);
+
+/// A timer in the inbox of its guest.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Due {
+    pub(super) id: TimerId,
+    pub(super) timer: DueTimer,
+}
+
+/// The timers of one guest, by their names. One is in here until it was told for the
+/// last time.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct TimerTable(BTreeMap<Arc<str>, Entry>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    id: TimerId,
+    /// The first moment it is due. All others are whole periods later.
+    first: Time,
+    period: Option<Duration>,
+}
+
+/// All timers. What it costs to set one, or to find the one that is due, hardly grows
+/// with their number.
+#[derive(Debug)]
+pub(super) struct Timers {
+    all: Vec<Option<Timer>>,
+    free: Vec<TimerId>,
+    /// When those are due that wait in here.
+    deadlines: Deadlines,
+    /// By guest; none has nothing in it. Shared with the call that the guest is at.
+    tables: Vec<Option<Arc<TimerTable>>>,
+    /// How many were ever due, or set: of those at the same moment, the first is first.
+    numbers: u64,
+}
+
+#[derive(Debug)]
+struct Timer {
+    guest: GuestId,
+    name: Arc<str>,
+    /// The first moment of which its guest has not been told.
+    at: Time,
+    period: Option<Duration>,
+}
+
+impl DueTimer {
+    /// The moments that have passed by `now` are one call, with the last of them.
+    pub(super) fn catch_up(&mut self, now: Time) {
+        if let Some(period) = self.period {
+            let missed = whole_periods(self.due, period, now);
+            self.missed += missed;
+            self.due = after(self.due, period, missed);
+        }
+    }
+}
+
+impl Entry {
+    /// When it is due next, after `now`; or now, if it is due once and late.
+    fn next(&self, now: Time) -> Time {
+        match self.period {
+            Some(period) if self.first <= now => {
+                let passed = whole_periods(self.first, period, now);
+                after(self.first, period, passed) + period
+            }
+            _ => self.first.max(now),
+        }
+    }
+}
+
+impl Timers {
+    /// Those that are given to the guests, counted from `now`.
+    pub(super) fn given(now: Time, guests: &[GuestSettings]) -> Self {
+        let mut timers = Self {
+            all: Vec::new(),
+            free: Vec::new(),
+            deadlines: Deadlines::new(),
+            tables: vec![None; guests.len()],
+            numbers: 0,
+        };
+        for (index, guest) in (0..).zip(guests) {
+            for (name, schedule) in &guest.timers.given {
+                timers.change(now, GuestId(index), name, Some(*schedule));
+            }
+        }
+        timers
+    }
+
+    /// Those of one guest; none if it has none.
+    #[inline]
+    pub(super) fn of(&self, guest: GuestId) -> Option<Arc<TimerTable>> {
+        self.tables[guest.index()].clone()
+    }
+
+    /// When the next one is due, of those that are not in the inbox of their guest.
+    #[inline]
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        self.deadlines.first()
+    }
+
+    /// Sets a timer of this name, counted from `begin`, or makes it that there is none.
+    /// Returns the one there was, which may wait in the inbox.
+    pub(super) fn change(
+        &mut self,
+        begin: Time,
+        guest: GuestId,
+        name: &Arc<str>,
+        schedule: Option<Schedule>,
+    ) -> Option<TimerId> {
+        let table = self.tables[guest.index()].as_ref();
+        let old = table.and_then(|table| Some(table.0.get(name)?.id));
+        if let Some(old) = old {
+            self.remove(old);
+        }
+        if let Some(Schedule { first, period }) = schedule {
+            let at = begin + first;
+            let id = self.insert(Timer {
+                guest,
+                name: name.clone(),
+                at,
+                period,
+            });
+            let entry = Entry {
+                id,
+                first: at,
+                period,
+            };
+            let table = self.tables[guest.index()].get_or_insert_default();
+            Arc::make_mut(table).0.insert(name.clone(), entry);
+        }
+        old
+    }
+
+    /// One that is due, for the inbox of its guest.
+    pub(super) fn pop_due(&mut self, now: Time) -> Option<(GuestId, Due)> {
+        if self.deadlines.first()? > now {
+            return None;
+        }
+        let slot = self.deadlines.first_slot()?;
+        self.deadlines.clear(slot);
+        let timer = self.all.get(slot as usize)?.as_ref()?;
+        let due = Due {
+            id: TimerId(slot),
+            timer: DueTimer {
+                name: timer.name.clone(),
+                due: timer.at,
+                missed: 0,
+                period: timer.period,
+            },
+        };
+        Some((timer.guest, due))
+    }
+
+    /// Its guest was called with it, or never will be.
+    pub(super) fn handle_told(&mut self, told: &Due) {
+        let Some(period) = told.timer.period else {
+            return self.remove(told.id);
+        };
+        self.numbers += 1;
+        if let Some(Some(timer)) = self.all.get_mut(told.id.0 as usize) {
+            timer.at = told.timer.due + period;
+            self.deadlines.set(told.id.0, timer.at, self.numbers);
+        }
+    }
+
+    fn insert(&mut self, timer: Timer) -> TimerId {
+        let at = timer.at;
+        let id = match self.free.pop() {
+            Some(id) => {
+                self.all[id.0 as usize] = Some(timer);
+                id
+            }
+            None => {
+                let id = TimerId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
+                self.all.push(Some(timer));
+                if self.deadlines.places() < self.all.len() {
+                    self.deadlines.grow();
+                }
+                id
+            }
+        };
+        self.numbers += 1;
+        self.deadlines.set(id.0, at, self.numbers);
+        id
+    }
+
+    fn remove(&mut self, id: TimerId) {
+        let Some(timer) = self.all.get_mut(id.0 as usize).and_then(Option::take) else {
+            return;
+        };
+        self.deadlines.clear(id.0);
+        self.free.push(id);
+        let table = &mut self.tables[timer.guest.index()];
+        if let Some(entries) = table {
+            let entries = Arc::make_mut(entries);
+            entries.0.remove(&timer.name);
+            if entries.0.is_empty() {
+                *table = None;
+            }
+        }
+    }
+}
+
+/// How many whole periods fit between two moments.
+fn whole_periods(begin: Time, period: Duration, now: Time) -> u64 {
+    let period = u64::try_from(period.as_millis()).unwrap_or(u64::MAX).max(1);
+    now.as_millis().saturating_sub(begin.as_millis()) / period
+}
+
+/// So many periods later.
+fn after(begin: Time, period: Duration, periods: u64) -> Time {
+    let period = u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
+    begin + Duration::from_millis(period.saturating_mul(periods))
+}
