@@ -19,6 +19,9 @@ const MANY_HANG_UPS: u32 = 3;
 const STATUS_UNANSWERED: &str = "the broker hung up when it was sent the status: may this client \
     publish to status.topic?";
 
+const SUBSCRIPTION_HANGS_UP: &str =
+    "taken for refused: the broker hung up each time it was sent this subscription";
+
 /// Writes the notices of the post office, and passes them on to an observer.
 pub(super) struct Log {
     names: Vec<String>,
@@ -209,6 +212,10 @@ impl Log {
                 };
                 warn!(%filter, %reason, next_try, "the broker refused the subscription");
             }
+            Notice::SubscriptionHangsUp { filter, next_try } => {
+                let next_try = pause(next_try);
+                error!(%filter, next_try, "{SUBSCRIPTION_HANGS_UP}");
+            }
             Notice::Received { message, guests } => {
                 debug!(topic = %message.topic, guests = guests.len(), "message");
             }
@@ -351,6 +358,7 @@ fn kind(notice: &Notice) -> Option<Kind> {
         Notice::SubscriptionRefused { .. } => {
             (Level::WARN, "the broker refused the subscription", None)
         }
+        Notice::SubscriptionHangsUp { .. } => (Level::ERROR, SUBSCRIPTION_HANGS_UP, None),
         Notice::StatusRefused { .. } => (Level::WARN, "the status is not published", None),
         Notice::StatusUnanswered => (Level::WARN, STATUS_UNANSWERED, None),
         Notice::Unrouted { .. } => (Level::WARN, "a message that no guest subscribes to", None),

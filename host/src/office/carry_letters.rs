@@ -6,7 +6,7 @@ use super::session::{Acked, Next, Refusal};
 use super::work_list::Key;
 use super::{
     Carried, Disconnection, Dispatch, GuestId, Letter, LetterOutcome, MAX_OWED_OUTCOMES, Notice,
-    Office, Outcome, Outlook, Overflow, Refused, Room, Ticket, Time, WorkListSettings,
+    Office, Outcome, Outgoing, Outlook, Overflow, Refused, Room, Ticket, Time, WorkListSettings,
 };
 
 impl Office {
@@ -47,17 +47,19 @@ impl Office {
 
     pub(super) fn next_packet(&mut self, now: Time, outlook: Outlook) -> Option<Dispatch> {
         let answer = self.answers.pop_front();
-        if let Some(packet) = answer.or_else(|| self.subscriptions.poll(now, &mut self.ids)) {
+        if let Some(packet) = answer.or_else(|| self.next_subscribe(now)) {
             return Some(Dispatch {
                 packet,
                 expires: None,
                 carried: Carried::Nothing,
             });
         }
-        match self.presence.poll(&self.limits, &mut self.ids) {
-            Some(Ok(dispatch)) => return Some(dispatch),
-            Some(Err(refusal)) => self.refuse_status(refusal),
-            None => {}
+        if !self.outbound.makes_way(now) {
+            match self.presence.poll(&self.limits, &mut self.ids) {
+                Some(Ok(dispatch)) => return Some(dispatch),
+                Some(Err(refusal)) => self.refuse_status(refusal),
+                None => {}
+            }
         }
         loop {
             let (list, ids) = (&mut self.list, &mut self.ids);
@@ -69,6 +71,19 @@ impl Office {
                     return Some(dispatch);
                 }
             }
+        }
+    }
+
+    /// The next SUBSCRIBE. One after which the broker may hang up goes alone.
+    fn next_subscribe(&mut self, now: Time) -> Option<Outgoing> {
+        let next = self.subscriptions.poll(now, &mut self.ids);
+        if next.is_some() || !self.subscriptions.has_suspect(now) {
+            return next;
+        }
+        let is_quiet = !self.subscriptions.is_unanswered(now) && !self.presence.is_unanswered();
+        match self.outbound.make_way(now, is_quiet) {
+            true => self.subscriptions.poll_suspect(now, &mut self.ids),
+            false => None,
         }
     }
 

@@ -24,7 +24,7 @@ impl Office {
             let rule = "a clean session begins without session present [MQTT-3.2.2-1]";
             return self.give_up(now, Disconnection::Violation(rule));
         }
-        self.session_of = Some(self.broker);
+        let is_another = self.session_of.replace(self.broker) != Some(self.broker);
         if let Some((topic, refusal)) = self.wills.handle_accepted() {
             self.notices.push(Notice::WillRefused { topic, refusal });
         }
@@ -42,7 +42,9 @@ impl Office {
         let for_letters = self.presence.handle_connected(session_present, most);
         self.outbound.handle_receive_maximum(for_letters);
         let ids = &mut self.ids;
-        let refused = self.subscriptions.handle_connected(now, &terms, ids);
+        let refused = self
+            .subscriptions
+            .handle_connected(now, &terms, is_another, ids);
         self.handle_terms(terms);
         self.list.rewind();
         self.notices.push(Notice::Online { session_present });
@@ -171,6 +173,9 @@ impl Office {
         if verdicts.is_empty() {
             self.notices.push(Notice::Unexpected { packet: "SUBACK" });
         }
+        if !self.subscriptions.is_unanswered(now) {
+            self.outbound.handle_subscribed();
+        }
         self.tell_verdicts(verdicts);
     }
 
@@ -188,6 +193,7 @@ impl Office {
             }
             self.notices.push(match verdict.ruling {
                 Ruling::Granted(qos) => Notice::Subscribed { filter, qos },
+                Ruling::HangsUp { next_try } => Notice::SubscriptionHangsUp { filter, next_try },
                 Ruling::Refused { reason, next_try } => Notice::SubscriptionRefused {
                     filter,
                     reason,
@@ -239,10 +245,13 @@ impl Office {
         reason
     }
 
-    /// The broker has hung up, perhaps because of a letter.
+    /// The broker has hung up, perhaps because of a subscription or a letter.
     fn handle_hang_up(&mut self, now: Time) {
+        // What came before all letters is more likely than any of them.
+        if let Some(refused) = self.subscriptions.handle_hang_up(now, &mut self.random) {
+            return self.tell_verdicts(refused);
+        }
         if self.presence.is_unanswered() {
-            // That came before all letters, so it is more likely than any of them.
             return self.notices.push(Notice::StatusUnanswered);
         }
         if let Some(key) = self.outbound.handle_hang_up(now, &mut self.list)

@@ -8,6 +8,7 @@ mod calls;
 mod connection;
 mod exchanges;
 mod hang_ups;
+mod hang_ups_at_subscriptions;
 mod letters;
 mod messages;
 mod network;

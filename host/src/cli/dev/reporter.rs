@@ -100,6 +100,17 @@ impl Reporter {
                     format_args!("refused the subscription {filter}; again {next_try}"),
                 );
             }
+            Notice::SubscriptionHangsUp { filter, next_try } => {
+                self.now.answered += 1;
+                let next_try = until(*next_try);
+                self.line(
+                    "link",
+                    format_args!(
+                        "the broker hangs up each time it is sent the subscription {filter}; \
+                         again {next_try}"
+                    ),
+                );
+            }
             Notice::Received { message, .. } => self.received(message),
             Notice::Unrouted { topic } => {
                 self.line(

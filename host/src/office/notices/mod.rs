@@ -46,6 +46,14 @@ pub enum Notice {
         /// When it is tried again. None: on the next connection.
         next_try: Option<Time>,
     },
+    /// The broker has hung up again and again right after it was sent this
+    /// subscription, which is taken for refused.
+    SubscriptionHangsUp {
+        /// Its filter.
+        filter: Arc<str>,
+        /// When it is tried again.
+        next_try: Time,
+    },
     /// A message has come in.
     Received {
         /// The message.

@@ -1,10 +1,16 @@
 //! Static subscriptions: made on every connect, tried again when refused.
+//!
+//! A broker may close the connection in the place of refusing one. So it is as with
+//! letters: one that was unanswered at [`SUSPECT`] hang-ups goes alone, and if the
+//! broker hangs up once more, it is taken for refused, for a while that grows each time.
 
 use std::sync::Arc;
 
 use super::routes::{Route, Routes, add_route};
 use super::{Filter, topic};
-use crate::office::session::{Backoff, PacketIds, Random};
+use crate::office::session::{
+    Backoff, FIRST_PAUSE, LONGEST_PAUSE, PacketIds, RIGHT_AFTER, Random, SUSPECT,
+};
 use crate::office::{
     BackoffSettings, GuestId, GuestSettings, MAX_SUBSCRIPTION_ID, Outgoing, PacketId, Qos, Reason,
     SubscriptionId, Terms, Time,
@@ -13,12 +19,21 @@ use crate::office::{
 /// How many filters go into one SUBSCRIBE: AWS IoT Core takes no more.
 const FILTERS_A_PACKET: usize = 8;
 
+/// How long one waits that was taken for refused.
+const PAUSES: BackoffSettings = BackoffSettings {
+    min: FIRST_PAUSE,
+    max: LONGEST_PAUSE,
+};
+
 #[derive(Debug)]
 enum State {
     /// To be sent, at this moment or later.
     Wanted(Time),
-    /// Sent under this id. SUBACK is awaited.
-    Sent(PacketId),
+    /// Sent under this id at this moment. SUBACK is awaited.
+    Sent {
+        id: PacketId,
+        at: Time,
+    },
     Granted,
     /// The broker does not allow it on this connection.
     Unavailable,
@@ -36,6 +51,11 @@ struct Subscription {
     /// Whether the guests were told on this connection that it is granted or that
     /// it is refused. None: neither so far.
     told: Option<bool>,
+    /// At how many hang-ups in a row it was unanswered.
+    hang_ups: u8,
+    /// After those for which it was taken for refused, it is not sent before this.
+    not_before: Time,
+    pauses: Backoff,
 }
 
 /// What the broker made of one filter.
@@ -57,6 +77,9 @@ pub(in crate::office) enum Ruling {
         reason: Reason,
         next_try: Option<Time>,
     },
+    /// The broker has hung up each time that it was sent this. It is tried again at this
+    /// moment.
+    HangsUp { next_try: Time },
 }
 
 /// A SUBACK without one return code for each filter ([MQTT-3.8.4-5]).
@@ -104,6 +127,9 @@ impl Subscriptions {
                         state: State::Wanted(Time::default()),
                         backoff: Backoff::new(backoff),
                         told: None,
+                        hang_ups: 0,
+                        not_before: Time::default(),
+                        pauses: Backoff::new(PAUSES),
                     });
                     all.len() - 1
                 });
@@ -162,23 +188,33 @@ impl Subscriptions {
         &self.filters[guest.index()][place]
     }
 
-    /// A new connection: everything is to be subscribed to again. Returns what the
-    /// broker does not allow, which it is not asked for.
+    /// A new connection, perhaps with another broker: everything is to be subscribed to
+    /// again. Returns what the broker does not allow, which it is not asked for.
     pub(in crate::office) fn handle_connected(
         &mut self,
         now: Time,
         terms: &Terms,
+        is_another: bool,
         ids: &mut PacketIds,
     ) -> Vec<Verdict> {
         self.uses_ids = terms.subscription_ids_available;
         let mut refused = Vec::new();
         for subscription in &mut self.all {
-            if let State::Sent(id) = subscription.state {
+            if let State::Sent { id, .. } = subscription.state {
                 ids.release(id);
             }
-            subscription.state = State::Wanted(now);
-            subscription.told = None;
             subscription.backoff.reset();
+            if is_another {
+                subscription.forgive();
+            }
+            let next_try = subscription.not_before;
+            subscription.told = None;
+            if now < next_try {
+                subscription.state = State::Wanted(next_try);
+                refused.push(subscription.rule(Ruling::HangsUp { next_try }));
+                continue;
+            }
+            subscription.state = State::Wanted(now);
             if let Some(reason) = unavailable(&subscription.filter, terms) {
                 subscription.state = State::Unavailable;
                 let next_try = None;
@@ -189,23 +225,48 @@ impl Subscriptions {
         refused
     }
 
-    /// The next SUBSCRIBE that is due.
+    /// The next SUBSCRIBE that is due, of those that need not go alone.
     pub(in crate::office) fn poll(&mut self, now: Time, ids: &mut PacketIds) -> Option<Outgoing> {
+        let most = if self.uses_ids { 1 } else { FILTERS_A_PACKET };
+        self.poll_some(now, ids, false, most)
+    }
+
+    /// Returns whether one is due that is to go alone.
+    pub(in crate::office) fn has_suspect(&self, now: Time) -> bool {
+        let is_due = |subscription| Subscription::is_due(subscription, now, true);
+        self.wanted.is_some_and(|at| at <= now) && self.all.iter().any(is_due)
+    }
+
+    /// The next SUBSCRIBE that is due and is to go alone.
+    pub(in crate::office) fn poll_suspect(
+        &mut self,
+        now: Time,
+        ids: &mut PacketIds,
+    ) -> Option<Outgoing> {
+        self.poll_some(now, ids, true, 1)
+    }
+
+    fn poll_some(
+        &mut self,
+        now: Time,
+        ids: &mut PacketIds,
+        is_suspect: bool,
+        most: usize,
+    ) -> Option<Outgoing> {
         if self.wanted? > now {
             return None;
         }
-        let is_due = |subscription: &&mut Subscription| matches!(subscription.state, State::Wanted(at) if at <= now);
         let mut due = self
             .all
             .iter_mut()
-            .filter(is_due)
-            .take(if self.uses_ids { 1 } else { FILTERS_A_PACKET })
+            .filter(|subscription| subscription.is_due(now, is_suspect))
+            .take(most)
             .peekable();
         let subscription_id = due.peek()?.id;
         let id = ids.allocate()?;
         let filters = due
             .map(|subscription| {
-                subscription.state = State::Sent(id);
+                subscription.state = State::Sent { id, at: now };
                 (subscription.filter.clone(), subscription.qos)
             })
             .collect();
@@ -215,6 +276,41 @@ impl Subscriptions {
             filters,
             subscription_id: self.uses_ids.then_some(subscription_id),
         })
+    }
+
+    /// Whether a SUBSCRIBE that went out lately is not answered.
+    pub(in crate::office) fn is_unanswered(&self, now: Time) -> bool {
+        let mut all = self.all.iter();
+        all.any(|subscription| subscription.is_unanswered(now))
+    }
+
+    /// The broker has hung up. Returns whether it may be for a subscription, and what
+    /// is taken for refused: the one that was alone under way.
+    pub(in crate::office) fn handle_hang_up(
+        &mut self,
+        now: Time,
+        random: &mut Random,
+    ) -> Option<Vec<Verdict>> {
+        let all = self.all.iter_mut();
+        let mut unanswered: Vec<_> = all.filter(|it| it.is_unanswered(now)).collect();
+        for subscription in &mut unanswered {
+            subscription.hang_ups = subscription.hang_ups.saturating_add(1);
+        }
+        match &mut unanswered[..] {
+            [] => None,
+            [alone] if alone.hang_ups > SUSPECT => {
+                let next_try = now + alone.pauses.next(random);
+                alone.not_before = next_try;
+                // Its guests hear of it on the next connection, as what they have not
+                // heard of this one is out of date.
+                Some(vec![Verdict {
+                    filter: alone.filter.clone(),
+                    ruling: Ruling::HangsUp { next_try },
+                    tell: Vec::new(),
+                }])
+            }
+            _ => Some(Vec::new()),
+        }
     }
 
     /// Returns when the next filter is to be subscribed to, of those that are not
@@ -250,7 +346,7 @@ impl Subscriptions {
         ids: &mut PacketIds,
         random: &mut Random,
     ) -> Result<Vec<Verdict>, WrongCount> {
-        let is_asked = |subscription: &&mut Subscription| matches!(subscription.state, State::Sent(sent) if sent == id);
+        let is_asked = |subscription: &&mut Subscription| matches!(subscription.state, State::Sent { id: sent, .. } if sent == id);
         let mut asked: Vec<_> = self.all.iter_mut().filter(is_asked).collect();
         if asked.is_empty() {
             return Ok(Vec::new());
@@ -263,6 +359,7 @@ impl Subscriptions {
             .iter_mut()
             .zip(granted)
             .map(|(subscription, granted)| {
+                subscription.forgive();
                 let ruling = match granted {
                     Ok(qos) => {
                         subscription.state = State::Granted;
@@ -285,6 +382,21 @@ impl Subscriptions {
 }
 
 impl Subscription {
+    fn is_due(&self, now: Time, is_suspect: bool) -> bool {
+        let is_wanted = matches!(self.state, State::Wanted(at) if at <= now);
+        is_wanted && (self.hang_ups >= SUSPECT) == is_suspect
+    }
+
+    fn is_unanswered(&self, now: Time) -> bool {
+        matches!(self.state, State::Sent { at, .. } if now < at + RIGHT_AFTER)
+    }
+
+    /// The broker does not hang up at it.
+    fn forgive(&mut self) {
+        (self.hang_ups, self.not_before) = (0, Time::default());
+        self.pauses.reset();
+    }
+
     /// Who is to be told of it, if it is news.
     fn rule(&mut self, ruling: Ruling) -> Verdict {
         let granted = matches!(ruling, Ruling::Granted(_));

@@ -17,7 +17,9 @@ pub(super) use inbound::{Arrival, Duplicate, Inbound, Receipt};
 pub use link::Disconnection;
 pub(super) use link::{Dial, Due, Link};
 pub use outbound::Refusal;
-pub(super) use outbound::{Acked, Limits, Next, Outbound};
+pub(super) use outbound::{
+    Acked, FIRST_PAUSE, LONGEST_PAUSE, Limits, Next, Outbound, RIGHT_AFTER, SUSPECT,
+};
 pub use outbound::{QOS1_WINDOW, QOS2_WINDOW};
 pub use packet::{
     Carried, Connect, Delivery, Dispatch, Incoming, LastWill, MAX_PACKET_SIZE,

@@ -21,8 +21,9 @@ pub(crate) const RABBITMQ: Broker = Broker {
     forbidden_letter: Forbidden::HangsUp,
     forbidden_subscription: Forbidden::HangsUp,
     largest_packet: None,
-    notes: "QoS 2 becomes 1; retained messages come for filters without wildcards only; a \
-            subscription that the gateway may not make keeps it offline",
+    notes: "QoS 2 becomes 1; retained messages come for filters without wildcards only; it closes \
+            the connection at a letter or a subscription that the gateway may not make, which \
+            is found out after four times",
     is_shared: true,
     missing: || {
         let is_missing = !Path::new(SCRIPT).exists();

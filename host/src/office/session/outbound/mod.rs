@@ -23,8 +23,8 @@ use quota::Quota;
 use round_trip::RoundTrip;
 pub use send::Refusal;
 pub(in crate::office) use send::{Limits, Next};
-pub(super) use suspects::SUSPECT;
-use suspects::{RIGHT_AFTER, Suspects};
+use suspects::Suspects;
+pub(in crate::office) use suspects::{FIRST_PAUSE, LONGEST_PAUSE, RIGHT_AFTER, SUSPECT};
 use window::Window;
 
 /// How many QoS 1 letters may be in flight.
@@ -221,6 +221,28 @@ impl Outbound {
         let entry = list.get(key).filter(|entry| entry.hang_ups > SUSPECT)?;
         self.suspects.handle_refused(now, entry.guest);
         Some(key)
+    }
+
+    /// A subscription is to go alone. Returns whether it may, because nothing else is
+    /// under way or it has waited long enough. Letters wait until then, and for its
+    /// answer.
+    pub(in crate::office) fn make_way(&mut self, now: Time, is_quiet: bool) -> bool {
+        let may_go = self.suspects.has_waited(now) || (is_quiet && !self.has_unanswered());
+        match may_go {
+            true => self.suspects.handle_subscription(now),
+            false => self.suspects.handle_waiting(now),
+        }
+        may_go
+    }
+
+    /// Whether everything waits for the answer to a subscription.
+    pub(in crate::office) fn makes_way(&self, now: Time) -> bool {
+        self.suspects.is_for_subscription(now)
+    }
+
+    /// All subscriptions are answered.
+    pub(in crate::office) fn handle_subscribed(&mut self) {
+        self.suspects.handle_subscribed();
     }
 
     /// When letters may go again that may not after `now`.

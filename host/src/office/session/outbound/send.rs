@@ -159,6 +159,9 @@ impl Outbound {
             self.handed_out += 1;
             return Some(Next::Release(release));
         }
+        if self.makes_way(now) {
+            return None;
+        }
         if let Some((key, ticket)) = self.suspects.alone(now) {
             if list.get(key).is_some_and(|entry| entry.ticket == ticket) {
                 return None;

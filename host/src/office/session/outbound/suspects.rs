@@ -7,6 +7,9 @@
 //! [`SUSPECT`] times among them goes alone: nothing else is under way while it
 //! waits for its answer. If the broker hangs up once more, it is refused, and the
 //! other letters of its guest wait for a while, which grows each time.
+//!
+//! So it is with [subscriptions](crate::office::routing::Subscriptions), for which
+//! letters wait while one goes alone.
 
 use std::time::Duration;
 
@@ -14,18 +17,19 @@ use super::pauses::Pauses;
 use crate::office::work_list::Key;
 use crate::office::{GuestId, Ticket, Time};
 
-/// A letter that was unanswered at so many hang-ups goes alone.
-pub(in crate::office::session) const SUSPECT: u8 = 3;
+/// What was unanswered at so many hang-ups goes alone.
+pub(in crate::office) const SUSPECT: u8 = 3;
 
-/// The broker hangs up right after a letter when no more time has passed since.
-pub(super) const RIGHT_AFTER: Duration = Duration::from_secs(5);
+/// The broker hangs up right after a packet when no more time has passed since.
+pub(in crate::office) const RIGHT_AFTER: Duration = Duration::from_secs(5);
 
 /// Others wait for a letter to go alone, and for its answer, for so long at most.
 const ALONE: Duration = Duration::from_secs(5);
 
-/// How long the letters of a guest wait after one was refused: doubled each time.
-const FIRST_PAUSE: Duration = Duration::from_secs(60);
-const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
+/// How long the letters of a guest wait after one was refused, and a subscription that
+/// was: doubled each time.
+pub(in crate::office) const FIRST_PAUSE: Duration = Duration::from_secs(60);
+pub(in crate::office) const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
 /// Whether letters may go.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,6 +44,8 @@ enum Turn {
         ticket: Ticket,
         until: Time,
     },
+    /// None until the subscription that goes alone was answered, or until then.
+    Subscription { until: Time },
 }
 
 /// Which letters are under suspicion, and what follows from it.
@@ -82,8 +88,10 @@ impl Suspects {
 
     /// A suspect cannot go yet.
     pub(super) fn handle_waiting(&mut self, now: Time) {
-        if !matches!(self.turn, Turn::Waiting { .. }) {
-            self.turn = Turn::Waiting { until: now + ALONE };
+        match self.turn {
+            Turn::Waiting { .. } => {}
+            Turn::Alone { until, .. } | Turn::Subscription { until } if now < until => {}
+            _ => self.turn = Turn::Waiting { until: now + ALONE },
         }
     }
 
@@ -91,6 +99,23 @@ impl Suspects {
     pub(super) fn handle_sent(&mut self, now: Time, key: Key, ticket: Ticket) {
         let until = now + ALONE;
         self.turn = Turn::Alone { key, ticket, until };
+    }
+
+    /// A suspect subscription goes.
+    pub(super) fn handle_subscription(&mut self, now: Time) {
+        self.turn = Turn::Subscription { until: now + ALONE };
+    }
+
+    /// Whether letters wait for the answer to a subscription.
+    pub(super) fn is_for_subscription(&self, now: Time) -> bool {
+        matches!(self.turn, Turn::Subscription { until } if now < until)
+    }
+
+    /// All subscriptions are answered.
+    pub(super) fn handle_subscribed(&mut self) {
+        if matches!(self.turn, Turn::Subscription { .. }) {
+            self.end();
+        }
     }
 
     /// Nobody has to wait any more.
@@ -110,7 +135,9 @@ impl Suspects {
     pub(super) fn next_timeout(&self, now: Time) -> Option<Time> {
         let turn = match self.turn {
             Turn::Everyone => None,
-            Turn::Waiting { until } | Turn::Alone { until, .. } => Some(until),
+            Turn::Waiting { until } | Turn::Alone { until, .. } | Turn::Subscription { until } => {
+                Some(until)
+            }
         };
         let turn = turn.filter(|at| now < *at);
         let pauses = self.pauses.next_timeout(now);
