@@ -62,8 +62,8 @@ pub use routing::{Filter, FilterError, topic};
 pub use session::{
     Carried, Connect, Delivery, Disconnection, Dispatch, Incoming, LastWill, MAX_PACKET_SIZE,
     MAX_REMAINING_LENGTH, MAX_SUBSCRIPTION_ID, Outgoing, Outlook, PacketId, Publish, QOS1_WINDOW,
-    QOS2_WINDOW, Reason, Refusal, SubscriptionId, Terms, WillRefusal, max_payload, properties_size,
-    publish_size, publish_size_with,
+    QOS2_WINDOW, Reason, Refusal, SubscriptionId, Terms, WillRefusal, filter_size, max_payload,
+    properties_size, publish_size, publish_size_with, subscribe_size,
 };
 pub use settings::{
     BackoffSettings, GuestSettings, MAX_OUTCOMES, Overflow, Settings, StatusTopic, TimerSettings,

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use super::routes::{Route, Routes, add_route};
 use super::{Filter, topic};
 use crate::office::session::{
-    Backoff, FIRST_PAUSE, LONGEST_PAUSE, PacketIds, RIGHT_AFTER, Random, SUSPECT,
+    Backoff, FIRST_PAUSE, LONGEST_PAUSE, PacketIds, RIGHT_AFTER, Random, SUSPECT, filter_size,
+    subscribe_size,
 };
 use crate::office::{
-    BackoffSettings, GuestId, GuestSettings, MAX_SUBSCRIPTION_ID, Outgoing, PacketId, Qos, Reason,
-    SubscriptionId, Terms, Time,
+    BackoffSettings, GuestId, GuestSettings, MAX_PACKET_SIZE, MAX_SUBSCRIPTION_ID, Outgoing,
+    PacketId, Qos, Reason, SubscriptionId, Terms, Time,
 };
 
 /// How many filters go into one SUBSCRIBE: AWS IoT Core takes no more.
@@ -97,6 +98,8 @@ pub(in crate::office) struct Subscriptions {
     routes: Routes,
     /// Whether the broker says which subscription a message came for.
     uses_ids: bool,
+    /// The largest packet that it takes, in bytes.
+    max_packet_size: usize,
     /// When the next is to be sent, so that nobody looks for it before.
     wanted: Option<Time>,
 }
@@ -150,6 +153,7 @@ impl Subscriptions {
             filters: guests.iter().map(filters).collect(),
             routes,
             uses_ids: false,
+            max_packet_size: MAX_PACKET_SIZE,
             wanted: None,
         };
         subscriptions.wanted = subscriptions.next_wanted(None);
@@ -198,6 +202,7 @@ impl Subscriptions {
         ids: &mut PacketIds,
     ) -> Vec<Verdict> {
         self.uses_ids = terms.subscription_ids_available;
+        self.max_packet_size = terms.max_packet_size;
         let mut refused = Vec::new();
         for subscription in &mut self.all {
             if let State::Sent { id, .. } = subscription.state {
@@ -215,7 +220,7 @@ impl Subscriptions {
                 continue;
             }
             subscription.state = State::Wanted(now);
-            if let Some(reason) = unavailable(&subscription.filter, terms) {
+            if let Some(reason) = subscription.unavailable(terms) {
                 subscription.state = State::Unavailable;
                 let next_try = None;
                 refused.push(subscription.rule(Ruling::Refused { reason, next_try }));
@@ -262,7 +267,13 @@ impl Subscriptions {
             .filter(|subscription| subscription.is_due(now, is_suspect))
             .take(most)
             .peekable();
-        let subscription_id = due.peek()?.id;
+        let subscription_id = Some(due.peek()?.id).filter(|_| self.uses_ids);
+        // One fits, or it would not be asked for.
+        let (mut size, max) = (0, self.max_packet_size);
+        let due = due.take_while(|subscription| {
+            size += filter_size(&subscription.filter);
+            subscribe_size(size, subscription_id) <= max
+        });
         let id = ids.allocate()?;
         let filters = due
             .map(|subscription| {
@@ -274,7 +285,7 @@ impl Subscriptions {
         Some(Outgoing::Subscribe {
             id,
             filters,
-            subscription_id: self.uses_ids.then_some(subscription_id),
+            subscription_id,
         })
     }
 
@@ -391,6 +402,19 @@ impl Subscription {
         matches!(self.state, State::Sent { at, .. } if now < at + RIGHT_AFTER)
     }
 
+    /// Why the broker does not have to be asked for it, if so.
+    fn unavailable(&self, terms: &Terms) -> Option<Reason> {
+        if !terms.shared_available && topic::is_shared(&self.filter) {
+            return Some(Reason::SHARED_UNAVAILABLE);
+        }
+        let id = Some(self.id).filter(|_| terms.subscription_ids_available);
+        if subscribe_size(filter_size(&self.filter), id) > terms.max_packet_size {
+            return Some(Reason::TOO_LARGE);
+        }
+        let has_wildcard = self.filter.contains(['+', '#']);
+        (!terms.wildcards_available && has_wildcard).then_some(Reason::WILDCARDS_UNAVAILABLE)
+    }
+
     /// The broker does not hang up at it.
     fn forgive(&mut self) {
         (self.hang_ups, self.not_before) = (0, Time::default());
@@ -410,15 +434,6 @@ impl Subscription {
             },
         }
     }
-}
-
-/// Why the broker does not have to be asked for a subscription, if so.
-fn unavailable(filter: &str, terms: &Terms) -> Option<Reason> {
-    if !terms.shared_available && topic::is_shared(filter) {
-        return Some(Reason::SHARED_UNAVAILABLE);
-    }
-    let has_wildcard = filter.contains(['+', '#']);
-    (!terms.wildcards_available && has_wildcard).then_some(Reason::WILDCARDS_UNAVAILABLE)
 }
 
 /// Gives the filter at a place an identifier. That is made of its text, so that in a

@@ -24,7 +24,8 @@ pub use outbound::{QOS1_WINDOW, QOS2_WINDOW};
 pub use packet::{
     Carried, Connect, Delivery, Dispatch, Incoming, LastWill, MAX_PACKET_SIZE,
     MAX_REMAINING_LENGTH, MAX_SUBSCRIPTION_ID, Outgoing, Outlook, PacketId, Publish,
-    SubscriptionId, Terms, max_payload, properties_size, publish_size, publish_size_with,
+    SubscriptionId, Terms, filter_size, max_payload, properties_size, publish_size,
+    publish_size_with, subscribe_size,
 };
 pub(super) use packet_ids::PacketIds;
 pub(super) use presence::Presence;

@@ -29,6 +29,8 @@ impl Reason {
     pub const PROTOCOL_ERROR: Self = Self(0x82);
     /// A topic alias is none, or stands for nothing.
     pub const TOPIC_ALIAS_INVALID: Self = Self(0x94);
+    /// A packet is larger than the broker takes.
+    pub const TOO_LARGE: Self = Self(0x95);
     /// The broker does not speak this version of MQTT.
     pub const UNSUPPORTED_VERSION: Self = Self(0x84);
     /// The broker retains nothing.

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::office::{
-    MAX_SUBSCRIPTION_ID, PacketId, Payload, Properties, Publish, SubscriptionId, properties_size,
-    publish_size_with,
+    MAX_SUBSCRIPTION_ID, PacketId, Payload, Properties, Publish, SubscriptionId, filter_size,
+    properties_size, publish_size_with, subscribe_size,
 };
 use crate::wire::frame::decode_in_pieces;
 use crate::wire::{Version, Versions};
@@ -506,6 +506,29 @@ fn what_the_broker_refuses_is_over_and_has_a_reason() {
         granted: vec![Ok(Qos::AtLeastOnce), Err(Reason(0x87))],
     };
     assert_eq!(decode_packet(&Packet::SubAck(suback)), Ok(vec![read]));
+}
+
+#[test]
+fn a_subscribe_has_the_size_that_the_office_takes_it_for() {
+    let ids = [1, 127, 128, 16_384, MAX_SUBSCRIPTION_ID].map(SubscriptionId::new);
+    for subscription_id in ids.into_iter().chain([None]) {
+        for lengths in [&[1][..], &[114, 1], &[130], &[20_000, 7]] {
+            let filters: Vec<_> = lengths
+                .iter()
+                .map(|length| (Arc::from("a".repeat(*length)), Qos::AtLeastOnce))
+                .collect();
+            let sizes = filters.iter().map(|(filter, _)| filter_size(filter));
+            let expect = subscribe_size(sizes.sum(), subscription_id);
+            let packet = Outgoing::Subscribe {
+                id: id(1),
+                filters,
+                subscription_id,
+            };
+            let mut bytes = BytesMut::new();
+            encode(packet, None, Topic::Plain, &mut bytes).expect("it is valid");
+            assert_eq!(bytes.len(), expect, "{lengths:?} {subscription_id:?}");
+        }
+    }
 }
 
 #[test]
