@@ -6,6 +6,10 @@ use std::time::Duration;
 use crate::office::{Disconnection, Time};
 use crate::wire::Negotiation;
 
+/// When the preferred broker can be reached, letters that are in flight have so long to
+/// arrive before the other one is left.
+const LEAVE: Duration = Duration::from_secs(10);
+
 /// The brokers, and how it went with them.
 ///
 /// They are tried in rounds: the one that had the connection, then the others in
@@ -23,6 +27,8 @@ pub(super) struct Brokers {
     patience: Option<Duration>,
     /// When to look whether the preferred one can be reached again.
     look: Option<Time>,
+    /// By when the current one is left for the preferred one, which can be reached.
+    leave: Option<Time>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -45,6 +51,7 @@ impl Brokers {
             attempt: Attempt::None,
             patience,
             look: None,
+            leave: None,
         };
         brokers
             .negotiations
@@ -87,6 +94,9 @@ impl Brokers {
     /// It has ended for this reason.
     pub(super) fn handle_ended(&mut self, reason: &Disconnection) {
         let attempt = std::mem::replace(&mut self.attempt, Attempt::None);
+        if self.leave.take().is_some() {
+            return self.begin_round(0);
+        }
         if attempt != Attempt::Begun || !reason.is_the_brokers() {
             return;
         }
@@ -99,27 +109,47 @@ impl Brokers {
     /// When to [look](Self::poll_look) at the preferred one, if nothing happens
     /// before.
     pub(super) fn next_timeout(&self) -> Option<Time> {
-        self.look.filter(|_| self.attempt == Attempt::Accepted)
+        let timeouts = [self.look, self.leave].into_iter().flatten();
+        timeouts.min().filter(|_| self.attempt == Attempt::Accepted)
     }
 
     /// Whether it is time to look whether the preferred one can be reached again.
     pub(super) fn poll_look(&mut self, now: Time) -> bool {
-        let is_due = self.next_timeout().is_some_and(|at| at <= now);
+        let is_accepted = self.attempt == Attempt::Accepted;
+        let is_due = is_accepted && self.look.is_some_and(|at| at <= now);
         if is_due {
             self.look = self.patience.map(|patience| now + patience);
         }
         is_due
     }
 
-    /// The preferred one can be reached. Returns whether it is to be moved to.
-    pub(super) fn handle_reachable(&mut self) -> bool {
-        let moves = self.current != 0 && self.attempt == Attempt::Accepted;
+    /// The preferred one can be reached. Returns whether the current one is to be
+    /// [left](Self::poll_leave) for it, which is news.
+    pub(super) fn handle_reachable(&mut self, now: Time) -> bool {
+        let is_elsewhere = self.current != 0 && self.attempt == Attempt::Accepted;
+        let moves = is_elsewhere && self.leave.is_none();
         if moves {
+            self.leave = Some(now + LEAVE);
+        }
+        moves
+    }
+
+    /// Whether the current one is to be left for the preferred one.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.leave.is_some()
+    }
+
+    /// Whether it is time for that. Then the next connection goes to the preferred one.
+    pub(super) fn poll_leave(&mut self, now: Time, has_in_flight: bool) -> bool {
+        let is_due = |at: Time| !has_in_flight || at <= now;
+        let leaves = self.leave.is_some_and(is_due);
+        if leaves {
+            self.leave = None;
             self.begin_round(0);
             // The connection at hand ends, which is not that one's fault.
             self.attempt = Attempt::None;
         }
-        moves
+        leaves
     }
 
     fn begin_round(&mut self, first: usize) {
@@ -217,8 +247,7 @@ mod tests {
         assert!(brokers.poll_look(at(600)));
         assert!(!brokers.poll_look(at(600)), "once");
         assert_eq!(brokers.next_timeout(), Some(at(1_200)));
-        assert!(brokers.handle_reachable());
-        assert!(!brokers.handle_reachable());
+        leave(&mut brokers, at(600));
         brokers.handle_ended(&Disconnection::Reconnect);
         assert_eq!(brokers.current(), 0);
         // It was reached, and refuses.
@@ -232,6 +261,39 @@ mod tests {
         fail(&mut brokers, &Disconnection::Closed);
         accept(&mut brokers, at(800));
         assert_eq!((brokers.current(), brokers.next_timeout()), (0, None));
+    }
+
+    /// The preferred one can be reached, and nothing is in flight.
+    fn leave(brokers: &mut Brokers, now: Time) {
+        assert!(brokers.handle_reachable(now));
+        assert!(!brokers.handle_reachable(now), "that is known");
+        assert!(brokers.poll_leave(now, false));
+        assert!(!brokers.poll_leave(now, false), "once");
+    }
+
+    #[test]
+    fn one_is_not_left_for_10_s_while_letters_are_in_flight() {
+        let mut brokers = Brokers::new(2, None);
+        assert!(!brokers.handle_reachable(at(0)));
+        fail(&mut brokers, &Disconnection::Closed);
+        accept(&mut brokers, at(0));
+        assert!(!brokers.poll_leave(at(0), false), "for what?");
+        assert!(brokers.handle_reachable(at(0)));
+        assert!(!brokers.poll_leave(at(9), true));
+        assert_eq!(brokers.next_timeout(), Some(at(10)));
+        assert!(brokers.poll_leave(at(10), true));
+        assert_eq!((brokers.current(), brokers.next_timeout()), (0, None));
+    }
+
+    #[test]
+    fn one_that_ends_the_connection_while_it_is_to_be_left_is_not_asked_again() {
+        let mut brokers = brokers(2);
+        fail(&mut brokers, &Disconnection::Closed);
+        accept(&mut brokers, at(0));
+        assert!(brokers.handle_reachable(at(0)));
+        brokers.handle_ended(&Disconnection::Closed);
+        assert_eq!(brokers.current(), 0);
+        assert!(!brokers.is_leaving());
     }
 
     #[test]

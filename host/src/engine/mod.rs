@@ -55,7 +55,7 @@ pub struct Engine {
     connection: Connection,
     pace: Pace,
     brokers: Brokers,
-    /// Which of them `pace` is of.
+    /// Which of them the connection at hand is with, or the last one was, and `pace` of.
     pace_of: usize,
     /// Which versions of MQTT the connection at hand may speak.
     versions: Versions,
@@ -166,6 +166,7 @@ impl Engine {
         self.office.handle_timeout(now);
         self.look(machine);
         let reads = self.read(machine);
+        self.leave_if_due(machine);
         // An acknowledgement lets the next letter go, which is on its way while
         // guests are called.
         self.write(machine);
@@ -219,15 +220,24 @@ impl Engine {
     }
 
     /// The broker that is preferred can be reached. Returns whether the connection to
-    /// another one ends for it, in good order.
+    /// another one ends for it, in good order: in a moment without letters in flight,
+    /// or 10 s from now.
     pub fn handle_reachable<M: Machine>(&mut self, machine: &mut M) -> bool {
-        let moves = !self.is_finishing && self.brokers.handle_reachable();
-        if moves {
-            let now = machine.now();
+        let now = machine.now();
+        let moves = !self.is_finishing && self.brokers.handle_reachable(now);
+        self.leave_if_due(machine);
+        moves
+    }
+
+    fn leave_if_due<M: Machine>(&mut self, machine: &mut M) {
+        if self.is_finishing || !self.brokers.is_leaving() {
+            return;
+        }
+        let now = machine.now();
+        if self.brokers.poll_leave(now, self.office.has_in_flight()) {
             self.office.handle_reconnect(now);
             self.close_if_due(machine);
         }
-        moves
     }
 
     /// Ends the connection in good order, and makes no other: turns go on until
@@ -519,7 +529,13 @@ impl Engine {
                     // It was checked like any other.
                     let _ = transport.push(now, farewell);
                 }
-                transport.finish(now, reason);
+                // The next connection goes to another one, who is left does not have to
+                // keep anything.
+                let leaves = self.brokers.current() != self.pace_of;
+                match reason {
+                    None if leaves => transport.leave(now),
+                    _ => transport.finish(now, reason),
+                }
                 self.connection = Connection::Closing(transport, Closing::until(now + GOODBYE));
                 self.flush(machine);
             }

@@ -1,6 +1,7 @@
 //! What an engine does in which order, on a machine that writes it down.
 
 mod closing;
+mod leaving;
 mod silence;
 mod wills;
 

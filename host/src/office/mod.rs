@@ -237,6 +237,11 @@ impl Office {
         self.outbound.holds_back()
     }
 
+    /// Returns whether letters are on their way that another session would send anew.
+    pub fn has_in_flight(&self) -> bool {
+        self.outbound.has_in_flight()
+    }
+
     /// Returns when something is due next, if nothing happens before. What is due
     /// to be written already is not counted: it waits for room, not for time.
     pub fn next_timeout(&mut self) -> Option<Time> {

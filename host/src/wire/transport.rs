@@ -191,6 +191,15 @@ impl Transport {
     /// Ends the connection: what is not begun is left out, and DISCONNECT is the last
     /// packet that goes out, with this reason if it is not in good order.
     pub fn finish(&mut self, now: Time, reason: Option<Reason>) {
+        self.end(now, Outgoing::Disconnect(reason));
+    }
+
+    /// The same in good order, and with MQTT 5 the broker is to end the session as well.
+    pub fn leave(&mut self, now: Time) {
+        self.end(now, Outgoing::Leave);
+    }
+
+    fn end(&mut self, now: Time, packet: Outgoing) {
         if let Some(tls) = &mut self.tls {
             tls.finish();
             if !tls.is_ready() {
@@ -204,7 +213,7 @@ impl Transport {
             return;
         }
         let disconnect = Dispatch {
-            packet: Outgoing::Disconnect(reason),
+            packet,
             expires: None,
             carried: Carried::Nothing,
         };

@@ -158,7 +158,7 @@ pub fn encode(packet: Outgoing, bytes: &mut BytesMut) -> Result<(), EncodeError>
             })
         }
         Outgoing::PingReq => Packet::PingReq,
-        Outgoing::Disconnect(_) => Packet::Disconnect,
+        Outgoing::Disconnect(_) | Outgoing::Leave => Packet::Disconnect,
     };
     write(&packet, bytes)
 }

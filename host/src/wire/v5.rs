@@ -24,7 +24,8 @@ use crate::office::{
 pub(super) use aliases::{Aliases, Binding, Topic};
 use aliases::{MOST_INCOMING, Resolved};
 use properties::{
-    MESSAGE_EXPIRY_INTERVAL, TOPIC_ALIAS, maximum_qos, properties_len, server_reference,
+    MESSAGE_EXPIRY_INTERVAL, SESSION_EXPIRY_INTERVAL, TOPIC_ALIAS, maximum_qos, properties_len,
+    server_reference,
 };
 
 /// How many bytes of properties a letter has, with their length.
@@ -338,6 +339,10 @@ pub(super) fn encode(
             })
         }
         Outgoing::PingReq => Packet::PingReq(v5::PingReq),
+        Outgoing::Leave => {
+            bytes.extend_from_slice(&[0xe0, 7, 0, 5, SESSION_EXPIRY_INTERVAL, 0, 0, 0, 0]);
+            return Ok(());
+        }
         Outgoing::Disconnect(reason) => {
             match reason {
                 None => bytes.extend_from_slice(&[0xe0, 0]),

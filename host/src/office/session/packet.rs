@@ -123,6 +123,9 @@ pub enum Outgoing {
     PingReq,
     /// Ends the connection, for this reason if it is not in good order.
     Disconnect(Option<Reason>),
+    /// Ends the connection in good order, and the session with it, which nobody comes
+    /// back for.
+    Leave,
 }
 
 /// A packet to write, with the moment after which it must not be on its way.

@@ -9,6 +9,8 @@ use crate::wire::frame::{DecodeError, Middle, malformed};
 
 /// Message expiry interval (section 3.3.2.3.3).
 pub(super) const MESSAGE_EXPIRY_INTERVAL: u8 = 0x02;
+/// Session expiry interval (section 3.14.2.2.2).
+pub(super) const SESSION_EXPIRY_INTERVAL: u8 = 0x11;
 /// Topic alias (section 3.3.2.3.4).
 pub(super) const TOPIC_ALIAS: u8 = 0x23;
 /// Subscription identifier (section 3.3.2.3.8).

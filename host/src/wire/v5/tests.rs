@@ -532,6 +532,22 @@ fn a_subscribe_has_the_size_that_the_office_takes_it_for() {
 }
 
 #[test]
+fn who_leaves_ends_the_session() {
+    let mut bytes = BytesMut::new();
+    encode(Outgoing::Leave, None, Topic::Plain, &mut bytes).expect("it is valid");
+    let packet = Packet::read(&mut bytes, None).expect("it is valid");
+    let Packet::Disconnect(disconnect) = packet else {
+        panic!("{packet:?}");
+    };
+    assert_eq!(
+        disconnect.reason_code,
+        v5::DisconnectReasonCode::NormalDisconnection
+    );
+    let properties = disconnect.properties.expect("it has some");
+    assert_eq!(properties.session_expiry_interval, Some(0));
+}
+
+#[test]
 fn a_disconnect_of_any_length_is_read() {
     for (bytes, reason) in [
         (&b"\xe0\x00"[..], 0),

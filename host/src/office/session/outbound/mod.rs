@@ -193,6 +193,12 @@ impl Outbound {
         !self.unwritten.is_empty() || exchanges.any(|exchange| self.is_unanswered(exchange))
     }
 
+    /// Whether letters are on their way that another session would send anew.
+    pub(in crate::office) fn has_in_flight(&self) -> bool {
+        let mut exchanges = self.exchanges.values();
+        !self.unwritten.is_empty() || exchanges.any(|exchange| exchange.letter.is_some())
+    }
+
     fn is_unanswered(&self, exchange: &Exchange) -> bool {
         exchange.stage.is_published()
             && self.connected <= exchange.sent
