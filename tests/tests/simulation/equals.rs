@@ -11,7 +11,7 @@ use crate::guests::Key;
 use crate::model::{Check, ensure};
 use crate::random::Random;
 use crate::schedule::{
-    CallPlan, GuestSetup, HOUR, LetterPlan, Schedule, Setup, Step, TOPICS, Verdict, qos,
+    CallPlan, GuestSetup, HOUR, LetterPlan, Schedule, Setup, Step, TOPICS, Verdict, qos, timers,
 };
 use crate::terms::Terms;
 
@@ -154,6 +154,8 @@ pub(crate) fn generate(seed: u64) -> Schedule {
 fn setup(random: &mut Random, guest: usize) -> GuestSetup {
     let filter = random.pick(&["a/#", "a/+", "#", "b/+"]);
     GuestSetup {
+        max_timers: 2,
+        timers: Vec::new(),
         subscriptions: vec![(filter, qos(random))],
         retries: random.below(3) as u32,
         retry_for: random.pick(&[2_000, HOUR]),
@@ -188,6 +190,7 @@ fn hostile_call(random: &mut Random) -> CallPlan {
     let letters = random.pick(&[0, 0, 1, 20, 100, 200]);
     CallPlan {
         letters: (0..letters).map(|_| hostile_letter(random)).collect(),
+        timers: timers(random),
         reconnect: random.one_in(3),
         verdict: random.pick(&[
             Verdict::Done,

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jackalope::office::{
-    Answer, Assignment, Call, Effects, LastWill, Letter, Payload, Qos, Ticket, Time,
+    Answer, Assignment, Call, Effects, LastWill, Letter, Payload, Qos, Schedule, Ticket, Time,
+    TimerChanges,
 };
 
-use crate::schedule::{CallPlan, LetterPlan, Verdict};
+use crate::schedule::{CallPlan, LetterPlan, MINUTE, TIMERS, TimerPlan, Verdict};
 
 /// What a payload says of its origin, with a number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +51,8 @@ impl Key {
 #[derive(Debug, Default)]
 pub(crate) struct Guest {
     pub(crate) plans: VecDeque<CallPlan>,
+    /// Whether it cancels each timer that is due again and again.
+    pub(crate) wants_calm: bool,
     pub(crate) running: Option<Running>,
     /// The call that was answered last, until the post office hears of it.
     pub(crate) finished: Option<Finished>,
@@ -63,6 +66,8 @@ pub(crate) struct Running {
     /// When the answer comes.
     pub(crate) until: u64,
     plan: CallPlan,
+    /// Whether it cancels the timer that it is called with.
+    cancels: bool,
 }
 
 /// What a call has come to.
@@ -72,17 +77,24 @@ pub(crate) struct Finished {
     pub(crate) answer: Answer,
     /// What it published, whether that counts or not, the oldest first.
     pub(crate) published: Vec<(Ticket, LetterPlan)>,
+    /// What it did to timers, and whether it could.
+    pub(crate) timers: Vec<(TimerPlan, bool)>,
 }
 
 impl Guest {
     /// Begins a call.
     pub(crate) fn begin(&mut self, now: u64, assignment: Assignment) {
+        let is_fast = |period: Duration| period < Duration::from_millis(MINUTE);
+        let cancels = self.plans.is_empty()
+            && matches!(&assignment.call, Call::Timer(due)
+                if due.period.is_some_and(|period| self.wants_calm || is_fast(period)));
         let plan = self.plans.pop_front().unwrap_or(CallPlan::NOTHING);
         self.running = Some(Running {
             assignment,
             since: now,
             until: now + plan.takes,
             plan,
+            cancels,
         });
     }
 
@@ -98,6 +110,7 @@ impl Guest {
             assignment,
             since,
             plan,
+            cancels,
             ..
         } = self.running.take()?;
         if assignment.call == Call::LastWill {
@@ -110,10 +123,13 @@ impl Guest {
                 since,
                 answer,
                 published: Vec::new(),
+                timers: Vec::new(),
             });
         }
+        let (timers, changes) = change_timers(&assignment, &plan.timers, cancels);
         let mut effects = Effects {
             reconnect: plan.reconnect,
+            timers: changes,
             ..Effects::default()
         };
         let mut published = Vec::new();
@@ -141,8 +157,44 @@ impl Guest {
             since,
             answer,
             published,
+            timers,
         })
     }
+}
+
+/// What a call does to timers: as it sees it, and what is to be committed.
+fn change_timers(
+    assignment: &Assignment,
+    plans: &[TimerPlan],
+    cancels: bool,
+) -> (Vec<(TimerPlan, bool)>, TimerChanges) {
+    let (table, max) = (assignment.timers.as_deref(), assignment.room.timers);
+    let mut changes = TimerChanges::beginning(&assignment.call);
+    let mut done = Vec::new();
+    for plan in plans {
+        let was_so = match plan.schedule {
+            Some((first, period)) => {
+                let schedule = Schedule {
+                    first: Duration::from_millis(first),
+                    period: period.map(Duration::from_millis),
+                };
+                changes.set(table, max, plan.name, schedule).is_ok()
+            }
+            None => changes.cancel(table, plan.name),
+        };
+        done.push((*plan, was_so));
+    }
+    if let Call::Timer(due) = &assignment.call
+        && cancels
+    {
+        let name = TIMERS.into_iter().find(|name| **name == *due.name);
+        let plan = TimerPlan {
+            name: name.unwrap_or_default(),
+            schedule: None,
+        };
+        done.push((plan, changes.cancel(table, plan.name)));
+    }
+    (done, changes)
 }
 
 pub(crate) fn next_ticket(tickets: &mut u64) -> Ticket {

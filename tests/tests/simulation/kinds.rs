@@ -9,7 +9,7 @@ use crate::schedule::{FaultPlan, Schedule, Step};
 use crate::terms::Terms;
 
 /// What a schedule can have; the first four exclude each other.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "clean on 3.1.1",
     "kept on 3.1.1",
     "clean on 5",
@@ -19,6 +19,7 @@ const NAMES: [&str; 9] = [
     "with letters that the broker refuses",
     "with shared subscriptions",
     "with TLS",
+    "with timers",
 ];
 
 /// Counts schedules. Displays as how many there were of each kind.
@@ -38,6 +39,8 @@ impl Kinds {
         let shrinks = |pair: &[Terms]| pair[1].receive_maximum < pair[0].receive_maximum;
         let refuses = |step: &Step| matches!(step, Step::Fault(FaultPlan::RefusePublish(..)));
         let mut filters = setup.guests.iter().flat_map(|guest| &guest.subscriptions);
+        let sets_timers =
+            |step: &Step| matches!(step, Step::Plan(_, plan) if !plan.timers.is_empty());
         let kinds = [
             !is_v5 && setup.clean_session,
             !is_v5 && !setup.clean_session,
@@ -48,6 +51,7 @@ impl Kinds {
             schedule.steps.iter().any(refuses),
             filters.any(|(filter, _)| filter.starts_with("$share/")),
             setup.is_secure,
+            schedule.steps.iter().any(sets_timers),
         ];
         for (count, is_so) in self.0.iter().zip(kinds) {
             count.fetch_add(is_so.into(), Ordering::Relaxed);

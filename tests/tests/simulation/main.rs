@@ -1,7 +1,8 @@
 //! The post office against the fake broker, in one thread and simulated time.
 //!
 //! A schedule of steps is made from a seed: guests publish, trap and dawdle,
-//! lines break at any byte, the broker misbehaves, the clock jumps. After every
+//! set and cancel timers, lines break at any byte, the broker misbehaves, the clock
+//! jumps. After every
 //! input the post office is compared with a naive model; at the end everything
 //! is healed and must come to rest with nothing lost. Half of the schedules speak
 //! MQTT 5, to a broker whose terms change, and one in 20 goes through TLS.
@@ -27,6 +28,7 @@ mod run;
 mod schedule;
 mod shrink;
 mod terms;
+mod timers;
 mod tls;
 mod unwritten;
 

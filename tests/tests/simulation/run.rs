@@ -17,8 +17,8 @@ use bytes::BytesMut;
 use jackalope::broker::{ConnectionId, Core, CoreOptions, DeliverQos2, Fault, PublishError};
 use jackalope::engine::{Engine, Machine, Step as EngineStep};
 use jackalope::office::{
-    BackoffSettings, GuestId, GuestSettings, Letter, Office, Qos, Settings, Time, TimerSettings,
-    WorkListSettings,
+    BackoffSettings, GuestId, GuestSettings, Letter, Office, Qos, Schedule as TimerSchedule,
+    Settings, Time, TimerSettings, WorkListSettings,
 };
 use jackalope::wire::{Handshake, TlsClient, Versions};
 
@@ -29,8 +29,9 @@ use crate::guests::{Guest, Key, next_ticket, time, to_letter};
 use crate::messages::Messages;
 use crate::model::{Check, Model, ensure};
 use crate::network::{Network, Piece};
-use crate::schedule::{CutPlan, LetterPlan, Schedule, Setup, Step};
+use crate::schedule::{CutPlan, LetterPlan, Schedule, Setup, Step, TimerPlan};
 use crate::terms::Terms;
+use crate::timers::{OPENED, Timers};
 use crate::tls::{self, Server};
 use crate::unwritten::Unwritten;
 use gateway_side::Pending;
@@ -107,6 +108,7 @@ struct Side {
     model: Model,
     messages: Messages,
     calls: Calls,
+    timers: Timers,
     broker_log: BrokerLog,
     equals: Option<Equals>,
     /// What the broker is reading.
@@ -137,6 +139,14 @@ pub(crate) fn run(schedule: &Schedule, trace: Option<&mut Vec<String>>) -> Check
 impl Run {
     fn new(schedule: &Schedule, traces: bool) -> Self {
         let setup = schedule.setup.clone();
+        let given = |plan: &TimerPlan| {
+            let (first, period) = plan.schedule?;
+            let schedule = TimerSchedule {
+                first: Duration::from_millis(first),
+                period: period.map(Duration::from_millis),
+            };
+            Some((plan.name.into(), schedule))
+        };
         let guests = setup.guests.iter().map(|guest| GuestSettings {
             subscriptions: guest
                 .subscriptions
@@ -148,7 +158,10 @@ impl Run {
             has_will: guest.has_will,
             outcomes: guest.outcomes,
             hears_subscriptions: true,
-            timers: TimerSettings::default(),
+            timers: TimerSettings {
+                max: guest.max_timers,
+                given: guest.timers.iter().filter_map(given).collect(),
+            },
         });
         let keep_alive = Duration::from_secs(setup.keep_alive);
         let settings = Settings {
@@ -183,7 +196,7 @@ impl Run {
         };
         setup.terms.apply(&mut options);
         let core = Core::new(options);
-        let now = 1_000;
+        let now = OPENED;
         let side = Side {
             now,
             jump: None,
@@ -215,6 +228,7 @@ impl Run {
             model: Model::new(&setup),
             messages: Messages::new(&setup),
             calls: Calls::new(&setup),
+            timers: Timers::new(&setup),
             broker_log: BrokerLog::new(schedule),
             equals: setup.equals.then(|| Equals::new(&setup)),
             arrives: None,

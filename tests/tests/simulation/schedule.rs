@@ -24,11 +24,15 @@ pub(crate) const FILTERS: [&str; 9] = [
     "$share/h/a/+",
 ];
 
+/// The names of timers.
+pub(crate) const TIMERS: [&str; 4] = ["read", "report", "beat", "begin"];
+
+pub(crate) const MINUTE: u64 = 60_000;
+
 /// In one of so many schedules there is TLS on the connections: its handshakes cost
 /// more than all else.
 const ONE_IN_TLS: u64 = 20;
 
-const MINUTE: u64 = 60_000;
 pub(crate) const HOUR: u64 = 60 * MINUTE;
 
 /// One simulation. The same schedule always runs in the same way.
@@ -83,6 +87,18 @@ pub(crate) struct GuestSetup {
     pub(crate) has_will: bool,
     /// How many outcomes it is told at once.
     pub(crate) outcomes: usize,
+    /// How many timers it may have, and those that it has from the start.
+    pub(crate) max_timers: usize,
+    pub(crate) timers: Vec<TimerPlan>,
+}
+
+/// What a guest does to a timer.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct TimerPlan {
+    pub(crate) name: &'static str,
+    /// When it is due first, and every how often then, in milliseconds. None: it is
+    /// cancelled.
+    pub(crate) schedule: Option<(u64, Option<u64>)>,
 }
 
 /// A publish of a guest.
@@ -108,6 +124,7 @@ pub(crate) enum Verdict {
 #[derive(Debug, Clone)]
 pub(crate) struct CallPlan {
     pub(crate) letters: Vec<LetterPlan>,
+    pub(crate) timers: Vec<TimerPlan>,
     pub(crate) reconnect: bool,
     pub(crate) verdict: Verdict,
     /// How long it takes, in milliseconds, while others go on.
@@ -119,6 +136,7 @@ pub(crate) struct CallPlan {
 impl CallPlan {
     pub(crate) const NOTHING: Self = Self {
         letters: Vec::new(),
+        timers: Vec::new(),
         reconnect: false,
         verdict: Verdict::Done,
         takes: 0,
@@ -267,13 +285,54 @@ fn guest(random: &mut Random) -> GuestSetup {
             subscriptions.push((filter, qos(random)));
         }
     }
+    let max_timers = random.below(4) as usize;
+    let timers = TIMERS[..max_timers].iter().filter(|_| random.one_in(4));
+    let timers = timers.copied().collect::<Vec<_>>();
     GuestSetup {
+        max_timers,
+        timers: timers
+            .into_iter()
+            .map(|name| set_timer(random, name))
+            .collect(),
         subscriptions,
         retries: random.below(3) as u32,
         retry_for: random.pick(&[2_000, 60_000, HOUR]),
         has_will: random.one_in(4),
         outcomes: random.pick(&[0, 1, 2, MAX_OUTCOMES, MAX_OUTCOMES]),
     }
+}
+
+/// A timer is set. What is due every few milliseconds for an hour takes long to
+/// simulate: guests [cancel](crate::guests) such timers soon.
+fn set_timer(random: &mut Random, name: &'static str) -> TimerPlan {
+    let time = |random: &mut Random| match random.below(6) {
+        0 => 10 + random.below(10),
+        1..=2 => 10 + random.below(5_000),
+        3 => 1_000 * (1 + random.below(60)),
+        _ => MINUTE * (1 + random.below(90)),
+    };
+    let first = time(random);
+    let period = (!random.one_in(3)).then(|| time(random));
+    TimerPlan {
+        name,
+        schedule: Some((first, period)),
+    }
+}
+
+/// What one call does to timers.
+pub(crate) fn timers(random: &mut Random) -> Vec<TimerPlan> {
+    let count = random.pick(&[0, 0, 1, 1, 2, 5]);
+    let plan = |random: &mut Random| {
+        let name = random.pick(&TIMERS);
+        match random.one_in(3) {
+            true => TimerPlan {
+                name,
+                schedule: None,
+            },
+            false => set_timer(random, name),
+        }
+    };
+    (0..count).map(|_| plan(random)).collect()
 }
 
 pub(crate) fn qos(random: &mut Random) -> Qos {
@@ -327,6 +386,7 @@ fn call(random: &mut Random, flavour: &Flavour) -> CallPlan {
     };
     CallPlan {
         letters: (0..letters).map(|_| letter(random, flavour)).collect(),
+        timers: timers(random),
         reconnect: random.one_in(25),
         verdict: match random.below(10) {
             0..=5 => Verdict::Done,

@@ -36,6 +36,7 @@ impl Run {
         side.network.thaw(side.now);
         for guest in &mut side.guests {
             guest.plans.clear();
+            guest.wants_calm = true;
         }
         if cut {
             side.network.cut_all(side.now);
@@ -87,6 +88,7 @@ impl Run {
     fn check_complete(&self, cut: bool) -> Check {
         let side = &self.side;
         side.messages.check_complete()?;
+        side.timers.check_complete(side.now)?;
         side.calls.check_complete(&side.setup, cut)?;
         if cut {
             for guest in &side.setup.guests {

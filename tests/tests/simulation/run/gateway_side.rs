@@ -117,10 +117,13 @@ impl Side {
         let Some(finished) = self.guests[guest.index()].finished.take() else {
             return Err(format!("{guest:?} answers no call"));
         };
+        let counts = matches!(finished.answer, Answer::Done(_) | Answer::Rejected(..));
+        self.timers.handle_answer(guest, &finished, counts)?;
         let Finished {
             since,
             answer,
             published,
+            ..
         } = finished;
         if let Answer::Done(effects) | Answer::Rejected(_, effects) = &answer {
             let displaced = effects.displaced.len();
@@ -270,6 +273,8 @@ impl Side {
                 (_, true) => End::PutOff { given_up },
                 _ => End::Taken,
             };
+            let goes_on = (fails || is_put_off) && !given_up;
+            self.timers.handle_end(guest, fails, goes_on)?;
             self.calls
                 .handle_end(at, guest, end, &mut self.model, &mut self.messages)?;
         }
@@ -334,6 +339,7 @@ impl Side {
                 {
                     equals.handle_called(now, assignment.guest, key)?;
                 }
+                self.timers.handle_call(assignment)?;
                 self.calls
                     .handle_call(assignment, &self.model, &mut self.messages)
             }
