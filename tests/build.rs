@@ -5,7 +5,9 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    let names = ["burst", "echo", "flood", "hostile", "sensor", "will"];
+    let names = [
+        "burst", "echo", "flood", "hostile", "keeper", "sensor", "will",
+    ];
     let mut guests = guest_build::build("guests", &names);
     guests.extend(guest_build::build("../guest-example", &["door"]));
     for (name, component) in guests {

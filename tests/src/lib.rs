@@ -53,6 +53,9 @@ pub const HOSTILE: &str = env!("TEST_GUEST_HOSTILE");
 /// Publishes a reading at each of its timers.
 pub const SENSOR: &str = env!("TEST_GUEST_SENSOR");
 
+/// Keeps a state as messages say, and looks at its settings.
+pub const KEEPER: &str = env!("TEST_GUEST_KEEPER");
+
 /// Names the last will of the session.
 pub const WILL: &str = env!("TEST_GUEST_WILL");
 

@@ -37,6 +37,7 @@ impl Loaded {
             grants: Grants {
                 env: guest.env.clone(),
             },
+            settings: guest.settings.clone(),
             max_packet_size,
             ..GuestOptions::new(&guest.name)
         };
@@ -54,9 +55,22 @@ impl Loaded {
                     max: guest.limits.timers,
                     given: guest.timers.clone(),
                 },
+                max_state: guest.limits.state,
             },
         }
     }
+}
+
+/// Has each guest look at its settings.
+pub(super) async fn configure(loaded: &mut [Loaded]) -> Result<(), Failure> {
+    for guest in loaded {
+        if let Handler::Component(component) = &mut guest.handler {
+            let configured = component.configure().await;
+            configured
+                .map_err(|why| Failure::Config(anyhow!("guest \"{}\": {why}", guest.name)))?;
+        }
+    }
+    Ok(())
 }
 
 /// The sender of letters that come over the control socket. To the post office it is
@@ -79,6 +93,7 @@ fn without_component() -> GuestSettings {
         outcomes: MAX_OUTCOMES,
         hears_subscriptions: true,
         timers: TimerSettings::default(),
+        max_state: 0,
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::Signal;
 use tracing::{info, warn};
 
-use super::assemble::{control_sender, load_guests, options};
+use super::assemble::{configure, control_sender, load_guests, options};
 use super::control::Bound;
 use super::{Failure, control, logging, signals};
 use crate::config::{Config, DEFAULT_TLS_PORT, ServerConfig, UnknownVariable};
@@ -60,6 +60,7 @@ pub(super) fn run(path: Option<&Path>, look: Look) -> Result<(), Failure> {
     };
     let bound = control::bind(&config.control)?;
     let (mut loaded, tickets) = load_guests(&config)?;
+    runtime.block_on(configure(&mut loaded))?;
     if bound.is_some() {
         loaded.push(control_sender(tickets));
     }

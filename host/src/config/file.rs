@@ -123,6 +123,7 @@ pub(super) struct Guest {
     pub(super) retry_for: Option<Entry>,
     pub(super) timer: Vec<Table<Timer>>,
     pub(super) limits: Table<Limits>,
+    pub(super) settings: Option<Entry>,
     pub(super) env: BTreeMap<Spanned<String>, Entry>,
 }
 
@@ -132,6 +133,7 @@ pub(super) struct Limits {
     pub(super) memory: Option<Entry>,
     pub(super) call_time: Option<Entry>,
     pub(super) timers: Option<Entry>,
+    pub(super) state: Option<Entry>,
 }
 
 #[derive(Default, Deserialize)]
@@ -154,7 +156,9 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Written, ConfigError> {
         "subscriptions" | "guest.subscriptions" => Some(SUBSCRIPTIONS),
         "guest.timer" => Some("a table for each timer: [[guest.timer]]"),
         "tls" | "websocket" | "websocket.headers" | "proxy" | "backoff" | "last-will"
-        | "status" | "work-list" | "guest.limits" | "guest.env" => Some("a table"),
+        | "status" | "work-list" | "guest.limits" | "guest.env" | "guest.settings" => {
+            Some("a table")
+        }
         _ => None,
     })
 }

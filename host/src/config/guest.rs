@@ -11,12 +11,14 @@ use toml::Spanned;
 use super::entry::{Entry, Origin, Refusal};
 use super::file::Guest;
 use super::resolve::{path, qos, set};
+use super::settings::settings;
 use super::table::{Subscription, Table};
 use super::timer;
 use super::values::{Period, Size, period, size};
-use crate::office::{Filter, Qos, Schedule, TimerSettings};
+use crate::office::{Filter, MAX_STATE, Qos, Schedule, TimerSettings};
 
-/// One guest. `Debug` shows the names of its variables and not their values.
+/// One guest. `Debug` shows the names of its variables and not their values, and no
+/// settings.
 #[derive(Clone, PartialEq, Eq)]
 pub struct GuestConfig {
     /// `name`: its name in logs, 1 to 64 of `A-Z a-z 0-9 _ -`; no two guests have
@@ -44,6 +46,9 @@ pub struct GuestConfig {
     /// `[guest.env]`: the variables it sees, sorted by name, and no others.
     /// Default: none.
     pub env: Vec<(String, String)>,
+    /// `[guest.settings]`: what it is told by its import `settings`, as a JSON object.
+    /// Default: `{}`.
+    pub settings: Arc<str>,
 }
 
 /// Where a component comes from.
@@ -67,6 +72,8 @@ pub struct GuestLimits {
     pub call_time: Duration,
     /// `timers`: how many timers it may have, 0 to 1,000. Default: 100.
     pub timers: usize,
+    /// `state`: how much its state may take in bytes, 0 to 16 MiB. Default: 64 KiB.
+    pub state: usize,
 }
 
 /// A [`GuestId`](crate::office::GuestId) has 16 bits.
@@ -82,6 +89,7 @@ impl Default for GuestLimits {
             memory: 64 << 20,
             call_time: Duration::from_secs(1),
             timers: TimerSettings::default().max,
+            state: MAX_STATE,
         }
     }
 }
@@ -98,7 +106,7 @@ impl fmt::Debug for GuestConfig {
             .field("timers", &self.timers)
             .field("limits", &self.limits)
             .field("env", &names)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 
@@ -157,6 +165,7 @@ fn resolve_one(written: &Table<Guest>, directory: &Path) -> Result<GuestConfig, 
         timers: Vec::new(),
         limits: GuestLimits::default(),
         env: env(&guest.env, "guest.env")?,
+        settings: settings(guest.settings.as_ref(), "guest.settings")?,
     };
     if guest.name.is_none() && !is_name(&config.name) {
         let reason = format!(
@@ -197,6 +206,12 @@ fn resolve_one(written: &Table<Guest>, directory: &Path) -> Result<GuestConfig, 
         |entry| entry.whole(0..=1000).map(|max| max as usize),
     )?;
     config.timers = timer::resolve(&guest.timer, config.limits.timers, &timer::OF_GUEST)?;
+    set(
+        &mut config.limits.state,
+        &guest.limits.keys.state,
+        "guest.limits.state",
+        |entry| size(entry, Size(0)..=Size(16 << 20)),
+    )?;
     Ok(config)
 }
 

@@ -27,6 +27,7 @@ mod placeholders;
 mod proxy;
 pub(crate) mod resolve;
 mod server;
+pub(crate) mod settings;
 mod status;
 pub(crate) mod table;
 pub(crate) mod timer;

@@ -189,6 +189,7 @@ fn guest(filters: &[&str]) -> GuestSettings {
         outcomes: 1,
         hears_subscriptions: true,
         timers: TimerSettings::default(),
+        max_state: crate::office::MAX_STATE,
     }
 }
 

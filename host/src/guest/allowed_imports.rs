@@ -16,7 +16,7 @@ const SERVED: &[Package] = &[
     Package {
         name: "jackalope:gateway",
         version: "0.2",
-        interfaces: &["jackalope", "timers", "types"],
+        interfaces: &["jackalope", "settings", "state", "timers", "types"],
     },
     Package {
         name: "jackalope:gateway",

@@ -73,6 +73,12 @@ impl Component {
         self.0.contract.version()
     }
 
+    /// Whether the guest looks at its settings before it begins: it exports
+    /// `configure`.
+    pub fn exports_configure(&self) -> bool {
+        self.0.contract.has_configure()
+    }
+
     /// Whether the guest may choose the last will: it exports `will`.
     pub fn exports_will(&self) -> bool {
         self.0.contract.has_will()

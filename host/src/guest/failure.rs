@@ -26,6 +26,8 @@ pub(super) enum Failure {
     Exited(i32),
     /// Something else; the text is the engine's.
     Other(String),
+    /// It says that its settings are wrong, and why.
+    Settings(String),
     /// There is no instance.
     NotStarted(Box<Self>),
 }
@@ -78,6 +80,7 @@ impl fmt::Display for Failure {
             Self::Trapped(text) => write!(f, "trapped: {text}"),
             Self::Exited(status) => write!(f, "ended itself with exit status {status}"),
             Self::Other(text) => f.write_str(text),
+            Self::Settings(text) => write!(f, "its settings are refused: {text}"),
             Self::NotStarted(failure) => write!(f, "did not start: {failure}"),
         }
     }

@@ -17,8 +17,8 @@ use wasmtime::component::{Linker, LinkerInstance, Lower};
 use super::state::State;
 use crate::office::topic::TopicError;
 use crate::office::{
-    Assignment, Call, Effects, Letter, NotAccepted, Payload, Properties, Qos, Room, Status, Ticket,
-    Time, TimerChanges, TimerTable, check_size,
+    Assignment, Call, Draft, Effects, Letter, NotAccepted, Payload, Properties, Qos, Room, Status,
+    Ticket, Time, TimerChanges, TimerTable, check_size,
 };
 
 /// The ttl of a letter whose guest names none.
@@ -34,6 +34,15 @@ pub(super) struct GatewayImports {
     timers: Option<Arc<TimerTable>>,
     now: Time,
     effects: Effects,
+    state: Draft,
+    settings: Arc<str>,
+}
+
+/// What a call had come to when its guest was to do something else first.
+pub(super) struct Held {
+    accept: usize,
+    effects: Effects,
+    state: Draft,
 }
 
 /// How a message is to be published, without what is copied last.
@@ -67,7 +76,7 @@ impl From<NotAccepted> for Refused {
 
 impl GatewayImports {
     /// For one guest; tickets come from the counter of the whole host.
-    pub(super) fn new(tickets: Arc<AtomicU64>, max_packet_size: usize) -> Self {
+    pub(super) fn new(tickets: Arc<AtomicU64>, max_packet_size: usize, settings: Arc<str>) -> Self {
         Self {
             tickets,
             max_packet_size,
@@ -82,17 +91,38 @@ impl GatewayImports {
             timers: None,
             now: Time::default(),
             effects: Effects::default(),
+            state: Draft::closed(),
+            settings,
         }
+    }
+
+    /// From here on nothing is accepted, and nothing has effects.
+    pub(super) fn hold(&mut self) -> Held {
+        Held {
+            accept: std::mem::take(&mut self.room.accept),
+            effects: std::mem::take(&mut self.effects),
+            state: std::mem::replace(&mut self.state, Draft::closed()),
+        }
+    }
+
+    /// The call goes on where it was.
+    pub(super) fn go_on(&mut self, held: Held) {
+        self.room.accept = held.accept;
+        self.effects = held.effects;
+        self.state = held.state;
     }
 
     /// A call begins, without effects so far.
     pub(super) fn begin(&mut self, assignment: &Assignment) {
         self.status = assignment.status;
         self.room = assignment.room;
-        if assignment.call == Call::LastWill {
+        self.state = if assignment.call == Call::LastWill {
             // Its answer has no effects, and what can not be kept is not accepted.
             self.room.accept = 0;
-        }
+            Draft::closed()
+        } else {
+            Draft::of(assignment.kept.clone())
+        };
         self.timers.clone_from(&assignment.timers);
         self.now = assignment.now;
         self.effects = Effects {
@@ -105,7 +135,9 @@ impl GatewayImports {
     pub(super) fn take_effects(&mut self) -> Effects {
         // The office changes the table without a copy when nobody else has it.
         self.timers = None;
-        std::mem::take(&mut self.effects)
+        let state = self.state.take_changes();
+        let effects = std::mem::take(&mut self.effects);
+        Effects { state, ..effects }
     }
 
     /// What is looked at first.

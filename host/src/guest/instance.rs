@@ -22,29 +22,59 @@ pub(super) struct Instance {
 }
 
 impl Instance {
-    /// Makes an instance for a call. Its start function runs under the same
-    /// limits, and what it publishes belongs to the call.
+    /// Makes an instance, for a call if there is one: its start function runs under
+    /// the same limits, and what it publishes belongs to the call.
     pub(super) async fn start(
         component: &Component,
         options: &GuestOptions,
         output: &Output,
-        assignment: &Assignment,
+        assignment: Option<&Assignment>,
     ) -> Result<Self, Failure> {
         let time = options.limits.call_time;
         let mut store = state::store(component.engine(), options, output);
-        state::begin(&mut store, assignment);
+        if let Some(assignment) = assignment {
+            state::begin(&mut store, assignment);
+        }
         state::give_time(&mut store, time);
         let yields = store.data().yields.clone();
         let bound = within(time, &yields, pin!(bind(component, &mut store))).await;
         let failure = match bound {
             Some(Ok(functions)) => {
-                return Ok(Self {
+                let mut instance = Self {
                     store,
                     yields,
                     functions,
-                });
+                };
+                if component.exports_configure() {
+                    instance.configure(options).await?;
+                }
+                return Ok(instance);
             }
             Some(Err(error)) => failure(&error, &store, options),
+            None => Failure::TooLong(time),
+        };
+        Err(failure.not_started())
+    }
+
+    /// Has the guest look at its settings, under the limits of a call. Nothing that it
+    /// asks for meanwhile has an effect.
+    async fn configure(&mut self, options: &GuestOptions) -> Result<(), Failure> {
+        let time = options.limits.call_time;
+        state::give_time(&mut self.store, time);
+        let before = self.store.data_mut().gateway.hold();
+        let Self {
+            store,
+            yields,
+            functions,
+        } = self;
+        let configured = within(time, yields, pin!(functions.configure(store))).await;
+        let failure = match configured {
+            Some(Ok(Ok(()))) => {
+                self.store.data_mut().gateway.go_on(before);
+                return Ok(());
+            }
+            Some(Ok(Err(text))) => Failure::Settings(text),
+            Some(Err(error)) => failure(&error, &self.store, options),
             None => Failure::TooLong(time),
         };
         Err(failure.not_started())

@@ -1,5 +1,6 @@
 //! What a guest may use and what it is given.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::clocks::Clocks;
@@ -53,6 +54,8 @@ pub struct GuestOptions {
     pub limits: Limits,
     /// What it is given.
     pub grants: Grants,
+    /// What `settings` answers: a JSON object. By default `{}`.
+    pub settings: Arc<str>,
     /// How many bytes the largest PUBLISH packet may have, from its first byte
     /// to its last. By default as many as MQTT allows: 268,435,460.
     pub max_packet_size: usize,
@@ -70,6 +73,7 @@ impl GuestOptions {
             name: name.into(),
             limits: Limits::default(),
             grants: Grants::default(),
+            settings: "{}".into(),
             max_packet_size: MAX_PACKET_SIZE,
             clocks: Clocks::default(),
             prints: Prints::default(),

@@ -110,7 +110,7 @@ fn unknown_imports() {
         &component(text),
         &[
             "wasi:http/types@0.2.0, my:own/thing",
-            "jackalope:gateway 0.2: jackalope, timers, types",
+            "jackalope:gateway 0.2: jackalope, settings, state, timers, types",
             "jackalope:gateway 0.1: jackalope, types",
             "wasi:clocks 0.2: monotonic-clock, wall-clock",
         ],

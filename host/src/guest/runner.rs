@@ -36,6 +36,23 @@ impl Guest {
         &self.options.name
     }
 
+    /// Has the guest look at its settings, if it exports `configure`: on an instance
+    /// that its first call goes to.
+    ///
+    /// # Errors
+    /// What it says is wrong, or how it has failed, as a line for the log.
+    pub async fn configure(&mut self) -> Result<(), String> {
+        if !self.component.exports_configure() {
+            return Ok(());
+        }
+        let _ticking = self.component.engine().ticking();
+        let _output = self.output.of_call();
+        let (component, options) = (&self.component, &self.options);
+        let started = Instance::start(component, options, &self.output, None).await;
+        self.instance = Some(started.map_err(|failure| failure.to_string())?);
+        Ok(())
+    }
+
     /// Calls the guest and waits for what it leads to.
     ///
     /// The first poll of the future returns after one [`TICK`](super::TICK), so
@@ -100,7 +117,7 @@ impl Trial<'_> {
                 // Filling memories and tables can not be interrupted.
                 yield_now().await;
                 // Seldom, and large: in a box it does not make every call large.
-                let started = Instance::start(component, options, output, assignment);
+                let started = Instance::start(component, options, output, Some(assignment));
                 self.instance.insert(Box::pin(started).await?)
             }
         };

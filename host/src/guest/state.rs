@@ -51,7 +51,11 @@ pub(super) fn store(engine: &Engine, options: &GuestOptions, output: &Output) ->
     table.set_max_capacity(HANDLES);
     let yields = Yields::default();
     let state = State {
-        gateway: GatewayImports::new(engine.tickets(), options.max_packet_size),
+        gateway: GatewayImports::new(
+            engine.tickets(),
+            options.max_packet_size,
+            options.settings.clone(),
+        ),
         meter: Meter::new(options.limits.memory, yields.clone()),
         yields,
         epochs_left: 0,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Component, Engine, Guest, GuestOptions};
 use crate::office::{
-    Assignment, Call, GuestId, LetterOutcome, Message, Origin, Outcome, Payload, Qos, Room, Status,
-    Ticket, Time,
+    Assignment, Call, GuestId, Kept, LetterOutcome, MAX_STATE, Message, Origin, Outcome, Payload,
+    Qos, Room, Status, Ticket, Time,
 };
 
 /// A guest in the text format. Each export has a body of core WebAssembly
@@ -163,6 +163,7 @@ pub(super) fn assignment(call: Call) -> Assignment {
             timers: 100,
         },
         timers: None,
+        kept: Arc::new(Kept::new(MAX_STATE)),
         now: Time::default(),
     }
 }

@@ -1,5 +1,7 @@
 //! What becomes of a call when its guest has answered.
 
+use std::sync::Arc;
+
 use super::guests::{Decision, Ended, Inbox};
 use super::session::Receipt;
 use super::{Answer, Call, Effects, GuestId, LastWill, Notice, Office, Outcome, Time, topic};
@@ -76,6 +78,9 @@ impl Office {
     }
 
     fn commit(&mut self, now: Time, guest: GuestId, was_outcome: bool, effects: Effects) {
+        if !effects.state.is_empty() {
+            Arc::make_mut(&mut self.kept[guest.index()]).commit(effects.state);
+        }
         // A ttl counts from the beginning of the call: never too late.
         let called = self.guests.called(guest);
         let mut has_displaced = !effects.displaced.is_empty();

@@ -29,6 +29,7 @@ fn settings(guests: u16) -> Settings {
         outcomes: 1,
         hears_subscriptions: true,
         timers: TimerSettings::default(),
+        max_state: crate::office::MAX_STATE,
     };
     Settings {
         clean_session: true,

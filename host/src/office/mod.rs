@@ -26,6 +26,7 @@ mod carry_letters;
 mod end_calls;
 mod guests;
 mod keep_session;
+mod kept;
 mod notices;
 mod operate;
 mod payload;
@@ -54,6 +55,7 @@ use work_list::WorkList;
 
 pub use acceptance::{NotAccepted, check_size, check_tag};
 pub use guests::{Answer, Assignment, Call, Effects, Message, Origin, Room, Status};
+pub use kept::{Changes, Draft, Kept, MAX_KEY, NotWritten};
 pub use notices::Notice;
 pub use operate::{NotCancelled, NotHanded, OpenLetter, Standing};
 pub use payload::Payload;
@@ -66,8 +68,8 @@ pub use session::{
     properties_size, publish_size, publish_size_with, subscribe_size,
 };
 pub use settings::{
-    BackoffSettings, GuestSettings, MAX_OUTCOMES, Overflow, Settings, StatusTopic, TimerSettings,
-    WorkListSettings,
+    BackoffSettings, GuestSettings, MAX_OUTCOMES, MAX_STATE, Overflow, Settings, StatusTopic,
+    TimerSettings, WorkListSettings,
 };
 pub use time::Time;
 pub use timers::{
@@ -126,6 +128,8 @@ pub struct Office {
     wills: Wills,
     guests: Guests,
     timers: Timers,
+    /// The state of each guest.
+    kept: Vec<Arc<Kept>>,
     /// Room for those that a message goes to.
     routed: Vec<Route>,
     /// Those that are asked for the last will.
@@ -172,6 +176,11 @@ impl Office {
             wills: Wills::default(),
             guests: Guests::new(now, &settings.guests),
             timers: Timers::given(now, &settings.guests),
+            kept: settings
+                .guests
+                .iter()
+                .map(|guest| Arc::new(Kept::new(guest.max_state)))
+                .collect(),
             routed: Vec::new(),
             with_will: (0..)
                 .zip(&settings.guests)
@@ -545,6 +554,7 @@ impl Office {
             status: self.status(),
             room: self.room(guest),
             timers: self.timers.of(guest),
+            kept: self.kept[guest.index()].clone(),
             now,
         })
     }

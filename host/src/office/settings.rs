@@ -103,6 +103,8 @@ pub struct GuestSettings {
     pub hears_subscriptions: bool,
     /// Its timers.
     pub timers: TimerSettings,
+    /// How much its state may take, in bytes; see [`Kept`](super::Kept).
+    pub max_state: usize,
 }
 
 /// What the post office has to know about the timers of one guest.
@@ -124,6 +126,9 @@ impl Default for TimerSettings {
         }
     }
 }
+
+/// How much the state of a guest may take in bytes, unless it is said otherwise.
+pub const MAX_STATE: usize = 64 << 10;
 
 /// How many outcomes one call tells, at most.
 pub const MAX_OUTCOMES: usize = 256;

@@ -17,6 +17,7 @@ pub(super) struct Written {
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) timer: Vec<Table<Timer>>,
     pub(super) env: BTreeMap<Spanned<String>, Entry>,
+    pub(super) settings: Option<Entry>,
     pub(super) scenario: Vec<Table<Scenario>>,
 }
 
@@ -26,6 +27,7 @@ pub(super) struct Scenario {
     pub(super) name: Option<Entry>,
     pub(super) network: Option<Entry>,
     pub(super) subscriptions: Option<Vec<Subscription>>,
+    pub(super) settings: Option<Entry>,
     pub(super) version: Option<Entry>,
     pub(super) allow_unexpected: Option<Entry>,
     pub(super) step: Vec<Table<Step>>,
@@ -102,7 +104,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Written, ConfigError> {
             Some(r#"a table: { content-type = "…", user = { name = "value" } }"#)
         }
         "timer" => Some("a table for each timer: [[timer]]"),
-        "env" => Some("a table"),
+        "env" | "settings" | "scenario.settings" => Some("a table"),
         _ => None,
     })
 }

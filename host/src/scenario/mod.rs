@@ -27,6 +27,7 @@
 //! | `subscriptions` | what the guest subscribes to, as in the configuration |
 //! | `[[timer]]` | timers that the guest has from the start, as `[[guest.timer]]` in the configuration |
 //! | `[env]` | the guest's environment, as in the configuration |
+//! | `[settings]` | its settings, as `[guest.settings]` in the configuration; a scenario may have its own, `settings` |
 //! | `[[scenario]]` | one or more, each with a guest and a broker of its own |
 //!
 //! # A scenario

@@ -16,6 +16,7 @@ use crate::config::Place;
 use crate::config::entry::{Entry, Origin, Refusal};
 use crate::config::guest::{env, subscriptions};
 use crate::config::resolve::{qos, set, topic_name};
+use crate::config::settings::settings;
 use crate::config::table::{Subscription, Table};
 use crate::config::timer;
 use crate::config::values::{Period, period};
@@ -50,6 +51,7 @@ pub(super) fn resolve(
         subscriptions: subscriptions(&written.subscriptions, keys)?,
         timers: timer::resolve(&written.timer, TimerSettings::default().max, &TIMER)?,
         env: env(&written.env, "env")?,
+        settings: settings(written.settings.as_ref(), "settings")?,
         ..WorldOptions::default()
     };
     if written.scenario.is_empty() {
@@ -85,6 +87,9 @@ fn scenario(
     let mut options = defaults.clone();
     if let Some(written) = &keys.subscriptions {
         options.subscriptions = own_subscriptions(written)?;
+    }
+    if keys.settings.is_some() {
+        options.settings = settings(keys.settings.as_ref(), "scenario.settings")?;
     }
     set(
         &mut options.version,

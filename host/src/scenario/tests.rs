@@ -60,7 +60,8 @@ fn subscriptions_are_those_of_the_configuration() {
 fn unknown_keys_are_refused_where_they_are() {
     check_refused(
         "subscription = []",
-        "1:1: unknown key `subscription`, expected one of `subscriptions`, `timer`, `env`, `scenario`",
+        "1:1: unknown key `subscription`, expected one of `subscriptions`, `timer`, `env`, \
+         `settings`, `scenario`",
     );
     check_step(
         "{ wait = '2h' }",

@@ -45,6 +45,7 @@ pub struct SiteOptions {
     filters: Vec<(String, Qos)>,
     timers: Vec<(Arc<str>, Schedule)>,
     env: Vec<(String, String)>,
+    settings: Arc<str>,
 }
 
 /// A gateway with one guest, a broker, and the network between them.
@@ -85,6 +86,12 @@ impl SiteOptions {
         self
     }
 
+    /// What the guest gets as its settings: a JSON object. Without, `{}`.
+    pub fn settings(mut self, json: &str) -> Self {
+        self.settings = json.into();
+        self
+    }
+
     /// Begins with the network up, the gateway connected and subscribed.
     pub fn online(self) -> Result<Site, SiteError> {
         self.begin(Network::Up)
@@ -110,6 +117,7 @@ impl SiteOptions {
             subscriptions,
             timers: self.timers,
             env: self.env,
+            settings: self.settings,
             ..WorldOptions::default()
         };
         Ok(Site {
@@ -137,6 +145,7 @@ impl Site {
             filters: Vec::new(),
             timers: Vec::new(),
             env: Vec::new(),
+            settings: "{}".into(),
         }
     }
 

@@ -19,8 +19,8 @@ use crate::config::{Config, SessionConfig};
 use crate::engine::{Engine, Machine};
 use crate::guest::{Clocks, Component, Grants, Guest, GuestOptions, Printed, Prints, VirtualClock};
 use crate::office::{
-    BackoffSettings, Filter, GuestSettings, Office, Qos, Schedule, Settings, Status, Time,
-    TimerSettings,
+    BackoffSettings, Filter, GuestSettings, MAX_STATE, Office, Qos, Schedule, Settings, Status,
+    Time, TimerSettings,
 };
 use crate::wire::{Handshake, Version, Versions};
 
@@ -36,6 +36,8 @@ pub(crate) struct WorldOptions {
     pub(crate) subscriptions: Vec<(Filter, Qos)>,
     pub(crate) timers: Vec<(Arc<str>, Schedule)>,
     pub(crate) env: Vec<(String, String)>,
+    /// A JSON object.
+    pub(crate) settings: Arc<str>,
 }
 
 impl Default for WorldOptions {
@@ -46,6 +48,7 @@ impl Default for WorldOptions {
             subscriptions: Vec::new(),
             timers: Vec::new(),
             env: Vec::new(),
+            settings: "{}".into(),
         }
     }
 }
@@ -85,6 +88,7 @@ impl World {
         };
         let guest_options = GuestOptions {
             grants: Grants { env: options.env },
+            settings: options.settings,
             max_packet_size,
             clocks: Clocks::Virtual(clock.clone()),
             prints: Prints::Kept(printed.clone()),
@@ -101,6 +105,7 @@ impl World {
                 given: options.timers,
                 ..TimerSettings::default()
             },
+            max_state: MAX_STATE,
         };
         let settings = Settings {
             carries_properties: options.version == Version::V5,

@@ -2,12 +2,13 @@
 
 use std::path::Path;
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use jackalope::guest::{Component, Engine, Guest, GuestOptions};
 use jackalope::office::{
-    Answer, Assignment, Call, GuestId, LetterOutcome, Message, Origin, Outcome, Payload, Qos, Room,
-    Status, Time,
+    Answer, Assignment, Call, GuestId, Kept, LetterOutcome, MAX_STATE, Message, Origin, Outcome,
+    Payload, Qos, Room, Status, Time,
 };
 use jackalope_tests::ECHO;
 use tokio::runtime::Runtime;
@@ -97,6 +98,7 @@ fn assignment(call: Call) -> Assignment {
             timers: 100,
         },
         timers: None,
+        kept: Arc::new(Kept::new(MAX_STATE)),
         now: Time::default(),
     }
 }

@@ -157,6 +157,7 @@ impl Run {
             outcomes: 1,
             hears_subscriptions: true,
             timers: TimerSettings::default(),
+            max_state: jackalope::office::MAX_STATE,
         };
         let settings = Settings {
             clean_session: plan.is_clean,

@@ -81,6 +81,7 @@ pub fn guest(filters: &[&str]) -> GuestSettings {
         outcomes: 1,
         hears_subscriptions: true,
         timers: TimerSettings::default(),
+        max_state: jackalope::office::MAX_STATE,
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jackalope::office::{Assignment, Call, GuestId, Message, Overflow, Status};
 
-use crate::guests::{Key, tag};
+use crate::guests::{Key, count, tag};
 use crate::messages::Messages;
 use crate::model::{Check, Model, ensure};
 use crate::schedule::Setup;
@@ -23,6 +23,8 @@ struct Told {
     /// The message that is called again.
     again: Option<Message>,
     status: Option<Status>,
+    /// How many calls have succeeded: it writes that down in each.
+    succeeded: u64,
     granted: BTreeMap<String, bool>,
 }
 
@@ -67,6 +69,11 @@ impl Calls {
         let id = assignment.guest;
         let guest = &mut self.guests[id.index()];
         ensure!(guest.running.is_none(), "{id:?} is called while at a call");
+        let (kept, succeeded) = (count(&assignment.kept), guest.succeeded);
+        ensure!(
+            kept == succeeded,
+            "{id:?}: {succeeded} calls have succeeded, and it kept {kept}"
+        );
         let listed = model.open_of(id);
         let room = assignment.room;
         ensure!(room.keep == self.max, "{id:?}: keeps {}", room.keep);
@@ -132,6 +139,9 @@ impl Calls {
             End::PutOff { given_up: false } | End::Failed { given_up: false }
         );
         let ends = !goes_on;
+        if end == End::Taken && call != Call::LastWill {
+            guest.succeeded += 1;
+        }
         match call {
             Call::Outcomes(outcomes) if outcomes.len() > 1 && end != End::Taken => {
                 ensure!(
@@ -141,7 +151,7 @@ impl Calls {
                 guest.alone = outcomes.len();
             }
             Call::Outcomes(outcomes) => {
-                count(&mut guest.outcome_failures, end, retries)?;
+                count_failure(&mut guest.outcome_failures, end, retries)?;
                 if ends {
                     guest.outcome_failures = 0;
                     guest.alone = guest.alone.saturating_sub(outcomes.len());
@@ -149,7 +159,7 @@ impl Calls {
                 }
             }
             Call::Message(message) => {
-                count(&mut guest.message_failures, end, retries)?;
+                count_failure(&mut guest.message_failures, end, retries)?;
                 if let End::PutOff { given_up } = end {
                     let since = *guest.put_off.get_or_insert(now);
                     let is_over = since + self.retry_for[id.index()] <= now;
@@ -199,7 +209,7 @@ impl Calls {
 }
 
 /// That a call is given up when it has failed once more than it is retried.
-fn count(failures: &mut u32, end: End, retries: u32) -> Check {
+fn count_failure(failures: &mut u32, end: End, retries: u32) -> Check {
     if let End::Failed { given_up } = end {
         *failures += 1;
         ensure!(

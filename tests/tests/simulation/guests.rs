@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jackalope::office::{
-    Answer, Assignment, Call, Effects, LastWill, Letter, Payload, Qos, Schedule, Ticket, Time,
-    TimerChanges,
+    Answer, Assignment, Call, Changes, Draft, Effects, Kept, LastWill, Letter, Payload, Qos,
+    Schedule, Ticket, Time, TimerChanges,
 };
 
 use crate::schedule::{CallPlan, LetterPlan, MINUTE, TIMERS, TimerPlan, Verdict};
@@ -130,6 +130,7 @@ impl Guest {
         let mut effects = Effects {
             reconnect: plan.reconnect,
             timers: changes,
+            state: counted(&assignment.kept),
             ..Effects::default()
         };
         let mut published = Vec::new();
@@ -195,6 +196,22 @@ fn change_timers(
         done.push((plan, changes.cancel(table, plan.name)));
     }
     (done, changes)
+}
+
+/// How many calls of a guest have succeeded, as it has written down.
+pub(crate) fn count(kept: &Arc<Kept>) -> u64 {
+    let draft = Draft::of(kept.clone());
+    let value = draft.get("calls").and_then(|it| it.first_chunk().copied());
+    value.map_or(0, u64::from_be_bytes)
+}
+
+/// One more.
+fn counted(kept: &Arc<Kept>) -> Changes {
+    let mut draft = Draft::of(kept.clone());
+    let value = Payload::new((count(kept) + 1).to_be_bytes());
+    // There is room for it.
+    let _ = draft.set("calls", value);
+    draft.take_changes()
 }
 
 pub(crate) fn next_ticket(tickets: &mut u64) -> Ticket {

@@ -162,6 +162,7 @@ impl Run {
                 max: guest.max_timers,
                 given: guest.timers.iter().filter_map(given).collect(),
             },
+            max_state: jackalope::office::MAX_STATE,
         });
         let keep_alive = Duration::from_secs(setup.keep_alive);
         let settings = Settings {

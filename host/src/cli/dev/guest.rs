@@ -36,6 +36,7 @@ pub(super) fn describe(file: Option<PathBuf>, subscribe: &[Filter]) -> GuestConf
         timers: Vec::new(),
         limits: GuestLimits::default(),
         env: Vec::new(),
+        settings: "{}".into(),
         component,
     };
     let default = filter.parse().into_iter();

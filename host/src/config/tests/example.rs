@@ -120,6 +120,7 @@ fn the_example_in_full_is_accepted() {
             ("begin".into(), Schedule::once(Duration::from_mins(1))),
         ],
         env: vec![("LOG".to_owned(), "info".to_owned())],
+        settings: r#"{"limit":22.5}"#.into(),
         ..least.guests[0].clone()
     };
     assert_eq!(config.guests, [guest], "states the defaults of a guest");

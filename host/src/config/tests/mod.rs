@@ -243,6 +243,7 @@ fn guest(name: &str, component: ComponentSource) -> GuestConfig {
         timers: Vec::new(),
         limits: GuestLimits::default(),
         env: Vec::new(),
+        settings: "{}".into(),
     }
 }
 
@@ -292,9 +293,12 @@ fn a_guest_can_have_everything() {
         memory = "4GiB"
         call-time = "1ms"
         timers = 3
+        state = "16MiB"
         [guest.env]
         LOG = "info"
         EMPTY = ""
+        [guest.settings]
+        limit = 22.5
     "##;
     check(text, |c| {
         let component = ComponentSource::File("/etc/my door.wasm".into());
@@ -311,6 +315,7 @@ fn a_guest_can_have_everything() {
                 memory: 4 << 30,
                 call_time: Duration::from_millis(1),
                 timers: 3,
+                state: 16 << 20,
             },
             timers: vec![
                 ("read".into(), Schedule::every(Duration::from_secs(10))),
@@ -327,6 +332,7 @@ fn a_guest_can_have_everything() {
                 ("EMPTY".to_owned(), String::new()),
                 ("LOG".to_owned(), "info".to_owned()),
             ],
+            settings: r#"{"limit":22.5}"#.into(),
             ..guest("front_door", component)
         }];
     });

@@ -28,11 +28,11 @@ fn unknown_keys() {
     check_refused(
         "[[guest]]\ncomponent = 'd'\nsubscription = []",
         "3:1: guest: unknown key `subscription`, expected one of `name`, `component`, \
-         `subscriptions`, `retries`, `retry-for`, `timer`, `limits`, `env`",
+         `subscriptions`, `retries`, `retry-for`, `timer`, `limits`, `settings`, `env`",
     );
     check_refused(
         "[[guest]]\n[guest.limits]\nram = 1",
-        "3:1: guest.limits: unknown key `ram`, expected one of `memory`, `call-time`, `timers`",
+        "3:1: guest.limits: unknown key `ram`, expected one of `memory`, `call-time`, `timers`, `state`",
     );
     check_refused(
         "\"a\\nb\" = 1",

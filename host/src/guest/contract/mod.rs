@@ -70,6 +70,14 @@ impl Exports {
         }
     }
 
+    /// Whether the guest looks at its settings before it begins.
+    pub(super) fn has_configure(&self) -> bool {
+        match self {
+            Self::V0_1(_) => false,
+            Self::V0_2(exports) => exports.has_configure(),
+        }
+    }
+
     /// Whether the guest may name the last will.
     pub(super) fn has_will(&self) -> bool {
         match self {
@@ -104,6 +112,18 @@ impl Exports {
 }
 
 impl Functions {
+    /// Has a new instance look at its settings. Returns what it says is wrong.
+    pub(super) async fn configure(
+        &self,
+        store: &mut Store<State>,
+    ) -> wasmtime::Result<Result<(), String>> {
+        let configured = match self {
+            Self::V0_1(_) => return Ok(Ok(())),
+            Self::V0_2(functions) => functions.configure(store).await?,
+        };
+        Ok(configured.map_err(convert::reason))
+    }
+
     /// Makes a call. One that the guest does not export succeeds and does nothing.
     pub(super) async fn call(
         &self,

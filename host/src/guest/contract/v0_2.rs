@@ -7,12 +7,13 @@ use wasmtime::component::{Instance, InstancePre};
 
 use super::{Reply, WrongExport, check_function, convert, optional};
 use crate::guest::bindings::v0_2::exports::jackalope::gateway::{
-    handler, outcomes, subscriptions, timer_handler, will,
+    configure, handler, outcomes, subscriptions, timer_handler, will,
 };
 use crate::guest::bindings::v0_2::jackalope::gateway::types;
 use crate::guest::state::State;
 use crate::office::{Assignment, Call, MAX_OUTCOMES};
 
+const CONFIGURE: &str = "jackalope:gateway/configure@0.2.0";
 const HANDLER: &str = "jackalope:gateway/handler@0.2.0";
 const OUTCOMES: &str = "jackalope:gateway/outcomes@0.2.0";
 const SUBSCRIPTIONS: &str = "jackalope:gateway/subscriptions@0.2.0";
@@ -20,6 +21,7 @@ const TIMER_HANDLER: &str = "jackalope:gateway/timer-handler@0.2.0";
 const WILL: &str = "jackalope:gateway/will@0.2.0";
 
 pub(in crate::guest) struct Exports {
+    configure: Option<configure::GuestIndices>,
     handler: handler::GuestIndices,
     outcomes: Option<outcomes::GuestIndices>,
     subscriptions: Option<subscriptions::GuestIndices>,
@@ -28,6 +30,7 @@ pub(in crate::guest) struct Exports {
 }
 
 pub(in crate::guest) struct Functions {
+    configure: Option<configure::Guest>,
     handler: handler::Guest,
     outcomes: Option<outcomes::Guest>,
     subscriptions: Option<subscriptions::Guest>,
@@ -38,6 +41,7 @@ pub(in crate::guest) struct Functions {
 impl Exports {
     pub(super) fn find(pre: &InstancePre<State>) -> Result<Self, WrongExport> {
         Ok(Self {
+            configure: optional(pre, CONFIGURE, find_configure)?,
             handler: find_handler(pre).map_err(|error| (HANDLER, error))?,
             outcomes: optional(pre, OUTCOMES, find_outcomes)?,
             subscriptions: optional(pre, SUBSCRIPTIONS, find_subscriptions)?,
@@ -53,6 +57,11 @@ impl Exports {
     ) -> wasmtime::Result<Functions> {
         let (outcomes, subscriptions) = (self.outcomes.as_ref(), self.subscriptions.as_ref());
         Ok(Functions {
+            configure: self
+                .configure
+                .as_ref()
+                .map(|it| it.load(&mut *store, instance))
+                .transpose()?,
             handler: self.handler.load(&mut *store, instance)?,
             outcomes: outcomes
                 .map(|it| it.load(&mut *store, instance))
@@ -71,6 +80,10 @@ impl Exports {
                 .map(|it| it.load(&mut *store, instance))
                 .transpose()?,
         })
+    }
+
+    pub(super) fn has_configure(&self) -> bool {
+        self.configure.is_some()
     }
 
     pub(super) fn has_will(&self) -> bool {
@@ -94,6 +107,16 @@ impl Exports {
 }
 
 impl Functions {
+    pub(super) async fn configure(
+        &self,
+        store: &mut Store<State>,
+    ) -> wasmtime::Result<Result<(), String>> {
+        match &self.configure {
+            Some(configure) => configure.call_configure(store).await,
+            None => Ok(Ok(())),
+        }
+    }
+
     pub(super) async fn call(
         &self,
         store: &mut Store<State>,
@@ -148,6 +171,12 @@ impl Functions {
         }
         Ok(Reply::Done)
     }
+}
+
+fn find_configure(pre: &InstancePre<State>) -> wasmtime::Result<configure::GuestIndices> {
+    let indices = configure::GuestIndices::new(pre)?;
+    check_function::<(), (Result<(), String>,)>(pre, CONFIGURE, "configure")?;
+    Ok(indices)
 }
 
 fn find_handler(pre: &InstancePre<State>) -> wasmtime::Result<handler::GuestIndices> {

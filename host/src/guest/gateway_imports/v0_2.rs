@@ -1,4 +1,6 @@
-//! `publish` of the contract 0.2.
+//! `publish` of the contract 0.2, and what a guest may import beside it.
+
+mod state;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +43,12 @@ struct LentProperties {
 pub(super) fn add_to_linker(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     let mut interface = linker.instance("jackalope:gateway/jackalope@0.2.0")?;
     interface.func_wrap("publish", publish)?;
-    add_status_and_reconnect::<types::ConnectionStatus>(&mut interface)
+    add_status_and_reconnect::<types::ConnectionStatus>(&mut interface)?;
+    let mut settings = linker.instance("jackalope:gateway/settings@0.2.0")?;
+    settings.func_wrap("get", |store: StoreContextMut<'_, State>, ()| {
+        Ok((store.data().gateway.settings.clone(),))
+    })?;
+    state::add_to_linker(linker)
 }
 
 type Published = (Result<types::Ticket, PublishError>,);

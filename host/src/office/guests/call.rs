@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::office::{
-    DueTimer, Filter, GuestId, LastWill, Letter, LetterOutcome, Payload, Properties, Qos, Ticket,
-    Time, TimerChanges, TimerTable,
+    Changes, DueTimer, Filter, GuestId, Kept, LastWill, Letter, LetterOutcome, Payload, Properties,
+    Qos, Ticket, Time, TimerChanges, TimerTable,
 };
 
 /// Whether there is a session with the broker.
@@ -85,6 +85,8 @@ pub struct Assignment {
     pub room: Room,
     /// The timers that the guest has; none if it has none.
     pub timers: Option<Arc<TimerTable>>,
+    /// The state of the guest as it is.
+    pub kept: Arc<Kept>,
     /// When it is made.
     pub now: Time,
 }
@@ -128,6 +130,8 @@ pub struct Effects {
     pub displaced: Vec<(Ticket, Option<Arc<str>>)>,
     /// The other accepted letters, in the order they were published.
     pub letters: VecDeque<Letter>,
+    /// What it has changed of its state.
+    pub state: Changes,
     /// Whether it asked for a new connection. It gets the first at once, and others
     /// a minute after the last at the earliest.
     pub reconnect: bool,
