@@ -56,6 +56,7 @@ impl Loaded {
                     given: guest.timers.clone(),
                 },
                 max_state: guest.limits.state,
+                permissions: guest.permissions.clone().map(Arc::new),
             },
         }
     }
@@ -94,6 +95,7 @@ fn without_component() -> GuestSettings {
         hears_subscriptions: true,
         timers: TimerSettings::default(),
         max_state: 0,
+        permissions: None,
     }
 }
 

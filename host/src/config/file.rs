@@ -123,6 +123,7 @@ pub(super) struct Guest {
     pub(super) retry_for: Option<Entry>,
     pub(super) timer: Vec<Table<Timer>>,
     pub(super) limits: Table<Limits>,
+    pub(super) permissions: Option<Table<Permissions>>,
     pub(super) settings: Option<Entry>,
     pub(super) env: BTreeMap<Spanned<String>, Entry>,
 }
@@ -145,6 +146,20 @@ pub(crate) struct Timer {
     pub(super) after: Option<Entry>,
 }
 
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct Permissions {
+    pub(super) publish: Option<Entry>,
+    pub(super) max_qos: Option<Entry>,
+    pub(super) retain: Option<Entry>,
+    pub(super) min_ttl: Option<Entry>,
+    pub(super) max_ttl: Option<Entry>,
+    pub(super) rate: Option<Entry>,
+    pub(super) burst: Option<Entry>,
+    pub(super) reconnect: Option<Entry>,
+    pub(super) will: Option<Entry>,
+}
+
 /// What `subscriptions` has to be.
 pub(crate) const SUBSCRIPTIONS: &str =
     r#"a list of topic filters: ["a/b", { filter = "c/#", qos = 1 }]"#;
@@ -156,9 +171,8 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Written, ConfigError> {
         "subscriptions" | "guest.subscriptions" => Some(SUBSCRIPTIONS),
         "guest.timer" => Some("a table for each timer: [[guest.timer]]"),
         "tls" | "websocket" | "websocket.headers" | "proxy" | "backoff" | "last-will"
-        | "status" | "work-list" | "guest.limits" | "guest.env" | "guest.settings" => {
-            Some("a table")
-        }
+        | "status" | "work-list" | "guest.limits" | "guest.permissions" | "guest.env"
+        | "guest.settings" => Some("a table"),
         _ => None,
     })
 }

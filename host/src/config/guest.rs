@@ -10,12 +10,13 @@ use toml::Spanned;
 
 use super::entry::{Entry, Origin, Refusal};
 use super::file::Guest;
+use super::permissions;
 use super::resolve::{path, qos, set};
 use super::settings::settings;
 use super::table::{Subscription, Table};
 use super::timer;
 use super::values::{Period, Size, period, size};
-use crate::office::{Filter, MAX_STATE, Qos, Schedule, TimerSettings};
+use crate::office::{Filter, MAX_STATE, Permissions, Qos, Schedule, TimerSettings};
 
 /// One guest. `Debug` shows the names of its variables and not their values, and no
 /// settings.
@@ -43,6 +44,8 @@ pub struct GuestConfig {
     pub timers: Vec<(Arc<str>, Schedule)>,
     /// `[guest.limits]`: what it may use.
     pub limits: GuestLimits,
+    /// `[guest.permissions]`: what it may publish and ask for. Default: everything.
+    pub permissions: Option<Permissions>,
     /// `[guest.env]`: the variables it sees, sorted by name, and no others.
     /// Default: none.
     pub env: Vec<(String, String)>,
@@ -105,6 +108,7 @@ impl fmt::Debug for GuestConfig {
             .field("retry_for", &self.retry_for)
             .field("timers", &self.timers)
             .field("limits", &self.limits)
+            .field("permissions", &self.permissions)
             .field("env", &names)
             .finish_non_exhaustive()
     }
@@ -164,6 +168,11 @@ fn resolve_one(written: &Table<Guest>, directory: &Path) -> Result<GuestConfig, 
         retry_for: DEFAULT_RETRY_FOR,
         timers: Vec::new(),
         limits: GuestLimits::default(),
+        permissions: guest
+            .permissions
+            .as_ref()
+            .map(|written| permissions::resolve(&written.keys))
+            .transpose()?,
         env: env(&guest.env, "guest.env")?,
         settings: settings(guest.settings.as_ref(), "guest.settings")?,
     };
@@ -278,7 +287,7 @@ pub(crate) fn subscriptions(
     Ok(subscriptions)
 }
 
-fn topic_filter(entry: &Entry) -> Result<Filter, String> {
+pub(super) fn topic_filter(entry: &Entry) -> Result<Filter, String> {
     let filter = entry.text()?.parse::<Filter>();
     filter.map_err(|error| entry.but(error))
 }

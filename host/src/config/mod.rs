@@ -23,6 +23,7 @@ mod error;
 pub(crate) mod file;
 pub(crate) mod guest;
 mod login;
+mod permissions;
 mod placeholders;
 mod proxy;
 pub(crate) mod resolve;

@@ -327,6 +327,8 @@ impl From<NotAccepted> for Refusal {
             NotAccepted::Tag => (StatusCode::BAD_REQUEST, Code::TagTooLong),
             NotAccepted::Ttl => (StatusCode::BAD_REQUEST, Code::InvalidTtl),
             NotAccepted::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, Code::PayloadTooLarge),
+            // The sender behind the control socket may do everything.
+            NotAccepted::NotPermitted(_) => (StatusCode::BAD_REQUEST, Code::InvalidRequest),
             NotAccepted::Full => (StatusCode::SERVICE_UNAVAILABLE, Code::WorkListFull),
             NotAccepted::Stopping => (StatusCode::SERVICE_UNAVAILABLE, Code::Stopping),
         };

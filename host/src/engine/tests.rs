@@ -190,6 +190,7 @@ fn guest(filters: &[&str]) -> GuestSettings {
         hears_subscriptions: true,
         timers: TimerSettings::default(),
         max_state: crate::office::MAX_STATE,
+        permissions: None,
     }
 }
 

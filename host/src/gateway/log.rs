@@ -316,7 +316,14 @@ impl Log {
                 warn!(%topic, "the last will is not as configured: {refusal}");
             }
             Notice::StatusUnanswered => warn!("{STATUS_UNANSWERED}"),
-            Notice::ReconnectIgnored { guest } => {
+            Notice::ReconnectIgnored {
+                guest,
+                rule: Some(rule),
+            } => {
+                let guest = self.name(*guest);
+                warn!(guest, "its reconnect is ignored: {rule}");
+            }
+            Notice::ReconnectIgnored { guest, rule: None } => {
                 let guest = self.name(*guest);
                 warn!(guest, "its reconnect is ignored: a guest has one a minute");
             }
@@ -371,6 +378,10 @@ fn kind(notice: &Notice) -> Option<Kind> {
         Notice::PutOff { guest, .. } => (Level::WARN, "message put off", Some(*guest)),
         Notice::Failed { guest, .. } => (Level::WARN, "a call failed", Some(*guest)),
         Notice::GivenUp { guest, .. } => (Level::ERROR, "given up", Some(*guest)),
+        Notice::ReconnectIgnored {
+            guest,
+            rule: Some(_),
+        } => (Level::WARN, "its reconnect is ignored", Some(*guest)),
         Notice::InvalidWill { guest, .. } => {
             (Level::WARN, "its last will is not used", Some(*guest))
         }

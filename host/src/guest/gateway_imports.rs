@@ -87,6 +87,8 @@ impl GatewayImports {
                 max_qos: Qos::ExactlyOnce,
                 carries_properties: false,
                 timers: 0,
+                permissions: None,
+                permitted: 0,
             },
             timers: None,
             now: Time::default(),
@@ -115,7 +117,7 @@ impl GatewayImports {
     /// A call begins, without effects so far.
     pub(super) fn begin(&mut self, assignment: &Assignment) {
         self.status = assignment.status;
-        self.room = assignment.room;
+        self.room = assignment.room.clone();
         self.state = if assignment.call == Call::LastWill {
             // Its answer has no effects, and what can not be kept is not accepted.
             self.room.accept = 0;
@@ -142,7 +144,13 @@ impl GatewayImports {
 
     /// What is looked at first.
     fn check(&self, topic: &str, options: &Options) -> Result<(), NotAccepted> {
-        self.room.check(topic, options.qos, options.ttl)
+        let Options { qos, retain, ttl } = *options;
+        self.room.check(self.accepted(), topic, qos, retain, ttl)
+    }
+
+    /// How many letters this call has accepted.
+    fn accepted(&self) -> usize {
+        self.effects.displaced.len() + self.effects.letters.len()
     }
 
     /// What is looked at last: whether there is room for it.
@@ -154,8 +162,7 @@ impl GatewayImports {
         properties: usize,
     ) -> Result<(), NotAccepted> {
         check_size(self.max_packet_size, topic, qos, properties, payload)?;
-        let accepted = self.effects.displaced.len() + self.effects.letters.len();
-        match accepted < self.room.accept {
+        match self.accepted() < self.room.accept {
             true => Ok(()),
             false => Err(NotAccepted::Full),
         }

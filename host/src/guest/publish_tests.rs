@@ -1,10 +1,11 @@
 //! What guests ask of their host, and what they are told.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::testing::{GuestText, assignment, connection, engine, message, outcome, verdict};
 use super::{Guest, GuestOptions};
-use crate::office::{Answer, Call, Effects, Outcome, Qos, Room, Status, Ticket};
+use crate::office::{Answer, Call, Effects, Outcome, Permissions, Qos, Rate, Room, Status, Ticket};
 
 const POST_THREE: &str =
     "(call $post (i32.const 1)) (call $post (i32.const 2)) (call $post (i32.const 3))";
@@ -158,6 +159,53 @@ async fn a_ttl_of_zero_is_refused_next() {
     }
     .guest_with(|options| options.max_packet_size = 100);
     check_refusal(guest.call(&connection()).await, 2, None);
+}
+
+#[tokio::test]
+async fn what_is_not_permitted_is_refused_before_the_payload_is_looked_at() {
+    let mut guest = GuestText {
+        connection: publish_and_tell!(
+            "(i32.const 16) (i32.const 1) (i32.const 0) (i32.const 1000)
+             (i32.const 1) (i32.const 0) (i32.const 0) (i64.const 1)"
+        ),
+        ..GuestText::default()
+    }
+    .guest_with(|options| options.max_packet_size = 100);
+    let mut call = connection();
+    // What tells of it has a ttl of an hour.
+    call.room.permissions = Some(Arc::new(Permissions {
+        min_ttl: Duration::from_secs(1),
+        ..Permissions::default()
+    }));
+    check_refusal(guest.call(&call).await, 4, None);
+}
+
+#[tokio::test]
+async fn no_more_letters_are_accepted_than_the_rate_permits() {
+    let mut guest = GuestText {
+        connection: concat!(
+            "(call $post (i32.const 1)) (call $post (i32.const 2)) (call $post (i32.const 3))",
+            // The last result: an error, `not-permitted`.
+            "(if (i32.ne (i32.load8_u (i32.const 192)) (i32.const 1)) (then unreachable))",
+            "(if (i32.ne (i32.load8_u (i32.const 200)) (i32.const 4)) (then unreachable))"
+        ),
+        ..GuestText::default()
+    }
+    .guest();
+    let mut call = connection();
+    let rate = Some(Rate {
+        letters: 1,
+        burst: 2,
+    });
+    call.room.permissions = Some(Arc::new(Permissions {
+        rate,
+        ..Permissions::default()
+    }));
+    // Displaced letters count: so no rate is got around by a small work list.
+    (call.room.permitted, call.room.keep) = (2, 1);
+    let effects = done(guest.call(&call).await);
+    assert_eq!(payloads(&effects), [[2]]);
+    assert_eq!(effects.displaced.len(), 1);
 }
 
 #[tokio::test]

@@ -161,6 +161,8 @@ pub(super) fn assignment(call: Call) -> Assignment {
             max_qos: Qos::ExactlyOnce,
             carries_properties: true,
             timers: 100,
+            permissions: None,
+            permitted: usize::MAX,
         },
         timers: None,
         kept: Arc::new(Kept::new(MAX_STATE)),

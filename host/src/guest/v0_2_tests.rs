@@ -8,7 +8,7 @@ use super::testing::{assignment, connection, engine};
 use super::{Component, Guest, GuestOptions};
 use crate::office::{
     Answer, Assignment, Call, Effects, Letter, LetterOutcome, MAX_OUTCOMES, Message, Origin,
-    Outcome, Payload, Properties, Qos, Refused, Ticket, Time,
+    Outcome, Payload, Permissions, Properties, Qos, Refused, Ticket, Time,
 };
 
 /// A guest that publishes in `connection`: what lies at 512 are the lowered
@@ -118,6 +118,19 @@ async fn tag_and_properties_are_kept() {
     };
     assert_eq!(letter.properties.as_deref(), Some(&expect));
     assert_eq!(letters[1].tag, None, "without options");
+}
+
+#[tokio::test]
+async fn what_is_not_permitted_is_refused_before_the_tag_is_looked_at() {
+    let long_tag = some(0, u32::from(u16::MAX));
+    let mut guest = guest(&options(1, &long_tag, &no_properties()));
+    let mut call = connection();
+    // What tells of it has a ttl of an hour.
+    call.room.permissions = Some(Arc::new(Permissions {
+        min_ttl: Duration::from_secs(60),
+        ..Permissions::default()
+    }));
+    assert_eq!(refused(&publish(&mut guest, &call).await), 7);
 }
 
 #[tokio::test]

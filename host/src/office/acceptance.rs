@@ -4,10 +4,10 @@ use std::fmt;
 use std::time::Duration;
 
 use super::topic::{self, TopicError};
-use super::{MAX_TAG, Qos, Room, max_payload, properties_size};
+use super::{MAX_TAG, Qos, Room, Rule, max_payload, properties_size};
 
 /// Why a letter is not accepted. Nothing of it is kept.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotAccepted {
     /// Its topic is not valid.
     Topic(TopicError),
@@ -19,6 +19,8 @@ pub enum NotAccepted {
     Tag,
     /// A payload may have so many bytes under this topic.
     TooLarge(usize),
+    /// Its sender may not publish it.
+    NotPermitted(Rule),
     /// The work list of its sender is full, or too many outcomes are owed to it.
     Full,
     /// The gateway stops.
@@ -36,6 +38,7 @@ impl fmt::Display for NotAccepted {
                 f,
                 "the payload is too large: under this topic it may have {max} bytes"
             ),
+            Self::NotPermitted(rule) => rule.fmt(f),
             Self::Full => f.write_str("the work list is full"),
             Self::Stopping => f.write_str("the gateway stops"),
         }
@@ -43,17 +46,35 @@ impl fmt::Display for NotAccepted {
 }
 
 impl Room {
-    /// Checks what can be told before anything of a letter is copied.
+    /// Checks what can be told before anything of a letter is copied, when the call
+    /// has so many accepted already.
     ///
     /// # Errors
     /// What is wrong with it.
-    pub fn check(&self, topic: &str, qos: Qos, ttl: Duration) -> Result<(), NotAccepted> {
+    pub fn check(
+        &self,
+        accepted: usize,
+        topic: &str,
+        qos: Qos,
+        retain: bool,
+        ttl: Duration,
+    ) -> Result<(), NotAccepted> {
         topic::check_name(topic).map_err(NotAccepted::Topic)?;
         if qos > self.max_qos {
             return Err(NotAccepted::Qos(self.max_qos));
         }
         if ttl.is_zero() {
             return Err(NotAccepted::Ttl);
+        }
+        if let Some(permissions) = &self.permissions {
+            permissions
+                .check(topic, qos, retain, ttl)
+                .map_err(NotAccepted::NotPermitted)?;
+            if let Some(rate) = permissions.rate
+                && accepted >= self.permitted
+            {
+                return Err(NotAccepted::NotPermitted(Rule::Rate(rate)));
+            }
         }
         Ok(())
     }

@@ -212,7 +212,8 @@ impl Office {
 
     /// What the next call of a guest may ask for. Letters only leave the work
     /// list while a call runs, so there is room for all that it accepts.
-    pub(super) fn room(&self, guest: GuestId) -> Room {
+    pub(super) fn room(&self, now: Time, guest: GuestId) -> Room {
+        let allowance = self.guests.allowance(guest);
         let WorkListSettings { max, overflow } = self.settings.work_list;
         let listed = self.list.len_of(guest);
         let owed = listed + self.guests.inbox(guest).outcomes();
@@ -231,6 +232,8 @@ impl Office {
             max_qos,
             carries_properties,
             timers: self.settings.guests[guest.index()].timers.max,
+            permissions: allowance.permissions().cloned(),
+            permitted: allowance.letters(now),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::guests::{Decision, Ended, Inbox};
 use super::session::Receipt;
-use super::{Answer, Call, Effects, GuestId, LastWill, Notice, Office, Outcome, Time, topic};
+use super::{Answer, Call, Effects, GuestId, LastWill, Notice, Office, Outcome, Rule, Time, topic};
 
 impl Office {
     pub(super) fn end_call(&mut self, now: Time, guest: GuestId, answer: Answer) {
@@ -84,6 +84,8 @@ impl Office {
         // A ttl counts from the beginning of the call: never too late.
         let called = self.guests.called(guest);
         let mut has_displaced = !effects.displaced.is_empty();
+        let accepted = effects.displaced.len() + effects.letters.len();
+        self.guests.handle_published(now, guest, accepted);
         for (ticket, tag) in effects.displaced {
             self.report(guest, ticket, tag, Outcome::Displaced { sent: false });
         }
@@ -99,11 +101,16 @@ impl Office {
             }
         }
         if effects.reconnect {
-            // While the gateway stops, the others need the connection that there is.
-            if self.shutdown.is_none() && self.guests.handle_reconnect(now, guest) {
+            let permissions = self.guests.allowance(guest).permissions();
+            if permissions.is_some_and(|it| !it.reconnect) {
+                let rule = Some(Rule::Reconnect);
+                self.notices.push(Notice::ReconnectIgnored { guest, rule });
+            } else if self.shutdown.is_none() && self.guests.handle_reconnect(now, guest) {
+                // While the gateway stops, the others need the connection that there is.
                 self.handle_reconnect(now);
             } else {
-                self.notices.push(Notice::ReconnectIgnored { guest });
+                self.notices
+                    .push(Notice::ReconnectIgnored { guest, rule: None });
             }
         }
     }
@@ -132,7 +139,13 @@ impl Office {
                     will.payload.len()
                 )
             }
-            Ok(()) => return true,
+            Ok(()) => {
+                let permissions = self.guests.allowance(guest).permissions();
+                match permissions.map_or(Ok(()), |it| it.check_will(will)) {
+                    Err(rule) => rule.to_string(),
+                    Ok(()) => return true,
+                }
+            }
         };
         self.notices.push(Notice::InvalidWill { guest, error });
         false

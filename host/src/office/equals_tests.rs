@@ -30,6 +30,7 @@ fn settings(guests: u16) -> Settings {
         hears_subscriptions: true,
         timers: TimerSettings::default(),
         max_state: crate::office::MAX_STATE,
+        permissions: None,
     };
     Settings {
         clean_session: true,
@@ -382,7 +383,7 @@ fn a_reconnect_that_comes_too_soon_is_noticed_and_no_other_guest_s_affair() {
         test.notices();
         test.answer(guest, reconnect());
         assert_eq!(test.office.status() == Status::Offline, is_followed);
-        let ignored = Notice::ReconnectIgnored { guest };
+        let ignored = Notice::ReconnectIgnored { guest, rule: None };
         assert_eq!(test.notices().contains(&ignored), !is_followed);
         if is_followed {
             test.connect();

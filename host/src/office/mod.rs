@@ -54,7 +54,9 @@ use timers::Timers;
 use work_list::WorkList;
 
 pub use acceptance::{NotAccepted, check_size, check_tag};
-pub use guests::{Answer, Assignment, Call, Effects, Message, Origin, Room, Status};
+pub use guests::{
+    Answer, Assignment, Call, Effects, Message, Origin, Permissions, Rate, Room, Rule, Status,
+};
 pub use kept::{Changes, Draft, Kept, MAX_KEY, NotWritten};
 pub use notices::Notice;
 pub use operate::{NotCancelled, NotHanded, OpenLetter, Standing};
@@ -552,7 +554,7 @@ impl Office {
             guest,
             call,
             status: self.status(),
-            room: self.room(guest),
+            room: self.room(now, guest),
             timers: self.timers.of(guest),
             kept: self.kept[guest.index()].clone(),
             now,

@@ -131,8 +131,8 @@ impl Office {
     /// What is wrong with it, or why there is no room.
     pub fn submit(&mut self, now: Time, guest: GuestId, letter: Letter) -> Result<(), NotAccepted> {
         self.expire(now);
-        let room = self.room(guest);
-        room.check(&letter.topic, letter.qos, letter.ttl)?;
+        let room = self.room(now, guest);
+        room.check(0, &letter.topic, letter.qos, letter.retain, letter.ttl)?;
         letter.tag.as_deref().map_or(Ok(()), check_tag)?;
         let (topic, size) = (&letter.topic, letter.payload.len());
         check_size(self.settings.max_packet_size, topic, letter.qos, 0, size)?;
@@ -142,6 +142,7 @@ impl Office {
         if room.accept == 0 {
             return Err(NotAccepted::Full);
         }
+        self.guests.handle_published(now, guest, 1);
         self.post_since(now, now, guest, letter);
         Ok(())
     }

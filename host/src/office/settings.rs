@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Filter, LastWill, Payload, Qos, Schedule};
+use super::{Filter, LastWill, Payload, Permissions, Qos, Schedule};
 
 /// Everything the post office has to know about the session and the guests.
 #[derive(Debug, Clone)]
@@ -105,6 +105,8 @@ pub struct GuestSettings {
     pub timers: TimerSettings,
     /// How much its state may take, in bytes; see [`Kept`](super::Kept).
     pub max_state: usize,
+    /// What it may do. None: everything.
+    pub permissions: Option<Arc<Permissions>>,
 }
 
 /// What the post office has to know about the timers of one guest.

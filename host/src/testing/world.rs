@@ -106,6 +106,7 @@ impl World {
                 ..TimerSettings::default()
             },
             max_state: MAX_STATE,
+            permissions: None,
         };
         let settings = Settings {
             carries_properties: options.version == Version::V5,

@@ -96,6 +96,8 @@ fn assignment(call: Call) -> Assignment {
             max_qos: Qos::ExactlyOnce,
             carries_properties: false,
             timers: 100,
+            permissions: None,
+            permitted: usize::MAX,
         },
         timers: None,
         kept: Arc::new(Kept::new(MAX_STATE)),

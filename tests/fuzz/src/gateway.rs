@@ -158,6 +158,7 @@ impl Run {
             hears_subscriptions: true,
             timers: TimerSettings::default(),
             max_state: jackalope::office::MAX_STATE,
+            permissions: None,
         };
         let settings = Settings {
             clean_session: plan.is_clean,

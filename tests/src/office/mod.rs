@@ -82,6 +82,7 @@ pub fn guest(filters: &[&str]) -> GuestSettings {
         hears_subscriptions: true,
         timers: TimerSettings::default(),
         max_state: jackalope::office::MAX_STATE,
+        permissions: None,
     }
 }
 

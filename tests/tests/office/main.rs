@@ -14,6 +14,7 @@ mod messages;
 mod network;
 mod operate;
 mod outcomes;
+mod permissions;
 mod shared;
 mod shutdown;
 mod status;

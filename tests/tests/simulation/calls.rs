@@ -75,7 +75,7 @@ impl Calls {
             "{id:?}: {succeeded} calls have succeeded, and it kept {kept}"
         );
         let listed = model.open_of(id);
-        let room = assignment.room;
+        let room = &assignment.room;
         ensure!(room.keep == self.max, "{id:?}: keeps {}", room.keep);
         if self.overflow == Overflow::Reject {
             ensure!(

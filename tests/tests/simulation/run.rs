@@ -163,6 +163,7 @@ impl Run {
                 given: guest.timers.iter().filter_map(given).collect(),
             },
             max_state: jackalope::office::MAX_STATE,
+            permissions: None,
         });
         let keep_alive = Duration::from_secs(setup.keep_alive);
         let settings = Settings {

@@ -35,6 +35,7 @@ pub(super) fn describe(file: Option<PathBuf>, subscribe: &[Filter]) -> GuestConf
         retry_for: Duration::from_secs(3_600),
         timers: Vec::new(),
         limits: GuestLimits::default(),
+        permissions: None,
         env: Vec::new(),
         settings: "{}".into(),
         component,

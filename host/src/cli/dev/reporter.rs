@@ -211,7 +211,12 @@ impl Reporter {
                     format_args!("the last will is not as configured  {topic}: {refusal}"),
                 );
             }
-            Notice::ReconnectIgnored { .. } => {
+            Notice::ReconnectIgnored {
+                rule: Some(rule), ..
+            } => {
+                self.line("guest", format_args!("its reconnect is ignored: {rule}"));
+            }
+            Notice::ReconnectIgnored { rule: None, .. } => {
                 self.line(
                     "guest",
                     format_args!("its reconnect is ignored: a guest has one a minute"),

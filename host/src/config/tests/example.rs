@@ -3,6 +3,7 @@
 use toml::Value;
 
 use super::*;
+use crate::office::{Permissions, Rate};
 use crate::wire::TlsVersion;
 
 const EXAMPLE: &str = include_str!(concat!(
@@ -119,6 +120,19 @@ fn the_example_in_full_is_accepted() {
             ),
             ("begin".into(), Schedule::once(Duration::from_mins(1))),
         ],
+        permissions: Some(Permissions {
+            publish: Some(vec![
+                "doors/#".parse().unwrap(),
+                "gateways/+/online".parse().unwrap(),
+            ]),
+            min_ttl: Duration::from_millis(1),
+            max_ttl: Duration::from_hours(24),
+            rate: Some(Rate {
+                letters: 10,
+                burst: 50,
+            }),
+            ..Permissions::default()
+        }),
         env: vec![("LOG".to_owned(), "info".to_owned())],
         settings: r#"{"limit":22.5}"#.into(),
         ..least.guests[0].clone()
@@ -151,6 +165,7 @@ fn the_example_holds_every_key() {
         ("[[guest]]", guest),
         ("[[guest]]\n[guest.limits]", &guest["limits"]),
         ("[[guest]]\n[[guest.timer]]", &timer),
+        ("[[guest]]\n[guest.permissions]", &guest["permissions"]),
         ("[[guest]]\n[[guest.subscriptions]]", subscription),
     ] {
         let keys = keys_of(header);

@@ -242,6 +242,7 @@ fn guest(name: &str, component: ComponentSource) -> GuestConfig {
         retry_for: Duration::from_secs(3600),
         timers: Vec::new(),
         limits: GuestLimits::default(),
+        permissions: None,
         env: Vec::new(),
         settings: "{}".into(),
     }

@@ -274,3 +274,46 @@ fn more_guests_than_have_a_number() {
     let fewer = format!("[[guest]]\nname = '1'{fewer}");
     assert_eq!(load(&fewer).unwrap().guests.len(), 65_536);
 }
+
+#[test]
+fn guest_permissions() {
+    let table = ".permissions";
+    check_guest(
+        table,
+        "publish",
+        &[("'a/#'", r#""a/#""#), ("[1]", "a list"), ("true", "true")],
+        r#"is not a list of topic filters; write e.g. ["doors/#"]"#,
+    );
+    check_guest(
+        table,
+        "publish",
+        &[("['a', 'b/#/c']", r#""b/#/c""#)],
+        "has a misplaced wildcard: `+` and `#` stand alone between slashes, `#` at the end",
+    );
+    check_guest(
+        table,
+        "publish",
+        &[("['$share/g/a']", r#""$share/g/a""#)],
+        "is a shared subscription, to which nobody publishes",
+    );
+    check_guest(table, "max-ttl", NO_TEXTS, NO_DURATION);
+    check_guest(
+        table,
+        "min-ttl",
+        &[("'0s'", r#""0s""#)],
+        r#"is out of range; write "1ms" to "8760h""#,
+    );
+    check_guest(
+        table,
+        "burst",
+        &[("5", "5")],
+        "is allowed only together with rate",
+    );
+    check_refused(
+        "[[guest]]\ncomponent = 'd'\n[guest.permissions]\nmax-ttl = '1m'\nmin-ttl = '2m'",
+        "5:11: guest.permissions.min-ttl: \"2m\" is above max-ttl, which is \"1m\"",
+    );
+    let error = load("[[guest]]\ncomponent = 'd'\n[guest.permissions]\nrate = 0").unwrap_err();
+    let error = error.to_string();
+    assert!(error.contains("4:8: guest.permissions.rate: 0 "), "{error}");
+}

@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::office::{
-    Changes, DueTimer, Filter, GuestId, Kept, LastWill, Letter, LetterOutcome, Payload, Properties,
-    Qos, Ticket, Time, TimerChanges, TimerTable,
+    Changes, DueTimer, Filter, GuestId, Kept, LastWill, Letter, LetterOutcome, Payload,
+    Permissions, Properties, Qos, Ticket, Time, TimerChanges, TimerTable,
 };
 
 /// Whether there is a session with the broker.
@@ -92,7 +92,7 @@ pub struct Assignment {
 }
 
 /// What one call may ask for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Room {
     /// At most so many are accepted; `publish` answers `work-list-full` to more.
     pub accept: usize,
@@ -105,6 +105,11 @@ pub struct Room {
     pub carries_properties: bool,
     /// How many timers the guest may have.
     pub timers: usize,
+    /// What is not permitted. None: nothing.
+    pub permissions: Option<Arc<Permissions>>,
+    /// At most so many are accepted by the rate that the guest is permitted;
+    /// `publish` answers `not-permitted` to more.
+    pub permitted: usize,
 }
 
 /// What a call of a guest led to.

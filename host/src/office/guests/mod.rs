@@ -3,6 +3,7 @@
 mod bounds;
 mod call;
 mod inbox;
+mod permissions;
 
 use std::time::Duration;
 
@@ -10,6 +11,8 @@ use super::{GuestId, GuestSettings, Time};
 
 pub use call::{Answer, Assignment, Call, Effects, Message, Origin, Room, Status};
 pub(super) use inbox::{Decision, Ended, Inbox};
+pub(super) use permissions::Allowance;
+pub use permissions::{Permissions, Rate, Rule};
 
 /// How long a guest has to wait from one connection that it asked for to the
 /// next.
@@ -31,6 +34,7 @@ pub(super) struct Guests {
 #[derive(Debug)]
 struct Guest {
     inbox: Inbox,
+    allowance: Allowance,
     /// When the call that it is at began.
     called: Time,
     /// How much more time its calls have kept everyone waiting than those of the
@@ -44,6 +48,7 @@ impl Guests {
     pub(super) fn new(now: Time, settings: &[GuestSettings]) -> Self {
         let guest = |guest: &GuestSettings| Guest {
             inbox: Inbox::new(guest),
+            allowance: Allowance::new(now, guest.permissions.as_ref()),
             called: now,
             lead: Duration::ZERO,
             reconnect_at: now,
@@ -66,6 +71,16 @@ impl Guests {
 
     pub(super) fn inbox(&self, guest: GuestId) -> &Inbox {
         &self.all[guest.index()].inbox
+    }
+
+    /// What a guest may do.
+    pub(super) fn allowance(&self, guest: GuestId) -> &Allowance {
+        &self.all[guest.index()].allowance
+    }
+
+    /// So many letters of a guest were committed.
+    pub(super) fn handle_published(&mut self, now: Time, guest: GuestId, letters: usize) {
+        self.all[guest.index()].allowance.take(now, letters);
     }
 
     /// Changes the inbox of a guest.

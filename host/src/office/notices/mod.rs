@@ -7,7 +7,8 @@ mod queue;
 use std::sync::Arc;
 
 use super::{
-    Call, Disconnection, GuestId, Message, Outcome, Qos, Reason, Refusal, Ticket, Time, WillRefusal,
+    Call, Disconnection, GuestId, Message, Outcome, Qos, Reason, Refusal, Rule, Ticket, Time,
+    WillRefusal,
 };
 
 pub(super) use queue::Notices;
@@ -195,12 +196,14 @@ pub enum Notice {
         refusal: WillRefusal,
     },
     /// A guest has asked for a new connection less than a minute after the last one
-    /// that it got, or while the gateway stops.
+    /// that it got, or while the gateway stops, or may not ask for one.
     ReconnectIgnored {
         /// Who.
         guest: GuestId,
+        /// What does not permit it.
+        rule: Option<Rule>,
     },
-    /// A guest has named a last will that cannot be sent.
+    /// A guest has named a last will that cannot be sent, or that it may not name.
     InvalidWill {
         /// Who.
         guest: GuestId,
