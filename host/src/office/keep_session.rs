@@ -247,12 +247,18 @@ impl Office {
 
     /// The broker has hung up, perhaps because of a subscription or a letter.
     fn handle_hang_up(&mut self, now: Time) {
-        // What came before all letters is more likely than any of them.
-        if let Some(refused) = self.subscriptions.handle_hang_up(now, &mut self.random) {
+        let subscriptions = self.subscriptions.handle_hang_up(now, &mut self.random);
+        let may_be_one = subscriptions.is_some();
+        let refused = subscriptions.unwrap_or_default();
+        if !refused.is_empty() {
             return self.tell_verdicts(refused);
         }
         if self.presence.is_unanswered() {
-            return self.notices.push(Notice::StatusUnanswered);
+            // What came before all letters is more likely than any of them.
+            if !may_be_one {
+                self.notices.push(Notice::StatusUnanswered);
+            }
+            return;
         }
         if let Some(key) = self.outbound.handle_hang_up(now, &mut self.list)
             && let Some(entry) = self.list.get(key)

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use jackalope::office::{
-    Call, Disconnection, Incoming, Notice, Outgoing, PacketId, Payload, Qos, Reason, Settings,
-    StatusTopic, Time,
+    Call, Disconnection, Incoming, Notice, OutcomeWord, Outgoing, PacketId, Payload, Qos, Reason,
+    Settings, StatusTopic, Time,
 };
 use jackalope_tests::office::{A, B, SECOND, TWO_HOURS, TestOffice, connack, id_of, settings};
 
@@ -222,7 +222,7 @@ fn what_a_broker_of_mqtt_5_says_instead_is_the_same() {
 }
 
 #[test]
-fn neither_letters_nor_the_status_are_taken_for_the_reason() {
+fn the_status_is_not_taken_for_the_reason() {
     let mut test = TestOffice::offline(Settings {
         status_topic: Some(StatusTopic {
             topic: "status".into(),
@@ -248,4 +248,24 @@ fn neither_letters_nor_the_status_are_taken_for_the_reason() {
         grant(&mut test, id, 1);
     }
     assert_eq!(test.topics(), ["status", "t/1", "t/2", "t/3"]);
+}
+
+#[test]
+fn a_letter_is_found_as_fast_if_the_broker_sees_it_before_it_answers() {
+    let mut test = TestOffice::offline(settings());
+    let letter = test.post(Qos::AtLeastOnce, TWO_HOURS);
+    for _ in 0..3 {
+        connect(&mut test);
+        subscribe(&mut test, &["a/+", "both", "b/#"]);
+        assert_eq!(test.topics(), ["t/1"]);
+        test.lose_connection();
+    }
+    connect(&mut test);
+    for filter in ["a/+", "both", "b/#"] {
+        let id = subscribe(&mut test, &[filter]);
+        grant(&mut test, id, 1);
+    }
+    assert_eq!(test.topics(), ["t/1"]);
+    test.lose_connection();
+    assert_eq!(test.outcomes(), [(letter, OutcomeWord::Refused)]);
 }
