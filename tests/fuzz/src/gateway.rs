@@ -157,7 +157,7 @@ impl Run {
             outcomes: 1,
             hears_subscriptions: true,
             timers: TimerSettings::default(),
-            max_state: jackalope::office::MAX_STATE,
+            max_state: crate::office::MAX_STATE,
             permissions: None,
         };
         let settings = Settings {
