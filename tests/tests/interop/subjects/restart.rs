@@ -17,12 +17,14 @@ pub(crate) fn check(case: Case, qos: u8) -> Result<(), Skipped> {
     let network = Proxy::to(site.server().port());
     let gateway = site
         .gateway_to(Transport::Tcp, network.port())
-        .config("client-id = \"restart\"\nclean-session = false")
+        .config(&format!(
+            "client-id = \"restart-{qos}\"\nclean-session = false"
+        ))
         .config("work-list = { max = 2000 }")
         .guest("echo", ECHO, &["echo/post", "echo/report"], "")
         .start();
     gateway.log.wait_for("subscribed filter=echo/report");
-    let watcher = watch(&site);
+    let watcher = watch(&site, qos);
 
     // Enough for some hundred letters: the rest is on its way when it happens.
     network.allow(4_000);
@@ -51,11 +53,15 @@ pub(crate) fn check(case: Case, qos: u8) -> Result<(), Skipped> {
 }
 
 /// Somebody for whom the broker keeps what comes meanwhile, if it does that.
+///
+/// A kept session outlives its case, and gets what cases after it publish on a
+/// broker that they share: so no two cases use the same client id.
 #[track_caller]
-fn watch(site: &Site) -> Subscriber {
+fn watch(site: &Site, qos: u8) -> Subscriber {
+    let client_id = format!("watcher-{qos}");
     let topics = ["-t", "out", "-t", "late", "-t", "last"];
     let session: &[&str] = match site.case().broker.keeps_sessions {
-        true => &["-q", "2", "-c", "-i", "watcher"],
+        true => &["-q", "2", "-c", "-i", &client_id],
         false => &["-q", "0"],
     };
     site.subscribe_with(&[session, &topics].concat())
