@@ -9,6 +9,8 @@ mod broker;
 
 mod check;
 
+mod new;
+
 mod remote;
 
 mod assemble;
@@ -74,10 +76,15 @@ enum Command {
     #[command(after_help = DEV_HELP)]
     Dev {
         /// The component; without it the example `door`, which is built in.
+        #[arg(conflicts_with = "config")]
         guest: Option<PathBuf>,
+        /// The configuration whose guest it is, with its subscriptions, timers, settings
+        /// and limits; what it says of the broker is passed over.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
         /// A topic filter that the guest subscribes to, e.g. `doors/{door}/request`;
         /// can be given again. Without it: everything, `#`; the door: `doors/+/request`.
-        #[arg(long, value_name = "FILTER")]
+        #[arg(long, value_name = "FILTER", conflicts_with = "config")]
         subscribe: Vec<Filter>,
     },
     /// Run the fake broker alone.
@@ -91,6 +98,19 @@ enum Command {
         listen: SocketAddr,
         #[command(flatten)]
         behaviour: broker::Behaviour,
+    },
+    /// Begin a guest: a project that builds, with tests and a configuration.
+    ///
+    /// The guest is a sensor, the same in each language: it is told its settings, called
+    /// by a timer, keeps a state, and publishes readings and alarms.
+    New {
+        /// Where the project is to be: a directory that is empty or not there yet. Its
+        /// name becomes that of the guest.
+        #[arg(value_name = "DIR")]
+        directory: PathBuf,
+        /// What the guest is written in.
+        #[arg(long, value_enum, default_value = "rust")]
+        language: new::Language,
     },
     /// Tell whether components are guests that this host can run.
     ///
@@ -233,9 +253,15 @@ pub fn main() -> ExitCode {
         Command::Run { config, look } => {
             run::run(config.as_deref(), look).map(|()| ExitCode::SUCCESS)
         }
-        Command::Dev { guest, subscribe } => {
-            dev::dev(guest, &subscribe).map(|()| ExitCode::SUCCESS)
-        }
+        Command::Dev {
+            guest,
+            config,
+            subscribe,
+        } => dev::dev(guest, config.as_deref(), &subscribe).map(|()| ExitCode::SUCCESS),
+        Command::New {
+            directory,
+            language,
+        } => new::new(&directory, language).map(|()| ExitCode::SUCCESS),
         Command::Broker { listen, behaviour } => {
             broker::broker(listen, behaviour).map(|()| ExitCode::SUCCESS)
         }

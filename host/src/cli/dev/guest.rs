@@ -1,12 +1,15 @@
 //! The guest that the arguments name.
 
+use std::env;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use anyhow::anyhow;
 
 use super::reload::{self, Reload};
 use super::screen::Screen;
 use super::words::Took;
-use crate::cli::assemble::Loaded;
+use crate::cli::assemble::{Loaded, check_timers};
 use crate::cli::components;
 use crate::cli::{Failure, engine};
 use crate::config::{ComponentSource, Config, GuestConfig, GuestLimits};
@@ -54,6 +57,24 @@ pub(super) fn describe(file: Option<PathBuf>, subscribe: &[Filter]) -> GuestConf
     guest
 }
 
+/// The one guest of a configuration.
+pub(super) fn of_config(path: &Path) -> Result<GuestConfig, Failure> {
+    let config = Config::load(Some(path), env::vars_os()).map_err(Failure::config)?;
+    let shown = path.display();
+    let mut guests = config.guests;
+    match (guests.pop(), guests.len()) {
+        (Some(guest), 0) => Ok(guest),
+        (None, _) => Err(Failure::Config(anyhow!(
+            "{shown} has no [[guest]]: name a component, `jackalope dev GUEST`"
+        ))),
+        (Some(_), others) => Err(Failure::Config(anyhow!(
+            "{shown} has {} guests, and one is tried out at a time: leave one [[guest]] in a \
+             copy of it",
+            others + 1
+        ))),
+    }
+}
+
 /// Loads the guest, and prints how long that took.
 pub(super) fn load(
     guest: &GuestConfig,
@@ -70,6 +91,7 @@ pub(super) fn load(
     )]
     let begun = Instant::now();
     let component = components::load(&engine, &guest.component).map_err(Failure::Other)?;
+    check_timers(guest, &component).map_err(Failure::Config)?;
     let (name, took) = (&guest.name, Took(begun.elapsed()));
     match path {
         Some(path) => screen.line("guest", format_args!("{} loaded in {took}", path.display())),

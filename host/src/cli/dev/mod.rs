@@ -15,7 +15,7 @@ pub(super) mod words;
 
 use std::future::pending;
 use std::io::{self, IsTerminal};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -28,10 +28,10 @@ use self::reload::Reload;
 use self::reporter::Reporter;
 use self::screen::Screen;
 use self::state::State;
-use super::assemble::options;
+use super::assemble::{configure, options};
 use super::{Failure, logging, signals};
 use crate::broker::{Broker, CoreOptions, Options};
-use crate::config::{Config, ServerConfig};
+use crate::config::{Config, GuestConfig, ServerConfig};
 use crate::gateway::{Control, Gateway};
 use crate::office::{BackoffSettings, Filter};
 use crate::wire::Address;
@@ -53,7 +53,16 @@ const THREADS: usize = 3;
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Runs a guest until the end of input, `quit` or a signal.
-pub(super) fn dev(file: Option<PathBuf>, subscribe: &[Filter]) -> Result<(), Failure> {
+pub(super) fn dev(
+    file: Option<PathBuf>,
+    config: Option<&Path>,
+    subscribe: &[Filter],
+) -> Result<(), Failure> {
+    let guest = match config {
+        Some(path) => guest::of_config(path)?,
+        None => guest::describe(file, subscribe),
+    };
+    let is_default = config.is_none() && subscribe.is_empty();
     let screen = Screen::new();
     logging::start_with(guest_lines::layer(screen.clone()))?;
     let runtime = Builder::new_multi_thread()
@@ -61,20 +70,20 @@ pub(super) fn dev(file: Option<PathBuf>, subscribe: &[Filter]) -> Result<(), Fai
         .enable_all()
         .build()
         .map_err(Failure::other)?;
-    let result = runtime.block_on(run(file, subscribe, screen));
+    let result = runtime.block_on(run(guest, is_default, screen));
     // Without waiting for a guest that is still busy.
     runtime.shutdown_background();
     result
 }
 
-async fn run(file: Option<PathBuf>, subscribe: &[Filter], screen: Screen) -> Result<(), Failure> {
+async fn run(guest: GuestConfig, is_default: bool, screen: Screen) -> Result<(), Failure> {
     let broker = start_broker().await?;
     screen.line("broker", format_args!("listening on {}", broker.address()));
 
-    let guest = guest::describe(file, subscribe);
     let config = config(&broker);
-    let (loaded, reload) = guest::load(&guest, &config, &screen)?;
-    if subscribe.is_empty() {
+    let (mut loaded, reload) = guest::load(&guest, &config, &screen)?;
+    configure(std::slice::from_mut(&mut loaded)).await?;
+    if is_default {
         guest::print_default(&guest, &screen);
     }
 
