@@ -185,7 +185,7 @@ fn a_temperature_waits_while_the_network_is_away_and_expires() {
     let status = site.expect(&["status"], 3);
     assert!(status.starts_with("offline for "), "{status}");
     assert!(
-        status.contains("\nguest (control): idle, 1 letter"),
+        status.contains("\nguest (control): idle, 1 letter (29 bytes)"),
         "{status}"
     );
 
@@ -257,7 +257,7 @@ fn a_message_reaches_a_guest_and_a_status_people() {
 #[test]
 fn what_is_asked_wrongly_is_answered_clearly() {
     let site = Site::start_with(
-        "max-packet-size = \"1KiB\"\nwork-list = { max = 1, overflow = \"reject\" }",
+        "max-packet-size = \"1KiB\"\nwork-list = { max = 1, max-bytes = 900, overflow = \"reject\" }",
     );
     for (line, status, code) in [
         ("GET /", "404", "unknown-route"),
@@ -288,6 +288,11 @@ fn what_is_asked_wrongly_is_answered_clearly() {
     let output = site.run(&["publish", "topic", &large]);
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("it may have "), "{output:?}");
+
+    let larger_than_all = site.ask("POST /letters?topic=topic", &large[..950]);
+    check_refused(&larger_than_all, "413", "payload-too-large");
+    let rule = "`work-list.max-bytes` allows no more than 900 bytes";
+    assert!(larger_than_all.contains(rule), "{larger_than_all}");
 
     site.cut();
     site.expect(&["publish", "a", "1"], 0);

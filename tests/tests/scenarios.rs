@@ -256,6 +256,28 @@ fn the_clocks_of_the_guest_show_virtual_time() {
 }
 
 #[test]
+fn the_work_list_of_the_file_bounds_that_of_the_guest() {
+    let payload = "x".repeat(60);
+    let file = format!(
+        "
+        subscriptions = ['echo/in/+']
+        [work-list]
+        max-bytes = 128
+        [[scenario]]
+        name = 'there is no room for two'
+        step = [
+            {{ acks = 'withheld' }},
+            {{ message = {{ topic = 'echo/in/a', payload = '{payload}' }} }},
+            {{ expect-published = {{ topic = 'echo/out/a' }} }},
+            {{ message = {{ topic = 'echo/in/b', payload = '{payload}' }} }},
+            {{ expect-outcome = {{ topic = 'echo/out/a', outcome = 'displaced' }} }},
+            {{ expect-published = {{ topic = 'echo/out/b' }} }},
+        ]"
+    );
+    Test::of(ECHO).file("s.toml", &file).passes();
+}
+
+#[test]
 fn timers_of_the_file_run_in_virtual_time() {
     let file = "
         [[timer]]

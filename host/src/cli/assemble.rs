@@ -15,7 +15,7 @@ use crate::clock::TimeOfDay;
 use crate::config::{Config, GuestConfig, ServerConfig};
 use crate::gateway::{ControlSender, Dialer, Handler, Logger, Options, Proxy, Server};
 use crate::guest::{Component, Grants, Guest, GuestOptions, Limits};
-use crate::office::{GuestSettings, MAX_OUTCOMES, Settings, TimerSettings};
+use crate::office::{GuestSettings, MAX_OUTCOMES, Settings, TimerSettings, WorkListSettings};
 use crate::wire::{Handshake, TlsClient, Version, Versions};
 
 /// A guest with what the post office has to know about it.
@@ -51,6 +51,7 @@ impl Loaded {
                 has_will: component.exports_will(),
                 outcomes: component.outcomes(),
                 hears_subscriptions: component.hears_subscriptions(),
+                work_list: guest.work_list,
                 timers: TimerSettings {
                     max: guest.limits.timers,
                     given: guest.timers.clone(),
@@ -76,16 +77,16 @@ pub(super) async fn configure(loaded: &mut [Loaded]) -> Result<(), Failure> {
 
 /// The sender of letters that come over the control socket. To the post office it is
 /// one more guest.
-pub(super) fn control_sender(tickets: Arc<AtomicU64>) -> Loaded {
+pub(super) fn control_sender(tickets: Arc<AtomicU64>, work_list: WorkListSettings) -> Loaded {
     Loaded {
         name: ControlSender::NAME.into(),
         handler: Handler::ControlSender(ControlSender::new(tickets)),
-        settings: without_component(),
+        settings: without_component(work_list),
     }
 }
 
 /// Of what is built in, which does not fail.
-fn without_component() -> GuestSettings {
+fn without_component(work_list: WorkListSettings) -> GuestSettings {
     GuestSettings {
         subscriptions: Vec::new(),
         retries: 0,
@@ -93,6 +94,7 @@ fn without_component() -> GuestSettings {
         has_will: false,
         outcomes: MAX_OUTCOMES,
         hears_subscriptions: true,
+        work_list,
         timers: TimerSettings::default(),
         max_state: 0,
         permissions: None,
@@ -104,7 +106,7 @@ pub(super) fn load_guests(config: &Config) -> Result<(Vec<Loaded>, Arc<AtomicU64
     if config.guests.is_empty() {
         let settings = GuestSettings {
             subscriptions: config.subscriptions.clone(),
-            ..without_component()
+            ..without_component(config.session.work_list)
         };
         let handler = Handler::Logger(Logger {
             show_payloads: config.show_payloads,
@@ -203,7 +205,6 @@ pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -
             max_packet_size,
             max_qos: session.max_qos,
             carries_properties: versions != Versions::Only(Version::V4),
-            work_list: session.work_list,
             guests: settings,
             // The keys of a hash map are all that std draws at random.
             #[expect(

@@ -62,7 +62,7 @@ pub(super) fn run(path: Option<&Path>, look: Look) -> Result<(), Failure> {
     let (mut loaded, tickets) = load_guests(&config)?;
     runtime.block_on(configure(&mut loaded))?;
     if bound.is_some() {
-        loaded.push(control_sender(tickets));
+        loaded.push(control_sender(tickets, config.session.work_list));
     }
     let slow = Builder::new_multi_thread()
         .worker_threads(SLOW_CALL_THREADS)

@@ -18,7 +18,7 @@ fn is_of_others(name: &str) -> bool {
 type Slot = fn(&mut Written) -> &mut Option<Entry>;
 
 /// All variables. Guests are configured in the file alone.
-const VARIABLES: [(&str, Slot); 47] = [
+const VARIABLES: [(&str, Slot); 48] = [
     ("JACKALOPE_CLIENT_ID", |w| &mut w.client_id),
     ("JACKALOPE_CLEAN_SESSION", |w| &mut w.clean_session),
     ("JACKALOPE_SESSION_EXPIRY", |w| &mut w.session_expiry),
@@ -75,6 +75,9 @@ const VARIABLES: [(&str, Slot); 47] = [
     ("JACKALOPE_STATUS_QOS", |w| &mut status(w).qos),
     ("JACKALOPE_STATUS_RETAIN", |w| &mut status(w).retain),
     ("JACKALOPE_WORK_LIST_MAX", |w| &mut w.work_list.keys.max),
+    ("JACKALOPE_WORK_LIST_MAX_BYTES", |w| {
+        &mut w.work_list.keys.max_bytes
+    }),
     ("JACKALOPE_WORK_LIST_OVERFLOW", |w| {
         &mut w.work_list.keys.overflow
     }),

@@ -108,8 +108,9 @@ pub(super) struct Status {
 
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub(super) struct WorkList {
+pub(crate) struct WorkList {
     pub(super) max: Option<Entry>,
+    pub(super) max_bytes: Option<Entry>,
     pub(super) overflow: Option<Entry>,
 }
 
@@ -121,6 +122,7 @@ pub(super) struct Guest {
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) retries: Option<Entry>,
     pub(super) retry_for: Option<Entry>,
+    pub(super) work_list: Table<WorkList>,
     pub(super) timer: Vec<Table<Timer>>,
     pub(super) limits: Table<Limits>,
     pub(super) permissions: Option<Table<Permissions>>,
@@ -171,8 +173,8 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Written, ConfigError> {
         "subscriptions" | "guest.subscriptions" => Some(SUBSCRIPTIONS),
         "guest.timer" => Some("a table for each timer: [[guest.timer]]"),
         "tls" | "websocket" | "websocket.headers" | "proxy" | "backoff" | "last-will"
-        | "status" | "work-list" | "guest.limits" | "guest.permissions" | "guest.env"
-        | "guest.settings" => Some("a table"),
+        | "status" | "work-list" | "guest.work-list" | "guest.limits" | "guest.permissions"
+        | "guest.env" | "guest.settings" => Some("a table"),
         _ => None,
     })
 }

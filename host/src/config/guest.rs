@@ -16,7 +16,10 @@ use super::settings::settings;
 use super::table::{Subscription, Table};
 use super::timer;
 use super::values::{Period, Size, period, size};
-use crate::office::{Filter, MAX_STATE, Permissions, Qos, Schedule, TimerSettings};
+use super::work_list;
+use crate::office::{
+    Filter, MAX_STATE, Permissions, Qos, Schedule, TimerSettings, WorkListSettings,
+};
 
 /// One guest. `Debug` shows the names of its variables and not their values, and no
 /// settings.
@@ -39,6 +42,9 @@ pub struct GuestConfig {
     /// restart of whatever the guest waits for; and the messages behind the one
     /// that is put off do not wait for ever.
     pub retry_for: Duration,
+    /// `[guest.work-list]`: the bounds of its work list, and what happens at them; each
+    /// is by default that of `[work-list]`.
+    pub work_list: WorkListSettings,
     /// `[[guest.timer]]`: the timers that it has from the start, by name, no two with
     /// the same. Default: none.
     pub timers: Vec<(Arc<str>, Schedule)>,
@@ -106,6 +112,7 @@ impl fmt::Debug for GuestConfig {
             .field("subscriptions", &self.subscriptions)
             .field("retries", &self.retries)
             .field("retry_for", &self.retry_for)
+            .field("work_list", &self.work_list)
             .field("timers", &self.timers)
             .field("limits", &self.limits)
             .field("permissions", &self.permissions)
@@ -114,9 +121,11 @@ impl fmt::Debug for GuestConfig {
     }
 }
 
-/// Resolves all guests; their components are relative to `directory`.
+/// Resolves all guests; their components are relative to `directory`, and their work
+/// lists are bounded as `work_list` unless they say otherwise.
 pub(super) fn resolve(
     written: &[Table<Guest>],
+    work_list: WorkListSettings,
     directory: &Path,
 ) -> Result<Vec<GuestConfig>, Refusal> {
     if let Some(first_too_many) = written.get(MAX_GUESTS) {
@@ -129,7 +138,7 @@ pub(super) fn resolve(
     let mut guests: Vec<GuestConfig> = Vec::with_capacity(written.len());
     let mut names = BTreeSet::new();
     for written in written {
-        let guest = resolve_one(written, directory)?;
+        let guest = resolve_one(written, work_list, directory)?;
         if !names.insert(guest.name.clone()) {
             let origin = match &written.keys.name {
                 Some(entry) => entry.origin.clone(),
@@ -146,7 +155,11 @@ pub(super) fn resolve(
     Ok(guests)
 }
 
-fn resolve_one(written: &Table<Guest>, directory: &Path) -> Result<GuestConfig, Refusal> {
+fn resolve_one(
+    written: &Table<Guest>,
+    work_list: WorkListSettings,
+    directory: &Path,
+) -> Result<GuestConfig, Refusal> {
     let guest = &written.keys;
     let Some(component) = &guest.component else {
         return Err(Refusal {
@@ -166,6 +179,7 @@ fn resolve_one(written: &Table<Guest>, directory: &Path) -> Result<GuestConfig, 
         )?,
         retries: DEFAULT_RETRIES,
         retry_for: DEFAULT_RETRY_FOR,
+        work_list: work_list::resolve(&guest.work_list.keys, work_list, &work_list::OF_GUEST)?,
         timers: Vec::new(),
         limits: GuestLimits::default(),
         permissions: guest

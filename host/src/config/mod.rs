@@ -35,6 +35,7 @@ pub(crate) mod timer;
 mod tls;
 pub(crate) mod values;
 mod websocket;
+pub(crate) mod work_list;
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -42,9 +43,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::login::{Credentials, HeaderSource};
-use crate::office::{
-    BackoffSettings, Filter, LastWill, Overflow, Qos, StatusTopic, WorkListSettings,
-};
+use crate::office::{BackoffSettings, Filter, LastWill, Qos, StatusTopic, WorkListSettings};
 use crate::wire::{Binding, Versions};
 
 pub use cache::CacheDirectory;
@@ -135,8 +134,10 @@ pub struct SessionConfig {
     /// `[status]`: where the broker is told whether the gateway is online. Not
     /// together with a last will. Default: nowhere.
     pub status_topic: Option<StatusTopic>,
-    /// `[work-list]`: the bound of each guest's work list, from 1 to 1,000,000
-    /// letters, and what happens at it. Default: 100, and the oldest is dropped.
+    /// `[work-list]`: the bounds of the work list of each guest that does not say
+    /// otherwise, and of the sender behind the control socket: from 1 to 1,000,000
+    /// letters and from 128 bytes to 64 GiB, and what happens at them. Default: 100
+    /// letters of any size, and the oldest is dropped.
     pub work_list: WorkListSettings,
 }
 
@@ -177,10 +178,7 @@ impl Default for SessionConfig {
             first_connect_delay: Duration::ZERO,
             last_will: None,
             status_topic: None,
-            work_list: WorkListSettings {
-                max: 100,
-                overflow: Overflow::DropOldest,
-            },
+            work_list: WorkListSettings::default(),
         }
     }
 }

@@ -11,8 +11,8 @@ use super::file::{self, Written};
 use super::placeholders::{Machine, Placeholders};
 use super::table::Table;
 use super::values::{Period, Size, period, size};
-use super::{Config, control, guest, login, proxy, server, status, websocket};
-use crate::office::{BackoffSettings, LastWill, Overflow, Payload, Qos, UnknownWord, topic};
+use super::{Config, control, guest, login, proxy, server, status, websocket, work_list};
+use crate::office::{BackoffSettings, LastWill, Payload, Qos, UnknownWord, topic};
 use crate::wire::{Version, Versions};
 
 /// Resolves what is written; relative paths of the file are relative to
@@ -74,17 +74,10 @@ pub(super) fn resolve(
         |entry| cache_directory(entry, directory),
     )?;
     config.control = control::resolve(written, directory)?;
-    set(
-        &mut session.work_list.max,
-        &written.work_list.keys.max,
-        "work-list.max",
-        |entry| entry.whole(1..=1_000_000).map(|max| max as usize),
-    )?;
-    set(
-        &mut session.work_list.overflow,
-        &written.work_list.keys.overflow,
-        "work-list.overflow",
-        overflow,
+    session.work_list = work_list::resolve(
+        &written.work_list.keys,
+        session.work_list,
+        &work_list::OF_ALL,
     )?;
     backoff(&mut session.backoff, &written.backoff.keys)?;
     if let Some(will) = &written.last_will {
@@ -124,7 +117,7 @@ pub(super) fn resolve(
         .any(|server| server.websocket.is_some());
     config.headers = websocket::resolve(written, has_websocket, directory)?;
     config.proxy = proxy::resolve(written, directory)?;
-    config.guests = guest::resolve(&written.guest, directory)?;
+    config.guests = guest::resolve(&written.guest, config.session.work_list, directory)?;
     let keys = ["subscriptions.filter", "subscriptions.qos"];
     config.subscriptions = guest::subscriptions(&written.subscriptions, keys)?;
     if let Some(first) = written.subscriptions.first()
@@ -226,14 +219,6 @@ fn versions(entry: &Entry) -> Result<Versions, String> {
         Some("5") => Ok(Versions::Only(Version::V5)),
         Some("auto") => Ok(Versions::Any),
         _ => Err(entry.but(r#"is not a version of MQTT; write "3.1.1", "5" or "auto""#)),
-    }
-}
-
-fn overflow(entry: &Entry) -> Result<Overflow, String> {
-    match entry.value.as_str() {
-        Some("drop-oldest") => Ok(Overflow::DropOldest),
-        Some("reject") => Ok(Overflow::Reject),
-        _ => Err(entry.but(r#"is not a way to overflow; write "drop-oldest" or "reject""#)),
     }
 }
 

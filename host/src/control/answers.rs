@@ -159,6 +159,8 @@ pub(crate) struct GuestStatus {
     pub(crate) name: String,
     pub(crate) state: GuestState,
     pub(crate) letters: usize,
+    /// How many bytes their packets take.
+    pub(crate) bytes: usize,
     pub(crate) in_flight: usize,
     pub(crate) messages: usize,
     pub(crate) outcomes: usize,
@@ -230,6 +232,7 @@ impl From<GuestReport> for GuestStatus {
                 _ => GuestState::Idle,
             },
             letters: standing.letters,
+            bytes: standing.bytes,
             in_flight: standing.in_flight,
             messages: standing.messages,
             outcomes: standing.outcomes,

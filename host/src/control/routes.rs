@@ -326,7 +326,9 @@ impl From<NotAccepted> for Refusal {
             NotAccepted::Qos(_) => (StatusCode::BAD_REQUEST, Code::InvalidQos),
             NotAccepted::Tag => (StatusCode::BAD_REQUEST, Code::TagTooLong),
             NotAccepted::Ttl => (StatusCode::BAD_REQUEST, Code::InvalidTtl),
-            NotAccepted::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, Code::PayloadTooLarge),
+            NotAccepted::TooLarge(_) | NotAccepted::LargerThanWorkList(..) => {
+                (StatusCode::PAYLOAD_TOO_LARGE, Code::PayloadTooLarge)
+            }
             // The sender behind the control socket may do everything.
             NotAccepted::NotPermitted(_) => (StatusCode::BAD_REQUEST, Code::InvalidRequest),
             NotAccepted::Full => (StatusCode::SERVICE_UNAVAILABLE, Code::WorkListFull),

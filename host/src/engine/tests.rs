@@ -188,6 +188,11 @@ fn guest(filters: &[&str]) -> GuestSettings {
         has_will: false,
         outcomes: 1,
         hears_subscriptions: true,
+        work_list: WorkListSettings {
+            max: 1_000,
+            overflow: Overflow::Reject,
+            ..WorkListSettings::default()
+        },
         timers: TimerSettings::default(),
         max_state: crate::office::MAX_STATE,
         permissions: None,
@@ -217,10 +222,6 @@ fn settings(guests: Vec<GuestSettings>, clean_session: bool) -> Settings {
         max_packet_size: 1 << 20,
         max_qos: Qos::ExactlyOnce,
         carries_properties: true,
-        work_list: WorkListSettings {
-            max: 1_000,
-            overflow: Overflow::Reject,
-        },
         guests,
         seed: 1,
     }

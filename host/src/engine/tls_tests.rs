@@ -13,9 +13,7 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection};
 use tempfile::TempDir;
 
 use super::*;
-use crate::office::{
-    Assignment, BackoffSettings, Notice, Overflow, Qos, Settings, WorkListSettings,
-};
+use crate::office::{Assignment, BackoffSettings, Notice, Qos, Settings};
 use crate::wire::certificates::Ca;
 use crate::wire::{Layers, TlsClient, TlsOptions, TlsVersion};
 
@@ -130,10 +128,6 @@ fn dialed(ours: &Ca, server: &Ca, wants_certificate: bool) -> (Engine, ServerMac
         max_packet_size: 1 << 20,
         max_qos: Qos::ExactlyOnce,
         carries_properties: true,
-        work_list: WorkListSettings {
-            max: 100,
-            overflow: Overflow::Reject,
-        },
         guests: Vec::new(),
         seed: 1,
     };

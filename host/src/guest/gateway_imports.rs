@@ -18,7 +18,7 @@ use super::state::State;
 use crate::office::topic::TopicError;
 use crate::office::{
     Assignment, Call, Draft, Effects, Letter, NotAccepted, Payload, Properties, Qos, Room, Status,
-    Ticket, Time, TimerChanges, TimerTable, check_size,
+    Ticket, Time, TimerChanges, TimerTable, check_size, letter_size,
 };
 
 /// The ttl of a letter whose guest names none.
@@ -34,6 +34,8 @@ pub(super) struct GatewayImports {
     timers: Option<Arc<TimerTable>>,
     now: Time,
     effects: Effects,
+    /// How many bytes the letters in it take, by their size.
+    bytes: usize,
     state: Draft,
     settings: Arc<str>,
 }
@@ -83,7 +85,9 @@ impl GatewayImports {
             status: Status::Offline,
             room: Room {
                 accept: 0,
+                accept_bytes: 0,
                 keep: 1,
+                keep_bytes: usize::MAX,
                 max_qos: Qos::ExactlyOnce,
                 carries_properties: false,
                 timers: 0,
@@ -93,6 +97,7 @@ impl GatewayImports {
             timers: None,
             now: Time::default(),
             effects: Effects::default(),
+            bytes: 0,
             state: Draft::closed(),
             settings,
         }
@@ -131,6 +136,7 @@ impl GatewayImports {
             timers: TimerChanges::beginning(&assignment.call),
             ..Effects::default()
         };
+        self.bytes = 0;
     }
 
     /// A call has succeeded: hands out what it asked for.
@@ -162,10 +168,8 @@ impl GatewayImports {
         properties: usize,
     ) -> Result<(), NotAccepted> {
         check_size(self.max_packet_size, topic, qos, properties, payload)?;
-        match self.accepted() < self.room.accept {
-            true => Ok(()),
-            false => Err(NotAccepted::Full),
-        }
+        let size = letter_size(topic, payload, qos, properties);
+        self.room.check_room(self.accepted(), self.bytes, size)
     }
 
     fn accept(
@@ -178,7 +182,7 @@ impl GatewayImports {
     ) -> Ticket {
         // Relaxed: the counter guards nothing, its values only have to differ.
         let ticket = Ticket(self.tickets.fetch_add(1, Ordering::Relaxed));
-        self.effects.letters.push_back(Letter {
+        let letter = Letter {
             ticket,
             topic,
             payload,
@@ -187,10 +191,13 @@ impl GatewayImports {
             ttl: options.ttl,
             tag,
             properties,
-        });
-        if self.effects.letters.len() > self.room.keep
+        };
+        self.bytes += letter.size();
+        self.effects.letters.push_back(letter);
+        while (self.effects.letters.len() > self.room.keep || self.bytes > self.room.keep_bytes)
             && let Some(oldest) = self.effects.letters.pop_front()
         {
+            self.bytes -= oldest.size();
             self.effects.displaced.push((oldest.ticket, oldest.tag));
         }
         ticket

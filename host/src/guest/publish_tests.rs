@@ -107,6 +107,60 @@ async fn the_oldest_letters_are_displaced_within_a_call() {
     assert_eq!(effects.displaced, displaced);
 }
 
+/// What a letter of [`POST_THREE`] takes: its fixed header, the topic `t` with its
+/// length, a packet id, and a byte.
+const SIZE: usize = 2 + 2 + 1 + 2 + 1;
+
+#[tokio::test]
+async fn the_oldest_letters_are_displaced_within_a_call_by_their_bytes_as_well() {
+    let mut guest = GuestText {
+        connection: POST_THREE,
+        ..GuestText::default()
+    }
+    .guest();
+    let mut call = connection();
+    call.room.keep_bytes = 2 * SIZE + 1;
+    // Each call begins with an empty hand.
+    for _ in 0..2 {
+        let effects = done(guest.call(&call).await);
+        assert_eq!(payloads(&effects), [[2], [3]]);
+        assert_eq!(effects.displaced.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn no_more_bytes_are_accepted_than_there_is_room() {
+    let mut guest = GuestText {
+        connection: concat!(
+            "(call $post (i32.const 1)) (call $post (i32.const 2)) (call $post (i32.const 3))",
+            // The last result: an error, of the last case.
+            "(if (i32.ne (i32.load8_u (i32.const 192)) (i32.const 1)) (then unreachable))",
+            "(if (i32.ne (i32.load8_u (i32.const 200)) (i32.const 5)) (then unreachable))"
+        ),
+        ..GuestText::default()
+    }
+    .guest();
+    let mut call = connection();
+    call.room.accept_bytes = 3 * SIZE - 1;
+    let effects = done(guest.call(&call).await);
+    assert_eq!(payloads(&effects), [[1], [2]]);
+}
+
+#[tokio::test]
+async fn a_letter_that_is_larger_than_the_whole_work_list_is_not_permitted() {
+    let mut guest = GuestText {
+        connection: publish_and_tell!(
+            "(i32.const 16) (i32.const 1) (i32.const 0) (i32.const 1000)
+             (i32.const 1) (i32.const 0) (i32.const 0) (i64.const 1)"
+        ),
+        ..GuestText::default()
+    }
+    .guest();
+    let mut call = connection();
+    call.room.keep_bytes = 100;
+    check_refusal(guest.call(&call).await, 4, None);
+}
+
 /// Publishes the same thing twice with these arguments. The second letter says
 /// what the first one was answered: the case of the result, the case of the
 /// error, and the number that comes with it.

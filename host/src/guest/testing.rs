@@ -157,7 +157,9 @@ pub(super) fn assignment(call: Call) -> Assignment {
         status: Status::Offline,
         room: Room {
             accept: usize::MAX,
+            accept_bytes: usize::MAX,
             keep: 100,
+            keep_bytes: usize::MAX,
             max_qos: Qos::ExactlyOnce,
             carries_properties: true,
             timers: 100,

@@ -134,6 +134,16 @@ async fn what_is_not_permitted_is_refused_before_the_tag_is_looked_at() {
 }
 
 #[tokio::test]
+async fn a_letter_that_is_larger_than_the_whole_work_list_is_not_permitted() {
+    let properties = properties(NONE, NONE, &some(0, 30));
+    let mut guest = guest(&options(1, NONE, &properties));
+    let mut call = connection();
+    // With its properties it has more. What tells of it has 31.
+    call.room.keep_bytes = 40;
+    assert_eq!(refused(&publish(&mut guest, &call).await), 7);
+}
+
+#[tokio::test]
 async fn what_is_not_accepted_is_answered_with_why() {
     let plain = |qos| options(qos, NONE, &no_properties());
     let with = |content_type: &str, response_topic: &str| {

@@ -19,6 +19,9 @@ pub enum NotAccepted {
     Tag,
     /// A payload may have so many bytes under this topic.
     TooLarge(usize),
+    /// It takes so many bytes by itself, and the work list of its sender holds no more
+    /// than these.
+    LargerThanWorkList(usize, usize),
     /// Its sender may not publish it.
     NotPermitted(Rule),
     /// The work list of its sender is full, or too many outcomes are owed to it.
@@ -37,6 +40,10 @@ impl fmt::Display for NotAccepted {
             Self::TooLarge(max) => write!(
                 f,
                 "the payload is too large: under this topic it may have {max} bytes"
+            ),
+            Self::LargerThanWorkList(size, max) => write!(
+                f,
+                "`work-list.max-bytes` allows no more than {max} bytes, and this letter takes {size}"
             ),
             Self::NotPermitted(rule) => rule.fmt(f),
             Self::Full => f.write_str("the work list is full"),
@@ -75,6 +82,26 @@ impl Room {
             {
                 return Err(NotAccepted::NotPermitted(Rule::Rate(rate)));
             }
+        }
+        Ok(())
+    }
+
+    /// Checks whether there is room for a letter of this [size](letter_size), when the
+    /// call has so many accepted already, of which those that are kept take so many bytes.
+    ///
+    /// # Errors
+    /// It is too large, or there is none.
+    pub fn check_room(
+        &self,
+        accepted: usize,
+        bytes: usize,
+        size: usize,
+    ) -> Result<(), NotAccepted> {
+        if size > self.keep_bytes {
+            return Err(NotAccepted::LargerThanWorkList(size, self.keep_bytes));
+        }
+        if accepted >= self.accept || size > self.accept_bytes.saturating_sub(bytes) {
+            return Err(NotAccepted::Full);
         }
         Ok(())
     }

@@ -191,30 +191,52 @@ impl Office {
             self.report(guest, ticket, letter.tag, outcome);
             return false;
         }
-        let WorkListSettings { max, overflow } = self.settings.work_list;
-        let is_full = self.list.len_of(guest) >= max;
-        if is_full {
+        let size = letter.size();
+        let mut displaces = false;
+        while !self.has_room(guest, size) {
+            let WorkListSettings {
+                max_bytes,
+                overflow,
+                ..
+            } = self.work_list(guest);
             match (overflow, self.list.oldest(guest)) {
-                (Overflow::DropOldest, Some(oldest)) => {
+                (Overflow::DropOldest, Some(oldest)) if size <= max_bytes => {
                     let sent = self.was_sent(oldest) || self.is_in_flight(oldest);
                     self.conclude(oldest, Outcome::Displaced { sent });
+                    displaces = true;
                 }
                 _ => {
                     let outcome = Outcome::Refused(Refused::Unspecified);
                     self.report(guest, ticket, letter.tag, outcome);
-                    return false;
+                    return displaces;
                 }
             }
         }
         self.list.push(guest, letter, since);
-        is_full
+        displaces
+    }
+
+    /// The bounds of the work list of a guest.
+    fn work_list(&self, guest: GuestId) -> WorkListSettings {
+        self.settings.guests[guest.index()].work_list
+    }
+
+    /// Whether the work list of a guest takes one more letter of this size.
+    fn has_room(&self, guest: GuestId, size: usize) -> bool {
+        let WorkListSettings { max, max_bytes, .. } = self.work_list(guest);
+        let left = max_bytes.saturating_sub(self.list.bytes_of(guest));
+        self.list.len_of(guest) < max && size <= left
     }
 
     /// What the next call of a guest may ask for. Letters only leave the work
     /// list while a call runs, so there is room for all that it accepts.
     pub(super) fn room(&self, now: Time, guest: GuestId) -> Room {
         let allowance = self.guests.allowance(guest);
-        let WorkListSettings { max, overflow } = self.settings.work_list;
+        let WorkListSettings {
+            max,
+            max_bytes,
+            overflow,
+        } = self.work_list(guest);
         let listed = self.list.len_of(guest);
         let owed = listed + self.guests.inbox(guest).outcomes();
         let accept = (max + MAX_OWED_OUTCOMES).saturating_sub(owed);
@@ -228,7 +250,12 @@ impl Office {
                 Overflow::DropOldest => accept,
                 Overflow::Reject => accept.min(max.saturating_sub(listed)),
             },
+            accept_bytes: match overflow {
+                Overflow::DropOldest => usize::MAX,
+                Overflow::Reject => max_bytes.saturating_sub(self.list.bytes_of(guest)),
+            },
             keep: max,
+            keep_bytes: max_bytes,
             max_qos,
             carries_properties,
             timers: self.settings.guests[guest.index()].timers.max,

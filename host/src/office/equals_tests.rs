@@ -28,6 +28,10 @@ fn settings(guests: u16) -> Settings {
         has_will: false,
         outcomes: 1,
         hears_subscriptions: true,
+        work_list: WorkListSettings {
+            max: 3,
+            ..WorkListSettings::default()
+        },
         timers: TimerSettings::default(),
         max_state: crate::office::MAX_STATE,
         permissions: None,
@@ -45,10 +49,6 @@ fn settings(guests: u16) -> Settings {
         max_packet_size: 1 << 20,
         max_qos: Qos::ExactlyOnce,
         carries_properties: true,
-        work_list: WorkListSettings {
-            max: 3,
-            overflow: Overflow::DropOldest,
-        },
         guests: (0..guests).map(guest).collect(),
         seed: 1,
     }

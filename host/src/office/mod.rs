@@ -79,7 +79,9 @@ pub use timers::{
     TimerTable,
 };
 pub use words::{OutcomeWord, UnknownWord};
-pub use work_list::{GuestId, Letter, LetterOutcome, MAX_TAG, Outcome, Qos, Refused, Ticket};
+pub use work_list::{
+    GuestId, Letter, LetterOutcome, MAX_TAG, Outcome, Qos, Refused, Ticket, letter_size,
+};
 
 /// How many outcomes a guest can be owed beyond the letters on its work list.
 pub const MAX_OWED_OUTCOMES: usize = 10_000;

@@ -43,6 +43,8 @@ pub struct OpenLetter {
 pub struct Standing {
     /// How many of its letters have no outcome.
     pub letters: usize,
+    /// How many bytes these take, by their [size](Letter::size).
+    pub bytes: usize,
     /// How many of them are under way on the connection at hand.
     pub in_flight: usize,
     /// How many messages it has not taken.
@@ -117,6 +119,7 @@ impl Office {
                 false => 0,
             },
             letters: self.list.len_of(guest),
+            bytes: self.list.bytes_of(guest),
             messages: inbox.messages(),
             outcomes: inbox.outcomes(),
             is_at_call: inbox.is_running(),
@@ -139,9 +142,7 @@ impl Office {
         if self.shutdown.is_some() {
             return Err(NotAccepted::Stopping);
         }
-        if room.accept == 0 {
-            return Err(NotAccepted::Full);
-        }
+        room.check_room(0, 0, letter.size())?;
         self.guests.handle_published(now, guest, 1);
         self.post_since(now, now, guest, letter);
         Ok(())

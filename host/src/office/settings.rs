@@ -31,8 +31,6 @@ pub struct Settings {
     pub max_qos: Qos,
     /// Whether any broker that may be spoken to carries properties.
     pub carries_properties: bool,
-    /// The work list of every guest.
-    pub work_list: WorkListSettings,
     /// The guests; a [`GuestId`](super::GuestId) is a place in this list.
     pub guests: Vec<GuestSettings>,
     /// Where jitter and packet ids start. The same seed and the same inputs
@@ -67,19 +65,32 @@ pub struct BackoffSettings {
     pub max: Duration,
 }
 
-/// The bound of a work list and what happens at it.
+/// The bounds of the work list of one guest and what happens at them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct WorkListSettings {
-    /// How many letters of one guest it holds, waiting and in flight. Not 0.
+    /// How many letters it holds, waiting and in flight. Not 0.
     pub max: usize,
-    /// What happens to one more.
+    /// How many bytes their [PUBLISH packets](super::Letter::size) may take together.
+    /// `usize::MAX`: any number.
+    pub max_bytes: usize,
+    /// What happens to a letter beyond that.
     pub overflow: Overflow,
 }
 
-/// What happens to a letter when the work list is full.
+impl Default for WorkListSettings {
+    fn default() -> Self {
+        Self {
+            max: 100,
+            max_bytes: usize::MAX,
+            overflow: Overflow::DropOldest,
+        }
+    }
+}
+
+/// What happens to a letter when the work list has no room for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overflow {
-    /// It is accepted, and the oldest letter gives its place up.
+    /// It is accepted, and the oldest letters give their places up.
     DropOldest,
     /// It is not accepted.
     Reject,
@@ -101,6 +112,8 @@ pub struct GuestSettings {
     pub outcomes: usize,
     /// Whether it hears what the broker makes of its subscriptions.
     pub hears_subscriptions: bool,
+    /// Its work list.
+    pub work_list: WorkListSettings,
     /// Its timers.
     pub timers: TimerSettings,
     /// How much its state may take, in bytes; see [`Kept`](super::Kept).

@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use crate::config::ConfigError;
 use crate::config::entry::Entry;
-use crate::config::file::{SUBSCRIPTIONS, Timer, parse_as};
+use crate::config::file::{SUBSCRIPTIONS, Timer, WorkList, parse_as};
 use crate::config::table::{Subscription, Table};
 
 #[derive(Default, Deserialize)]
@@ -18,6 +18,7 @@ pub(super) struct Written {
     pub(super) timer: Vec<Table<Timer>>,
     pub(super) env: BTreeMap<Spanned<String>, Entry>,
     pub(super) settings: Option<Entry>,
+    pub(super) work_list: Table<WorkList>,
     pub(super) scenario: Vec<Table<Scenario>>,
 }
 
@@ -104,7 +105,7 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Written, ConfigError> {
             Some(r#"a table: { content-type = "…", user = { name = "value" } }"#)
         }
         "timer" => Some("a table for each timer: [[timer]]"),
-        "env" | "settings" | "scenario.settings" => Some("a table"),
+        "env" | "settings" | "work-list" | "scenario.settings" => Some("a table"),
         _ => None,
     })
 }

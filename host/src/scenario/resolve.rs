@@ -20,7 +20,8 @@ use crate::config::settings::settings;
 use crate::config::table::{Subscription, Table};
 use crate::config::timer;
 use crate::config::values::{Period, period};
-use crate::office::{Filter, Payload, Properties, Qos, TimerSettings};
+use crate::config::work_list;
+use crate::office::{Filter, Payload, Properties, Qos, TimerSettings, WorkListSettings};
 use crate::testing::{Acks, Network, Published, WorldOptions};
 use crate::wire::Version;
 
@@ -52,6 +53,11 @@ pub(super) fn resolve(
         timers: timer::resolve(&written.timer, TimerSettings::default().max, &TIMER)?,
         env: env(&written.env, "env")?,
         settings: settings(written.settings.as_ref(), "settings")?,
+        work_list: work_list::resolve(
+            &written.work_list.keys,
+            WorkListSettings::default(),
+            &work_list::OF_ALL,
+        )?,
         ..WorldOptions::default()
     };
     if written.scenario.is_empty() {

@@ -57,11 +57,23 @@ fn subscriptions_are_those_of_the_configuration() {
 }
 
 #[test]
+fn work_lists_are_bounded_as_in_the_configuration() {
+    check_refused(
+        "work-list.max-bytes = '1 MB'",
+        "1:23: work-list.max-bytes: \"1 MB\" is not a size; write e.g. 4096, \"64KiB\", \"1MiB\"",
+    );
+    check_refused(
+        "work-list = 5",
+        "1:13: work-list: found integer `5`, expected a table",
+    );
+}
+
+#[test]
 fn unknown_keys_are_refused_where_they_are() {
     check_refused(
         "subscription = []",
         "1:1: unknown key `subscription`, expected one of `subscriptions`, `timer`, `env`, \
-         `settings`, `scenario`",
+         `settings`, `work-list`, `scenario`",
     );
     check_step(
         "{ wait = '2h' }",

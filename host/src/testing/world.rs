@@ -20,7 +20,7 @@ use crate::engine::{Engine, Machine};
 use crate::guest::{Clocks, Component, Grants, Guest, GuestOptions, Printed, Prints, VirtualClock};
 use crate::office::{
     BackoffSettings, Filter, GuestSettings, MAX_STATE, Office, Qos, Schedule, Settings, Status,
-    Time, TimerSettings,
+    Time, TimerSettings, WorkListSettings,
 };
 use crate::wire::{Handshake, Version, Versions};
 
@@ -38,6 +38,7 @@ pub(crate) struct WorldOptions {
     pub(crate) env: Vec<(String, String)>,
     /// A JSON object.
     pub(crate) settings: Arc<str>,
+    pub(crate) work_list: WorkListSettings,
 }
 
 impl Default for WorldOptions {
@@ -49,6 +50,7 @@ impl Default for WorldOptions {
             timers: Vec::new(),
             env: Vec::new(),
             settings: "{}".into(),
+            work_list: WorkListSettings::default(),
         }
     }
 }
@@ -101,6 +103,7 @@ impl World {
             has_will: component.exports_will(),
             outcomes: component.outcomes(),
             hears_subscriptions: component.hears_subscriptions(),
+            work_list: options.work_list,
             timers: TimerSettings {
                 given: options.timers,
                 ..TimerSettings::default()
@@ -288,7 +291,6 @@ fn settings(session: SessionConfig, max_packet_size: usize, guest: GuestSettings
         max_packet_size,
         max_qos: Qos::ExactlyOnce,
         carries_properties: false,
-        work_list: session.work_list,
         guests: vec![guest],
         seed: 0,
     }

@@ -92,7 +92,9 @@ fn assignment(call: Call) -> Assignment {
         status: Status::Online,
         room: Room {
             accept: 100,
+            accept_bytes: usize::MAX,
             keep: 100,
+            keep_bytes: usize::MAX,
             max_qos: Qos::ExactlyOnce,
             carries_properties: false,
             timers: 100,

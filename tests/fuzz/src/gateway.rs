@@ -156,6 +156,11 @@ impl Run {
             has_will: false,
             outcomes: 1,
             hears_subscriptions: true,
+            work_list: WorkListSettings {
+                max: 5,
+                max_bytes: 200,
+                overflow: Overflow::DropOldest,
+            },
             timers: TimerSettings::default(),
             max_state: crate::office::MAX_STATE,
             permissions: None,
@@ -173,10 +178,6 @@ impl Run {
             max_packet_size: 4_096,
             max_qos: Qos::ExactlyOnce,
             carries_properties: true,
-            work_list: WorkListSettings {
-                max: 5,
-                overflow: Overflow::DropOldest,
-            },
             guests: vec![guest("first/+"), guest("second")],
             seed: 0,
         };

@@ -10,8 +10,8 @@ use std::time::Duration;
 use jackalope::office::{
     Answer, Assignment, BackoffSettings, Call, Carried, Connect, Delivery, Disconnection, Dispatch,
     Effects, GuestId, GuestSettings, Incoming, Letter, LetterOutcome, Notice, Office, OutcomeWord,
-    Outgoing, Outlook, Overflow, PacketId, Payload, Publish, Qos, Settings, SubscriptionId, Terms,
-    Ticket, Time, TimerSettings, WorkListSettings,
+    Outgoing, Outlook, PacketId, Payload, Publish, Qos, Settings, SubscriptionId, Terms, Ticket,
+    Time, TimerSettings, WorkListSettings,
 };
 
 /// The first guest of [`settings`], subscribed to `a/+` and `both`.
@@ -45,10 +45,6 @@ pub fn settings() -> Settings {
         max_packet_size: 1 << 20,
         max_qos: Qos::ExactlyOnce,
         carries_properties: true,
-        work_list: WorkListSettings {
-            max: 100,
-            overflow: Overflow::DropOldest,
-        },
         guests: vec![guest(&["a/+", "both"]), guest(&["b/#", "both"])],
         seed: 1,
     }
@@ -70,6 +66,23 @@ pub fn one_guest() -> Settings {
     }
 }
 
+/// These settings, with such a work list for each guest.
+pub fn with_work_list(work_list: WorkListSettings, mut settings: Settings) -> Settings {
+    for guest in &mut settings.guests {
+        guest.work_list = work_list;
+    }
+    settings
+}
+
+/// The same, with work lists of so many letters.
+pub fn with_room_for(max: usize, settings: Settings) -> Settings {
+    let work_list = WorkListSettings {
+        max,
+        ..WorkListSettings::default()
+    };
+    with_work_list(work_list, settings)
+}
+
 /// A guest that wants these messages, with QoS 2.
 pub fn guest(filters: &[&str]) -> GuestSettings {
     let subscription = |filter: &&str| (filter.parse().expect("it is valid"), Qos::ExactlyOnce);
@@ -80,6 +93,7 @@ pub fn guest(filters: &[&str]) -> GuestSettings {
         has_will: false,
         outcomes: 1,
         hears_subscriptions: true,
+        work_list: WorkListSettings::default(),
         timers: TimerSettings::default(),
         max_state: jackalope::office::MAX_STATE,
         permissions: None,

@@ -6,11 +6,11 @@ use std::hint::black_box;
 use std::time::Duration;
 
 use jackalope::office::{
-    Answer, Call, Delivery, Effects, GuestId, Incoming, Letter, Outgoing, Overflow, PacketId,
-    Payload, Publish, Qos, Schedule, Settings, WorkListSettings,
+    Answer, Call, Delivery, Effects, GuestId, Incoming, Letter, Outgoing, PacketId, Payload,
+    Publish, Qos, Schedule, Settings,
 };
 
-use super::{TestOffice, guest, settings};
+use super::{TestOffice, guest, settings, with_room_for};
 
 /// The size of every payload here.
 pub const PAYLOAD: usize = 64;
@@ -31,17 +31,14 @@ impl TestOffice {
     /// Online, with so many guests that have nothing to do. Guest `n` is
     /// subscribed to `in/n/+`. Nobody reads the log.
     pub fn measured(guests: u16) -> Self {
-        let mut test = Self::offline(Settings {
+        let settings = Settings {
             keep_alive: Duration::ZERO,
-            work_list: WorkListSettings {
-                max: MAX_LETTERS,
-                overflow: Overflow::DropOldest,
-            },
             guests: (0..guests)
                 .map(|n| guest(&[&format!("in/{n}/+")]))
                 .collect(),
             ..settings()
-        });
+        };
+        let mut test = Self::offline(with_room_for(MAX_LETTERS, settings));
         test.office.set_detailed_notices(false);
         test.connect(false);
         test.take_notices();

@@ -4,7 +4,9 @@ use jackalope::office::{
     Delivery, Incoming, Notice, Outcome, OutcomeWord, Overflow, Payload, Qos, Settings,
     WorkListSettings,
 };
-use jackalope_tests::office::{A, SECOND, TWO_HOURS, TestOffice, id_of, settings};
+use jackalope_tests::office::{
+    A, SECOND, TWO_HOURS, TestOffice, id_of, settings, with_room_for, with_work_list,
+};
 
 #[test]
 fn a_letter_goes_out_is_acknowledged_and_its_guest_told() {
@@ -81,11 +83,7 @@ fn nothing_expired_is_sent_after_an_outage() {
 
 #[test]
 fn a_full_work_list_displaces_the_oldest_or_accepts_no_more() {
-    let work_list = |overflow| WorkListSettings { max: 2, overflow };
-    let mut test = TestOffice::offline(Settings {
-        work_list: work_list(Overflow::DropOldest),
-        ..settings()
-    });
+    let mut test = TestOffice::offline(with_room_for(2, settings()));
     test.take_calls();
     let oldest = test.post(Qos::AtLeastOnce, TWO_HOURS);
     let short = test.post(Qos::AtLeastOnce, SECOND);
@@ -99,10 +97,12 @@ fn a_full_work_list_displaces_the_oldest_or_accepts_no_more() {
     test.post(Qos::AtLeastOnce, TWO_HOURS);
     assert_eq!(test.outcomes(), [(oldest, OutcomeWord::Displaced)]);
 
-    let mut test = TestOffice::online(Settings {
-        work_list: work_list(Overflow::Reject),
-        ..settings()
-    });
+    let work_list = WorkListSettings {
+        max: 2,
+        overflow: Overflow::Reject,
+        ..WorkListSettings::default()
+    };
+    let mut test = TestOffice::online(with_work_list(work_list, settings()));
     test.post(Qos::AtLeastOnce, TWO_HOURS);
     test.deliver("a/x", Delivery::AtMostOnce, false);
     let assignment = test.call().expect("a message");

@@ -4,6 +4,7 @@
 // A test that can not go on says so by panicking.
 #![allow(clippy::panic)]
 
+mod bounds;
 mod calls;
 mod connection;
 mod exchanges;

@@ -8,6 +8,7 @@ use jackalope::office::{
 };
 use jackalope_tests::office::{
     A, B, SECOND, TWO_HOURS, TestOffice, connack, id_of, kept_session, one_guest, settings,
+    with_room_for,
 };
 
 /// A thousand bytes a second, and five seconds until what is written now arrives.
@@ -52,9 +53,7 @@ fn a_qos_0_letter_that_was_begun_is_delivered_by_an_end_in_good_order() {
 
 #[test]
 fn a_qos_0_letter_that_is_displaced_before_it_is_written_has_one_outcome() {
-    let mut small = settings();
-    small.work_list.max = 1;
-    let mut test = TestOffice::online(small);
+    let mut test = TestOffice::online(with_room_for(1, settings()));
     let older = test.post(Qos::AtMostOnce, TWO_HOURS);
     let letter = test.hand_out().expect("a letter");
     let younger = test.post(Qos::AtMostOnce, TWO_HOURS);
@@ -71,9 +70,7 @@ fn a_recalled_letter_frees_its_place_and_its_id() {
         (Qos::AtLeastOnce, QOS1_WINDOW),
         (Qos::ExactlyOnce, QOS2_WINDOW),
     ] {
-        let mut large = one_guest();
-        large.work_list.max = 200;
-        let mut test = TestOffice::online(large);
+        let mut test = TestOffice::online(with_room_for(200, one_guest()));
         for _ in 1..window {
             test.post(qos, 50 * TWO_HOURS);
         }

@@ -6,7 +6,9 @@ use jackalope::office::{
     Call, Incoming, NotAccepted, NotCancelled, NotHanded, Origin, Outcome, Outgoing, Overflow,
     Payload, Qos, Settings, Standing, Ticket, WorkListSettings, topic::TopicError,
 };
-use jackalope_tests::office::{A, B, SECOND, TWO_HOURS, TestOffice, id_of, kept_session, settings};
+use jackalope_tests::office::{
+    A, B, SECOND, TWO_HOURS, TestOffice, id_of, kept_session, settings, with_work_list,
+};
 
 #[test]
 fn what_waits_and_what_flies_is_told_apart() {
@@ -149,14 +151,12 @@ fn a_cancelled_exchange_of_qos_2_is_not_completed_in_a_kept_session() {
 
 #[test]
 fn a_submitted_letter_is_held_against_the_rules_for_guests() {
-    let full = Settings {
-        work_list: WorkListSettings {
-            max: 1,
-            overflow: Overflow::Reject,
-        },
-        ..settings()
+    let work_list = WorkListSettings {
+        max: 1,
+        max_bytes: 2 << 20,
+        overflow: Overflow::Reject,
     };
-    let mut test = TestOffice::offline(full);
+    let mut test = TestOffice::offline(with_work_list(work_list, settings()));
     let mut submit = |change: &dyn Fn(&mut jackalope::office::Letter)| {
         let mut letter = test.letter(Qos::AtLeastOnce, SECOND);
         change(&mut letter);

@@ -8,7 +8,7 @@ use jackalope::office::{
     Terms, Ticket, WorkListSettings,
 };
 use jackalope_tests::office::{
-    A, SECOND, TWO_HOURS, TestOffice, guest, id_of, one_guest, settings,
+    A, SECOND, TWO_HOURS, TestOffice, guest, id_of, one_guest, settings, with_room_for,
 };
 
 /// One guest, which is told so many outcomes at once.
@@ -16,12 +16,12 @@ fn told(outcomes: usize) -> Settings {
     Settings {
         guests: vec![GuestSettings {
             outcomes,
+            work_list: WorkListSettings {
+                max: 1_000,
+                ..WorkListSettings::default()
+            },
             ..guest(&["a/{x}/{rest...}", "a/#"])
         }],
-        work_list: WorkListSettings {
-            max: 1_000,
-            ..one_guest().work_list
-        },
         ..one_guest()
     }
 }
@@ -203,13 +203,7 @@ fn what_was_sent_is_known_when_it_expires_or_is_displaced() {
         let sent = Outcome::Expired { sent: true };
         check(&test.told(), ticket, None, sent);
     }
-    let mut test = TestOffice::online(Settings {
-        work_list: WorkListSettings {
-            max: 1,
-            ..settings().work_list
-        },
-        ..told(1)
-    });
+    let mut test = TestOffice::online(with_room_for(1, told(1)));
     let first = test.post(Qos::AtLeastOnce, TWO_HOURS);
     test.publish();
     let second = test.post(Qos::AtLeastOnce, TWO_HOURS);

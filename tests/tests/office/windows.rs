@@ -6,7 +6,7 @@ use jackalope::office::{
     Disconnection, GuestId, Incoming, Outgoing, QOS1_WINDOW, QOS2_WINDOW, Qos, Status,
 };
 use jackalope_tests::office::{
-    A, B, SECOND, TWO_HOURS, TestOffice, connack, id_of, one_guest, settings,
+    A, B, SECOND, TWO_HOURS, TestOffice, connack, id_of, one_guest, settings, with_room_for,
 };
 
 /// How many exchanges may be open.
@@ -52,9 +52,7 @@ fn a_window_full_of_expired_exchanges_is_cleared_by_a_new_session() {
 #[test]
 fn letters_that_gave_their_place_up_do_not_clog_the_window_for_ever() {
     for (qos, window) in WINDOWS {
-        let mut small = one_guest();
-        small.work_list.max = 1;
-        let mut test = TestOffice::online(small);
+        let mut test = TestOffice::online(with_room_for(1, one_guest()));
         for _ in 0..window {
             test.post(qos, 60 * SECOND);
             test.publish();

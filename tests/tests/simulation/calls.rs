@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jackalope::office::{Assignment, Call, GuestId, Message, Overflow, Status};
+use jackalope::office::{Assignment, Call, GuestId, Message, Overflow, Status, WorkListSettings};
 
 use crate::guests::{Key, count, tag};
 use crate::messages::Messages;
@@ -31,8 +31,7 @@ struct Told {
 /// The calls of all guests.
 #[derive(Debug)]
 pub(crate) struct Calls {
-    max: usize,
-    overflow: Overflow,
+    work_lists: Vec<WorkListSettings>,
     retries: Vec<u32>,
     retry_for: Vec<u64>,
     /// How many outcomes each is told at once.
@@ -51,8 +50,7 @@ pub(crate) enum End {
 impl Calls {
     pub(crate) fn new(setup: &Setup) -> Self {
         Self {
-            max: setup.max,
-            overflow: setup.overflow,
+            work_lists: setup.guests.iter().map(|guest| guest.work_list).collect(),
             retries: setup.guests.iter().map(|guest| guest.retries).collect(),
             retry_for: setup.guests.iter().map(|guest| guest.retry_for).collect(),
             outcomes: setup.guests.iter().map(|guest| guest.outcomes).collect(),
@@ -74,15 +72,15 @@ impl Calls {
             kept == succeeded,
             "{id:?}: {succeeded} calls have succeeded, and it kept {kept}"
         );
-        let listed = model.open_of(id);
-        let room = &assignment.room;
-        ensure!(room.keep == self.max, "{id:?}: keeps {}", room.keep);
-        if self.overflow == Overflow::Reject {
+        let (listed, bytes) = (model.open_of(id), model.bytes_of(id));
+        let (room, own) = (&assignment.room, &self.work_lists[id.index()]);
+        let keep = (room.keep, room.keep_bytes);
+        ensure!(keep == (own.max, own.max_bytes), "{id:?}: keeps {keep:?}");
+        if own.overflow == Overflow::Reject {
+            let accept = (room.accept, room.accept_bytes);
             ensure!(
-                room.accept == self.max - listed,
-                "{id:?}: room for {} with {listed} of {}",
-                room.accept,
-                self.max
+                accept == (own.max - listed, own.max_bytes - bytes),
+                "{id:?}: room for {accept:?} with {listed} letters of {bytes} bytes, and {own:?}"
             );
         }
         match &assignment.call {

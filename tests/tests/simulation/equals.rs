@@ -4,14 +4,17 @@
 
 use std::collections::BTreeMap;
 
-use jackalope::office::{Disconnection, GuestId, MAX_OUTCOMES, OutcomeWord, Overflow, Ticket};
+use jackalope::office::{
+    Disconnection, GuestId, MAX_OUTCOMES, OutcomeWord, Ticket, WorkListSettings,
+};
 use jackalope::wire::Version;
 
 use crate::guests::Key;
 use crate::model::{Check, ensure};
 use crate::random::Random;
 use crate::schedule::{
-    CallPlan, GuestSetup, HOUR, LetterPlan, Schedule, Setup, Step, TOPICS, Verdict, qos, timers,
+    CallPlan, GuestSetup, HOUR, LetterPlan, Schedule, Setup, Step, TOPICS, Verdict, overflow, qos,
+    timers,
 };
 use crate::terms::Terms;
 
@@ -132,8 +135,6 @@ pub(crate) fn generate(seed: u64) -> Schedule {
         session_expiry: 24 * 3_600,
         clean_session: random.one_in(2),
         keep_alive: 60,
-        max: 100,
-        overflow: random.pick(&[Overflow::DropOldest, Overflow::Reject]),
         max_sent: 1 << 20,
         max_read: 1 << 20,
         deliver_at_publish: random.one_in(4),
@@ -161,6 +162,10 @@ fn setup(random: &mut Random, guest: usize) -> GuestSetup {
         retry_for: random.pick(&[2_000, HOUR]),
         has_will: guest == HOSTILE && random.one_in(4),
         outcomes: random.pick(&[1, MAX_OUTCOMES]),
+        work_list: WorkListSettings {
+            overflow: overflow(random),
+            ..WorkListSettings::default()
+        },
     }
 }
 

@@ -133,18 +133,25 @@ impl Guest {
             state: counted(&assignment.kept),
             ..Effects::default()
         };
-        let mut published = Vec::new();
-        for letter in plan.letters.iter().take(assignment.room.accept) {
+        let (mut published, mut bytes) = (Vec::new(), 0);
+        let room = &assignment.room;
+        for plan in &plan.letters {
             let ticket = next_ticket(tickets);
-            published.push((ticket, *letter));
-            effects.letters.push_back(to_letter(ticket, letter));
-            if effects.letters.len() > assignment.room.keep {
-                effects.displaced.extend(
-                    effects
-                        .letters
-                        .pop_front()
-                        .map(|letter| (letter.ticket, letter.tag)),
-                );
+            let letter = to_letter(ticket, plan);
+            if room
+                .check_room(published.len(), bytes, letter.size())
+                .is_err()
+            {
+                continue;
+            }
+            published.push((ticket, *plan));
+            bytes += letter.size();
+            effects.letters.push_back(letter);
+            while (effects.letters.len() > room.keep || bytes > room.keep_bytes)
+                && let Some(oldest) = effects.letters.pop_front()
+            {
+                bytes -= oldest.size();
+                effects.displaced.push((oldest.ticket, oldest.tag));
             }
         }
         let is_message = matches!(assignment.call, Call::Message(_));

@@ -9,7 +9,7 @@ use crate::schedule::{FaultPlan, Schedule, Step};
 use crate::terms::Terms;
 
 /// What a schedule can have; the first four exclude each other.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "clean on 3.1.1",
     "kept on 3.1.1",
     "clean on 5",
@@ -20,6 +20,7 @@ const NAMES: [&str; 10] = [
     "with shared subscriptions",
     "with TLS",
     "with timers",
+    "with work lists bounded in bytes",
 ];
 
 /// Counts schedules. Displays as how many there were of each kind.
@@ -39,6 +40,7 @@ impl Kinds {
         let shrinks = |pair: &[Terms]| pair[1].receive_maximum < pair[0].receive_maximum;
         let refuses = |step: &Step| matches!(step, Step::Fault(FaultPlan::RefusePublish(..)));
         let mut filters = setup.guests.iter().flat_map(|guest| &guest.subscriptions);
+        let mut bounds = setup.guests.iter().map(|guest| guest.work_list);
         let sets_timers =
             |step: &Step| matches!(step, Step::Plan(_, plan) if !plan.timers.is_empty());
         let kinds = [
@@ -52,6 +54,7 @@ impl Kinds {
             filters.any(|(filter, _)| filter.starts_with("$share/")),
             setup.is_secure,
             schedule.steps.iter().any(sets_timers),
+            bounds.any(|bounds| bounds.max_bytes < usize::MAX),
         ];
         for (count, is_so) in self.0.iter().zip(kinds) {
             count.fetch_add(is_so.into(), Ordering::Relaxed);

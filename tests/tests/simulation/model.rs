@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jackalope::office::{
     Carried, Delivery, Disconnection, GuestId, Incoming, Letter, OutcomeWord, Overflow, PacketId,
-    Qos, Reason, Refusal, Ticket,
+    Qos, Reason, Refusal, Ticket, WorkListSettings,
 };
 
 use crate::schedule::Setup;
@@ -67,8 +67,7 @@ struct Exchange {
 
 #[derive(Debug)]
 pub(crate) struct Model {
-    max: usize,
-    overflow: Overflow,
+    work_lists: Vec<WorkListSettings>,
     max_sent: usize,
     /// What the broker allows on the present connection.
     terms: Terms,
@@ -95,8 +94,7 @@ impl Model {
     pub(crate) fn new(setup: &Setup) -> Self {
         let guests = setup.guests.len();
         Self {
-            max: setup.max,
-            overflow: setup.overflow,
+            work_lists: setup.guests.iter().map(|guest| guest.work_list).collect(),
             max_sent: setup.max_sent,
             terms: Terms::GENEROUS,
             refused: BTreeMap::new(),
@@ -123,6 +121,14 @@ impl Model {
 
     pub(crate) fn open_of(&self, guest: GuestId) -> usize {
         self.lists[guest.index()].len()
+    }
+
+    /// How many bytes the open letters of a guest take.
+    pub(crate) fn bytes_of(&self, guest: GuestId) -> usize {
+        let open = self.lists[guest.index()].iter();
+        open.filter_map(|ticket| self.letters.get(ticket))
+            .map(|known| known.size)
+            .sum()
     }
 
     pub(crate) fn outcome(&self, ticket: u64) -> Option<OutcomeWord> {
@@ -184,13 +190,19 @@ impl Model {
         if deadline <= now {
             return self.conclude(ticket, OutcomeWord::Expired);
         }
-        if self.lists[guest.index()].len() >= self.max {
-            match (self.overflow, self.lists[guest.index()].front()) {
-                (Overflow::DropOldest, Some(&oldest)) => {
-                    self.conclude(oldest, OutcomeWord::Displaced)
-                }
-                _ => return self.conclude(ticket, OutcomeWord::Refused),
-            }
+        let bounds = self.work_lists[guest.index()];
+        let is_full = |model: &Self| {
+            model.open_of(guest) >= bounds.max
+                || model.bytes_of(guest) + size(letter) > bounds.max_bytes
+        };
+        let never_fits = size(letter) > bounds.max_bytes;
+        if is_full(self) && (never_fits || bounds.overflow == Overflow::Reject) {
+            return self.conclude(ticket, OutcomeWord::Refused);
+        }
+        while is_full(self)
+            && let Some(&oldest) = self.lists[guest.index()].front()
+        {
+            self.conclude(oldest, OutcomeWord::Displaced);
         }
         self.lists[guest.index()].push_back(ticket);
         self.deadlines.insert((deadline, ticket));

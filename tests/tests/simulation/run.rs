@@ -18,7 +18,7 @@ use jackalope::broker::{ConnectionId, Core, CoreOptions, DeliverQos2, Fault, Pub
 use jackalope::engine::{Engine, Machine, Step as EngineStep};
 use jackalope::office::{
     BackoffSettings, GuestId, GuestSettings, Letter, Office, Qos, Schedule as TimerSchedule,
-    Settings, Time, TimerSettings, WorkListSettings,
+    Settings, Time, TimerSettings,
 };
 use jackalope::wire::{Handshake, TlsClient, Versions};
 
@@ -158,6 +158,7 @@ impl Run {
             has_will: guest.has_will,
             outcomes: guest.outcomes,
             hears_subscriptions: true,
+            work_list: guest.work_list,
             timers: TimerSettings {
                 max: guest.max_timers,
                 given: guest.timers.iter().filter_map(given).collect(),
@@ -179,10 +180,6 @@ impl Run {
             max_packet_size: setup.max_sent,
             max_qos: Qos::ExactlyOnce,
             carries_properties: true,
-            work_list: WorkListSettings {
-                max: setup.max,
-                overflow: setup.overflow,
-            },
             guests: guests.collect(),
             seed: setup.seed,
         };

@@ -2,7 +2,7 @@
 
 use jackalope::broker::v5::Reason;
 use jackalope::broker::{Ack, PacketType};
-use jackalope::office::{MAX_OUTCOMES, Overflow, Qos};
+use jackalope::office::{MAX_OUTCOMES, Overflow, Qos, WorkListSettings};
 use jackalope::wire::Version;
 
 use crate::random::Random;
@@ -55,8 +55,6 @@ pub(crate) struct Setup {
     pub(crate) session_expiry: u64,
     /// In seconds.
     pub(crate) keep_alive: u64,
-    pub(crate) max: usize,
-    pub(crate) overflow: Overflow,
     /// The largest packet that may be sent.
     pub(crate) max_sent: usize,
     /// The largest packet that is read whole.
@@ -87,6 +85,7 @@ pub(crate) struct GuestSetup {
     pub(crate) has_will: bool,
     /// How many outcomes it is told at once.
     pub(crate) outcomes: usize,
+    pub(crate) work_list: WorkListSettings,
     /// How many timers it may have, and those that it has from the start.
     pub(crate) max_timers: usize,
     pub(crate) timers: Vec<TimerPlan>,
@@ -263,8 +262,6 @@ fn setup(random: &mut Random, seed: u64) -> Setup {
         clean_session: random.one_in(2),
         session_expiry: random.pick(&[5, 60, 24 * 3_600, 24 * 3_600]),
         keep_alive: random.pick(&[0, 10, 20, 60, 60]),
-        max: random.pick(&[1, 2, 3, 5, 8, 100]),
-        overflow: random.pick(&[Overflow::DropOldest, Overflow::Reject]),
         max_sent: random.pick(&[1 << 20, 1 << 20, 100]),
         max_read: random.pick(&[1 << 20, 1 << 20, 100]),
         deliver_at_publish: random.one_in(4),
@@ -299,6 +296,12 @@ fn guest(random: &mut Random) -> GuestSetup {
         retry_for: random.pick(&[2_000, 60_000, HOUR]),
         has_will: random.one_in(4),
         outcomes: random.pick(&[0, 1, 2, MAX_OUTCOMES, MAX_OUTCOMES]),
+        work_list: WorkListSettings {
+            max: random.pick(&[1, 2, 3, 5, 8, 100]),
+            // A letter has 18 bytes, or 50 to 150 more.
+            max_bytes: random.pick(&[usize::MAX, usize::MAX, 300, 100, 30]),
+            overflow: overflow(random),
+        },
     }
 }
 
@@ -333,6 +336,10 @@ pub(crate) fn timers(random: &mut Random) -> Vec<TimerPlan> {
         }
     };
     (0..count).map(|_| plan(random)).collect()
+}
+
+pub(crate) fn overflow(random: &mut Random) -> Overflow {
+    random.pick(&[Overflow::DropOldest, Overflow::Reject])
 }
 
 pub(crate) fn qos(random: &mut Random) -> Qos {

@@ -13,7 +13,7 @@ use crate::cli::assemble::{Loaded, check_timers};
 use crate::cli::components;
 use crate::cli::{Failure, engine};
 use crate::config::{ComponentSource, Config, GuestConfig, GuestLimits};
-use crate::office::{Filter, Qos};
+use crate::office::{Filter, Qos, WorkListSettings};
 
 /// What a file subscribes to when nobody says what.
 const EVERYTHING: &str = "#";
@@ -36,6 +36,7 @@ pub(super) fn describe(file: Option<PathBuf>, subscribe: &[Filter]) -> GuestConf
         subscriptions: Vec::new(),
         retries: 3,
         retry_for: Duration::from_secs(3_600),
+        work_list: WorkListSettings::default(),
         timers: Vec::new(),
         limits: GuestLimits::default(),
         permissions: None,

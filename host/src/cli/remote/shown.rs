@@ -49,10 +49,12 @@ impl fmt::Display for Shown<'_, GuestStatus> {
             GuestState::Failing => "failing",
         };
         write!(f, "guest {}: {state}", guest.name)?;
-        for (count, what) in [(guest.letters, "letter"), (guest.messages, "message")] {
-            if count > 0 {
-                write!(f, ", {}", Counted(count, what))?;
-            }
+        if guest.letters > 0 {
+            let letters = Counted(guest.letters, "letter");
+            write!(f, ", {letters} ({})", Counted(guest.bytes, "byte"))?;
+        }
+        if guest.messages > 0 {
+            write!(f, ", {}", Counted(guest.messages, "message"))?;
         }
         if let Some(error) = &guest.last_error {
             write!(f, "; last error {}", Shown(error))?;

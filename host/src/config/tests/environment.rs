@@ -107,6 +107,12 @@ fn each_variable_goes_before_the_file() {
             "work-list.max = 6",
         ),
         (
+            "WORK_LIST_MAX_BYTES",
+            "4096",
+            "work-list.max-bytes = '4KiB'",
+            "work-list.max-bytes = '5KiB'",
+        ),
+        (
             "WORK_LIST_OVERFLOW",
             "reject",
             "work-list.overflow = 'reject'",

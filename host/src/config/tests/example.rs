@@ -120,6 +120,10 @@ fn the_example_in_full_is_accepted() {
             ),
             ("begin".into(), Schedule::once(Duration::from_mins(1))),
         ],
+        work_list: WorkListSettings {
+            max_bytes: 1 << 20,
+            ..WorkListSettings::default()
+        },
         permissions: Some(Permissions {
             publish: Some(vec![
                 "doors/#".parse().unwrap(),
@@ -163,6 +167,7 @@ fn the_example_holds_every_key() {
         ("[status]", &example["status"]),
         ("[work-list]", &example["work-list"]),
         ("[[guest]]", guest),
+        ("[[guest]]\n[guest.work-list]", &guest["work-list"]),
         ("[[guest]]\n[guest.limits]", &guest["limits"]),
         ("[[guest]]\n[[guest.timer]]", &timer),
         ("[[guest]]\n[guest.permissions]", &guest["permissions"]),

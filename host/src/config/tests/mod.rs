@@ -16,7 +16,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::login::{PasswordCommand, PasswordSource, UserName};
-use crate::office::{Payload, Schedule};
+use crate::office::{Overflow, Payload, Schedule};
 use crate::wire::{Login, Version};
 
 /// The configuration of `text`, as if in `/etc/jackalope.toml`.
@@ -139,11 +139,16 @@ fn each_key_is_read() {
             max: Duration::from_secs(3600),
         };
     });
-    check("[work-list]\nmax = 1_000_000\noverflow = 'reject'", |c| {
+    let text = "[work-list]\nmax = 1_000_000\nmax-bytes = '64GiB'\noverflow = 'reject'";
+    check(text, |c| {
         c.session.work_list = WorkListSettings {
             max: 1_000_000,
+            max_bytes: 64 << 30,
             overflow: Overflow::Reject,
         };
+    });
+    check("work-list.max-bytes = 128", |c| {
+        c.session.work_list.max_bytes = 128
     });
     check("work-list.overflow = 'drop-oldest'", |_| {});
 }
@@ -240,6 +245,7 @@ fn guest(name: &str, component: ComponentSource) -> GuestConfig {
         subscriptions: Vec::new(),
         retries: 3,
         retry_for: Duration::from_secs(3600),
+        work_list: WorkListSettings::default(),
         timers: Vec::new(),
         limits: GuestLimits::default(),
         permissions: None,
@@ -280,6 +286,10 @@ fn a_guest_can_have_everything() {
         subscriptions = ["a", { filter = "b/#", qos = 0 }, { filter = "+", qos = 2 }, { filter = "c" }]
         retries = 0
         retry-for = "24h"
+        [guest.work-list]
+        max = 5
+        max-bytes = "64KiB"
+        overflow = "reject"
         [[guest.timer]]
         name = "read"
         every = "10s"
@@ -312,6 +322,11 @@ fn a_guest_can_have_everything() {
             ],
             retries: 0,
             retry_for: Duration::from_secs(86_400),
+            work_list: WorkListSettings {
+                max: 5,
+                max_bytes: 64 << 10,
+                overflow: Overflow::Reject,
+            },
             limits: GuestLimits {
                 memory: 4 << 30,
                 call_time: Duration::from_millis(1),
@@ -337,6 +352,34 @@ fn a_guest_can_have_everything() {
             ..guest("front_door", component)
         }];
     });
+}
+
+#[test]
+fn a_guest_has_the_bounds_of_all_but_for_its_own() {
+    let text = r#"
+        [[guest]]
+        component = "a.wasm"
+        work-list = { max-bytes = "1MiB" }
+        [[guest]]
+        component = "b.wasm"
+        work-list.max = 7
+        [work-list]
+        max = 50
+        overflow = "reject"
+    "#;
+    let config = load(text).unwrap();
+    let all = WorkListSettings {
+        max: 50,
+        max_bytes: usize::MAX,
+        overflow: Overflow::Reject,
+    };
+    assert_eq!(config.session.work_list, all);
+    let bounds: Vec<_> = config.guests.iter().map(|it| it.work_list).collect();
+    let large = WorkListSettings {
+        max_bytes: 1 << 20,
+        ..all
+    };
+    assert_eq!(bounds, [large, WorkListSettings { max: 7, ..all }]);
 }
 
 fn with_command(program: &str, arguments: &[&str], millis: u64) -> Credentials {

@@ -382,6 +382,11 @@ fn work_list() {
     let way = r#"is not a way to overflow; write "drop-oldest" or "reject""#;
     check_values("work-list", "overflow", NO_TEXTS, way);
     check_values("work-list", "overflow", &[("'Reject'", "\"Reject\"")], way);
+    let values = [("'1MB'", "\"1MB\""), ("true", "true"), ("1.5", "1.5")];
+    check_values("work-list", "max-bytes", &values, NO_SIZE);
+    let values = [("127", "127"), ("'65GiB'", "\"65GiB\""), ("-1", "-1")];
+    let range = r#"is out of range; write 128 to "64GiB""#;
+    check_values("work-list", "max-bytes", &values, range);
 }
 
 #[test]

@@ -175,6 +175,30 @@ fn guest_retries_and_limits() {
 }
 
 #[test]
+fn guest_work_list() {
+    let whole = "is not a whole number from 1 to 1000000";
+    check_guest(".work-list", "max", &[("0", "0"), ("'5'", "\"5\"")], whole);
+    check_guest(
+        ".work-list",
+        "max-bytes",
+        &[("'1 MiB'", "\"1 MiB\"")],
+        NO_SIZE,
+    );
+    check_guest(
+        ".work-list",
+        "max-bytes",
+        &[("0", "0"), ("'127'", "\"127\"")],
+        r#"is out of range; write 128 to "64GiB""#,
+    );
+    check_guest(
+        ".work-list",
+        "overflow",
+        &[("'drop'", "\"drop\"")],
+        r#"is not a way to overflow; write "drop-oldest" or "reject""#,
+    );
+}
+
+#[test]
 fn guest_timers() {
     for (table, expect) in [
         (

@@ -15,7 +15,7 @@ fn unknown_keys() {
     );
     check_refused(
         "work-list = { max = 1, size = 2 }",
-        "1:24: work-list: unknown key `size`, expected `max` or `overflow`",
+        "1:24: work-list: unknown key `size`, expected one of `max`, `max-bytes`, `overflow`",
     );
     check_refused(
         "[last-will]\nmessage = 'x'",
@@ -28,7 +28,7 @@ fn unknown_keys() {
     check_refused(
         "[[guest]]\ncomponent = 'd'\nsubscription = []",
         "3:1: guest: unknown key `subscription`, expected one of `name`, `component`, \
-         `subscriptions`, `retries`, `retry-for`, `timer`, `limits`, `permissions`, `settings`, `env`",
+         `subscriptions`, `retries`, `retry-for`, `work-list`, `timer`, `limits`, `permissions`, `settings`, `env`",
     );
     check_refused(
         "[[guest]]\n[guest.limits]\nram = 1",
@@ -69,7 +69,7 @@ fn wrong_shapes() {
             &format!("1:{column}: {key}: found integer `1`, expected a table"),
         );
     }
-    for key in ["limits", "permissions", "env"] {
+    for key in ["work-list", "limits", "permissions", "env"] {
         let column = key.len() + 4;
         check_refused(
             &format!("[[guest]]\n{key} = 'x'"),

@@ -51,7 +51,9 @@ impl From<NotAccepted> for PublishError {
             NotAccepted::Qos(max) => Self::InvalidQos(max.into()),
             NotAccepted::Ttl => Self::InvalidTtl,
             NotAccepted::TooLarge(max) => Self::PayloadTooLarge(max as u64),
-            NotAccepted::NotPermitted(_) => Self::NotPermitted,
+            NotAccepted::NotPermitted(_) | NotAccepted::LargerThanWorkList(..) => {
+                Self::NotPermitted
+            }
             NotAccepted::Full | NotAccepted::Stopping => Self::WorkListFull,
             // There are no tags in this version.
             NotAccepted::Tag => Self::NotPermitted,

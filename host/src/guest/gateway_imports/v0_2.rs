@@ -189,7 +189,9 @@ impl From<NotAccepted> for PublishError {
             NotAccepted::Ttl => Self::InvalidTtl,
             NotAccepted::Tag => Self::TagTooLong(MAX_TAG as u32),
             NotAccepted::TooLarge(max) => Self::PayloadTooLarge(max as u64),
-            NotAccepted::NotPermitted(rule) => Self::NotPermitted(rule.to_string()),
+            NotAccepted::NotPermitted(_) | NotAccepted::LargerThanWorkList(..) => {
+                Self::NotPermitted(error.to_string())
+            }
             NotAccepted::Full | NotAccepted::Stopping => Self::WorkListFull,
         }
     }

@@ -96,9 +96,14 @@ pub struct Assignment {
 pub struct Room {
     /// At most so many are accepted; `publish` answers `work-list-full` to more.
     pub accept: usize,
+    /// At most so many bytes of letters are accepted, by their [size](Letter::size);
+    /// `publish` answers `work-list-full` to more.
+    pub accept_bytes: usize,
     /// At most so many of the accepted are kept, namely the youngest. The others
     /// are displaced before they are committed. At least 1.
     pub keep: usize,
+    /// At most so many bytes of them are kept, and no letter is accepted that is larger.
+    pub keep_bytes: usize,
     /// None is accepted of a higher quality of service.
     pub max_qos: Qos,
     /// Whether any is accepted that has properties.

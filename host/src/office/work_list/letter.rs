@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::office::{Payload, Properties};
+use crate::office::{Payload, Properties, properties_size, publish_size_with};
 
 /// A quality of service, as in MQTT. Ordered: `ExactlyOnce` is the highest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +50,19 @@ pub struct Letter {
     pub tag: Option<Arc<str>>,
     /// What is sent beside topic and payload, to brokers that carry it.
     pub properties: Option<Arc<Properties>>,
+}
+
+impl Letter {
+    /// How many bytes it counts for: those that its PUBLISH takes.
+    pub fn size(&self) -> usize {
+        let properties = self.properties.as_ref().map_or(0, |it| it.size());
+        letter_size(&self.topic, self.payload.len(), self.qos, properties)
+    }
+}
+
+/// How many bytes a letter counts for that has so many of properties.
+pub fn letter_size(topic: &str, payload: usize, qos: Qos, properties: usize) -> usize {
+    publish_size_with(topic, payload, qos, properties_size(0, properties))
 }
 
 /// How many bytes a tag may have.

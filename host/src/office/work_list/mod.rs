@@ -13,11 +13,13 @@ mod letter;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{PacketId, Payload, Properties, Time, properties_size, publish_size_with};
+use super::{PacketId, Payload, Properties, Time};
 use chunks::Chunks;
 
 pub(super) use deadlines::Deadlines;
-pub use letter::{GuestId, Letter, LetterOutcome, MAX_TAG, Outcome, Qos, Refused, Ticket};
+pub use letter::{
+    GuestId, Letter, LetterOutcome, MAX_TAG, Outcome, Qos, Refused, Ticket, letter_size,
+};
 
 /// Where a letter lies. Valid until the letter is removed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +70,8 @@ struct Extras {
 impl Entry {
     /// How many bytes its PUBLISH takes.
     pub(in crate::office) fn size(&self) -> usize {
-        let properties = properties_size(0, self.own_properties());
-        publish_size_with(&self.topic, self.payload.len(), self.qos, properties)
+        let properties = self.own_properties();
+        letter_size(&self.topic, self.payload.len(), self.qos, properties)
     }
 
     /// How many bytes its own properties take.
@@ -99,6 +101,8 @@ struct List {
     /// The first letter that has not been sent on this connection.
     unsent: u32,
     len: usize,
+    /// How many bytes they take, by their size.
+    bytes: usize,
     /// How many have been sent.
     sent: usize,
     /// Whether the guest stands in `turns`.
@@ -128,6 +132,7 @@ impl WorkList {
             last: NONE,
             unsent: NONE,
             len: 0,
+            bytes: 0,
             sent: 0,
             has_turn: false,
         };
@@ -150,6 +155,11 @@ impl WorkList {
     /// How many letters of one guest there are.
     pub(super) fn len_of(&self, guest: GuestId) -> usize {
         self.lists[guest.index()].len
+    }
+
+    /// How many bytes the letters of one guest take, by their size.
+    pub(super) fn bytes_of(&self, guest: GuestId) -> usize {
+        self.lists[guest.index()].bytes
     }
 
     pub(super) fn get(&self, key: Key) -> Option<&Entry> {
@@ -194,7 +204,7 @@ impl WorkList {
     /// Puts a letter behind all others of its guest, whose ttl began at this moment.
     pub(super) fn push(&mut self, guest: GuestId, letter: Letter, posted: Time) {
         let deadline = posted + letter.ttl;
-        let slot = self.take_slot();
+        let (slot, size) = (self.take_slot(), letter.size());
         let list = &mut self.lists[guest.index()];
         let (tag, properties) = (letter.tag, letter.properties);
         let has_extras = tag.is_some() || properties.is_some();
@@ -227,6 +237,7 @@ impl WorkList {
             list.unsent = slot;
         }
         list.len += 1;
+        list.bytes += size;
         self.len += 1;
         if let Some(previous) = some_key(previous).and_then(|key| self.get_mut(key)) {
             previous.next = slot;
@@ -263,6 +274,7 @@ impl WorkList {
         self.deadlines.clear(key.0);
         let list = &mut self.lists[entry.guest.index()];
         list.len -= 1;
+        list.bytes -= entry.size();
         list.sent -= usize::from(entry.is_sent);
         self.unlink(key, &entry);
         if self.len == 0 && self.slots.len() > SLOTS_KEPT {
@@ -401,11 +413,12 @@ mod tests {
 
     use super::*;
 
+    /// The payload has as many bytes as its number.
     fn letter(ticket: u64, ttl: u64) -> Letter {
         Letter {
             ticket: Ticket(ticket),
             topic: "t".into(),
-            payload: Payload::new([]),
+            payload: Payload::new(vec![0; ticket as usize]),
             qos: Qos::AtLeastOnce,
             retain: false,
             ttl: Duration::from_millis(ttl),
@@ -510,6 +523,8 @@ mod tests {
                 for guest in 0..3 {
                     let of = model.letters.iter().filter(|letter| letter.0 == guest);
                     prop_assert_eq!(list.len_of(GuestId(guest)), of.clone().count());
+                    let bytes = of.clone().map(|it| letter(it.1, it.2).size()).sum::<usize>();
+                    prop_assert_eq!(list.bytes_of(GuestId(guest)), bytes);
                     let oldest = list.oldest(GuestId(guest)).map(|key| list.get(key).expect("live").ticket.0);
                     prop_assert_eq!(oldest, of.clone().map(|letter| letter.1).next());
                     let all = list.letters_of(GuestId(guest)).map(|entry| (entry.ticket.0, entry.is_sent));
