@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jackalope::office::{
     Call, Incoming, NotAccepted, NotCancelled, NotHanded, Origin, Outcome, Outgoing, Overflow,
-    Payload, Qos, Settings, Standing, Ticket, WorkListSettings, topic::TopicError,
+    Payload, Qos, Standing, Ticket, WorkListSettings, topic::TopicError,
 };
 use jackalope_tests::office::{
     A, B, SECOND, TWO_HOURS, TestOffice, id_of, kept_session, settings, with_work_list,

@@ -8,7 +8,7 @@ use jackalope::office::{
     Terms, Ticket, WorkListSettings,
 };
 use jackalope_tests::office::{
-    A, SECOND, TWO_HOURS, TestOffice, guest, id_of, one_guest, settings, with_room_for,
+    A, SECOND, TWO_HOURS, TestOffice, guest, id_of, one_guest, with_room_for,
 };
 
 /// One guest, which is told so many outcomes at once.
