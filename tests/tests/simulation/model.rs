@@ -479,6 +479,11 @@ impl Model {
 fn size(letter: &Letter) -> usize {
     let id = if letter.qos == Qos::AtMostOnce { 0 } else { 2 };
     let body = 2 + letter.topic.len() + id + letter.payload.len();
-    let length = if body < 128 { 1 } else { 2 };
+    let length = match body {
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        0x4000..0x20_0000 => 3,
+        _ => 4,
+    };
     1 + length + body
 }
