@@ -206,7 +206,7 @@ fn wrong_usage() {
 fn a_check_tells_guests_from_others() {
     let directory = workbench();
     let fits = [
-        "a guest that fits this host, of contract 0.2, hears of outcomes",
+        "a guest that fits this host, of contract 0.2",
         "jackalope:gateway/handler@0.2.0",
         "bytes",
     ];

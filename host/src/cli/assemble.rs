@@ -127,17 +127,25 @@ pub(super) fn load_guests(config: &Config) -> Result<(Vec<Loaded>, Arc<AtomicU64
             .get(&guest.component)
             .with_context(|| format!("guest \"{}\"", guest.name))
             .map_err(Failure::Config)?;
-        if config.session.status_topic.is_some() && component.exports_will() {
-            return Err(Failure::Config(anyhow!(
-                "guest \"{}\" names a last will, and so does [status]: a connection has one, \
-                 so take [status] or the guest away",
-                guest.name
-            )));
-        }
-        check_timers(guest, &component).map_err(Failure::Config)?;
+        check_guest(config, guest, &component).map_err(Failure::Config)?;
         loaded.push(Loaded::new(guest, &component, config.max_packet_size));
     }
     Ok((loaded, tickets))
+}
+
+/// Whether a guest of this component goes with the rest of the configuration.
+pub(super) fn check_guest(
+    config: &Config,
+    guest: &GuestConfig,
+    component: &Component,
+) -> anyhow::Result<()> {
+    ensure!(
+        config.session.status_topic.is_none() || !component.exports_will(),
+        "guest \"{}\" names a last will, and so does [status]: a connection has one, \
+         so take [status] or the guest away",
+        guest.name
+    );
+    check_timers(guest, component)
 }
 
 /// A guest that is given timers is called by them.

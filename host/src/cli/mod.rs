@@ -112,14 +112,18 @@ enum Command {
         #[arg(long, value_enum, default_value = "rust")]
         language: new::Language,
     },
-    /// Tell whether components are guests that this host can run.
+    /// Tell whether components are guests that this host can run, and what they do.
     ///
-    /// Prints the imports, exports, size and verdict of each; exits with 0 if
-    /// all fit and 1 if one does not.
+    /// Prints of each what it asks for by its imports and what it offers by its
+    /// exports, in plain words and by name; of the guests of a configuration also what
+    /// they are permitted. Exits with 0 if all fit and 1 if one does not.
     Check {
         /// Components: files that `cargo build --target wasm32-wasip2` makes.
-        #[arg(required = true, value_name = "GUEST")]
+        #[arg(required_unless_present = "config", value_name = "GUEST")]
         guests: Vec<PathBuf>,
+        /// A configuration, of which all guests are looked at.
+        #[arg(long, value_name = "FILE")]
+        config: Option<PathBuf>,
     },
     /// Publish a letter by a gateway that runs.
     ///
@@ -270,7 +274,7 @@ pub fn main() -> ExitCode {
         Command::Status { json, gateway } => remote::status(&gateway, json),
         Command::Letters { listing, gateway } => remote::letters(&gateway, &listing),
         Command::Reconnect { gateway } => remote::reconnect(&gateway),
-        Command::Check { guests } => check::check(&guests),
+        Command::Check { guests, config } => check::check(&guests, config.as_deref()),
         Command::Test { guest, scenarios } => test::test(&guest, &scenarios),
     };
     result.unwrap_or_else(Failure::report)

@@ -14,13 +14,10 @@ use super::connections::{PATIENCE, Shared, kib};
 use super::query::Query;
 use crate::config::parse_duration;
 use crate::gateway::{Draft, Ended, UnknownGuest};
-use crate::office::{NotAccepted, NotCancelled, NotHanded, Payload, Qos, Ticket};
+use crate::office::{DEFAULT_TTL, NotAccepted, NotCancelled, NotHanded, Payload, Qos, Ticket};
 
 /// How many letters are listed if nobody says how many, and at most.
 const LISTED: usize = 1000;
-
-/// How long a letter may be sent if nobody says how long: as with guests.
-const DEFAULT_TTL: std::time::Duration = std::time::Duration::from_secs(3600);
 
 pub(super) type Answer = Response<Full<Bytes>>;
 

@@ -1,13 +1,16 @@
 //! From a file to a guest that can be instantiated.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
+use wasmtime::component::types::{ComponentExtern, ComponentItem};
 use wasmtime::component::{self, InstancePre};
 
+use super::abilities::{Ask, Offer};
 use super::allowed_imports::{self, Known};
 use super::contract::{ContractVersion, Exports, version_of};
 use super::engine::Engine;
@@ -34,6 +37,9 @@ struct Inner {
 pub(super) struct Names {
     pub(super) imports: Vec<String>,
     pub(super) exports: Vec<String>,
+    /// The same in plain words.
+    pub(super) asks: BTreeSet<Ask>,
+    pub(super) offers: BTreeSet<Offer>,
 }
 
 impl Component {
@@ -179,22 +185,38 @@ pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Compiled, LoadPro
     let component = engine
         .compile(bytes)
         .map_err(|error| LoadProblem::Malformed(error.into()))?;
-    let ty = component.component_type();
-    let names = Names {
-        imports: ty
-            .imports(engine.wasmtime())
-            .map(|(name, _)| name.to_owned())
-            .collect(),
-        exports: ty
-            .exports(engine.wasmtime())
-            .map(|(name, _)| name.to_owned())
-            .collect(),
-    };
     Ok(Compiled {
+        names: names(engine, &component),
         component,
         size: bytes.len(),
-        names,
     })
+}
+
+fn names(engine: &Engine, component: &component::Component) -> Names {
+    let (ty, engine) = (component.component_type(), engine.wasmtime());
+    let mut names = Names::default();
+    for (name, import) in ty.imports(engine) {
+        names.imports.push(name.to_owned());
+        let functions = functions(engine, &import);
+        let asks = functions.iter().filter_map(|it| Ask::of(name, it));
+        names.asks.extend(asks);
+    }
+    for (name, _) in ty.exports(engine) {
+        names.exports.push(name.to_owned());
+        names.offers.extend(Offer::of(name));
+    }
+    names
+}
+
+/// The names of the functions of an interface.
+fn functions(engine: &wasmtime::Engine, interface: &ComponentExtern<'_>) -> Vec<String> {
+    let ComponentItem::ComponentInstance(instance) = &interface.ty else {
+        return Vec::new();
+    };
+    let functions = instance
+        .exports(engine)
+        .filter(|(_, item)| matches!(item.ty, ComponentItem::ComponentFunc(_)));
+    functions.map(|(name, _)| name.to_owned()).collect()
 }
 
 impl Compiled {

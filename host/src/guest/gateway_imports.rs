@@ -17,12 +17,9 @@ use wasmtime::component::{Linker, LinkerInstance, Lower};
 use super::state::State;
 use crate::office::topic::TopicError;
 use crate::office::{
-    Assignment, Call, Draft, Effects, Letter, NotAccepted, Payload, Properties, Qos, Room, Status,
-    Ticket, Time, TimerChanges, TimerTable, check_size, letter_size,
+    Assignment, Call, DEFAULT_TTL, Draft, Effects, Letter, NotAccepted, Payload, Properties, Qos,
+    Room, Status, Ticket, Time, TimerChanges, TimerTable, check_size, letter_size,
 };
-
-/// The ttl of a letter whose guest names none.
-const DEFAULT_TTL: Duration = Duration::from_secs(60 * 60);
 
 /// What the functions work on: one guest, one call at a time.
 pub(super) struct GatewayImports {

@@ -46,6 +46,7 @@
 //! 5 ms for each instance, so that a component made for nothing else can draw
 //! this out to seconds.
 
+mod abilities;
 mod allowed_imports;
 mod bindings;
 mod cache;
@@ -82,6 +83,7 @@ mod testing;
 #[cfg(test)]
 mod v0_2_tests;
 
+pub use abilities::{Ask, Offer};
 pub use clocks::{Clocks, VIRTUAL_START, VirtualClock};
 pub use component::{Component, MAX_COMPONENT_SIZE};
 pub use contract::ContractVersion;

@@ -70,8 +70,8 @@ pub use session::{
     properties_size, publish_size, publish_size_with, subscribe_size,
 };
 pub use settings::{
-    BackoffSettings, GuestSettings, MAX_OUTCOMES, MAX_STATE, Overflow, Settings, StatusTopic,
-    TimerSettings, WorkListSettings,
+    BackoffSettings, DEFAULT_TTL, GuestSettings, MAX_OUTCOMES, MAX_STATE, Overflow, Settings,
+    StatusTopic, TimerSettings, WorkListSettings,
 };
 pub use time::Time;
 pub use timers::{

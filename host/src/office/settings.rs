@@ -145,5 +145,8 @@ impl Default for TimerSettings {
 /// How much the state of a guest may take in bytes, unless it is said otherwise.
 pub const MAX_STATE: usize = 64 << 10;
 
+/// The ttl of a letter whose sender names none.
+pub const DEFAULT_TTL: Duration = Duration::from_secs(60 * 60);
+
 /// How many outcomes one call tells, at most.
 pub const MAX_OUTCOMES: usize = 256;

@@ -1,0 +1,132 @@
+//! `jackalope check`: what components do, in plain words, and what they are permitted.
+
+use std::path::Path;
+use std::process::Output;
+
+use jackalope_tests::{DOOR, ECHO, KEEPER, SENSOR, WILL, run_to_end};
+use tempfile::TempDir;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
+
+fn run(directory: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let arguments = [&["check"], arguments].concat();
+    let Output { status, stdout, .. } = run_to_end(BINARY, directory, &arguments, &[]);
+    (status.code(), String::from_utf8_lossy(&stdout).into_owned())
+}
+
+/// The sentences about a component: what it asks for, and what it offers.
+#[track_caller]
+fn check_sentences(component: &str, asks: &[&str], offers: &[&str]) {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let (code, text) = run(here, &[component]);
+    assert_eq!(code, Some(0), "{text}");
+    let (_, text) = text.split_once("by what it imports, it\n").expect(&text);
+    let (said, text) = text.split_once("by what it exports, it\n").expect(text);
+    let said: Vec<_> = said.lines().map(str::trim).collect();
+    for ask in asks {
+        assert!(said.contains(ask), "{ask}: {said:?}");
+    }
+    assert!(!said.contains(&"may ask for a reconnect"), "{said:?}");
+    let (said, _) = text.split_once("imports:\n").expect(text);
+    let said: Vec<_> = said.lines().map(str::trim).collect();
+    assert_eq!(said, offers);
+}
+
+#[test]
+fn what_a_component_does_is_told_in_a_sentence_each() {
+    let handler = "takes messages, and hears of the connection";
+    let outcomes = "hears outcomes";
+    check_sentences(
+        DOOR,
+        &["publishes letters", "looks whether the gateway is online"],
+        &[handler, outcomes],
+    );
+    check_sentences(
+        ECHO,
+        &[
+            "publishes letters",
+            "reads the clock",
+            "prints, which goes to the log",
+        ],
+        &[handler, outcomes],
+    );
+    check_sentences(
+        KEEPER,
+        &[
+            "publishes letters",
+            "keeps state (64 KiB)",
+            "reads its settings",
+        ],
+        &[
+            handler,
+            "is called by timers",
+            "looks at its settings before it begins",
+        ],
+    );
+    check_sentences(
+        SENSOR,
+        &["publishes letters", "sets timers"],
+        &[handler, "is called by timers"],
+    );
+    check_sentences(WILL, &[], &[handler, "sets a last will"]);
+}
+
+/// The last guest of a configuration, and whether all is well.
+fn check_config(config: &str) -> (Option<i32>, String) {
+    let directory = TempDir::new().expect("there is a place for it");
+    std::fs::write(directory.path().join("j.toml"), config).expect("it can be written");
+    run(directory.path(), &["--config", "j.toml"])
+}
+
+#[test]
+fn the_guests_of_a_configuration_are_told_what_they_may_do() {
+    let config = format!(
+        "[[guest]]\nname = \"hall\"\ncomponent = {KEEPER:?}\nlimits.state = \"1MiB\"\n\
+         [[guest]]\nname = \"front\"\ncomponent = \"example:door\"\n\
+         [guest.permissions]\npublish = [\"doors/#\"]\nmax-ttl = \"1m\"\nwill = false\n\
+         [[guest]]\nname = \"mute\"\ncomponent = {ECHO:?}\npermissions.publish = []\n"
+    );
+    let (code, text) = check_config(&config);
+    assert_eq!(code, Some(0), "{text}");
+    let reports: Vec<_> = text.split("\n\n").collect();
+    let [hall, front, mute] = reports[..] else {
+        panic!("not three reports: {text}");
+    };
+    assert!(hall.starts_with("guest \"hall\", /"), "{hall}");
+    assert!(hall.contains("\n  keeps state (1 MiB)\n"), "{hall}");
+    let everything = "without [guest.permissions] it may do everything";
+    assert!(hall.ends_with(everything), "{hall}");
+    assert!(
+        front.starts_with("guest \"front\", example:door: "),
+        "{front}"
+    );
+    let expect = "
+[guest.permissions] lets it
+  publish to doors/#
+  publish with any QoS, retained or not, and a ttl of 1 min at most, which it has to name: by default it is 1 h
+  ask for a reconnect";
+    assert!(front.ends_with(expect), "{front}");
+    let expect = "
+it asks for more, and is not permitted to
+  publish: `permissions.publish` names no topic
+";
+    assert!(mute.ends_with(expect), "{mute}");
+}
+
+#[test]
+fn what_does_not_go_together_is_told_as_at_the_start() {
+    let config = format!(
+        "status.topic = \"s\"\n[[guest]]\nname = \"g\"\ncomponent = {WILL:?}\n\
+         [[guest]]\nname = \"h\"\ncomponent = {DOOR:?}\n[[guest.timer]]\nname = \"t\"\nevery = \"1s\"\n"
+    );
+    let (code, text) = check_config(&config);
+    assert_eq!(code, Some(1), "{text}");
+    let no = "no guest for this configuration: guest ";
+    for why in [
+        "\"g\" names a last will, and so does [status]",
+        "\"h\" has [[guest.timer]], and its component does not export timer-handler",
+    ] {
+        assert!(text.contains(&format!("{no}{why}")), "{text}");
+    }
+    assert_eq!(check_config("client = 1").0, Some(78));
+}
