@@ -2,14 +2,15 @@
 //!
 //! | topic | payload | |
 //! | --- | --- | --- |
-//! | `doors/<name>/request` | `{"action":"unlock"}` | in: somebody wants the door open |
+//! | `doors/<name>/request` | `{"action":"unlock","by":"Ada"}` | in: somebody wants the door open, and may say who |
 //! | `doors/<name>/command` | `{"action":"unlock"}` | out: told to the door, within 5 seconds or never |
-//! | `doors/<name>/status` | `{"action":"unlock","outcome":"delivered"}` | out: what became of it, kept by the broker |
+//! | `doors/<name>/status` | `{"action":"unlock","by":"Ada","outcome":"delivered"}` | out: what became of it, kept by the broker |
 
 use bindings::exports::jackalope::gateway::handler::{Guest as Handler, IncomingMessage, Verdict};
 use bindings::exports::jackalope::gateway::outcomes::{Fate, Guest as Outcomes, LetterOutcome};
 use bindings::jackalope::gateway::jackalope::{PublishOptions, publish, status};
-use bindings::jackalope::gateway::types::{ConnectionStatus, Qos};
+use bindings::jackalope::gateway::state;
+use bindings::jackalope::gateway::types::{ConnectionStatus, Qos, Ticket};
 use serde_json::{Value, json};
 
 /// What `wit/gateway.wit` becomes in Rust. It needs unsafe code, the rest of a
@@ -21,12 +22,13 @@ mod bindings {
 
     wit_bindgen::generate!({
         path: "../wit",
-        // The smallest guest, which also hears what becomes of its letters.
+        // The smallest guest, which also keeps a state and hears what becomes of its letters.
         inline: "
             package example:door;
 
             world door {
                 include jackalope:gateway/guest@0.2.0;
+                import jackalope:gateway/state@0.2.0;
                 export jackalope:gateway/outcomes@0.2.0;
             }
         ",
@@ -53,24 +55,24 @@ impl Handler for Door {
             let reason = "a request must not be retained";
             return Err(Verdict::Reject(reason.to_string()));
         }
-        let action = action_of(&message.payload).map_err(Verdict::Reject)?;
+        let (action, by) = parse(&message.payload).map_err(Verdict::Reject)?;
 
         let command = json!({ "action": action }).to_string();
-        publish(
+        let ticket = publish(
             &format!("doors/{door}/command"),
             command.as_bytes(),
             Some(&PublishOptions {
                 qos: Qos::AtLeastOnce,
                 retain: false,
                 ttl_ms: COMMAND_TTL_MS,
-                // The outcome comes with it, even if this guest was started anew
-                // meanwhile and has forgotten all about the command.
+                // For whoever reads the log.
                 tag: Some(format!("{action} {door}")),
                 properties: None,
             }),
         )
         // No retry: nobody wants the door open when there is room at last.
         .map_err(|error| Verdict::Reject(format!("the command is not accepted: {error:?}")))?;
+        note(ticket, &json!({ "door": door, "action": action, "by": by }));
 
         if status() == ConnectionStatus::Offline {
             println!("{door}: {action} accepted while offline: goes out within 5 s or not at all");
@@ -83,27 +85,49 @@ impl Handler for Door {
 
 impl Outcomes for Door {
     fn outcome(outcomes: Vec<LetterOutcome>) {
-        for LetterOutcome { tag, fate, .. } in outcomes {
-            // Statuses have no tag: a status about a status would never end.
-            if let Some((action, door)) = tag.as_deref().and_then(|tag| tag.split_once(' ')) {
-                report(door, action, fate);
+        for LetterOutcome { ticket, fate, .. } in outcomes {
+            // Of statuses there are no notes: a status about a status would never end.
+            if let Some(note) = take_note(ticket) {
+                report(&note, fate);
             }
         }
     }
 }
 
+/// Writes down what the outcome of a letter will be about.
+///
+/// A variable would not do: when a guest traps, the host starts it anew, and only what
+/// it has given to `state` is still there.
+fn note(ticket: Ticket, note: &Value) {
+    if state::set(&ticket.to_string(), note.to_string().as_bytes()).is_err() {
+        eprintln!("the state is full: nobody will hear what became of {note}");
+    }
+}
+
+/// Takes the note for a letter, if there is one.
+fn take_note(ticket: Ticket) -> Option<Value> {
+    let key = ticket.to_string();
+    let note = state::get(&key)?;
+    state::delete(&key);
+    serde_json::from_slice(&note).ok()
+}
+
 /// Publishes what became of a command.
-fn report(door: &str, action: &str, fate: Fate) {
+fn report(note: &Value, fate: Fate) {
     let outcome = match fate {
         Fate::Delivered => "delivered",
         Fate::Expired(_) => "expired",
         Fate::Displaced(_) => "displaced",
         Fate::Refused(_) => "refused",
     };
-    let report = json!({ "action": action, "outcome": outcome }).to_string();
+    let mut report = json!({ "action": note["action"], "outcome": outcome });
+    if let Some(by) = note["by"].as_str() {
+        report["by"] = by.into();
+    }
+    let door = note["door"].as_str().unwrap_or_default();
     let accepted = publish(
         &format!("doors/{door}/status"),
-        report.as_bytes(),
+        report.to_string().as_bytes(),
         Some(&PublishOptions {
             qos: Qos::AtLeastOnce,
             retain: true,
@@ -113,7 +137,7 @@ fn report(door: &str, action: &str, fate: Fate) {
         }),
     );
     if let Err(error) = accepted {
-        eprintln!("{door}: {action} {outcome}, and its status is not accepted: {error:?}");
+        eprintln!("{door}: the status {report} is not accepted: {error:?}");
     }
 }
 
@@ -123,18 +147,20 @@ fn door_of(topic: &str) -> Option<&str> {
     (!door.is_empty() && !door.contains('/')).then_some(door)
 }
 
-/// The action that a request asks for, or what is wrong with the request.
-fn action_of(request: &[u8]) -> Result<&'static str, String> {
+/// The action that a request asks for and who has asked, if it says so; or what is wrong
+/// with the request.
+fn parse(request: &[u8]) -> Result<(&'static str, Option<String>), String> {
     const EXPECTED: &str = r#"expected {"action":"lock"} or {"action":"unlock"}"#;
 
     let request: Value = serde_json::from_slice(request)
         .map_err(|error| format!("the request is not JSON ({error}): {EXPECTED}"))?;
-    match request["action"].as_str() {
-        Some("lock") => Ok("lock"),
-        Some("unlock") => Ok("unlock"),
-        Some(_) => Err(format!("unknown action: {EXPECTED}")),
-        None => Err(format!("the request has no action: {EXPECTED}")),
-    }
+    let action = match request["action"].as_str() {
+        Some("lock") => "lock",
+        Some("unlock") => "unlock",
+        Some(_) => return Err(format!("unknown action: {EXPECTED}")),
+        None => return Err(format!("the request has no action: {EXPECTED}")),
+    };
+    Ok((action, request["by"].as_str().map(str::to_string)))
 }
 
 #[cfg(test)]
@@ -152,10 +178,10 @@ mod tests {
 
     #[test]
     fn a_request_asks_for_a_known_action() {
-        assert_eq!(action_of(br#"{"action":"lock"}"#), Ok("lock"));
+        assert_eq!(parse(br#"{"action":"lock"}"#), Ok(("lock", None)));
         assert_eq!(
-            action_of(br#"{ "action": "unlock", "by": "me" }"#),
-            Ok("unlock")
+            parse(br#"{ "action": "unlock", "by": "Ada" }"#),
+            Ok(("unlock", Some("Ada".to_string())))
         );
     }
 
@@ -168,7 +194,7 @@ mod tests {
             (br#"{"action":1}"#, "no action"),
             (br#"{"action":"open"}"#, "unknown action"),
         ] {
-            let reason = action_of(request).unwrap_err();
+            let reason = parse(request).unwrap_err();
             assert!(reason.contains(wrong), "{reason}");
             assert!(reason.contains(r#"{"action":"unlock"}"#), "{reason}");
         }

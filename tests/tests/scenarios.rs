@@ -377,7 +377,7 @@ fn a_file_with_a_mistake_is_refused_at_its_place() {
     Test::of(DOOR).steps("a", "{ wait = '2h' },").complains(
         78,
         "error: s.toml:5:3: scenario.step: unknown key `wait`, expected one of `message`, \
-         `network`, `acks`, `advance`, `expect-published`, `expect-nothing-published`, \
+         `network`, `acks`, `guest`, `advance`, `expect-published`, `expect-nothing-published`, \
          `expect-outcome`, `expect-rejected`, `expect-retried`, `expect-failed`, \
          `expect-printed`\n",
     );

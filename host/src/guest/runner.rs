@@ -53,6 +53,12 @@ impl Guest {
         Ok(())
     }
 
+    /// Drops the instance with all it kept in its memory, as a trap does: the next call
+    /// makes a new one.
+    pub fn restart(&mut self) {
+        self.instance = None;
+    }
+
     /// Calls the guest and waits for what it leads to.
     ///
     /// The first poll of the future returns after one [`TICK`](super::TICK), so

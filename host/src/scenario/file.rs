@@ -40,6 +40,7 @@ pub(super) struct Step {
     pub(super) message: Option<Table<Message>>,
     pub(super) network: Option<Entry>,
     pub(super) acks: Option<Entry>,
+    pub(super) guest: Option<Entry>,
     pub(super) advance: Option<Entry>,
     pub(super) expect_published: Option<Table<ExpectPublished>>,
     pub(super) expect_nothing_published: Option<Entry>,

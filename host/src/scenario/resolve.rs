@@ -151,6 +151,10 @@ fn step(written: &Table<file::Step>) -> Result<Action, Refusal> {
             Action::Acks(read(entry, "scenario.step.acks", acks)?),
         ));
     }
+    if let Some(entry) = &keys.guest {
+        let restart = read(entry, "scenario.step.guest", restart)?;
+        found.push(("guest", restart));
+    }
     if let Some(entry) = &keys.advance {
         let duration = read(entry, "scenario.step.advance", advance)?;
         found.push(("advance", Action::Advance(duration)));
@@ -166,7 +170,7 @@ fn step(written: &Table<file::Step>) -> Result<Action, Refusal> {
             Err(refuse(written.span.clone(), "scenario.step", &reason))
         }
         (None, _) => {
-            let reason = "is empty; write message, network, acks, advance or expect-…";
+            let reason = "is empty; write message, network, acks, guest, advance or expect-…";
             Err(refuse(written.span.clone(), "scenario.step", reason))
         }
     }
@@ -330,6 +334,13 @@ fn acks(entry: &Entry) -> Result<Acks, String> {
         Some("sent") => Ok(Acks::Sent),
         Some("withheld") => Ok(Acks::Withheld),
         _ => Err(entry.but(r#"is not what can be done with them; write "withheld" or "sent""#)),
+    }
+}
+
+fn restart(entry: &Entry) -> Result<Action, String> {
+    match entry.value.as_str() {
+        Some("restarted") => Ok(Action::RestartGuest),
+        _ => Err(entry.but(r#"is not what can be done with it; write "restarted""#)),
     }
 }
 

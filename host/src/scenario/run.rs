@@ -73,6 +73,7 @@ impl Run {
             }
             Action::Network(network) => world.set_network(*network),
             Action::Acks(acks) => world.set_acks(*acks),
+            Action::RestartGuest => world.restart_guest(),
             Action::Advance(duration) => world.advance(*duration),
             Action::Expect(expectation) => return self.expect(expectation),
         }

@@ -25,6 +25,8 @@ pub(super) enum Action {
     },
     Network(Network),
     Acks(Acks),
+    /// The guest is started anew, as after a trap.
+    RestartGuest,
     Advance(Duration),
     Expect(Expectation),
 }

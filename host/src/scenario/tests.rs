@@ -78,7 +78,7 @@ fn unknown_keys_are_refused_where_they_are() {
     check_step(
         "{ wait = '2h' }",
         "4:7: scenario.step: unknown key `wait`, expected one of `message`, `network`, `acks`, \
-         `advance`, `expect-published`, `expect-nothing-published`, `expect-outcome`, \
+         `guest`, `advance`, `expect-published`, `expect-nothing-published`, `expect-outcome`, \
          `expect-rejected`, `expect-retried`, `expect-failed`, `expect-printed`",
     );
 }
@@ -87,7 +87,7 @@ fn unknown_keys_are_refused_where_they_are() {
 fn a_step_is_one_thing() {
     check_step(
         "{}",
-        "4:5: scenario.step: is empty; write message, network, acks, advance or expect-…",
+        "4:5: scenario.step: is empty; write message, network, acks, guest, advance or expect-…",
     );
     check_step(
         "{ advance = '2h', network = 'up' }",
@@ -113,6 +113,10 @@ fn wrong_values_are_refused_where_they_are() {
         (
             "{ acks = true }",
             r#"4:14: scenario.step.acks: true is not what can be done with them; write "withheld" or "sent""#,
+        ),
+        (
+            "{ guest = 'trap' }",
+            r#"4:15: scenario.step.guest: "trap" is not what can be done with it; write "restarted""#,
         ),
         (
             "{ message = 'a' }",

@@ -30,6 +30,8 @@ pub enum Event {
     Network(Network),
     /// The broker sends acknowledgements from here on, or does not.
     Acks(Acks),
+    /// The guest was started anew, without what it had in its memory.
+    Restarted,
     /// A message of the guest has arrived at the broker.
     Published(Published),
     /// A letter has its outcome.
@@ -186,6 +188,7 @@ impl fmt::Display for Event {
             Self::Network(Network::Down) => f.write_str("network   down"),
             Self::Acks(Acks::Sent) => f.write_str("acks      sent"),
             Self::Acks(Acks::Withheld) => f.write_str("acks      withheld"),
+            Self::Restarted => f.write_str("guest     restarted"),
             Self::Published(message) => write!(f, "published {message}"),
             Self::Outcome {
                 topic,

@@ -80,6 +80,12 @@ impl InMemory {
         self.calls = 0;
     }
 
+    /// Takes from the guest all that it has in its memory.
+    pub(super) fn restart_guest(&mut self) {
+        self.guest.restart();
+        self.record(Event::Restarted);
+    }
+
     /// Returns whether the guest was called too often for one moment.
     pub(super) fn has_called_enough(&self) -> bool {
         self.calls >= CALLS_AT_ONCE

@@ -200,6 +200,12 @@ impl Site {
         self.world.set_acks(acks);
     }
 
+    /// Starts the guest anew, as after a trap: what it had in its memory is gone, and its
+    /// state and its timers are there.
+    pub fn restart_guest(&mut self) {
+        self.world.restart_guest();
+    }
+
     /// Lets time pass.
     pub fn advance(&mut self, duration: Duration) {
         self.world.advance(duration);

@@ -189,6 +189,11 @@ impl World {
         }
     }
 
+    /// Starts the guest anew, as after a trap.
+    pub(crate) fn restart_guest(&mut self) {
+        self.machine.restart_guest();
+    }
+
     /// Lets time pass.
     pub(crate) fn advance(&mut self, duration: Duration) {
         let until = self.machine.now() + duration;
