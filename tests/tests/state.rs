@@ -63,6 +63,44 @@ fn a_call_that_does_not_succeed_has_written_nothing() {
 }
 
 #[test]
+fn what_a_timer_writes_down_is_kept_as_well() {
+    let begin = || options().timer("tick", Duration::from_secs(1)).online();
+    let mut site = begin().expect("it fits");
+    for ticks in ["3", "6"] {
+        site.advance(Duration::from_secs(3));
+        assert_eq!(answers(&mut site, &[("keep/get/tick", "")]), [ticks]);
+    }
+}
+
+#[test]
+fn many_keys_are_listed_in_their_order() {
+    let mut site = online();
+    // Each takes five bytes, and 32.
+    let count = (64 << 10) / 37;
+    let filled = answers(&mut site, &[("keep/fill", "")]);
+    assert_eq!(filled, [count.to_string()]);
+    let keys: Vec<_> = (0..count).map(|number| format!("k{number:04}")).collect();
+    assert_eq!(answers(&mut site, &[("keep/keys/", "")]), [keys.join("\n")]);
+    let begin_so = keys.iter().filter(|key| key.starts_with("k17"));
+    let begin_so: Vec<_> = begin_so.map(String::as_str).collect();
+    assert_eq!(begin_so.len(), count - 1_700);
+    let listed = answers(&mut site, &[("keep/keys/k1", "7")]);
+    assert_eq!(listed, [begin_so.join("\n")]);
+}
+
+#[test]
+fn a_huge_prefix_begins_no_key_and_costs_no_call() {
+    let mut site = online();
+    answers(&mut site, &[("keep/set/k", "value")]);
+    // The largest that a message brings along.
+    let huge = "k".repeat(1_000_000);
+    assert_eq!(answers(&mut site, &[("keep/keys/", &huge)]), [""]);
+    assert_eq!(answers(&mut site, &[("keep/keys/", "k")]), ["k"]);
+    let failed = |event: &Event| matches!(event, Event::Failed { .. });
+    assert!(site.records().iter().all(|it| !failed(&it.event)));
+}
+
+#[test]
 fn the_state_has_a_bound() {
     let mut site = online();
     let (most, more) = ("x".repeat((64 << 10) - 33), "x".repeat((64 << 10) - 32));
@@ -89,6 +127,32 @@ fn nothing_is_kept_of_what_a_guest_does_while_it_looks_at_its_settings() {
     let mut site = online();
     let keys = answers(&mut site, &[("keep/keys/", "")]);
     assert_eq!(keys, [""]);
+}
+
+#[test]
+fn a_guest_is_configured_again_after_a_trap() {
+    let mut site = online();
+    let instance = ("keep/instance", "");
+    let said = answers(&mut site, &[instance, instance]);
+    assert_eq!(
+        said,
+        ["configured 1, messages 1", "configured 1, messages 2"],
+        "once, and both on one instance"
+    );
+    site.message("keep/count", "trap");
+    site.advance(Duration::from_secs(60));
+    // The message at which it has trapped comes again, to a new instance.
+    let said = answers(&mut site, &[instance]);
+    assert_eq!(said, ["1", "configured 1, messages 2"]);
+}
+
+#[test]
+fn a_guest_that_was_started_anew_has_its_state_and_nothing_else() {
+    let mut site = online();
+    answers(&mut site, &[("keep/set/a", "one"), ("keep/instance", "")]);
+    site.restart_guest();
+    let said = answers(&mut site, &[("keep/instance", ""), ("keep/get/a", "")]);
+    assert_eq!(said, ["configured 1, messages 1", "one"]);
 }
 
 #[test]
