@@ -5,7 +5,8 @@
 //! stack of its own, the effects that take letters, a fresh look at what was
 //! printed. `bare` is the same component with nothing around it. `echo` is a
 //! message that the guest publishes again and the call with the letter's
-//! outcome, which follows in the end.
+//! outcome, which follows in the end. `timer` is a call by a timer, at which the
+//! guest reads a number of its state and writes the next one.
 //!
 //! `cargo bench -p jackalope-tests --bench calls`
 
@@ -17,10 +18,14 @@ mod guests {
     pub(crate) mod hosted;
 }
 
+use std::time::Duration;
+
 use divan::Bencher;
+use jackalope::office::{Answer, Call, DueTimer, Time};
+use jackalope_tests::KEEPER;
 
 use guests::bare::Bare;
-use guests::hosted::{ECHOED, Hosted, connection, message, runtime};
+use guests::hosted::{ECHOED, Hosted, assignment, connection, message, runtime};
 
 /// The topic of messages that the guest takes and does nothing with.
 const DROPPED: &str = "echo/drop";
@@ -67,4 +72,19 @@ fn echo_host(bencher: Bencher<'_, '_>, size: usize) {
 fn echo_bare(bencher: Bencher<'_, '_>, size: usize) {
     let (mut guest, payload) = (Bare::start(), vec![b'x'; size]);
     bencher.bench_local(|| guest.echo(ECHOED, &payload));
+}
+
+#[divan::bench]
+fn timer_host(bencher: Bencher<'_, '_>) {
+    let due = Call::Timer(DueTimer {
+        name: "tick".into(),
+        due: Time::default(),
+        missed: 0,
+        period: Some(Duration::from_secs(1)),
+    });
+    let (mut guest, call) = (Hosted::of(KEEPER), assignment(due));
+    bencher.bench_local(|| match guest.call(&call) {
+        Answer::Done(effects) if !effects.state.is_empty() => effects,
+        other => panic!("it has written nothing down: {other:?}"),
+    });
 }

@@ -1,4 +1,4 @@
-//! The guest `echo`, called as the gateway calls it.
+//! Guests, called as the gateway calls them.
 
 use std::path::Path;
 use std::pin::pin;
@@ -20,11 +20,16 @@ pub(crate) const ECHOED: &str = "echo/in/bench";
 pub(crate) struct Hosted(Guest);
 
 impl Hosted {
-    /// A guest with its instance made.
+    /// The guest `echo` with its instance made.
     pub(crate) fn start() -> Self {
+        Self::of(ECHO)
+    }
+
+    /// A guest with its instance made.
+    pub(crate) fn of(component: &str) -> Self {
         let engine = Engine::start().expect("the machine runs WebAssembly");
-        let component = Component::load(&engine, Path::new(ECHO)).expect("it was built");
-        let mut hosted = Self(Guest::new(&component, GuestOptions::new("echo")));
+        let component = Component::load(&engine, Path::new(component)).expect("it was built");
+        let mut hosted = Self(Guest::new(&component, GuestOptions::new("guest")));
         hosted.call(&connection());
         hosted
     }
@@ -85,7 +90,8 @@ pub(crate) fn message(topic: &str, payload: usize) -> Assignment {
     }))
 }
 
-fn assignment(call: Call) -> Assignment {
+/// A call of the guest, which keeps nothing from one to the next.
+pub(crate) fn assignment(call: Call) -> Assignment {
     Assignment {
         guest: GuestId(0),
         call,
