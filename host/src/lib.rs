@@ -50,3 +50,5 @@ pub mod scenario;
 pub mod clock;
 
 pub mod example;
+
+mod words;

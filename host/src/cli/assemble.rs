@@ -14,7 +14,7 @@ use super::{Failure, engine};
 use crate::clock::TimeOfDay;
 use crate::config::{Config, GuestConfig, ServerConfig};
 use crate::gateway::{ControlSender, Dialer, Handler, Logger, Options, Proxy, Server};
-use crate::guest::{Component, Grants, Guest, GuestOptions, Limits};
+use crate::guest::{Component, Grants, Guest, GuestOptions, Limits, Listener, Prints};
 use crate::office::{GuestSettings, MAX_OUTCOMES, Settings, TimerSettings, WorkListSettings};
 use crate::wire::{Handshake, TlsClient, Version, Versions};
 
@@ -26,8 +26,14 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    /// A guest of this component, under its limits.
-    pub(super) fn new(guest: &GuestConfig, component: &Component, max_packet_size: usize) -> Self {
+    /// A guest of this component, under its limits. Its lines are in the log, and go to
+    /// who listens.
+    pub(super) fn new(
+        guest: &GuestConfig,
+        component: &Component,
+        max_packet_size: usize,
+        listener: Listener,
+    ) -> Self {
         let limits = Limits {
             memory: guest.limits.memory,
             call_time: guest.limits.call_time,
@@ -39,6 +45,7 @@ impl Loaded {
             },
             settings: guest.settings.clone(),
             max_packet_size,
+            prints: Prints::Heard(listener),
             ..GuestOptions::new(&guest.name)
         };
         Self {
@@ -101,8 +108,12 @@ fn without_component(work_list: WorkListSettings) -> GuestSettings {
     }
 }
 
-/// Loads every guest. Returns them with the counter of tickets.
-pub(super) fn load_guests(config: &Config) -> Result<(Vec<Loaded>, Arc<AtomicU64>), Failure> {
+/// Loads every guest. Returns them with the counter of tickets. What they print goes to
+/// who listens, too.
+pub(super) fn load_guests(
+    config: &Config,
+    listener: &Listener,
+) -> Result<(Vec<Loaded>, Arc<AtomicU64>), Failure> {
     if config.guests.is_empty() {
         let settings = GuestSettings {
             subscriptions: config.subscriptions.clone(),
@@ -128,7 +139,8 @@ pub(super) fn load_guests(config: &Config) -> Result<(Vec<Loaded>, Arc<AtomicU64
             .with_context(|| format!("guest \"{}\"", guest.name))
             .map_err(Failure::Config)?;
         check_guest(config, guest, &component).map_err(Failure::Config)?;
-        loaded.push(Loaded::new(guest, &component, config.max_packet_size));
+        let (max, listener) = (config.max_packet_size, listener.clone());
+        loaded.push(Loaded::new(guest, &component, max, listener));
     }
     Ok((loaded, tickets))
 }

@@ -152,6 +152,18 @@ enum Command {
         #[command(flatten)]
         gateway: remote::Where,
     },
+    /// Show what a gateway does that runs, as it does it: connections, messages, letters
+    /// and their outcomes, timers, what guests print and how they fail.
+    ///
+    /// Until it ends, or Ctrl-C. The gateway does not wait for who reads this: what comes
+    /// too fast is left out and counted.
+    #[command(after_help = remote::FOLLOW_HELP)]
+    Follow {
+        #[command(flatten)]
+        look: remote::Look,
+        #[command(flatten)]
+        gateway: remote::Where,
+    },
     /// List the letters of a gateway that have no outcome yet, or call one back.
     Letters {
         #[command(flatten)]
@@ -272,6 +284,7 @@ pub fn main() -> ExitCode {
         Command::Publish { letter, gateway } => remote::publish(&gateway, letter),
         Command::Send { message, gateway } => remote::send(&gateway, message),
         Command::Status { json, gateway } => remote::status(&gateway, json),
+        Command::Follow { look, gateway } => remote::follow(&gateway, look),
         Command::Letters { listing, gateway } => remote::letters(&gateway, &listing),
         Command::Reconnect { gateway } => remote::reconnect(&gateway),
         Command::Check { guests, config } => check::check(&guests, config.as_deref()),

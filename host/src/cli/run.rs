@@ -16,7 +16,7 @@ use super::control::Bound;
 use super::{Failure, control, logging, signals};
 use crate::config::{Config, DEFAULT_TLS_PORT, ServerConfig, UnknownVariable};
 use crate::control::Server as ControlServer;
-use crate::gateway::{Control, Gateway, Options, Server};
+use crate::gateway::{Control, Followers, Gateway, Options, Server};
 use crate::login::{Credentials, PasswordSource};
 use crate::office::{Filter, Qos};
 
@@ -59,7 +59,8 @@ pub(super) fn run(path: Option<&Path>, look: Look) -> Result<(), Failure> {
         signals::listen_for_hangups()?
     };
     let bound = control::bind(&config.control)?;
-    let (mut loaded, tickets) = load_guests(&config)?;
+    let followers = Followers::default();
+    let (mut loaded, tickets) = load_guests(&config, &followers.listener())?;
     runtime.block_on(configure(&mut loaded))?;
     if bound.is_some() {
         loaded.push(control_sender(tickets, config.session.work_list));
@@ -71,7 +72,7 @@ pub(super) fn run(path: Option<&Path>, look: Look) -> Result<(), Failure> {
         .build()
         .map_err(Failure::other)?;
     let options = options(config, loaded, slow.handle().clone());
-    run_on(runtime, slow, serve(options, hangups, bound))
+    run_on(runtime, slow, serve(options, hangups, bound, followers))
 }
 
 /// What is given as an argument goes before the environment, as that does before the
@@ -165,7 +166,12 @@ fn warn_of_open_password(config: &Config) {
     }
 }
 
-async fn serve(options: Options, mut hangups: Signal, bound: Option<Bound>) -> Result<(), Failure> {
+async fn serve(
+    options: Options,
+    mut hangups: Signal,
+    bound: Option<Bound>,
+    followers: Followers,
+) -> Result<(), Failure> {
     let signal = signals::listen()?;
     let stop = async {
         let name = signal.await;
@@ -181,7 +187,8 @@ async fn serve(options: Options, mut hangups: Signal, bound: Option<Bound>) -> R
         "jackalope {} starts",
         env!("CARGO_PKG_VERSION"),
     );
-    let mut gateway = Gateway::new(options).map_err(Failure::other)?;
+    let gateway = Gateway::new(options).map_err(Failure::other)?;
+    let mut gateway = gateway.followed_by(followers);
     let control = gateway.control();
     let _server = serve_control(bound, control.clone(), max_payload)?;
     #[expect(

@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http_body_util::Either;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -67,6 +68,8 @@ enum Stage {
     Asking,
     /// It was given its answer.
     Answering,
+    /// It was given one that has no end of its own.
+    Following,
 }
 
 impl Shared {
@@ -140,7 +143,10 @@ where
         let (shared, stage) = (&shared, &stage);
         async move {
             let answer = routes::answer(shared, request).await;
-            stage.send_replace(Stage::Answering);
+            stage.send_replace(match answer.body() {
+                Either::Left(_) => Stage::Answering,
+                Either::Right(_) => Stage::Following,
+            });
             Ok::<_, Infallible>(answer)
         }
     });
@@ -151,10 +157,14 @@ where
         .header_read_timeout(PATIENCE)
         .serve_connection(TokioIo::new(stream), service);
     let mut connection = pin!(connection);
-    tokio::select! {
+    let stage = tokio::select! {
         // Who breaks the rules of HTTP, or goes, needs no line in the log.
         _ = &mut connection => return,
-        _ = seen.wait_for(|stage| *stage == Stage::Answering) => {}
+        stage = seen.wait_for(|stage| *stage != Stage::Asking) => stage.map(|stage| *stage),
+    };
+    if stage.is_ok_and(|stage| stage == Stage::Following) {
+        let _ = connection.await;
+        return;
     }
     #[expect(
         clippy::disallowed_methods,

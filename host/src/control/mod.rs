@@ -5,11 +5,13 @@
 //! gateway's loop waits for none of them. Everything that somebody could have too
 //! much of has a bound: connections, heads, bodies, time.
 //!
-//! A connection carries one request. What there is to ask for is in
+//! A connection carries one request. The answer to one of them goes on until the gateway
+//! ends: what it does, for those who follow it. What there is to ask for is in
 //! [`openapi.json`](OPENAPI), and in `routes`.
 
 pub(crate) mod answers;
 mod connections;
+mod events;
 mod listener;
 mod query;
 mod routes;

@@ -1,7 +1,7 @@
 //! What there is to ask for, and what is answered.
 
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
@@ -11,15 +11,18 @@ use tokio::time::timeout;
 use super::OPENAPI;
 use super::answers::{AcceptedLetter, Code, Health, Letters, Problem, Status};
 use super::connections::{PATIENCE, Shared, kib};
+use super::events::Events;
 use super::query::Query;
 use crate::config::parse_duration;
-use crate::gateway::{Draft, Ended, UnknownGuest};
+use crate::gateway::{Draft, Ended, TooManyFollow, UnknownGuest};
 use crate::office::{DEFAULT_TTL, NotAccepted, NotCancelled, NotHanded, Payload, Qos, Ticket};
 
 /// How many letters are listed if nobody says how many, and at most.
 const LISTED: usize = 1000;
 
-pub(super) type Answer = Response<Full<Bytes>>;
+const JSON: &str = "application/json";
+
+pub(super) type Answer = Response<Either<Full<Bytes>, Events>>;
 
 /// Something that can be asked for.
 struct Route {
@@ -39,11 +42,12 @@ enum Action {
     Send,
     Status,
     Health,
+    Events,
     Reconnect,
     OpenApi,
 }
 
-const ROUTES: [Route; 8] = [
+const ROUTES: [Route; 9] = [
     Route {
         method: Method::POST,
         path: "/letters",
@@ -79,6 +83,12 @@ const ROUTES: [Route; 8] = [
         path: "/health",
         query: &[],
         action: Action::Health,
+    },
+    Route {
+        method: Method::GET,
+        path: "/events",
+        query: &["payloads"],
+        action: Action::Events,
     },
     Route {
         method: Method::POST,
@@ -177,11 +187,16 @@ async fn act(
             };
             Ok(json(status, &Health::from(&report)))
         }
+        Action::Events => {
+            let (following, report) = control.follow(query.flag("payloads")?).await??;
+            let events = Either::Right(Events::new(following, &report));
+            Ok(with_type(StatusCode::OK, "application/x-ndjson", events))
+        }
         Action::Reconnect => {
             control.reconnect().await;
             Ok(json(StatusCode::ACCEPTED, &Empty {}))
         }
-        Action::OpenApi => Ok(with_type(StatusCode::OK, OPENAPI.into())),
+        Action::OpenApi => Ok(with_type(StatusCode::OK, JSON, whole(OPENAPI))),
     }
 }
 
@@ -284,14 +299,22 @@ fn json(status: StatusCode, body: &impl Serialize) -> Answer {
     // What fails here would be a key that is no text.
     let mut text = serde_json::to_vec(body).unwrap_or_default();
     text.push(b'\n');
-    with_type(status, text.into())
+    with_type(status, JSON, whole(text))
 }
 
-fn with_type(status: StatusCode, body: Bytes) -> Answer {
-    let mut answer = Response::new(Full::new(body));
+fn whole(body: impl Into<Bytes>) -> Either<Full<Bytes>, Events> {
+    Either::Left(Full::new(body.into()))
+}
+
+fn with_type(
+    status: StatusCode,
+    content_type: &'static str,
+    body: Either<Full<Bytes>, Events>,
+) -> Answer {
+    let mut answer = Response::new(body);
     *answer.status_mut() = status;
-    let json = HeaderValue::from_static("application/json");
-    answer.headers_mut().insert(CONTENT_TYPE, json);
+    let content_type = HeaderValue::from_static(content_type);
+    answer.headers_mut().insert(CONTENT_TYPE, content_type);
     answer
 }
 
@@ -306,6 +329,13 @@ impl From<Ended> for Refusal {
     fn from(ended: Ended) -> Self {
         let what = ended.to_string();
         Self(StatusCode::SERVICE_UNAVAILABLE, Code::Stopping, what)
+    }
+}
+
+impl From<TooManyFollow> for Refusal {
+    fn from(too_many: TooManyFollow) -> Self {
+        let what = too_many.to_string();
+        Self(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, what)
     }
 }
 
@@ -364,6 +394,7 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
+    use crate::gateway::NewsEvent;
 
     /// What is described, as lines: method, path and parameters.
     fn described() -> BTreeSet<String> {
@@ -421,6 +452,42 @@ mod tests {
             Code::InboxFull,
         ];
         assert_eq!(codes, all);
+    }
+
+    #[test]
+    fn each_kind_of_news_is_described() {
+        let description: Value = serde_json::from_str(OPENAPI).expect("it is JSON");
+        let words = &description["components"]["schemas"]["Event"]["properties"]["event"]["enum"];
+        let words: Vec<NewsEvent> = serde_json::from_value(words.clone()).expect("they are known");
+        let all = [
+            NewsEvent::Following,
+            NewsEvent::Online,
+            NewsEvent::Offline,
+            NewsEvent::Subscribed,
+            NewsEvent::SubscriptionRefused,
+            NewsEvent::Message,
+            NewsEvent::MessageDropped,
+            NewsEvent::Handled,
+            NewsEvent::Timer,
+            NewsEvent::Rejected,
+            NewsEvent::PutOff,
+            NewsEvent::Failed,
+            NewsEvent::GivenUp,
+            NewsEvent::Rebuilt,
+            NewsEvent::Replaced,
+            NewsEvent::Printed,
+            NewsEvent::Will,
+            NewsEvent::Accepted,
+            NewsEvent::Sent,
+            NewsEvent::Delivered,
+            NewsEvent::Expired,
+            NewsEvent::Displaced,
+            NewsEvent::Refused,
+            NewsEvent::Problem,
+            NewsEvent::Dropped,
+            NewsEvent::End,
+        ];
+        assert_eq!(words, all);
     }
 
     #[test]

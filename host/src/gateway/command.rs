@@ -44,6 +44,14 @@ impl Gateway {
             Command::Report(reply) => {
                 let _ = reply.send(self.report());
             }
+            Command::Follow { payloads, reply } => {
+                // What happened before is not told.
+                let (log, office) = (&mut self.machine.log, self.engine.office_mut());
+                log.drain(now, office);
+                let following = log.observer().followers().follow(payloads);
+                office.set_detailed_notices(true);
+                let _ = reply.send(following.map(|following| (following, self.report())));
+            }
         }
     }
 

@@ -8,6 +8,7 @@ use tokio::sync::oneshot;
 
 use super::Handler;
 use super::control_sender::{Accepted, Draft};
+use super::followers::{Following, TooManyFollow};
 use super::report::{LetterList, Report};
 use crate::office::{GuestId, NotAccepted, NotCancelled, NotHanded, Outcome, Payload, Ticket};
 
@@ -48,6 +49,10 @@ pub(super) enum Command {
         reply: Reply<Result<LetterList, UnknownGuest>>,
     },
     Report(Reply<Report>),
+    Follow {
+        payloads: bool,
+        reply: Reply<Result<(Following, Report), TooManyFollow>>,
+    },
 }
 
 type Reply<T> = oneshot::Sender<T>;
@@ -132,6 +137,16 @@ impl Control {
     /// The gateway has ended.
     pub async fn report(&self) -> Result<Report, Ended> {
         self.ask(Command::Report).await
+    }
+
+    /// Begins to follow what the gateway does, with the beginning of payloads or without
+    /// payloads: all that happens from the moment of the report on. The gateway waits for
+    /// no follower.
+    pub(crate) async fn follow(
+        &self,
+        payloads: bool,
+    ) -> Result<Result<(Following, Report), TooManyFollow>, Ended> {
+        self.ask(|reply| Command::Follow { payloads, reply }).await
     }
 
     async fn send(&self, command: Command) {

@@ -29,7 +29,7 @@ pub(super) struct Log {
     login: String,
     /// Which of several servers the connection goes to.
     server: Option<String>,
-    observer: Option<Observer>,
+    observer: Observer,
     repeats: Repeats<Kind>,
     record: Record,
 }
@@ -51,7 +51,7 @@ impl Log {
             names,
             login,
             server: None,
-            observer: None,
+            observer: Observer::default(),
             repeats: Repeats::new(),
         }
     }
@@ -61,54 +61,57 @@ impl Log {
         self.server = Some(server);
     }
 
-    pub(super) fn set_observer(&mut self, observer: Observer) {
-        self.observer = Some(observer);
+    /// Those who are told what happens, besides the log.
+    pub(super) fn observer(&mut self) -> &mut Observer {
+        &mut self.observer
     }
 
-    /// A call begins. An observer is told first what it comes from.
+    /// A call begins. Who observes it is told first what it comes from.
     pub(super) fn handle_call(&mut self, now: Time, office: &mut Office, assignment: &Assignment) {
-        if self.observer.is_some() {
+        if self.observer.is_needed() {
             self.drain(now, office);
-        }
-        if let Some(observer) = &mut self.observer {
-            observer.handle_call(assignment);
+            self.observer.handle_call(assignment);
         }
     }
 
     /// The call of a guest is over.
     pub(super) fn handle_answer(&mut self, guest: GuestId, answer: &Answer) {
-        if let Some(observer) = &mut self.observer {
-            observer.handle_answer(guest, answer);
-        }
+        let is_online = self.record.is_online();
+        let observer = &mut self.observer;
+        observer.handle_answer(guest, answer, is_online, &self.names);
     }
 
     /// A guest has taken the place of another.
     pub(super) fn handle_replaced(&mut self, guest: GuestId) {
-        if let Some(observer) = &mut self.observer {
-            observer.notify(&Observed::Replaced { guest });
-        }
+        self.notify(&Observed::Replaced { guest });
         info!(guest = self.name(guest), "guest replaced");
     }
 
     /// There is nothing more to do at this moment.
     pub(super) fn handle_waiting(&mut self, now: Time, office: &Office) {
-        if let Some(observer) = &mut self.observer {
-            observer.notify(&Observed::Waiting(office.backlog(now)));
+        if self.observer.is_needed() {
+            self.notify(&Observed::Waiting(office.backlog(now)));
         }
+    }
+
+    fn notify(&mut self, observed: &Observed<'_>) {
+        let is_online = self.record.is_online();
+        self.observer.notify(observed, is_online, &self.names);
     }
 
     /// Writes all that there is.
     pub(super) fn drain(&mut self, now: Time, office: &mut Office) {
-        office.set_detailed_notices(self.observer.is_some() || enabled!(Level::DEBUG));
+        let is_observed = self.observer.is_needed();
+        office.set_detailed_notices(is_observed || enabled!(Level::DEBUG));
         while let Some((kind, more)) = self.repeats.poll(now) {
             self.write_more(kind, more);
         }
         let mut losses = Losses::default();
         while let Some(notice) = office.poll_notice() {
-            self.record.handle_notice(now, &notice);
-            if let Some(observer) = &mut self.observer {
-                observer.notify(&Observed::Notice(&notice));
+            if is_observed {
+                self.notify(&Observed::Notice(&notice));
             }
+            self.record.handle_notice(now, &notice);
             self.write(now, &notice, &mut losses);
         }
         for ((guest, lost), (letters, first)) in losses.0 {
@@ -232,15 +235,11 @@ impl Log {
                 warn!(guest, %topic, count, "a message was dropped: too many wait for the guest");
             }
             Notice::Unexpected { packet } => warn!("the broker sent an unexpected {packet}"),
-            Notice::Accepted {
-                guest,
-                ticket,
-                topic,
-                ..
-            } => {
-                debug!(guest = self.name(*guest), ticket = ticket.0, %topic, "letter accepted");
+            Notice::Accepted { guest, letter } => {
+                let (guest, ticket) = (self.name(*guest), letter.ticket.0);
+                debug!(guest, ticket, topic = %letter.topic, "letter accepted");
             }
-            Notice::Sent { ticket } => debug!(ticket = ticket.0, "letter sent"),
+            Notice::Sent { ticket, .. } => debug!(ticket = ticket.0, "letter sent"),
             Notice::HangUp {
                 guest,
                 ticket,
@@ -265,6 +264,7 @@ impl Log {
                 guest,
                 ticket,
                 outcome,
+                ..
             } => {
                 let lost = match outcome {
                     Outcome::Delivered => None,

@@ -13,9 +13,11 @@ mod command;
 mod control;
 mod control_sender;
 mod dial;
+mod followers;
 mod guests;
 mod log;
 mod machine;
+mod news;
 mod observer;
 mod probe;
 mod repeats;
@@ -36,7 +38,10 @@ use tracing::info;
 pub use control::{Control, Ended, UnknownGuest};
 pub use control_sender::{Accepted, ControlSender, Draft};
 pub use dial::{Dialer, Proxy};
+pub use followers::Followers;
+pub(crate) use followers::{Following, Line, TooManyFollow};
 pub use guests::{Handler, Logger};
+pub(crate) use news::{Event as NewsEvent, News, Subject, Teller};
 pub use observer::Observed;
 pub use report::{GuestReport, LetterList, PastError, Report};
 pub use server::Server;
@@ -50,7 +55,6 @@ use control::CommandQueue;
 use guests::Guests;
 use log::Log;
 use machine::RealMachine;
-use observer::Observer;
 use probe::Probe;
 use socket::{Event, Socket};
 
@@ -159,9 +163,15 @@ impl Gateway {
     /// in the loop, which waits for it.
     #[must_use]
     pub fn observed_by(mut self, observer: impl FnMut(&Observed<'_>) + Send + 'static) -> Self {
-        self.machine
-            .log
-            .set_observer(Observer::new(Box::new(observer)));
+        let own = self.machine.log.observer();
+        own.set_callback(Box::new(observer));
+        self
+    }
+
+    /// Has those who follow be these, who also hear what the guests print.
+    #[must_use]
+    pub fn followed_by(mut self, followers: Followers) -> Self {
+        self.machine.log.observer().set_followers(followers);
         self
     }
 

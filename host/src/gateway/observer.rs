@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use super::followers::Followers;
+use super::news::Teller;
 use crate::office::{Answer, Assignment, Backlog, Call, GuestId, Notice};
 
 /// Something that has happened, in the order in which it did.
@@ -36,22 +38,50 @@ pub enum Observed<'a> {
 
 type Callback = Box<dyn FnMut(&Observed<'_>) + Send>;
 
-/// An observer, with the calls it has not been told of yet.
+/// Passes on what happens to those who want to know, with the calls they have not been
+/// told of yet.
+#[derive(Default)]
 pub(super) struct Observer {
-    callback: Callback,
+    callback: Option<Callback>,
+    followers: Followers,
+    /// Makes news for the followers, while there are any.
+    teller: Option<Teller>,
     begun: BTreeMap<GuestId, (Call, Instant)>,
 }
 
 impl Observer {
-    pub(super) fn new(callback: Callback) -> Self {
-        Self {
-            callback,
-            begun: BTreeMap::new(),
-        }
+    pub(super) fn set_callback(&mut self, callback: Callback) {
+        self.callback = Some(callback);
     }
 
-    pub(super) fn notify(&mut self, observed: &Observed<'_>) {
-        (self.callback)(observed);
+    pub(super) fn set_followers(&mut self, followers: Followers) {
+        self.followers = followers;
+    }
+
+    pub(super) fn followers(&self) -> &Followers {
+        &self.followers
+    }
+
+    /// Whether anybody wants to know.
+    pub(super) fn is_needed(&mut self) -> bool {
+        let are_followers = self.followers.are_any();
+        if !are_followers && self.teller.is_some() {
+            self.teller = None;
+        }
+        are_followers || self.callback.is_some()
+    }
+
+    /// `is_online` is how it was before, and `names` are those of the guests.
+    pub(super) fn notify(&mut self, observed: &Observed<'_>, is_online: bool, names: &[String]) {
+        if let Some(callback) = &mut self.callback {
+            callback(observed);
+        }
+        if !self.followers.are_any() {
+            return;
+        }
+        let followers = &self.followers;
+        let teller = self.teller.get_or_insert_with(|| Teller::new(is_online));
+        teller.tell(observed, |news| followers.tell(news, names));
     }
 
     /// A call begins.
@@ -65,15 +95,29 @@ impl Observer {
     }
 
     /// The call of this guest is over.
-    pub(super) fn handle_answer(&mut self, guest: GuestId, answer: &Answer) {
+    pub(super) fn handle_answer(
+        &mut self,
+        guest: GuestId,
+        answer: &Answer,
+        is_online: bool,
+        names: &[String],
+    ) {
         if let Some((call, begun)) = self.begun.remove(&guest) {
-            self.notify(&Observed::Called {
+            let called = Observed::Called {
                 guest,
                 call: &call,
                 took: begun.elapsed(),
                 answer,
-            });
+            };
+            self.notify(&called, is_online, names);
         }
+    }
+}
+
+/// Nothing more happens.
+impl Drop for Observer {
+    fn drop(&mut self) {
+        self.followers.end();
     }
 }
 

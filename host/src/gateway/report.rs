@@ -78,6 +78,10 @@ impl Record {
         }
     }
 
+    pub(super) fn is_online(&self) -> bool {
+        self.is_online
+    }
+
     pub(super) fn handle_notice(&mut self, now: Time, notice: &Notice) {
         match notice {
             Notice::Online { .. } => {

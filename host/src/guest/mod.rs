@@ -90,7 +90,7 @@ pub use contract::ContractVersion;
 pub use engine::{Engine, EngineError};
 pub use error::{LoadError, LoadProblem};
 pub use limits::{Grants, GuestOptions, Limits};
-pub use output::{Printed, Prints};
+pub use output::{Listener, Printed, PrintedLine, Prints};
 pub use own_directory::{NotOwn, OwnDirectory};
 pub use report::Report;
 pub use runner::Guest;

@@ -1,5 +1,6 @@
 //! What a guest prints, as lines of the host's log.
 
+use std::fmt;
 use std::io;
 use std::mem;
 use std::pin::Pin;
@@ -25,6 +26,8 @@ pub enum Prints {
     /// To the log of the host.
     #[default]
     Log,
+    /// To the log of the host, and to somebody who listens.
+    Heard(Listener),
     /// To whoever asks for them.
     Kept(Printed),
 }
@@ -38,6 +41,50 @@ impl Printed {
     /// Takes them, the oldest first.
     pub fn take(&self) -> Vec<String> {
         mem::take(&mut locked(&self.0))
+    }
+}
+
+/// Hears each line that guests print. Called where the guest runs, which waits for it.
+#[derive(Clone)]
+pub struct Listener(Arc<dyn Fn(&PrintedLine<'_>) + Send + Sync>);
+
+/// A line that a guest has printed. Displays as its text.
+#[derive(Debug)]
+pub struct PrintedLine<'a> {
+    /// The name of the guest.
+    pub guest: &'a str,
+    /// Whether it was printed to stderr.
+    pub is_error: bool,
+    text: &'a str,
+}
+
+impl Listener {
+    /// One that does this.
+    pub fn new(hear: impl Fn(&PrintedLine<'_>) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(hear))
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Listener").finish_non_exhaustive()
+    }
+}
+
+impl PartialEq for Listener {
+    /// Whether it is the same one.
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Listener {}
+
+/// What is on stderr has a mark of its own, so that nobody takes it for the host's.
+impl fmt::Display for PrintedLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mark = if self.is_error { '!' } else { '|' };
+        write!(f, "{mark} {}", self.text)
     }
 }
 
@@ -64,13 +111,12 @@ impl Output {
     /// For the guest of this name.
     pub(super) fn new(guest: &str, prints: &Prints) -> Self {
         let guest: Arc<str> = guest.into();
-        let (stdout, stderr) = match prints {
-            Prints::Log => (
-                Sink::Log(|guest, line| tracing::info!(target: "guest", guest, "{line}")),
-                Sink::Log(|guest, line| tracing::warn!(target: "guest", guest, "{line}")),
-            ),
-            Prints::Kept(kept) => (Sink::Kept(kept.clone()), Sink::Kept(kept.clone())),
+        let sink = |is_error| match prints {
+            Prints::Log => Sink::Log(is_error, None),
+            Prints::Heard(listener) => Sink::Log(is_error, Some(listener.clone())),
+            Prints::Kept(kept) => Sink::Kept(kept.clone()),
         };
+        let (stdout, stderr) = (sink(false), sink(true));
         Self {
             stdout: Stream::new(&guest, stdout),
             stderr: Stream::new(&guest, stderr),
@@ -105,14 +151,27 @@ impl Drop for OutputOfCall<'_> {
 /// Takes whole lines.
 #[derive(Clone)]
 enum Sink {
-    Log(fn(guest: &str, line: &str)),
+    /// Whether they are on stderr, and who listens.
+    Log(bool, Option<Listener>),
     Kept(Printed),
 }
 
 impl Sink {
     fn take(&self, guest: &str, line: &str) {
         match self {
-            Self::Log(log) => log(guest, line),
+            Self::Log(is_error, listener) => {
+                match is_error {
+                    false => tracing::info!(target: "guest", guest, "{line}"),
+                    true => tracing::warn!(target: "guest", guest, "{line}"),
+                }
+                if let Some(Listener(hear)) = listener {
+                    hear(&PrintedLine {
+                        guest,
+                        is_error: *is_error,
+                        text: line,
+                    });
+                }
+            }
             Self::Kept(Printed(lines)) => locked(lines).push(line.to_owned()),
         }
     }

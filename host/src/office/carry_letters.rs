@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::session::{Acked, Next, Refusal};
 use super::work_list::Key;
 use super::{
-    Carried, Disconnection, Dispatch, GuestId, Letter, LetterOutcome, MAX_OWED_OUTCOMES, Notice,
-    Office, Outcome, Outgoing, Outlook, Overflow, Refused, Room, Ticket, Time, WorkListSettings,
+    Carried, Concluded, Disconnection, Dispatch, GuestId, Letter, LetterOutcome, MAX_OWED_OUTCOMES,
+    Notice, Office, Outcome, Outgoing, Outlook, Overflow, Qos, Refused, Room, Ticket, Time,
+    WorkListSettings,
 };
 
 impl Office {
@@ -66,8 +67,17 @@ impl Office {
             match self.outbound.poll(now, list, ids, &self.limits, outlook)? {
                 Next::Refused(key, refusal) => self.refuse(key, refusal),
                 Next::Release(dispatch) => return Some(dispatch),
-                Next::Letter(dispatch, ticket) => {
-                    self.notices.push_detail(|| Notice::Sent { ticket });
+                Next::Letter(dispatch, key) => {
+                    if self.notices.has_details()
+                        && let Some(entry) = self.list.get(key)
+                    {
+                        self.notices.push(Notice::Sent {
+                            guest: entry.guest,
+                            ticket: entry.ticket,
+                            topic: entry.topic.clone(),
+                            again: entry.tries > 1,
+                        });
+                    }
                     return Some(dispatch);
                 }
             }
@@ -131,23 +141,31 @@ impl Office {
             (None, _) => {}
         }
         let tag = entry.take_tag();
-        self.report(entry.guest, entry.ticket, tag, outcome);
+        let letter = Some((entry.topic, entry.qos));
+        self.report(entry.guest, entry.ticket, letter, tag, outcome);
     }
 
+    /// A letter has its outcome: one with this topic and this quality of service, if it
+    /// is still known.
     pub(super) fn report(
         &mut self,
         guest: GuestId,
         ticket: Ticket,
+        letter: Option<(Arc<str>, Qos)>,
         tag: Option<Arc<str>>,
         outcome: Outcome,
     ) {
+        self.notices.push_outcome(guest, ticket, outcome, || {
+            let (topic, qos) = letter?;
+            let tag = tag.clone();
+            Some(Concluded { topic, qos, tag })
+        });
         let told = LetterOutcome {
             ticket,
             tag,
             outcome,
         };
         self.guests.change(guest, |inbox| inbox.push_outcome(told));
-        self.notices.push_outcome(guest, ticket, outcome);
     }
 
     pub(super) fn handle_acked(&mut self, acked: Acked, packet: &'static str) {
@@ -182,13 +200,12 @@ impl Office {
         let ticket = letter.ticket;
         self.notices.push_detail(|| Notice::Accepted {
             guest,
-            ticket,
-            topic: letter.topic.clone(),
-            tag: letter.tag.clone(),
+            letter: letter.clone(),
         });
         if deadline <= now {
             let outcome = Outcome::Expired { sent: false };
-            self.report(guest, ticket, letter.tag, outcome);
+            let about = Some((letter.topic, letter.qos));
+            self.report(guest, ticket, about, letter.tag, outcome);
             return false;
         }
         let size = letter.size();
@@ -207,7 +224,8 @@ impl Office {
                 }
                 _ => {
                     let outcome = Outcome::Refused(Refused::Unspecified);
-                    self.report(guest, ticket, letter.tag, outcome);
+                    let about = Some((letter.topic, letter.qos));
+                    self.report(guest, ticket, about, letter.tag, outcome);
                     return displaces;
                 }
             }

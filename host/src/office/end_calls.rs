@@ -87,7 +87,7 @@ impl Office {
         let accepted = effects.displaced.len() + effects.letters.len();
         self.guests.handle_published(now, guest, accepted);
         for (ticket, tag) in effects.displaced {
-            self.report(guest, ticket, tag, Outcome::Displaced { sent: false });
+            self.report(guest, ticket, None, tag, Outcome::Displaced { sent: false });
         }
         for letter in effects.letters {
             has_displaced |= self.post_since(called, now, guest, letter);

@@ -58,7 +58,7 @@ pub use guests::{
     Answer, Assignment, Call, Effects, Message, Origin, Permissions, Rate, Room, Rule, Status,
 };
 pub use kept::{Changes, Draft, Kept, MAX_KEY, NotWritten};
-pub use notices::Notice;
+pub use notices::{Concluded, Notice};
 pub use operate::{NotCancelled, NotHanded, OpenLetter, Standing};
 pub use payload::Payload;
 pub use properties::Properties;

@@ -1,20 +1,18 @@
 //! Keeps the records of a test: what the broker and the post office report, as
 //! far as it concerns the guest.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::convert;
 use super::event::{Event, Published, Record, call_name};
 use crate::broker::Message;
-use crate::office::{Notice, Ticket, Time};
+use crate::office::{Notice, Time};
 
 /// The records of a test that were not taken yet.
 #[derive(Debug, Default)]
 pub(super) struct Journal {
     records: Vec<Record>,
-    /// Topic and tag of the letters without an outcome.
-    letters: BTreeMap<Ticket, (Arc<str>, Option<Arc<str>>)>,
     /// How many of the messages that the broker keeps were recorded.
     messages_recorded: usize,
 }
@@ -49,16 +47,8 @@ impl Journal {
     /// Records what the post office reports, if it concerns the guest.
     pub(super) fn handle_notice(&mut self, now: Time, notice: Notice) {
         let event = match notice {
-            Notice::Accepted {
-                ticket, topic, tag, ..
-            } => {
-                self.letters.insert(ticket, (topic, tag));
-                return;
-            }
-            Notice::Outcome {
-                ticket, outcome, ..
-            } => {
-                let (topic, tag) = self.letters.remove(&ticket).unzip();
+            Notice::Outcome { outcome, about, .. } => {
+                let (topic, tag) = about.map(|about| (about.topic, about.tag)).unzip();
                 Event::Outcome {
                     topic,
                     tag: tag.flatten(),

@@ -3,10 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::cli::dev::words::Span;
 use crate::config::GuestConfig;
 use crate::guest::{Ask, Offer, Report};
 use crate::office::{DEFAULT_TTL, Permissions, Qos, Rate, Rule};
+use crate::words::Span;
 
 /// What a guest may do, and what it asks for as well, by its component.
 pub(super) struct Permitted<'a> {

@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
 
+use super::guest_lines;
 use super::reload::{self, Reload};
 use super::screen::Screen;
-use super::words::Took;
 use crate::cli::assemble::{Loaded, check_timers};
 use crate::cli::components;
 use crate::cli::{Failure, engine};
 use crate::config::{ComponentSource, Config, GuestConfig, GuestLimits};
 use crate::office::{Filter, Qos, WorkListSettings};
+use crate::words::Took;
 
 /// What a file subscribes to when nobody says what.
 const EVERYTHING: &str = "#";
@@ -101,7 +102,8 @@ pub(super) fn load(
             format_args!("the example {name}, loaded in {took}"),
         ),
     }
-    let mut loaded = Loaded::new(guest, &component, config.max_packet_size);
+    let listener = guest_lines::listener(screen);
+    let mut loaded = Loaded::new(guest, &component, config.max_packet_size, listener);
     // One that does not export these does nothing when it is called; its successor
     // may export them.
     loaded.settings.has_will = true;

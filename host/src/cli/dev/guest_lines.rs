@@ -1,4 +1,4 @@
-//! What the guest prints, among the other lines: the log of this command.
+//! What the guest prints, and errors that nothing else prints, among the other lines.
 
 use std::fmt::{self, Write};
 
@@ -10,34 +10,36 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::screen::Screen;
+use crate::guest::Listener;
 
-/// Prints the guest's own lines, and errors that nothing else prints.
+/// Prints the guest's own lines.
+pub(super) fn listener(screen: &Screen) -> Listener {
+    let screen = screen.clone();
+    Listener::new(move |printed| screen.line("guest", printed))
+}
+
+/// Prints errors of the log.
 pub(super) fn layer<S>(screen: Screen) -> impl Layer<S>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
-    let filter = filter_fn(is_shown).with_max_level_hint(LevelFilter::INFO);
-    GuestLines(screen).with_filter(filter)
+    let filter = filter_fn(is_shown).with_max_level_hint(LevelFilter::ERROR);
+    Errors(screen).with_filter(filter)
 }
 
 fn is_shown(about: &Metadata<'_>) -> bool {
     // What the gateway logs, the reporter prints.
     let is_reported = about.target().starts_with("jackalope::gateway");
-    about.target() == "guest" || (*about.level() == Level::ERROR && !is_reported)
+    *about.level() == Level::ERROR && !is_reported
 }
 
-struct GuestLines(Screen);
+struct Errors(Screen);
 
-impl<S: Subscriber> Layer<S> for GuestLines {
+impl<S: Subscriber> Layer<S> for Errors {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let mut line = Line::default();
         event.record(&mut line);
-        let (subject, mark) = match (event.metadata().target(), *event.metadata().level()) {
-            ("guest", Level::INFO) => ("guest", "| "),
-            ("guest", _) => ("guest", "! "),
-            _ => ("error", ""),
-        };
-        self.0.line(subject, format_args!("{mark}{}", line.message));
+        self.0.line("error", line.message);
     }
 }
 

@@ -9,10 +9,10 @@ use super::CLIENT_ID;
 use super::input::{Command, HELP};
 use super::screen::Screen;
 use super::state::State;
-use super::words::Span;
 use crate::broker::{Ack, Broker, ConnectReturnCode, Core, Fault, QoS, Times};
 use crate::gateway::Control;
 use crate::office::{Payload, topic};
+use crate::words::Span;
 
 /// How long a command waits for the effects of the last one, and the end for
 /// the effects of all.

@@ -11,7 +11,6 @@ mod guest_lines;
 mod reporter;
 mod screen;
 mod state;
-pub(super) mod words;
 
 use std::future::pending;
 use std::io::{self, IsTerminal};

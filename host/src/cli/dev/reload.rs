@@ -5,13 +5,14 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::guest_lines;
 use super::screen::Screen;
-use super::words::Took;
 use crate::cli::assemble::Loaded;
 use crate::config::GuestConfig;
 use crate::gateway::Control;
 use crate::guest::{Component, Engine};
 use crate::office::GuestId;
+use crate::words::Took;
 
 /// How often the file is looked at.
 const PERIOD: Duration = Duration::from_millis(300);
@@ -75,8 +76,8 @@ impl Reload {
                     "guest",
                     format_args!("its file has changed, loaded in {took}"),
                 );
-                let Loaded { handler, .. } =
-                    Loaded::new(&self.config, &component, self.max_packet_size);
+                let (max, listener) = (self.max_packet_size, guest_lines::listener(screen));
+                let Loaded { handler, .. } = Loaded::new(&self.config, &component, max, listener);
                 control.replace(GuestId(0), handler).await;
             }
             Ok(Err(error)) => {

@@ -7,6 +7,8 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
+use crate::words::Clean;
+
 /// Prints lines, from any thread.
 #[derive(Debug, Clone)]
 pub(super) struct Screen {
@@ -31,16 +33,9 @@ impl Screen {
     pub(super) fn line(&self, subject: impl Display, text: impl Display) {
         let elapsed = self.started.elapsed().as_secs_f64();
         let subject = subject.to_string();
-        // Topics and reasons come from outside, and a terminal obeys what it
-        // is told by control characters.
-        let line: String = format!("{elapsed:>6.3}  {subject:<8} {text}")
-            .chars()
-            .map(|c| match c.is_control() {
-                true => char::REPLACEMENT_CHARACTER,
-                false => c,
-            })
-            .collect();
-        if writeln!(io::stdout().lock(), "{line}").is_err() {
+        let line = format!("{elapsed:>6.3}  {subject:<8} {text}");
+        // Topics and reasons come from outside.
+        if writeln!(io::stdout().lock(), "{}", Clean(&line)).is_err() {
             self.closed.send_replace(true);
         }
     }

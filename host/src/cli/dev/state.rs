@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use super::words::Counted;
 use crate::office::{Backlog, Outcome, OutcomeWord};
+use crate::words::Counted;
 
 /// The state of the gateway.
 #[derive(Debug, Clone, Copy, Default)]

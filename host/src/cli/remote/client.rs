@@ -1,6 +1,6 @@
-//! A client of the control socket: one request, one answer.
+//! A client of the control socket: one request, and one answer or a stream.
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
@@ -17,6 +17,9 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// No answer is larger.
 const MAX: u64 = 16 << 20;
+
+/// No head of one is larger.
+const MAX_HEAD: u64 = 16 << 10;
 
 /// Speaks to one gateway.
 #[derive(Debug)]
@@ -49,6 +52,48 @@ impl<T: Read + Write> Stream for T {}
 impl Client {
     /// Asks, and returns what was answered, whatever it is.
     pub(super) fn ask(&self, ask: &Ask<'_>) -> Result<Reply, Failure> {
+        let (mut stream, sent) = self.send(ask)?;
+        let mut answer = Vec::new();
+        let read = (&mut stream).take(MAX).read_to_end(&mut answer);
+        Reply::parse(&answer).map_err(|error| {
+            let error = match (sent, read) {
+                (Err(io), _) | (_, Err(io)) => anyhow!(io),
+                _ => error,
+            };
+            self.no_answer(error)
+        })
+    }
+
+    /// Asks for a stream, and returns it from its beginning.
+    pub(super) fn stream(&self, path: String) -> Result<impl BufRead + use<>, Failure> {
+        let (stream, _) = self.send(&Ask {
+            method: "GET",
+            path,
+            body: &[],
+            waits: true,
+        })?;
+        let mut stream = BufReader::new(stream);
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let read = (&mut stream).take(MAX_HEAD).read_until(b'\n', &mut head);
+            match read {
+                Ok(1..) if head.len() as u64 <= MAX_HEAD => {}
+                Ok(_) => return Err(self.no_answer(anyhow!("it ends in its head"))),
+                Err(error) => return Err(self.no_answer(anyhow!(error))),
+            }
+        }
+        let reply = Reply::parse(&head);
+        if reply.as_ref().is_ok_and(Reply::is_good) {
+            return Ok(stream);
+        }
+        // What is refused has an end.
+        let _ = stream.take(MAX).read_to_end(&mut head);
+        let refused = Reply::parse(&head).map_err(|error| self.no_answer(error))?;
+        Err(refused.problem())
+    }
+
+    /// Sends a request. Who does not want all of it says why.
+    fn send(&self, ask: &Ask<'_>) -> Result<(Box<dyn Stream>, io::Result<()>), Failure> {
         let mut stream = self
             .connect(ask.waits)
             .map_err(|error| self.unavailable(error))?;
@@ -62,23 +107,15 @@ impl Client {
             head += &format!("authorization: Bearer {}\r\n", token.expose());
         }
         head += "\r\n";
-        // Who does not want all of it says why.
         let sent = stream
             .write_all(head.as_bytes())
             .and_then(|()| stream.write_all(ask.body));
-        let mut answer = Vec::new();
-        let read = stream.take(MAX).read_to_end(&mut answer);
-        match Reply::parse(&answer) {
-            Ok(reply) => Ok(reply),
-            Err(error) => {
-                let error = match (sent, read) {
-                    (Err(io), _) | (_, Err(io)) => anyhow!(io),
-                    _ => error,
-                };
-                let what = format!("the gateway at {} gave no answer", self.endpoint);
-                Err(Failure::Other(error.context(what)))
-            }
-        }
+        Ok((stream, sent))
+    }
+
+    fn no_answer(&self, error: anyhow::Error) -> Failure {
+        let what = format!("the gateway at {} gave no answer", self.endpoint);
+        Failure::Other(error.context(what))
     }
 
     fn connect(&self, waits: bool) -> io::Result<Box<dyn Stream>> {
@@ -142,9 +179,13 @@ impl Reply {
         })
     }
 
+    fn is_good(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
     /// What was answered if all is well.
     pub(super) fn read<T: DeserializeOwned>(&self) -> Result<T, Failure> {
-        if !(200..300).contains(&self.status) {
+        if !self.is_good() {
             return Err(self.problem());
         }
         self.json()

@@ -1,7 +1,8 @@
 //! What is said to a gateway that runs: each command is one request to its control
-//! socket.
+//! socket, and all but one have one answer.
 
 mod client;
+mod follow;
 mod shown;
 
 use std::ffi::OsString;
@@ -16,6 +17,7 @@ use clap::Args;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 
 use self::client::{Ask, Client, Reply};
+pub(super) use self::follow::{Look, follow};
 use super::{Failure, control};
 use crate::control::answers::{AcceptedLetter, Letters, SessionState, Status};
 use crate::office::OutcomeWord;
@@ -33,6 +35,11 @@ Exit codes: 0 accepted or, with --wait, delivered; with --wait 3 expired, 4 disp
 5 refused; 69 no gateway answers; 64 wrong usage; 1 not accepted.
 
 An example: jackalope publish doors/front/command unlock --ttl 5s --wait";
+
+pub(super) const FOLLOW_HELP: &str = "\
+Exit codes: 0 the gateway has ended, or Ctrl-C; 69 no gateway answers, or it broke off.
+
+An example: jackalope follow --json | jq 'select(.event == \"expired\").topic'";
 
 pub(super) const STATUS_HELP: &str = "\
 Exit codes: 0 online, 3 offline, 69 no gateway answers.";

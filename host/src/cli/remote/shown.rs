@@ -3,10 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::cli::dev::words::{Counted, Span};
 use crate::control::answers::{
     GuestState, GuestStatus, LastError, LetterState, Letters, SessionState, Status,
 };
+use crate::words::{Clean, Counted, rough};
 
 /// Displays an answer, without a line break at its end.
 pub(super) struct Shown<'a, T>(pub(super) &'a T);
@@ -106,29 +106,7 @@ impl fmt::Display for Shown<'_, Letters> {
     }
 }
 
-/// A duration, no more exact than anybody wants to know it.
+/// So many milliseconds, as people read them.
 fn span(millis: u64) -> String {
-    const MINUTE: u64 = 60_000;
-    let unit = match millis {
-        0..MINUTE => 100,
-        MINUTE..7_200_000 => 1_000,
-        _ => MINUTE,
-    };
-    Span(Duration::from_millis(millis / unit * unit)).to_string()
-}
-
-/// A terminal obeys what it is told by control characters.
-struct Clean<'a>(&'a str);
-
-impl fmt::Display for Clean<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            let c = match c.is_control() {
-                true => char::REPLACEMENT_CHARACTER,
-                false => c,
-            };
-            fmt::Write::write_char(f, c)?;
-        }
-        Ok(())
-    }
+    rough(Duration::from_millis(millis)).to_string()
 }

@@ -7,11 +7,22 @@ mod queue;
 use std::sync::Arc;
 
 use super::{
-    Call, Disconnection, GuestId, Message, Outcome, Qos, Reason, Refusal, Rule, Ticket, Time,
-    WillRefusal,
+    Call, Disconnection, GuestId, Letter, Message, Outcome, Qos, Reason, Refusal, Rule, Ticket,
+    Time, WillRefusal,
 };
 
 pub(super) use queue::Notices;
+
+/// What is told of a letter together with its outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Concluded {
+    /// Its topic.
+    pub topic: Arc<str>,
+    /// Its quality of service.
+    pub qos: Qos,
+    /// Its tag.
+    pub tag: Option<Arc<str>>,
+}
 
 /// Something worth a line in a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,17 +105,19 @@ pub enum Notice {
     Accepted {
         /// Who sent it.
         guest: GuestId,
+        /// The letter.
+        letter: Letter,
+    },
+    /// A letter goes out to the broker.
+    Sent {
+        /// Who sent it.
+        guest: GuestId,
         /// Its number.
         ticket: Ticket,
         /// Its topic.
         topic: Arc<str>,
-        /// Its tag.
-        tag: Option<Arc<str>>,
-    },
-    /// A letter goes out to the broker.
-    Sent {
-        /// Its number.
-        ticket: Ticket,
+        /// Whether it was begun to be sent before.
+        again: bool,
     },
     /// The broker has hung up again and again right after it was sent this letter,
     /// which is refused.
@@ -135,6 +148,9 @@ pub enum Notice {
         ticket: Ticket,
         /// What became of it.
         outcome: Outcome,
+        /// What it was, where there are details. A letter that was displaced within
+        /// its call is not kept for that long.
+        about: Option<Box<Concluded>>,
     },
     /// A guest has rejected a message, which is acknowledged all the same.
     Rejected {

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::Notice;
+use super::{Concluded, Notice};
 use crate::office::{GuestId, Outcome, Ticket};
 
 /// More room than this is given back when nothing waits.
@@ -16,7 +16,8 @@ pub(in crate::office) struct Notices {
     has_details: bool,
 }
 
-/// A million letters can expire at once, so their outcomes are kept small.
+/// A million letters can expire at once, so their outcomes are kept small where nobody
+/// wants details.
 #[derive(Debug)]
 enum Queued {
     Outcome(GuestId, Ticket, Outcome),
@@ -35,6 +36,10 @@ impl Notices {
         self.has_details = has_details;
     }
 
+    pub(in crate::office) fn has_details(&self) -> bool {
+        self.has_details
+    }
+
     pub(in crate::office) fn push(&mut self, notice: Notice) {
         self.queue.push_back(Queued::Other(Box::new(notice)));
     }
@@ -46,13 +51,22 @@ impl Notices {
         }
     }
 
+    /// `about` is asked for where there are details.
     pub(in crate::office) fn push_outcome(
         &mut self,
         guest: GuestId,
         ticket: Ticket,
         outcome: Outcome,
+        about: impl FnOnce() -> Option<Concluded>,
     ) {
-        if self.has_details || outcome != Outcome::Delivered {
+        if self.has_details {
+            self.push(Notice::Outcome {
+                guest,
+                ticket,
+                outcome,
+                about: about().map(Box::new),
+            });
+        } else if outcome != Outcome::Delivered {
             self.queue
                 .push_back(Queued::Outcome(guest, ticket, outcome));
         }
@@ -69,6 +83,7 @@ impl Notices {
                 guest,
                 ticket,
                 outcome,
+                about: None,
             },
         })
     }

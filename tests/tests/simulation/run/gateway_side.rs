@@ -208,6 +208,7 @@ impl Side {
                     guest,
                     ticket,
                     outcome,
+                    ..
                 } => {
                     self.check_sent(ticket, outcome)?;
                     outcomes.push((guest, ticket, outcome.word()));

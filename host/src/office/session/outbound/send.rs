@@ -22,7 +22,7 @@ pub(in crate::office) enum Next {
     /// PUBREL of an exchange, first sent.
     Release(Dispatch),
     /// A packet of a letter whose turn it is.
-    Letter(Dispatch, Ticket),
+    Letter(Dispatch, Key),
     /// The letter at this place cannot be sent to this broker.
     Refused(Key, Refusal),
 }
@@ -208,7 +208,7 @@ impl Outbound {
             expires: Some(entry.deadline),
             carried,
         };
-        Some(Next::Letter(dispatch, entry.ticket))
+        Some(Next::Letter(dispatch, key))
     }
 
     /// What a letter waits for, if it may not go now.

@@ -1,6 +1,8 @@
 //! The control socket, from outside: with curl, with the binary's own commands, and
 //! with clients that should not be.
 
+mod follow;
+
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -33,15 +35,20 @@ impl Site {
     }
 
     fn start_with(config: &str) -> Self {
+        Self::start_among(config, |options| options)
+    }
+
+    /// The same, with more guests.
+    fn start_among(config: &str, more: impl FnOnce(GatewayOptions) -> GatewayOptions) -> Self {
         let directory = TempDir::new().expect("there is a place for temporary files");
         let broker = Mosquitto::start();
         let network = Proxy::to(broker.port());
         let socket = directory.path().join("run/control.sock");
-        let gateway = GatewayOptions::new(BINARY, network.port())
+        let options = GatewayOptions::new(BINARY, network.port())
             .config("backoff = { min = \"50ms\", max = \"100ms\" }")
             .config(&format!("control-socket = {socket:?}\n{config}"))
-            .guest("echo", ECHO, &["echo/in/+"], "")
-            .start();
+            .guest("echo", ECHO, &["echo/in/+", "echo/post"], "");
+        let gateway = more(options).start();
         gateway.log.wait_for("subscribed filter=echo/in/+");
         Self {
             broker,
@@ -375,6 +382,7 @@ fn without_a_gateway_it_is_said_what_to_do() {
         &["publish", "a"],
         &["letters"],
         &["reconnect"],
+        &["follow"],
     ] {
         let arguments = [arguments, &["--socket", "none.sock"]].concat();
         let output = run_to_end(BINARY, directory.path(), &arguments, &[]);

@@ -1,4 +1,4 @@
-//! Payloads, durations and numbers in words.
+//! Payloads, durations and numbers in words, as people read them.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,14 +6,29 @@ use std::time::Duration;
 /// How many characters of a payload are shown.
 const SHOWN: usize = 100;
 
-/// Displays the beginning of a payload: this is a tool for development.
-pub(in crate::cli) struct Shown<'a>(pub(in crate::cli) &'a [u8]);
+/// Displays the beginning of a payload, for those who may see it.
+pub(crate) struct Shown<'a> {
+    payload: &'a [u8],
+    /// How many bytes there are of it.
+    bytes: usize,
+}
+
+impl<'a> Shown<'a> {
+    pub(crate) fn all(payload: &'a [u8]) -> Self {
+        Self::part(payload, payload.len())
+    }
+
+    /// Of a payload of so many bytes, this is the beginning.
+    pub(crate) fn part(payload: &'a [u8], bytes: usize) -> Self {
+        Self { payload, bytes }
+    }
+}
 
 impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let bytes = Counted(self.0.len(), "byte");
+        let bytes = Counted(self.bytes, "byte");
         let is_legible = |text: &&str| !text.contains(|c: char| c.is_control() && c != '\n');
-        let Some(text) = str::from_utf8(self.0).ok().filter(is_legible) else {
+        let Some(text) = str::from_utf8(self.payload).ok().filter(is_legible) else {
             return write!(f, "({bytes}, no text)");
         };
         if text.is_empty() {
@@ -29,7 +44,7 @@ impl fmt::Display for Shown<'_> {
 }
 
 /// Displays a number of things.
-pub(in crate::cli) struct Counted(pub(in crate::cli) usize, pub(in crate::cli) &'static str);
+pub(crate) struct Counted(pub(crate) usize, pub(crate) &'static str);
 
 impl fmt::Display for Counted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -40,7 +55,7 @@ impl fmt::Display for Counted {
 }
 
 /// Displays how long something takes that is usually short.
-pub(in crate::cli) struct Took(pub(in crate::cli) Duration);
+pub(crate) struct Took(pub(crate) Duration);
 
 impl fmt::Display for Took {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -55,7 +70,7 @@ impl fmt::Display for Took {
 }
 
 /// Displays a duration that somebody has chosen.
-pub(in crate::cli) struct Span(pub(in crate::cli) Duration);
+pub(crate) struct Span(pub(crate) Duration);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -67,6 +82,35 @@ impl fmt::Display for Span {
             _ if millis.is_multiple_of(1000) => write!(f, "{} s", millis / 1000),
             _ => write!(f, "{:.1} s", self.0.as_secs_f64()),
         }
+    }
+}
+
+/// A duration, no more exact than anybody wants to know it.
+pub(crate) fn rough(duration: Duration) -> Span {
+    const MINUTE: u64 = 60_000;
+    let millis = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+    let unit = match millis {
+        0..MINUTE => 100,
+        MINUTE..7_200_000 => 1_000,
+        _ => MINUTE,
+    };
+    Span(Duration::from_millis(millis / unit * unit))
+}
+
+/// Displays a text that comes from outside: a terminal obeys what it is told by
+/// control characters.
+pub(crate) struct Clean<'a>(pub(crate) &'a str);
+
+impl fmt::Display for Clean<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for c in self.0.chars() {
+            let c = match c.is_control() {
+                true => char::REPLACEMENT_CHARACTER,
+                false => c,
+            };
+            fmt::Write::write_char(f, c)?;
+        }
+        Ok(())
     }
 }
 
@@ -86,7 +130,7 @@ mod tests {
             (b"\xff", "(1 byte, no text)"),
             (long.as_bytes(), &cut),
         ] {
-            assert_eq!(Shown(payload).to_string(), shown);
+            assert_eq!(Shown::all(payload).to_string(), shown);
         }
     }
 
