@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::gateway::{GuestReport, LetterList, PastError, Report};
-use crate::office::{OpenLetter, Outcome, Ticket};
+use crate::office::{OpenLetter, Outcome, Ticket, TimerStanding};
 use crate::wire::Version;
 
 /// A letter was accepted; with its outcome, if that was waited for.
@@ -167,6 +167,18 @@ pub(crate) struct GuestStatus {
     /// How many of its calls have failed in a row.
     pub(crate) failures: u32,
     pub(crate) last_error: Option<LastError>,
+    pub(crate) timers: Vec<TimerStatus>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct TimerStatus {
+    pub(crate) name: String,
+    pub(crate) due_in_ms: u64,
+    /// None if it is due once.
+    pub(crate) every_ms: Option<u64>,
+    /// At how many of its moments its guest was not called.
+    pub(crate) missed: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -238,6 +250,18 @@ impl From<GuestReport> for GuestStatus {
             outcomes: standing.outcomes,
             failures: standing.failures,
             last_error: guest.last_error.map(LastError::from),
+            timers: guest.timers.into_iter().map(TimerStatus::from).collect(),
+        }
+    }
+}
+
+impl From<TimerStanding> for TimerStatus {
+    fn from(timer: TimerStanding) -> Self {
+        Self {
+            name: timer.name.to_string(),
+            due_in_ms: millis(timer.due_in),
+            every_ms: timer.period.map(millis),
+            missed: timer.missed,
         }
     }
 }

@@ -103,6 +103,7 @@ impl Gateway {
         let guest = |(guest, name): (GuestId, &str)| GuestReport {
             name: name.to_owned(),
             standing: office.standing(guest),
+            timers: office.timers(now, guest).collect(),
             last_error: record.error_of(now, guest),
         };
         Report {

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::office::{Disconnection, GuestId, Notice, OpenLetter, Standing, Time};
+use crate::office::{Disconnection, GuestId, Notice, OpenLetter, Standing, Time, TimerStanding};
 use crate::wire::Version;
 
 /// How the gateway is doing at this moment.
@@ -34,6 +34,8 @@ pub struct GuestReport {
     pub name: String,
     /// What it has and what waits for it.
     pub standing: Standing,
+    /// Its timers, by their names.
+    pub timers: Vec<TimerStanding>,
     /// Why a call of it failed last.
     pub last_error: Option<PastError>,
 }

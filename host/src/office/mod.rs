@@ -76,7 +76,7 @@ pub use settings::{
 pub use time::Time;
 pub use timers::{
     DueTimer, ListedTimer, MAX_TIMER_NAME, NotSet, SHORTEST_PERIOD, Schedule, TimerChanges,
-    TimerTable,
+    TimerStanding, TimerTable,
 };
 pub use words::{OutcomeWord, UnknownWord};
 pub use work_list::{

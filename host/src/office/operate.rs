@@ -10,7 +10,7 @@ use super::topic::{self, TopicError};
 use super::work_list::Entry;
 use super::{
     Delivery, GuestId, Letter, Message, NotAccepted, Notice, Office, Origin, Outcome, Payload, Qos,
-    Ticket, Time, check_size, check_tag,
+    Ticket, Time, TimerStanding, check_size, check_tag,
 };
 
 /// A letter without an outcome. What is in it is nobody else's business.
@@ -125,6 +125,11 @@ impl Office {
             is_at_call: inbox.is_running(),
             failures: inbox.failures(),
         }
+    }
+
+    /// How the timers of a guest are doing, by their names.
+    pub fn timers(&self, now: Time, guest: GuestId) -> impl Iterator<Item = TimerStanding> {
+        self.timers.standing(now, guest)
     }
 
     /// Puts a letter on the work list if it can be accepted, by the rules that hold

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
 use jackalope_tests::{
-    ECHO, Gateway, GatewayOptions, Mosquitto, PATIENCE, Proxy, command, run_to_end,
+    ECHO, Gateway, GatewayOptions, Mosquitto, PATIENCE, Proxy, SENSOR, command, run_to_end,
 };
 use tempfile::TempDir;
 
@@ -259,6 +259,41 @@ fn a_message_reaches_a_guest_and_a_status_people() {
     while !site.ask("GET /health", "").starts_with("HTTP/1.1 503") {}
     let status = site.expect(&["status"], 3);
     assert!(status.contains("\nlast error "), "{status}");
+}
+
+#[test]
+fn the_timers_of_guests_are_in_the_status() {
+    let timers = "[[guest.timer]]\nname = 'read'\nevery = '2h'\nfirst = '1h'\n\
+                  [[guest.timer]]\nname = 'begin'\nafter = '90m'";
+    let site = Site::start_among("", |options| options.guest("sensor", SENSOR, &[], timers));
+    let status = site.expect(&["status"], 0);
+    let of_sensor = status.split("\nguest ").find(|it| it.starts_with("sensor"));
+    let lines: Vec<_> = of_sensor.expect("it is there").lines().skip(1).collect();
+    let [begin, read] = lines[..] else {
+        panic!("not two timers: {status}");
+    };
+    assert!(begin.starts_with("  timer begin: due in "), "{status}");
+    assert!(!begin.contains("every"), "{status}");
+    assert!(read.starts_with("  timer read: due in "), "{status}");
+    assert!(read.ends_with(", every 2 h"), "{status}");
+    let json = site.expect(&["status", "--json"], 0);
+    let json: serde_json::Value = serde_json::from_str(&json).expect("it is JSON");
+    let guests = json["guests"].as_array().expect("there are guests");
+    let sensor = guests.iter().find(|guest| guest["name"] == "sensor");
+    let timers = &sensor.expect("it is there")["timers"];
+    assert_eq!(
+        (&timers[0]["name"], &timers[1]["name"]),
+        (&"begin".into(), &"read".into())
+    );
+    assert_eq!(timers[0]["every-ms"], serde_json::Value::Null);
+    assert_eq!(timers[1]["every-ms"], 7_200_000);
+    assert_eq!(timers[1]["missed"], 0);
+    let due = timers[1]["due-in-ms"].as_u64();
+    assert!(
+        due.is_some_and(|due| (3_000_000..=3_600_000).contains(&due)),
+        "{due:?}"
+    );
+    assert_eq!(guests[0]["timers"], serde_json::json!([]));
 }
 
 #[test]

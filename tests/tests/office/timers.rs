@@ -152,6 +152,48 @@ fn a_late_one_comes_once_and_does_not_drift() {
     assert_eq!(due(&mut test), read(0, 0), "10 s");
 }
 
+/// The timers of the guest as an operator sees them, with how many milliseconds it is to
+/// the next call, and how many were missed.
+fn standing(test: &TestOffice) -> Vec<(String, u128, u64)> {
+    let all = test.office.timers(test.now, A);
+    all.map(|it| (it.name.to_string(), it.due_in.as_millis(), it.missed))
+        .collect()
+}
+
+#[test]
+fn an_operator_sees_when_each_is_due_and_how_many_were_missed() {
+    let mut test = office(&[]);
+    assert_eq!(standing(&test), []);
+    set(&mut test, "read", Schedule::every(SECOND));
+    set(&mut test, "once", Schedule::once(4 * SECOND));
+    let periods = test.office.timers(test.now, A).map(|it| it.period);
+    assert_eq!(periods.collect::<Vec<_>>(), [None, Some(SECOND)]);
+    let both = |once, read, missed| {
+        [
+            ("once".to_owned(), once, 0),
+            ("read".to_owned(), read, missed),
+        ]
+    };
+    assert_eq!(standing(&test), both(4_000, 1_000, 0));
+    test.pass(1_300 * MS);
+    assert_eq!(standing(&test), both(2_700, 0, 0), "it is due");
+    due(&mut test);
+    assert_eq!(standing(&test), both(2_700, 700, 0));
+    test.now = test.now + 2_000 * MS;
+    assert_eq!(standing(&test), both(700, 0, 1), "2 s at 3.3 s");
+    due(&mut test);
+    assert_eq!(standing(&test), both(700, 700, 1));
+    test.pass(3_800 * MS);
+    due(&mut test);
+    assert_eq!(standing(&test), [("read".to_owned(), 900, 4)]);
+    set(&mut test, "read", Schedule::once(SECOND));
+    assert_eq!(
+        standing(&test),
+        [("read".to_owned(), 1_000, 0)],
+        "another one"
+    );
+}
+
 #[test]
 fn one_that_waits_for_its_guest_comes_once_as_well() {
     let mut test = office(&[]);

@@ -4,9 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::control::answers::{
-    GuestState, GuestStatus, LastError, LetterState, Letters, SessionState, Status,
+    GuestState, GuestStatus, LastError, LetterState, Letters, SessionState, Status, TimerStatus,
 };
-use crate::words::{Clean, Counted, rough};
+use crate::words::{Clean, Counted, Span, rough};
 
 /// Displays an answer, without a line break at its end.
 pub(super) struct Shown<'a, T>(pub(super) &'a T);
@@ -59,7 +59,28 @@ impl fmt::Display for Shown<'_, GuestStatus> {
         if let Some(error) = &guest.last_error {
             write!(f, "; last error {}", Shown(error))?;
         }
+        for timer in &guest.timers {
+            write!(f, "\n  timer {}", Shown(timer))?;
+        }
         Ok(())
+    }
+}
+
+impl fmt::Display for Shown<'_, TimerStatus> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(timer) = self;
+        write!(f, "{}: ", timer.name)?;
+        match timer.due_in_ms {
+            0..100 => f.write_str("due now")?,
+            millis => write!(f, "due in {}", span(millis))?,
+        }
+        if let Some(period) = timer.every_ms {
+            write!(f, ", every {}", Span(Duration::from_millis(period)))?;
+        }
+        match timer.missed {
+            0 => Ok(()),
+            missed => write!(f, ", {missed} missed"),
+        }
     }
 }
 

@@ -31,6 +31,21 @@ pub struct DueTimer {
     pub period: Option<Duration>,
 }
 
+/// A timer as an operator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TimerStanding {
+    /// Its name.
+    pub name: Arc<str>,
+    /// How long it is to the moment that its guest is called at next. Zero: that has
+    /// come, and the call has not ended.
+    pub due_in: Duration,
+    /// How long it is from one moment to the next; none if it is due once.
+    pub period: Option<Duration>,
+    /// At how many moments since it was set its guest was not called, as a later one had
+    /// come before its turn.
+    pub missed: u64,
+}
+
 /// A place in the table of all timers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TimerId(u32);
@@ -76,6 +91,8 @@ struct Timer {
     /// The first moment of which its guest has not been told.
     at: Time,
     period: Option<Duration>,
+    /// At how many before that it was not called.
+    missed: u64,
 }
 
 impl DueTimer {
@@ -126,6 +143,26 @@ impl Timers {
         self.tables[guest.index()].clone()
     }
 
+    /// How those of one guest are doing, by their names.
+    pub(super) fn standing(
+        &self,
+        now: Time,
+        guest: GuestId,
+    ) -> impl Iterator<Item = TimerStanding> {
+        let table = self.tables[guest.index()].iter();
+        let ids = table.flat_map(|table| table.0.values().map(|entry| entry.id));
+        let timer = |id: TimerId| self.all.get(id.0 as usize)?.as_ref();
+        ids.filter_map(timer).map(move |timer| TimerStanding {
+            name: timer.name.clone(),
+            due_in: timer.at.since(now),
+            period: timer.period,
+            missed: timer.missed
+                + timer
+                    .period
+                    .map_or(0, |period| whole_periods(timer.at, period, now)),
+        })
+    }
+
     /// When the next one is due, of those that are not in the inbox of their guest.
     #[inline]
     pub(super) fn next_deadline(&self) -> Option<Time> {
@@ -153,6 +190,7 @@ impl Timers {
                 name: name.clone(),
                 at,
                 period,
+                missed: 0,
             });
             let entry = Entry {
                 id,
@@ -193,6 +231,7 @@ impl Timers {
         self.numbers += 1;
         if let Some(Some(timer)) = self.all.get_mut(told.id.0 as usize) {
             timer.at = told.timer.due + period;
+            timer.missed += told.timer.missed;
             self.deadlines.set(told.id.0, timer.at, self.numbers);
         }
     }
