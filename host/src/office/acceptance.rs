@@ -86,8 +86,9 @@ impl Room {
         Ok(())
     }
 
-    /// Checks whether there is room for a letter of this [size](letter_size), when the
-    /// call has so many accepted already, of which those that are kept take so many bytes.
+    /// Checks whether there is room for a letter of this [size](super::Letter::size), when
+    /// the call has so many accepted already, of which those that are kept take so many
+    /// bytes.
     ///
     /// # Errors
     /// It is too large, or there is none.
