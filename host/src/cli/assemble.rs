@@ -15,7 +15,9 @@ use crate::clock::TimeOfDay;
 use crate::config::{Config, GuestConfig, ServerConfig};
 use crate::gateway::{ControlSender, Dialer, Handler, Logger, Options, Proxy, Server};
 use crate::guest::{Component, Grants, Guest, GuestOptions, Limits, Listener, Prints};
-use crate::office::{GuestSettings, MAX_OUTCOMES, Settings, TimerSettings, WorkListSettings};
+use crate::office::{
+    GuestSettings, MAX_OUTCOMES, Permissions, Settings, TimerSettings, WorkListSettings,
+};
 use crate::wire::{Handshake, TlsClient, Version, Versions};
 
 /// A guest with what the post office has to know about it.
@@ -84,11 +86,18 @@ pub(super) async fn configure(loaded: &mut [Loaded]) -> Result<(), Failure> {
 
 /// The sender of letters that come over the control socket. To the post office it is
 /// one more guest.
-pub(super) fn control_sender(tickets: Arc<AtomicU64>, work_list: WorkListSettings) -> Loaded {
+pub(super) fn control_sender(
+    tickets: Arc<AtomicU64>,
+    work_list: WorkListSettings,
+    permissions: Option<Permissions>,
+) -> Loaded {
     Loaded {
         name: ControlSender::NAME.into(),
         handler: Handler::ControlSender(ControlSender::new(tickets)),
-        settings: without_component(work_list),
+        settings: GuestSettings {
+            permissions: permissions.map(Arc::new),
+            ..without_component(work_list)
+        },
     }
 }
 

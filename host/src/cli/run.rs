@@ -63,7 +63,9 @@ pub(super) fn run(path: Option<&Path>, look: Look) -> Result<(), Failure> {
     let (mut loaded, tickets) = load_guests(&config, &followers.listener())?;
     runtime.block_on(configure(&mut loaded))?;
     if bound.is_some() {
-        loaded.push(control_sender(tickets, config.session.work_list));
+        let permissions = config.control_permissions.clone();
+        let work_list = config.session.work_list;
+        loaded.push(control_sender(tickets, work_list, permissions));
     }
     let slow = Builder::new_multi_thread()
         .worker_threads(SLOW_CALL_THREADS)

@@ -39,6 +39,7 @@ pub(super) struct Written {
     pub(super) control_socket: Option<Entry>,
     pub(super) control_address: Option<Entry>,
     pub(super) control_token_file: Option<Entry>,
+    pub(super) control_permissions: Option<Table<Permissions>>,
     pub(super) tls: Option<Table<Tls>>,
     pub(super) websocket: Option<Table<WebSocket>>,
     pub(super) proxy: Option<Table<Proxy>>,
@@ -172,9 +173,20 @@ pub(super) fn parse(path: &Path, text: &str) -> Result<Written, ConfigError> {
         "guest" => Some("a table for each guest: [[guest]]"),
         "subscriptions" | "guest.subscriptions" => Some(SUBSCRIPTIONS),
         "guest.timer" => Some("a table for each timer: [[guest.timer]]"),
-        "tls" | "websocket" | "websocket.headers" | "proxy" | "backoff" | "last-will"
-        | "status" | "work-list" | "guest.work-list" | "guest.limits" | "guest.permissions"
-        | "guest.env" | "guest.settings" => Some("a table"),
+        "tls"
+        | "websocket"
+        | "websocket.headers"
+        | "proxy"
+        | "backoff"
+        | "last-will"
+        | "status"
+        | "work-list"
+        | "control-permissions"
+        | "guest.work-list"
+        | "guest.limits"
+        | "guest.permissions"
+        | "guest.env"
+        | "guest.settings" => Some("a table"),
         _ => None,
     })
 }

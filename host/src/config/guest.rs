@@ -185,7 +185,7 @@ fn resolve_one(
         permissions: guest
             .permissions
             .as_ref()
-            .map(|written| permissions::resolve(&written.keys))
+            .map(|written| permissions::resolve(&written.keys, &permissions::OF_GUEST))
             .transpose()?,
         env: env(&guest.env, "guest.env")?,
         settings: settings(guest.settings.as_ref(), "guest.settings")?,

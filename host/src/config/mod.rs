@@ -43,7 +43,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::login::{Credentials, HeaderSource};
-use crate::office::{BackoffSettings, Filter, LastWill, Qos, StatusTopic, WorkListSettings};
+use crate::office::{
+    BackoffSettings, Filter, LastWill, Permissions, Qos, StatusTopic, WorkListSettings,
+};
 use crate::wire::{Binding, Versions};
 
 pub use cache::CacheDirectory;
@@ -92,6 +94,9 @@ pub struct Config {
     /// `control-socket`, `control-address`: from where the gateway can be operated.
     /// Default: by a socket where systemd keeps what it has at run time.
     pub control: ControlConfig,
+    /// `[control-permissions]`: what may be published and asked for over it. Default:
+    /// everything.
+    pub control_permissions: Option<Permissions>,
     /// What the post office has to know.
     pub session: SessionConfig,
     /// `subscriptions`: what the built-in handler hears of, which there is where no
@@ -155,6 +160,7 @@ impl Default for Config {
             max_packet_size: 1024 * 1024,
             cache_directory: CacheDirectory::Default,
             control: ControlConfig::Default,
+            control_permissions: None,
             session: SessionConfig::default(),
             subscriptions: Vec::new(),
             show_payloads: false,

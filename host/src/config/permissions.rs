@@ -1,4 +1,4 @@
-//! What a guest may do.
+//! What a guest may do, and who sends over the control socket.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -16,39 +16,65 @@ const TTLS: RangeInclusive<Period> = Period::from_millis(1)..=Period::from_secs(
 const MAX_RATE: u32 = 100_000;
 const MAX_BURST: u32 = 1_000_000;
 
-pub(super) fn resolve(written: &file::Permissions) -> Result<Permissions, Refusal> {
+/// What errors call the keys.
+pub(super) struct Keys {
+    publish: &'static str,
+    max_qos: &'static str,
+    retain: &'static str,
+    min_ttl: &'static str,
+    max_ttl: &'static str,
+    rate: &'static str,
+    burst: &'static str,
+    reconnect: &'static str,
+    will: &'static str,
+}
+
+macro_rules! keys {
+    ($table:literal) => {
+        Keys {
+            publish: concat!($table, ".publish"),
+            max_qos: concat!($table, ".max-qos"),
+            retain: concat!($table, ".retain"),
+            min_ttl: concat!($table, ".min-ttl"),
+            max_ttl: concat!($table, ".max-ttl"),
+            rate: concat!($table, ".rate"),
+            burst: concat!($table, ".burst"),
+            reconnect: concat!($table, ".reconnect"),
+            will: concat!($table, ".will"),
+        }
+    };
+}
+
+/// Those in `[guest.permissions]`.
+pub(super) const OF_GUEST: Keys = keys!("guest.permissions");
+
+/// Those in `[control-permissions]`.
+const OF_CONTROL: Keys = keys!("control-permissions");
+
+/// Of whoever sends over the control socket, by which nobody names a last will.
+pub(super) fn of_control(written: &file::Permissions) -> Result<Permissions, Refusal> {
+    let may = resolve(written, &OF_CONTROL)?;
+    if let Some(entry) = written.will.as_ref().filter(|_| may.will) {
+        let reason = entry.but("is for guests: nobody else chooses the last will");
+        return Err(entry.refuse(OF_CONTROL.will, reason));
+    }
+    Ok(may)
+}
+
+pub(super) fn resolve(written: &file::Permissions, keys: &Keys) -> Result<Permissions, Refusal> {
     let mut may = Permissions::default();
-    let publish = &written.publish;
-    set(
-        &mut may.publish,
-        publish,
-        "guest.permissions.publish",
-        filters,
-    )?;
-    let max_qos = &written.max_qos;
-    set(&mut may.max_qos, max_qos, "guest.permissions.max-qos", qos)?;
+    set(&mut may.publish, &written.publish, keys.publish, filters)?;
+    set(&mut may.max_qos, &written.max_qos, keys.max_qos, qos)?;
     for (value, entry, key) in [
-        (&mut may.retain, &written.retain, "guest.permissions.retain"),
-        (
-            &mut may.reconnect,
-            &written.reconnect,
-            "guest.permissions.reconnect",
-        ),
-        (&mut may.will, &written.will, "guest.permissions.will"),
+        (&mut may.retain, &written.retain, keys.retain),
+        (&mut may.reconnect, &written.reconnect, keys.reconnect),
+        (&mut may.will, &written.will, keys.will),
     ] {
         set(value, entry, key, Entry::flag)?;
     }
     for (value, entry, key) in [
-        (
-            &mut may.min_ttl,
-            &written.min_ttl,
-            "guest.permissions.min-ttl",
-        ),
-        (
-            &mut may.max_ttl,
-            &written.max_ttl,
-            "guest.permissions.max-ttl",
-        ),
+        (&mut may.min_ttl, &written.min_ttl, keys.min_ttl),
+        (&mut may.max_ttl, &written.max_ttl, keys.max_ttl),
     ] {
         set(value, entry, key, |entry| period(entry, TTLS))?;
     }
@@ -57,9 +83,9 @@ pub(super) fn resolve(written: &file::Permissions) -> Result<Permissions, Refusa
     {
         let max: Duration = may.max_ttl;
         let reason = entry.but(format_args!("is above max-ttl, which is {}", Period(max)));
-        return Err(entry.refuse("guest.permissions.min-ttl", reason));
+        return Err(entry.refuse(keys.min_ttl, reason));
     }
-    may.rate = rate(written)?;
+    may.rate = rate(written, keys)?;
     Ok(may)
 }
 
@@ -80,22 +106,21 @@ fn filters(entry: &Entry) -> Result<Option<Vec<Filter>>, String> {
 }
 
 /// Without a burst, a second's letters may come at once.
-fn rate(written: &file::Permissions) -> Result<Option<Rate>, Refusal> {
+fn rate(written: &file::Permissions, keys: &Keys) -> Result<Option<Rate>, Refusal> {
     let Some(entry) = &written.rate else {
         return match &written.burst {
             None => Ok(None),
             Some(burst) => {
                 let reason = burst.but("is allowed only together with rate");
-                Err(burst.refuse("guest.permissions.burst", reason))
+                Err(burst.refuse(keys.burst, reason))
             }
         };
     };
     let letters = entry
         .whole(1..=MAX_RATE)
-        .map_err(|reason| entry.refuse("guest.permissions.rate", reason))?;
+        .map_err(|reason| entry.refuse(keys.rate, reason))?;
     let mut burst = letters;
-    let key = "guest.permissions.burst";
-    set(&mut burst, &written.burst, key, |entry| {
+    set(&mut burst, &written.burst, keys.burst, |entry| {
         entry.whole(1..=MAX_BURST)
     })?;
     Ok(Some(Rate { letters, burst }))

@@ -11,7 +11,9 @@ use super::file::{self, Written};
 use super::placeholders::{Machine, Placeholders};
 use super::table::Table;
 use super::values::{Period, Size, period, size};
-use super::{Config, control, guest, login, proxy, server, status, websocket, work_list};
+use super::{
+    Config, control, guest, login, permissions, proxy, server, status, websocket, work_list,
+};
 use crate::office::{BackoffSettings, LastWill, Payload, Qos, UnknownWord, topic};
 use crate::wire::{Version, Versions};
 
@@ -74,6 +76,9 @@ pub(super) fn resolve(
         |entry| cache_directory(entry, directory),
     )?;
     config.control = control::resolve(written, directory)?;
+    if let Some(written) = &written.control_permissions {
+        config.control_permissions = Some(permissions::of_control(&written.keys)?);
+    }
     session.work_list = work_list::resolve(
         &written.work_list.keys,
         session.work_list,

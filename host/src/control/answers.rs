@@ -71,6 +71,8 @@ pub(crate) enum Code {
     TagTooLong,
     /// No packet takes such a payload.
     PayloadTooLarge,
+    /// The configuration does not permit it, at this moment or ever.
+    NotPermitted,
     /// No more letters are accepted until some have gone.
     WorkListFull,
     /// No letter without an outcome has this ticket.

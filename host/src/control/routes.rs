@@ -15,7 +15,9 @@ use super::events::Events;
 use super::query::Query;
 use crate::config::parse_duration;
 use crate::gateway::{Draft, Ended, TooManyFollow, UnknownGuest};
-use crate::office::{DEFAULT_TTL, NotAccepted, NotCancelled, NotHanded, Payload, Qos, Ticket};
+use crate::office::{
+    DEFAULT_TTL, NotAccepted, NotCancelled, NotHanded, Payload, Qos, Rule, Ticket,
+};
 
 /// How many letters are listed if nobody says how many, and at most.
 const LISTED: usize = 1000;
@@ -193,7 +195,7 @@ async fn act(
             Ok(with_type(StatusCode::OK, "application/x-ndjson", events))
         }
         Action::Reconnect => {
-            control.reconnect().await;
+            control.request_reconnect().await??;
             Ok(json(StatusCode::ACCEPTED, &Empty {}))
         }
         Action::OpenApi => Ok(with_type(StatusCode::OK, JSON, whole(OPENAPI))),
@@ -346,6 +348,16 @@ impl From<UnknownGuest> for Refusal {
     }
 }
 
+impl From<Rule> for Refusal {
+    fn from(rule: Rule) -> Self {
+        let status = match rule {
+            Rule::Rate(_) => StatusCode::TOO_MANY_REQUESTS,
+            _ => StatusCode::FORBIDDEN,
+        };
+        Self(status, Code::NotPermitted, rule.to_string())
+    }
+}
+
 impl From<NotAccepted> for Refusal {
     fn from(why: NotAccepted) -> Self {
         let (status, code) = match why {
@@ -356,8 +368,7 @@ impl From<NotAccepted> for Refusal {
             NotAccepted::TooLarge(_) | NotAccepted::LargerThanWorkList(..) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, Code::PayloadTooLarge)
             }
-            // The sender behind the control socket may do everything.
-            NotAccepted::NotPermitted(_) => (StatusCode::BAD_REQUEST, Code::InvalidRequest),
+            NotAccepted::NotPermitted(rule) => return rule.into(),
             NotAccepted::Full => (StatusCode::SERVICE_UNAVAILABLE, Code::WorkListFull),
             NotAccepted::Stopping => (StatusCode::SERVICE_UNAVAILABLE, Code::Stopping),
         };
@@ -444,6 +455,7 @@ mod tests {
             Code::InvalidTtl,
             Code::TagTooLong,
             Code::PayloadTooLarge,
+            Code::NotPermitted,
             Code::WorkListFull,
             Code::UnknownTicket,
             Code::InFlight,

@@ -19,6 +19,17 @@ impl Gateway {
                 self.install(guest);
             }
             Command::Reconnect => self.engine.office_mut().handle_reconnect(now),
+            Command::RequestReconnect(reply) => {
+                let office = self.engine.office_mut();
+                let sender = self.machine.guests.control_sender();
+                let _ = reply.send(match sender {
+                    Some((guest, _)) => office.submit_reconnect(now, guest),
+                    None => {
+                        office.handle_reconnect(now);
+                        Ok(())
+                    }
+                });
+            }
             Command::Deliver(topic, payload) => {
                 let office = self.engine.office_mut();
                 office.handle_local_message(now, topic, payload);

@@ -10,7 +10,9 @@ use super::Handler;
 use super::control_sender::{Accepted, Draft};
 use super::followers::{Following, TooManyFollow};
 use super::report::{LetterList, Report};
-use crate::office::{GuestId, NotAccepted, NotCancelled, NotHanded, Outcome, Payload, Ticket};
+use crate::office::{
+    GuestId, NotAccepted, NotCancelled, NotHanded, Outcome, Payload, Rule, Ticket,
+};
 
 /// How many commands may wait to be carried out. Who sends one more waits.
 const MAX_WAITING: usize = 64;
@@ -34,6 +36,7 @@ pub struct UnknownGuest;
 pub(super) enum Command {
     Replace(GuestId, Box<Handler>),
     Reconnect,
+    RequestReconnect(Reply<Result<(), Rule>>),
     Deliver(Arc<str>, Payload),
     Publish(Draft, Reply<Result<Accepted, NotAccepted>>),
     Hand {
@@ -71,6 +74,14 @@ impl Control {
     /// `backoff.min`.
     pub async fn reconnect(&self) {
         self.send(Command::Reconnect).await;
+    }
+
+    /// The same for who sends over the control socket, if he may ask for it.
+    ///
+    /// # Errors
+    /// The gateway has ended; and, within, the rule that does not permit it.
+    pub async fn request_reconnect(&self) -> Result<Result<(), Rule>, Ended> {
+        self.ask(Command::RequestReconnect).await
     }
 
     /// Hands a message to the guests that subscribe to its topic, with QoS 0,

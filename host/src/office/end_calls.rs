@@ -101,9 +101,8 @@ impl Office {
             }
         }
         if effects.reconnect {
-            let permissions = self.guests.allowance(guest).permissions();
-            if permissions.is_some_and(|it| !it.reconnect) {
-                let rule = Some(Rule::Reconnect);
+            if let Err(rule) = self.check_reconnect(guest) {
+                let rule = Some(rule);
                 self.notices.push(Notice::ReconnectIgnored { guest, rule });
             } else if self.shutdown.is_none() && self.guests.handle_reconnect(now, guest) {
                 // While the gateway stops, the others need the connection that there is.
@@ -112,6 +111,15 @@ impl Office {
                 self.notices
                     .push(Notice::ReconnectIgnored { guest, rule: None });
             }
+        }
+    }
+
+    /// Whether a guest may ask for a new connection.
+    pub(super) fn check_reconnect(&self, guest: GuestId) -> Result<(), Rule> {
+        let permissions = self.guests.allowance(guest).permissions();
+        match permissions.is_none_or(|it| it.reconnect) {
+            true => Ok(()),
+            false => Err(Rule::Reconnect),
         }
     }
 

@@ -10,7 +10,7 @@ use super::topic::{self, TopicError};
 use super::work_list::Entry;
 use super::{
     Delivery, GuestId, Letter, Message, NotAccepted, Notice, Office, Origin, Outcome, Payload, Qos,
-    Ticket, Time, TimerStanding, check_size, check_tag,
+    Rule, Ticket, Time, TimerStanding, check_size, check_tag,
 };
 
 /// A letter without an outcome. What is in it is nobody else's business.
@@ -150,6 +150,16 @@ impl Office {
         room.check_room(0, 0, letter.size())?;
         self.guests.handle_published(now, guest, 1);
         self.post_since(now, now, guest, letter);
+        Ok(())
+    }
+
+    /// Drops the connection and makes a new one, if that is permitted.
+    ///
+    /// # Errors
+    /// The rule that does not permit it.
+    pub fn submit_reconnect(&mut self, now: Time, guest: GuestId) -> Result<(), Rule> {
+        self.check_reconnect(guest)?;
+        self.handle_reconnect(now);
         Ok(())
     }
 

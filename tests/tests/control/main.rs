@@ -343,6 +343,66 @@ fn what_is_asked_wrongly_is_answered_clearly() {
 }
 
 #[test]
+fn what_is_not_permitted_is_answered_with_the_rule() {
+    let permissions = "[control-permissions]\npublish = ['gateways/#']\nmax-qos = 1\n\
+                       retain = false\nmin-ttl = '1s'\nmax-ttl = '1m'\nrate = 1\nburst = 2\n\
+                       reconnect = false";
+    let site = Site::start_with(permissions);
+    let subscriber = site.broker.subscribe("#", 2);
+    for (parameters, rule) in [
+        ("topic=doors/front&ttl=5s", "publish"),
+        ("topic=gateways/a&ttl=5s&qos=2", "max-qos"),
+        ("topic=gateways/a&ttl=5s&retain", "retain"),
+        ("topic=gateways/a&ttl=999ms", "min-ttl"),
+        ("topic=gateways/a", "max-ttl"),
+    ] {
+        let answer = site.ask(&format!("POST /letters?{parameters}"), "not permitted");
+        check_refused(&answer, "403", "not-permitted");
+        assert!(
+            answer.contains(&format!("`permissions.{rule}`")),
+            "{answer}"
+        );
+    }
+    let refused = site.expect(&["publish", "doors/front", "x", "--ttl", "5s"], 1);
+    let expect = "`permissions.publish` does not allow the topic \"doors/front\"";
+    assert!(refused.contains(expect), "{refused}");
+    let refused = site.expect(&["reconnect"], 1);
+    assert!(
+        refused.contains("`permissions.reconnect` is false"),
+        "{refused}"
+    );
+
+    // What is refused uses up nothing of the rate; those that are not, do, however fast
+    // they come.
+    let mut answers = Vec::new();
+    while answers.len() < 2
+        || !answers
+            .last()
+            .is_some_and(|it: &String| it.contains(" 429 "))
+    {
+        answers.push(site.ask("POST /letters?topic=gateways/a&ttl=5s", "permitted"));
+    }
+    let last = answers.pop().unwrap_or_default();
+    check_refused(&last, "429", "not-permitted");
+    assert!(last.contains("`permissions.rate`"), "{last}");
+    let accepted = |answer: &String| answer.starts_with("HTTP/1.1 202");
+    assert!(
+        answers.len() >= 2 && answers.iter().all(accepted),
+        "{answers:?}"
+    );
+
+    // Guests have permissions of their own.
+    site.broker.publish("echo/in/a", "echoed");
+    subscriber.wait_for_message("echo/out/a 0 echoed");
+    let seen = subscriber.messages();
+    assert!(
+        !seen.iter().any(|it| it.contains("not permitted")),
+        "{seen:?}"
+    );
+    assert_eq!(site.gateway.log.count("offline: a new connection"), 0);
+}
+
+#[test]
 fn a_guest_goes_on_while_clients_misbehave() {
     let site = Site::start();
     let subscriber = site.broker.subscribe("echo/out/#", 1);

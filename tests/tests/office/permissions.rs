@@ -194,6 +194,19 @@ fn a_reconnect_without_permission_has_no_effect() {
     assert!(notices.any(|notice| notice == ignored));
 }
 
+#[test]
+fn nor_has_one_that_is_asked_for_from_outside() {
+    for (reconnect, refused) in [(true, Ok(())), (false, Err(Rule::Reconnect))] {
+        let mut test = TestOffice::online(settings(Permissions {
+            reconnect,
+            ..Permissions::default()
+        }));
+        assert_eq!(test.office.submit_reconnect(test.now, GUEST), refused);
+        let is_left = test.office.poll_close().is_some();
+        assert_eq!(is_left, reconnect);
+    }
+}
+
 /// What the second of two guests, who may do everything, says of the last will, if
 /// the first one has named this one.
 fn other_will(permissions: Permissions, topic: &str) -> (Option<LastWill>, Vec<Notice>) {

@@ -96,3 +96,31 @@ fn a_path_that_no_socket_can_have() {
         "1:18: control-socket: 1 is not a text; put it in quotes",
     );
 }
+
+#[test]
+fn what_may_be_sent_is_written_as_for_guests() {
+    let table = "[control-permissions]\n";
+    check(&format!("{table}will = false"), |config| {
+        config.control_permissions = Some(Permissions {
+            will: false,
+            ..Permissions::default()
+        });
+    });
+    check_refused(
+        &format!("{table}publish = ['$share/g/a']"),
+        "2:11: control-permissions.publish: \"$share/g/a\" is a shared subscription, to which \
+         nobody publishes",
+    );
+    check_refused(
+        &format!("{table}burst = 5"),
+        "2:9: control-permissions.burst: 5 is allowed only together with rate",
+    );
+    check_refused(
+        &format!("{table}will = true"),
+        "2:8: control-permissions.will: true is for guests: nobody else chooses the last will",
+    );
+    check_refused(
+        "control-permissions = 1",
+        "1:23: control-permissions: found integer `1`, expected a table",
+    );
+}

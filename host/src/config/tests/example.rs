@@ -3,7 +3,7 @@
 use toml::Value;
 
 use super::*;
-use crate::office::{Permissions, Rate};
+use crate::office::Rate;
 use crate::wire::TlsVersion;
 
 const EXAMPLE: &str = include_str!(concat!(
@@ -85,6 +85,19 @@ fn the_example_in_full_is_accepted() {
     let proxy = "password-file = \"/etc/jackalope/proxy-password\"\n";
     let config = load(&text.replace(proxy, "")).unwrap();
     assert_eq!(config.proxy.unwrap().address.port, 3128);
+    let expect = Permissions {
+        publish: Some(vec!["gateways/door/#".parse().unwrap()]),
+        max_qos: Qos::AtLeastOnce,
+        min_ttl: Duration::from_millis(1),
+        max_ttl: Duration::from_mins(10),
+        rate: Some(Rate {
+            letters: 5,
+            burst: 20,
+        }),
+        will: false,
+        ..Permissions::default()
+    };
+    assert_eq!(config.control_permissions, Some(expect));
     assert_eq!(config.binding.interface.as_deref(), Some("eth0"));
     let websocket = format!("server = 'ws://broker'\n[websocket.headers]\n{headers}");
     let error = load(&websocket).unwrap_err().to_string();
@@ -162,6 +175,7 @@ fn the_example_holds_every_key() {
         ("", &example),
         ("[tls]", &example["tls"]),
         ("[proxy]", &example["proxy"]),
+        ("[control-permissions]", &example["control-permissions"]),
         ("[backoff]", &example["backoff"]),
         ("[last-will]", &example["last-will"]),
         ("[status]", &example["status"]),

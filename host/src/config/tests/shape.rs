@@ -10,7 +10,7 @@ fn unknown_keys() {
         "2:1: unknown key `kepe-alive`, expected one of `client-id`, `clean-session`, \
          `session-expiry`, `user-name`, `user-name-file`, \
          `password-file`, `password-command`, `password-command-timeout`, `server`, `server-return`, `interface`, `local-address`, `version`, `keep-alive`, \
-         `first-connect-delay`, `max-packet-size`, `max-qos`, `cache-directory`, `control-socket`, `control-address`, `control-token-file`, `tls`, `websocket`, `proxy`, `backoff`, `last-will`, \
+         `first-connect-delay`, `max-packet-size`, `max-qos`, `cache-directory`, `control-socket`, `control-address`, `control-token-file`, `control-permissions`, `tls`, `websocket`, `proxy`, `backoff`, `last-will`, \
          `status`, `work-list`, `subscriptions`, `show-payloads`, `guest`",
     );
     check_refused(
@@ -39,7 +39,7 @@ fn unknown_keys() {
         "1:1: unknown key `a\\nb`, expected one of `client-id`, `clean-session`, \
          `session-expiry`, `user-name`, `user-name-file`, \
          `password-file`, `password-command`, `password-command-timeout`, `server`, `server-return`, `interface`, `local-address`, `version`, `keep-alive`, \
-         `first-connect-delay`, `max-packet-size`, `max-qos`, `cache-directory`, `control-socket`, `control-address`, `control-token-file`, \
+         `first-connect-delay`, `max-packet-size`, `max-qos`, `cache-directory`, `control-socket`, `control-address`, `control-token-file`, `control-permissions`, \
          `tls`, `websocket`, `proxy`, `backoff`, `last-will`, `status`, `work-list`, `subscriptions`, `show-payloads`, `guest`",
     );
 }
