@@ -21,6 +21,7 @@ pub mod office;
 pub mod peers;
 pub mod plain;
 mod process;
+mod project;
 mod proxy;
 
 use std::net::TcpListener;
@@ -36,6 +37,7 @@ pub use lines::Lines;
 pub use mosquitto::{Mosquitto, Subscriber, mosquitto_pub};
 pub use narrow::{Narrow, Seen};
 pub use process::{Process, command};
+pub use project::{PROJECT, Project, texts};
 pub use proxy::Proxy;
 
 /// Publishes as fast as its letters are acknowledged.

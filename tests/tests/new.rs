@@ -2,11 +2,8 @@
 //! configuration, in each language.
 
 use std::fs;
-use std::os::unix::fs::symlink;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
 
-use jackalope_tests::{Process, command, run_to_end};
+use jackalope_tests::{PROJECT, Process, Project, command, run_to_end, texts};
 use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
@@ -14,153 +11,137 @@ const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
 /// Where builds keep what the next run of the tests can use again.
 const KEPT: &str = env!("CARGO_TARGET_TMPDIR");
 
-const NAME: &str = "cellar-sensor";
+/// That the project of a language is a sensor, as it is in each.
+#[track_caller]
+fn check(language: &str) {
+    let project = Project::new(BINARY, language);
+    let component = project.component();
+    let next = format!("jackalope test {component} scenarios/*.toml");
+    assert!(project.said.contains(&next), "{}", project.said);
+    if !project.build(KEPT) {
+        return;
+    }
+    let bench = Bench::of(project);
 
-/// A project in a directory of its own.
-struct Project {
-    parent: TempDir,
-    component: String,
+    let said = bench.run(&["check", &component], 0);
+    let verdict = "a guest that fits this host, of contract 0.2, is called by timers";
+    assert!(said.contains(verdict), "{said}");
+
+    let (readings, alarms) = ("scenarios/01-readings.toml", "scenarios/02-alarms.toml");
+    let said = bench.run(&["test", &component, readings, alarms], 0);
+    assert!(said.ends_with("6 passed, 0 failed\n"), "{said}");
+
+    bench.check_dev();
+    bench.check_refused(
+        "topic = \"sensors/cellar\"",
+        "",
+        "settings.topic is missing",
+    );
+    bench.check_refused("= 30.0", "= \"high\"", "settings.threshold is not a number");
 }
 
-impl Project {
-    /// What `jackalope new` writes.
-    #[track_caller]
-    fn new(language: &str, component: &str) -> Self {
-        let parent = TempDir::new().expect("there is a place for temporary files");
-        let arguments = ["new", NAME, "--language", language];
-        let output = run_to_end(BINARY, parent.path(), &arguments, &[]);
-        let said = texts(&output);
-        assert!(output.status.success(), "{said}");
-        assert!(
-            said.contains(&format!("jackalope test {component}")),
-            "{said}"
-        );
+/// A project that was built, and what is compiled of it: once for all commands.
+struct Bench {
+    project: Project,
+    cache: TempDir,
+    config: String,
+}
+
+impl Bench {
+    fn of(project: Project) -> Self {
         Self {
-            parent,
-            component: component.to_owned(),
+            config: project.read("jackalope.toml"),
+            cache: TempDir::new().expect("there is a place for temporary files"),
+            project,
         }
-    }
-
-    fn path(&self) -> PathBuf {
-        self.parent.path().join(NAME)
-    }
-
-    fn read(&self, file: &str) -> String {
-        fs::read_to_string(self.path().join(file)).expect("it was written")
-    }
-
-    /// Runs a command that builds it.
-    #[track_caller]
-    fn build(&self, command: &mut Command) {
-        let output = command.current_dir(self.path()).output();
-        let output = output.expect("the tool is installed");
-        assert!(output.status.success(), "{command:?}: {}", texts(&output));
     }
 
     #[track_caller]
     fn run(&self, arguments: &[&str], code: i32) -> String {
-        // What is compiled for one command serves the others.
-        let cache = self.parent.path().join("cache");
-        let cache = cache.to_string_lossy();
-        let variables = [("JACKALOPE_CACHE_DIRECTORY", cache.as_ref())];
-        let output = run_to_end(BINARY, &self.path(), arguments, &variables);
+        let cache = self.cache.path().to_string_lossy();
+        let variables = [("JACKALOPE_CACHE_DIRECTORY", &*cache)];
+        let output = run_to_end(BINARY, &self.project.path(), arguments, &variables);
         let said = texts(&output);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
         said
     }
 
-    /// That it is a sensor, as it is in each language.
+    /// An alarm, by its configuration, with less patience.
     #[track_caller]
-    fn check(&self) {
-        let said = self.run(&["check", &self.component], 0);
-        assert!(
-            said.contains("a guest that fits this host, of contract 0.2"),
-            "{said}"
-        );
-        assert!(said.contains("is called by timers"), "{said}");
-
-        let (readings, alarms) = ("scenarios/01-readings.toml", "scenarios/02-alarms.toml");
-        let said = self.run(&["test", &self.component, readings, alarms], 0);
-        assert!(said.ends_with("6 passed, 0 failed\n"), "{said}");
-
-        self.check_dev();
-
-        let config = self.read("jackalope.toml");
-        for (line, instead, why) in [
-            (
-                "topic = \"sensors/cellar\"",
-                "",
-                "settings.topic is missing",
-            ),
-            (
-                "threshold = 30.0",
-                "threshold = \"high\"",
-                "settings.threshold is not a number",
-            ),
-        ] {
-            self.write_config(&config.replace(line, instead));
-            let said = self.run(&["run", "--config", "jackalope.toml"], 78);
-            assert!(said.contains(&format!("guest \"{NAME}\"")), "{said}");
-            assert!(said.contains(why), "{said}");
-        }
-    }
-
     fn check_dev(&self) {
-        let config = self.read("jackalope.toml").replace("\"10s\"", "\"100ms\"");
-        self.write_config(&config);
-        let path = self.path().join("jackalope.toml");
-        let mut dev = Process::start(BINARY, &["dev", "--config", &path.to_string_lossy()]);
+        self.write_config("\"10s\"", "\"100ms\"");
+        let config = self.project.path().join("jackalope.toml");
+        let cache = format!("JACKALOPE_CACHE_DIRECTORY={}", self.cache.path().display());
+        let arguments = [&cache, BINARY, "dev", "--config", &config.to_string_lossy()];
+        let mut dev = Process::start("env", &arguments);
         dev.type_line("[probes/cellar] 31.5");
         dev.out.wait_for("sensors/cellar/alarm  QoS 1, ttl 5 s");
         dev.end_input();
         assert_eq!(dev.wait().code(), Some(0), "{}", dev.errors.wait_for_end());
     }
 
-    fn write_config(&self, text: &str) {
-        fs::write(self.path().join("jackalope.toml"), text).expect("it can be written");
+    /// Settings that the guest refuses, in its own words.
+    #[track_caller]
+    fn check_refused(&self, line: &str, instead: &str, why: &str) {
+        self.write_config(line, instead);
+        for command in ["run", "dev"] {
+            let said = self.run(&[command, "--config", "jackalope.toml"], 78);
+            assert!(said.contains(&format!("guest \"{PROJECT}\"")), "{said}");
+            assert!(said.contains(why), "{said}");
+        }
     }
-}
 
-fn texts(output: &Output) -> String {
-    let all = [output.stdout.as_slice(), &output.stderr].concat();
-    String::from_utf8_lossy(&all).into_owned()
+    #[track_caller]
+    fn write_config(&self, text: &str, instead: &str) {
+        assert!(self.config.contains(text), "{text}: {}", self.config);
+        let config = self.config.replace(text, instead);
+        let path = self.project.path().join("jackalope.toml");
+        fs::write(path, config).expect("it can be written");
+    }
 }
 
 #[test]
 fn a_sensor_in_rust() {
-    let project = Project::new("rust", "target/wasm32-wasip2/release/cellar_sensor.wasm");
-    // Dependencies as the other guests have them, which are built already or at least
-    // downloaded.
-    let lock = concat!(env!("CARGO_MANIFEST_DIR"), "/../guest-example/Cargo.lock");
-    fs::copy(lock, project.path().join("Cargo.lock")).expect("it can be copied");
-    let target = Path::new(KEPT).join("new-rust");
-    fs::create_dir_all(&target).expect("it can be made");
-    symlink(target, project.path().join("target")).expect("it can be made");
+    check("rust");
+}
 
-    let mut cargo = Command::new(env!("CARGO"));
-    // What is meant for the host.
-    for name in [
-        "CARGO_TARGET_DIR",
-        "CARGO_BUILD_TARGET",
-        "RUSTFLAGS",
-        "RUSTC_WRAPPER",
+#[test]
+fn a_sensor_in_javascript() {
+    check("javascript");
+}
+
+#[test]
+fn a_sensor_in_python() {
+    check("python");
+}
+
+#[test]
+fn a_sensor_in_c() {
+    check("c");
+}
+
+#[test]
+fn what_compiles_a_guest_is_what_the_tests_install() {
+    let install = include_str!("../peers/install");
+    for (language, file, pinned) in [
+        (
+            "javascript",
+            "package.json",
+            "@bytecodealliance/componentize-js@",
+        ),
+        ("python", "requirements.txt", "componentize-py=="),
+        ("c", "README.md", "wit-bindgen-cli@"),
     ] {
-        cargo.env_remove(name);
+        let (_, rest) = install.split_once(pinned).expect("it is installed");
+        let version = rest.split([' ', ')']).next().expect("it has a version");
+        let text = Project::new(BINARY, language).read(file);
+        assert!(text.contains(version), "{pinned}{version} is not in {text}");
     }
-    let arguments = [
-        "build",
-        "--release",
-        "--target",
-        "wasm32-wasip2",
-        "--offline",
-    ];
-    project.build(cargo.args(arguments).env("RUSTFLAGS", "--deny warnings"));
-    project.check();
 }
 
 #[test]
 fn the_contract_is_that_of_this_host() {
-    let project = Project::new("rust", "target/");
+    let project = Project::new(BINARY, "rust");
     let contract = include_str!("../../wit/gateway.wit");
     assert_eq!(project.read("wit/deps/gateway/gateway.wit"), contract);
 }

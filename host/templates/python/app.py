@@ -2,6 +2,7 @@
 raises an alarm above a threshold."""
 
 import json
+import math
 import sys
 
 from componentize_py_types import Err
@@ -77,4 +78,4 @@ def number(text):
 
 
 def is_number(value):
-    return type(value) in (int, float)
+    return type(value) in (int, float) and math.isfinite(value)

@@ -4,11 +4,18 @@ use clap::ValueEnum;
 
 use super::name::Name;
 
-/// What a guest is written in.
+/// What a guest is written in. The versions of what compiles it are in its files, and
+/// the same in `tests/peers/install`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(in crate::cli) enum Language {
     /// wit-bindgen, by cargo.
     Rust,
+    /// componentize-js, by npm.
+    Javascript,
+    /// componentize-py, by pip.
+    Python,
+    /// wit-bindgen and clang, by make.
+    C,
 }
 
 const RUST: &[(&str, &str)] = &[
@@ -20,11 +27,41 @@ const RUST: &[(&str, &str)] = &[
     ("src/lib.rs", include_str!("../../../templates/rust/lib.rs")),
 ];
 
+const JAVASCRIPT: &[(&str, &str)] = &[
+    (".gitignore", "/node_modules/\n/@name@.wasm\n"),
+    (
+        "package.json",
+        include_str!("../../../templates/javascript/package.json"),
+    ),
+    (
+        "sensor.js",
+        include_str!("../../../templates/javascript/sensor.js"),
+    ),
+];
+
+const PYTHON: &[(&str, &str)] = &[
+    (".gitignore", "/.venv/\n/@name@.wasm\n__pycache__/\n"),
+    ("app.py", include_str!("../../../templates/python/app.py")),
+    (
+        "requirements.txt",
+        include_str!("../../../templates/python/requirements.txt"),
+    ),
+];
+
+const C: &[(&str, &str)] = &[
+    (".gitignore", "/bindings/\n/@name@.wasm\n"),
+    ("Makefile", include_str!("../../../templates/c/Makefile")),
+    ("sensor.c", include_str!("../../../templates/c/sensor.c")),
+];
+
 impl Language {
     /// What readers call it.
     pub(super) fn title(self) -> &'static str {
         match self {
             Self::Rust => "Rust",
+            Self::Javascript => "JavaScript",
+            Self::Python => "Python",
+            Self::C => "C",
         }
     }
 
@@ -32,6 +69,9 @@ impl Language {
     pub(super) fn files(self) -> &'static [(&'static str, &'static str)] {
         match self {
             Self::Rust => RUST,
+            Self::Javascript => JAVASCRIPT,
+            Self::Python => PYTHON,
+            Self::C => C,
         }
     }
 
@@ -39,6 +79,9 @@ impl Language {
     pub(super) fn source(self) -> &'static str {
         match self {
             Self::Rust => "src/lib.rs",
+            Self::Javascript => "sensor.js",
+            Self::Python => "app.py",
+            Self::C => "sensor.c",
         }
     }
 
@@ -48,6 +91,17 @@ impl Language {
             Self::Rust => &[
                 "rustup target add wasm32-wasip2",
                 "cargo build --release --target wasm32-wasip2",
+            ],
+            Self::Javascript => &["npm install", "npm run build"],
+            Self::Python => &[
+                "python3 -m venv .venv",
+                ".venv/bin/pip install -r requirements.txt",
+                ".venv/bin/componentize-py -d wit -w sensor componentize app -o @name@.wasm",
+            ],
+            Self::C => &[
+                "sudo apt-get install clang libclang-rt-dev-wasm32 lld make wasi-libc",
+                "cargo install --locked --no-default-features --features c wit-bindgen-cli@0.61.1",
+                "make",
             ],
         }
     }
@@ -59,6 +113,7 @@ impl Language {
                 let file = name.as_str().replace('-', "_");
                 format!("target/wasm32-wasip2/release/{file}.wasm")
             }
+            Self::Javascript | Self::Python | Self::C => format!("{}.wasm", name.as_str()),
         }
     }
 }
