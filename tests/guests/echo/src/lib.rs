@@ -7,6 +7,7 @@
 //! | `echo/drop` | nothing |
 //! | `echo/clock` | what its clocks show, on `echo/clock/shows`: seconds since 1970, milliseconds since the first time it was asked |
 //! | `echo/post` | letters as its payload asks for, see [`Order`] |
+//! | `echo/reconnect` | that it asks for a new connection |
 //! | `echo/report` | the [`Tally`] on `echo/tally` and on standard output |
 
 use std::cell::{OnceCell, RefCell};
@@ -14,7 +15,7 @@ use std::time::{Instant, SystemTime};
 
 use bindings::exports::jackalope::gateway::handler::{Guest, IncomingMessage, Verdict};
 use bindings::exports::jackalope::gateway::outcomes::{self, LetterOutcome};
-use bindings::jackalope::gateway::jackalope::{PublishError, PublishOptions, publish};
+use bindings::jackalope::gateway::jackalope::{PublishError, PublishOptions, publish, reconnect};
 use bindings::jackalope::gateway::types::{ConnectionStatus, Properties};
 use order::Order;
 use tally::Tally;
@@ -59,6 +60,10 @@ impl Guest for Echo {
             "echo/report" => report(),
             topic if topic.starts_with("echo/in/") => echo(message),
             topic if topic.starts_with("echo/about/") => about(&message),
+            "echo/reconnect" => {
+                reconnect();
+                Ok(())
+            }
             _ => Err(Verdict::Reject("no topic of mine".to_string())),
         }
     }
@@ -123,7 +128,7 @@ fn post(order: &[u8]) -> Result<(), Verdict> {
     let order = Order::parse(order).map_err(Verdict::Reject)?;
     let options = PublishOptions {
         qos: order.qos,
-        retain: false,
+        retain: order.retain,
         ttl_ms: order.ttl_ms,
         tag: order.tag.map(str::to_string),
         properties: order.content_type.map(|content_type| Properties {

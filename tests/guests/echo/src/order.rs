@@ -3,13 +3,14 @@
 use crate::HOUR_MS;
 use crate::bindings::jackalope::gateway::types::Qos;
 
-/// Letters to publish: `count=100 qos=2 ttl-ms=500 topic=a/b tag=c
+/// Letters to publish: `count=100 qos=2 retain=true ttl-ms=500 topic=a/b tag=c
 /// content-type=text/plain`, in any order.
 /// Their payloads are "0", "1" and so on. What is left out: one letter, quality
-/// of service 1, one hour, `echo/out`, no tag and no properties.
+/// of service 1, not retained, one hour, `echo/out`, no tag and no properties.
 pub(crate) struct Order<'a> {
     pub(crate) count: u32,
     pub(crate) qos: Qos,
+    pub(crate) retain: bool,
     pub(crate) ttl_ms: u64,
     pub(crate) topic: &'a str,
     pub(crate) tag: Option<&'a str>,
@@ -23,6 +24,7 @@ impl<'a> Order<'a> {
         let mut order = Self {
             count: 1,
             qos: Qos::AtLeastOnce,
+            retain: false,
             ttl_ms: HOUR_MS,
             topic: "echo/out",
             tag: None,
@@ -30,7 +32,7 @@ impl<'a> Order<'a> {
         };
         for word in text.split_whitespace() {
             order.set(word).ok_or_else(|| {
-                format!("`{word}` is none of count=N, qos=0|1|2, ttl-ms=N, topic=X, tag=X and content-type=X")
+                format!("`{word}` is none of count=N, qos=0|1|2, retain=true|false, ttl-ms=N, topic=X, tag=X and content-type=X")
             })?;
         }
         Ok(order)
@@ -42,6 +44,7 @@ impl<'a> Order<'a> {
             ("qos", "0") => self.qos = Qos::AtMostOnce,
             ("qos", "1") => self.qos = Qos::AtLeastOnce,
             ("qos", "2") => self.qos = Qos::ExactlyOnce,
+            ("retain", retain) => self.retain = retain.parse().ok()?,
             ("ttl-ms", ttl_ms) => self.ttl_ms = ttl_ms.parse().ok()?,
             ("topic", topic) => self.topic = topic,
             ("tag", tag) => self.tag = Some(tag),
