@@ -234,11 +234,11 @@ fn write(file: &Path, text: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hangup_makes_a_new_connection_with_the_password_of_now() {
+async fn sigusr1_makes_a_new_connection_with_the_password_of_now() {
     let mut site = WithPassword::start().await;
     for (sessions, password) in [(2, "hunter2"), (3, "hunter3")] {
         site.write(password);
-        site.gateway.signal("HUP");
+        site.gateway.signal("USR1");
         site.expect_disconnect().await;
         site.expect_connect(password).await;
         let is_online = |lines: &[String]| {
@@ -260,7 +260,7 @@ async fn a_hangup_makes_a_new_connection_with_the_password_of_now() {
 async fn without_its_password_file_it_says_so_and_goes_on_trying() {
     let mut site = WithPassword::start().await;
     site.remove();
-    site.gateway.signal("HUP");
+    site.gateway.signal("USR1");
     site.expect_disconnect().await;
     let line = site.gateway.log.wait_for("offline: password file ");
     assert!(

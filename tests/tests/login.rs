@@ -71,7 +71,7 @@ async fn a_command_makes_the_password_of_each_connection() {
     let mut gateway = gateway(broker.address().port(), &script).start();
     assert_eq!(next_password(&mut events).await, "hunter1");
     gateway.log.wait_for(" online ");
-    gateway.signal("HUP");
+    gateway.signal("USR1");
     assert_eq!(next_password(&mut events).await, "hunter2");
 
     gateway.log.wait_for("the password command says: fetching");

@@ -15,7 +15,7 @@ fn check_story(version: &str) {
         .config("[status]\ntopic = \"gateways/{client-id}/status\"")
         .start();
     watcher.wait_for(1);
-    gateway.signal("HUP");
+    gateway.signal("USR1");
     watcher.wait_for(3);
     gateway.signal("TERM");
     assert_eq!(gateway.wait().code(), Some(0));

@@ -178,7 +178,7 @@ fn files_are_read_again_for_each_connection() {
     rotate("gateway.pem");
     gateway.log.wait_for(" online ");
     fs::remove_file(theirs.path("gateway.key")).expect("it is there");
-    gateway.signal("HUP");
+    gateway.signal("USR1");
     let key = theirs.path("gateway.key");
     gateway
         .log

@@ -139,7 +139,7 @@ fn a_broker_that_refuses_mqtt_5_is_spoken_to_in_3_1_1_from_then_on() {
         let gateway = options(answer(4, b"\x20\x02\x00\x00", refusal)).start();
         gateway.log.wait_for(FALLS_BACK);
         gateway.log.wait_for(" online ");
-        gateway.signal("HUP");
+        gateway.signal("USR1");
         let is_online_again = |lines: &[String]| count(lines, " online ") == 2;
         gateway.log.wait_until("two sessions", is_online_again);
         assert_eq!(gateway.log.count(FALLS_BACK), 1, "{refusal:02x?}");

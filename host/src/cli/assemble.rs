@@ -9,11 +9,13 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, ensure};
 use tokio::runtime::Handle;
 
+use super::Failure;
 use super::components::Components;
-use super::{Failure, engine};
 use crate::clock::TimeOfDay;
 use crate::config::{Config, GuestConfig, ServerConfig};
-use crate::gateway::{ControlSender, Dialer, Handler, Logger, Options, Proxy, Server};
+use crate::gateway::{
+    ConnectionOptions, ControlSender, Dialer, Handler, Logger, Options, Proxy, Server,
+};
 use crate::guest::{Component, Grants, Guest, GuestOptions, Limits, Listener, Prints};
 use crate::office::{
     GuestSettings, MAX_OUTCOMES, Permissions, Settings, TimerSettings, WorkListSettings,
@@ -24,7 +26,42 @@ use crate::wire::{Handshake, TlsClient, Version, Versions};
 pub(super) struct Loaded {
     pub(super) name: String,
     pub(super) handler: Handler,
+    pub(super) make: Make,
     pub(super) settings: GuestSettings,
+}
+
+/// What a handler is made of.
+#[derive(Clone)]
+pub(super) enum Make {
+    Component(Component, GuestOptions),
+    Logger { show_payloads: bool },
+    ControlSender,
+}
+
+impl Make {
+    pub(super) fn component(&self) -> Option<&Component> {
+        match self {
+            Self::Component(component, _) => Some(component),
+            Self::Logger { .. } | Self::ControlSender => None,
+        }
+    }
+
+    /// As long as it is the same, there is no reason to make the handler anew.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Component(one, options), Self::Component(other, theirs)) => {
+                one.is_same(other) && options == theirs
+            }
+            (
+                Self::Logger { show_payloads },
+                Self::Logger {
+                    show_payloads: theirs,
+                },
+            ) => show_payloads == theirs,
+            (Self::ControlSender, Self::ControlSender) => true,
+            _ => false,
+        }
+    }
 }
 
 impl Loaded {
@@ -52,6 +89,7 @@ impl Loaded {
         };
         Self {
             name: guest.name.clone(),
+            make: Make::Component(component.clone(), options.clone()),
             handler: Handler::Component(Box::new(Guest::new(component, options))),
             settings: GuestSettings {
                 subscriptions: guest.subscriptions.clone(),
@@ -94,6 +132,7 @@ pub(super) fn control_sender(
     Loaded {
         name: ControlSender::NAME.into(),
         handler: Handler::ControlSender(ControlSender::new(tickets)),
+        make: Make::ControlSender,
         settings: GuestSettings {
             permissions: permissions.map(Arc::new),
             ..without_component(work_list)
@@ -117,30 +156,26 @@ fn without_component(work_list: WorkListSettings) -> GuestSettings {
     }
 }
 
-/// Loads every guest. Returns them with the counter of tickets. What they print goes to
-/// who listens, too.
-pub(super) fn load_guests(
-    config: &Config,
-    listener: &Listener,
-) -> Result<(Vec<Loaded>, Arc<AtomicU64>), Failure> {
-    if config.guests.is_empty() {
-        let settings = GuestSettings {
+/// The handler that there is where no guest is.
+pub(super) fn logger(config: &Config) -> Loaded {
+    let show_payloads = config.show_payloads;
+    Loaded {
+        name: "logger".into(),
+        handler: Handler::Logger(Logger { show_payloads }),
+        make: Make::Logger { show_payloads },
+        settings: GuestSettings {
             subscriptions: config.subscriptions.clone(),
             ..without_component(config.session.work_list)
-        };
-        let handler = Handler::Logger(Logger {
-            show_payloads: config.show_payloads,
-        });
-        let loaded = vec![Loaded {
-            name: "logger".into(),
-            handler,
-            settings,
-        }];
-        return Ok((loaded, Arc::new(AtomicU64::new(1))));
+        },
     }
-    let engine = engine::start(&config.cache_directory)?;
-    let tickets = engine.tickets();
-    let mut components = Components::of(engine);
+}
+
+/// Loads every guest. What they print goes to who listens, too.
+pub(super) fn load_guests(
+    config: &Config,
+    components: &mut Components,
+    listener: &Listener,
+) -> Result<Vec<Loaded>, Failure> {
     let mut loaded = Vec::new();
     for guest in &config.guests {
         let component = components
@@ -151,7 +186,7 @@ pub(super) fn load_guests(
         let (max, listener) = (config.max_packet_size, listener.clone());
         loaded.push(Loaded::new(guest, &component, max, listener));
     }
-    Ok((loaded, tickets))
+    Ok(loaded)
 }
 
 /// Whether a guest of this component goes with the rest of the configuration.
@@ -182,68 +217,68 @@ pub(super) fn check_timers(guest: &GuestConfig, component: &Component) -> anyhow
 
 /// A gateway of these guests.
 pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -> Options {
-    let Config {
-        versions,
-        client_id,
-        binding,
-        proxy,
-        servers,
-        server_return,
-        headers,
-        login,
-        max_packet_size,
-        session,
-        ..
-    } = config;
-    let mut guests = Vec::new();
-    let mut settings = Vec::new();
-    for guest in loaded {
-        guests.push((guest.name, guest.handler));
-        settings.push(guest.settings);
-    }
+    let (guests, settings) = loaded
+        .into_iter()
+        .map(|guest| ((guest.name, guest.handler), guest.settings))
+        .unzip();
     Options {
+        settings: settings_of(&config, settings),
+        guests,
+        slow_calls,
+        connection: connection(config),
+    }
+}
+
+/// What the post office is told.
+pub(super) fn settings_of(config: &Config, guests: Vec<GuestSettings>) -> Settings {
+    let session = &config.session;
+    Settings {
+        clean_session: session.clean_session,
+        keep_alive: session.keep_alive,
+        backoff: session.backoff,
+        first_connect_delay: session.first_connect_delay,
+        last_will: session.last_will.clone(),
+        status_topic: session.status_topic.clone(),
+        max_packet_size: config.max_packet_size,
+        max_qos: session.max_qos,
+        carries_properties: config.versions != Versions::Only(Version::V4),
+        guests,
+        // The keys of a hash map are all that std draws at random.
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this is the seed that chance comes in as"
+        )]
+        seed: RandomState::new().build_hasher().finish(),
+    }
+}
+
+/// How the broker is reached.
+pub(super) fn connection(config: Config) -> ConnectionOptions {
+    let session = &config.session;
+    let session_expiry = match session.clean_session {
+        true => Duration::ZERO,
+        false => session.session_expiry,
+    };
+    ConnectionOptions {
         dialer: Dialer {
-            binding,
-            proxy: proxy.map(|proxy| Proxy {
+            binding: config.binding,
+            proxy: config.proxy.map(|proxy| Proxy {
                 address: proxy.address,
                 login: proxy.login,
             }),
         },
-        servers: servers.into_iter().map(server).collect(),
-        server_return,
-        headers,
-        login,
+        servers: config.servers.into_iter().map(server).collect(),
+        server_return: config.server_return,
+        headers: config.headers,
+        login: config.login,
         handshake: Handshake {
-            versions,
-            client_id,
-            session_expiry: match session.clean_session {
-                true => Duration::ZERO,
-                false => session.session_expiry,
-            },
+            versions: config.versions,
+            client_id: config.client_id,
+            session_expiry,
             keep_alive: session.keep_alive,
             login: None,
-            max_packet_size,
+            max_packet_size: config.max_packet_size,
         },
-        settings: Settings {
-            clean_session: session.clean_session,
-            keep_alive: session.keep_alive,
-            backoff: session.backoff,
-            first_connect_delay: session.first_connect_delay,
-            last_will: session.last_will,
-            status_topic: session.status_topic,
-            max_packet_size,
-            max_qos: session.max_qos,
-            carries_properties: versions != Versions::Only(Version::V4),
-            guests: settings,
-            // The keys of a hash map are all that std draws at random.
-            #[expect(
-                clippy::disallowed_methods,
-                reason = "this is the seed that chance comes in as"
-            )]
-            seed: RandomState::new().build_hasher().finish(),
-        },
-        guests,
-        slow_calls,
     }
 }
 

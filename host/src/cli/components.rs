@@ -1,25 +1,25 @@
 //! The components of the guests, each loaded once.
 
 use std::borrow::Cow;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use crate::config::ComponentSource;
 use crate::guest::{Component, Engine};
 use crate::testing::bytes_of;
 
 /// Loads components. Guests share the code of one that they have in common,
-/// even if they know it by different paths.
-pub(super) struct Components<'a> {
+/// even if they know it by different paths; and one that is loaded again is compiled
+/// again only if it has changed.
+pub(super) struct Components {
     engine: Engine,
-    known: Vec<Known<'a>>,
+    known: Vec<(ContentId, Component)>,
 }
 
-struct Known<'a> {
-    source: &'a ComponentSource,
-    bytes: Cow<'static, [u8]>,
-    component: Component,
-}
+/// What is in a component: its size, and a hash of its bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct ContentId(usize, u64);
 
-impl<'a> Components<'a> {
+impl Components {
     pub(super) fn of(engine: Engine) -> Self {
         Self {
             engine,
@@ -28,21 +28,28 @@ impl<'a> Components<'a> {
     }
 
     /// Reads a component, and compiles it if it is new.
-    pub(super) fn get(&mut self, source: &'a ComponentSource) -> anyhow::Result<Component> {
-        if let Some(known) = self.known.iter().find(|known| known.source == source) {
-            return Ok(known.component.clone());
-        }
+    pub(super) fn get(&mut self, source: &ComponentSource) -> anyhow::Result<Component> {
         let bytes = read(source)?;
-        if let Some(known) = self.known.iter().find(|known| known.bytes == bytes) {
-            return Ok(known.component.clone());
+        let id = ContentId::of(&bytes);
+        if let Some((_, component)) = self.known.iter().find(|(known, _)| *known == id) {
+            return Ok(component.clone());
         }
         let component = compile(&self.engine, source, &bytes)?;
-        self.known.push(Known {
-            source,
-            bytes,
-            component: component.clone(),
-        });
+        self.known.push((id, component.clone()));
         Ok(component)
+    }
+
+    /// Forgets those that nobody uses.
+    pub(super) fn retain(&mut self, is_used: impl Fn(&Component) -> bool) {
+        self.known.retain(|(_, component)| is_used(component));
+    }
+}
+
+impl ContentId {
+    fn of(bytes: &[u8]) -> Self {
+        let mut hasher = DefaultHasher::new();
+        bytes.hash(&mut hasher);
+        Self(bytes.len(), hasher.finish())
     }
 }
 

@@ -18,6 +18,7 @@ mod components;
 mod control;
 mod engine;
 mod logging;
+mod reload;
 mod signals;
 mod systemd;
 
@@ -58,7 +59,8 @@ enum Command {
     /// Without a configuration: to localhost:1883 as client `jackalope`, with a
     /// built-in handler that logs what happens. Values of the file can be
     /// overridden by JACKALOPE_… variables; jackalope.example.toml lists all.
-    /// SIGHUP has it disconnect, read the files of password and TLS again, and reconnect.
+    /// SIGHUP has it read configuration and components again, as `jackalope reload` does;
+    /// SIGUSR1 makes a new connection, as `jackalope reconnect` does.
     Run {
         /// The configuration, in TOML.
         #[arg(long, value_name = "FILE")]
@@ -171,6 +173,17 @@ enum Command {
         #[command(flatten)]
         gateway: remote::Where,
     },
+    /// Have a gateway read its configuration and components again.
+    ///
+    /// Guests are added, removed and replaced, and subscriptions changed, while the
+    /// session goes on; guests that stay keep all that they have. All of it takes
+    /// effect, or nothing does. Another broker or client id needs a new session, which
+    /// then begins.
+    #[command(after_help = remote::RELOAD_HELP)]
+    Reload {
+        #[command(flatten)]
+        gateway: remote::Where,
+    },
     /// Have a gateway drop its connection and make a new one.
     Reconnect {
         #[command(flatten)]
@@ -237,6 +250,16 @@ impl Failure {
         Self::Other(error.into())
     }
 
+    /// What is wrong.
+    fn error(&self) -> &anyhow::Error {
+        match self {
+            Self::Config(error)
+            | Self::Usage(error)
+            | Self::Unavailable(error)
+            | Self::Other(error) => error,
+        }
+    }
+
     /// Prints what is wrong on standard error.
     fn report(self) -> ExitCode {
         let (error, code) = match self {
@@ -286,6 +309,7 @@ pub fn main() -> ExitCode {
         Command::Status { json, gateway } => remote::status(&gateway, json),
         Command::Follow { look, gateway } => remote::follow(&gateway, look),
         Command::Letters { listing, gateway } => remote::letters(&gateway, &listing),
+        Command::Reload { gateway } => remote::reload(&gateway),
         Command::Reconnect { gateway } => remote::reconnect(&gateway),
         Command::Check { guests, config } => check::check(&guests, config.as_deref()),
         Command::Test { guest, scenarios } => test::test(&guest, &scenarios),

@@ -7,15 +7,16 @@ use std::path::Path;
 use anyhow::anyhow;
 use clap::Args;
 
-use tokio::runtime::{Builder, Runtime};
-use tokio::signal::unix::Signal;
+use tokio::runtime::{Builder, Handle, Runtime};
 use tracing::{info, warn};
 
-use super::assemble::{configure, control_sender, load_guests, options};
+use super::assemble::options;
 use super::control::Bound;
+use super::reload::Loader;
+use super::signals::Orders;
 use super::{Failure, control, logging, signals};
 use crate::config::{Config, DEFAULT_TLS_PORT, ServerConfig, UnknownVariable};
-use crate::control::Server as ControlServer;
+use crate::control::{Reloads, Server as ControlServer};
 use crate::gateway::{Control, Followers, Gateway, Options, Server};
 use crate::login::{Credentials, PasswordSource};
 use crate::office::{Filter, Qos};
@@ -25,7 +26,7 @@ use crate::office::{Filter, Qos};
 const SLOW_CALL_THREADS: usize = 2;
 
 /// What a look at a broker takes, without a file.
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(super) struct Look {
     /// The broker, in the place of what file and environment say.
     #[arg(long, value_name = "ADDRESS")]
@@ -40,33 +41,27 @@ pub(super) struct Look {
     show_payloads: bool,
 }
 
-/// Runs a gateway until SIGTERM or Ctrl-C. SIGHUP has it connect anew.
+/// Runs a gateway until SIGTERM or Ctrl-C. SIGHUP has it read its configuration again,
+/// SIGUSR1 makes a new connection.
 pub(super) fn run(path: Option<&Path>, look: Look) -> Result<(), Failure> {
-    let config = load(path, look)?;
+    let config = load(path, &look)?;
     logging::start()?;
-    warn_of_unknown(&config.unknown_variables);
-    for server in &config.servers {
-        warn_of_plain_tcp(&config, server);
-    }
-    warn_of_open_password(&config);
+    warn_of(&config);
     let runtime = Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Failure::other)?;
-    // It may come while guests are compiled, which takes its time.
-    let hangups = {
+    // They may come while guests are compiled, which takes its time.
+    let orders = {
         let _context = runtime.enter();
-        signals::listen_for_hangups()?
+        signals::listen_for_orders()?
     };
     let bound = control::bind(&config.control)?;
     let followers = Followers::default();
-    let (mut loaded, tickets) = load_guests(&config, &followers.listener())?;
-    runtime.block_on(configure(&mut loaded))?;
-    if bound.is_some() {
-        let permissions = config.control_permissions.clone();
-        let work_list = config.session.work_list;
-        loaded.push(control_sender(tickets, work_list, permissions));
-    }
+    let path = path.map(Path::to_path_buf);
+    let listener = followers.listener();
+    let mut loader = Loader::new(path, look, config.clone(), bound.is_some(), listener);
+    let loaded = runtime.block_on(loader.begin())?;
     let slow = Builder::new_multi_thread()
         .worker_threads(SLOW_CALL_THREADS)
         .thread_name("slow-calls")
@@ -74,18 +69,27 @@ pub(super) fn run(path: Option<&Path>, look: Look) -> Result<(), Failure> {
         .build()
         .map_err(Failure::other)?;
     let options = options(config, loaded, slow.handle().clone());
-    run_on(runtime, slow, serve(options, hangups, bound, followers))
+    let serve = serve(
+        options,
+        loader,
+        orders,
+        bound,
+        followers,
+        slow.handle().clone(),
+    );
+    run_on(runtime, slow, serve)
 }
 
 /// What is given as an argument goes before the environment, as that does before the
 /// file.
-fn load(path: Option<&Path>, look: Look) -> Result<Config, Failure> {
+pub(super) fn load(path: Option<&Path>, look: &Look) -> Result<Config, Failure> {
     let variable = |name: &str, value: OsString| (OsString::from(name), value);
     let is_own_client = path.is_none() && !look.subscribe.is_empty();
     // A gateway of this name would be thrown out, and would throw this one out.
     let client_id = is_own_client.then(|| variable("JACKALOPE_CLIENT_ID", "".into()));
     let server = look
         .server
+        .clone()
         .map(|server| variable("JACKALOPE_SERVER", server));
     let variables = client_id.into_iter().chain(env::vars_os()).chain(server);
     let mut config = Config::load(path, variables).map_err(Failure::config)?;
@@ -116,6 +120,15 @@ fn run_on<T>(runtime: Runtime, slow_calls: Runtime, gateway: impl Future<Output 
     slow_calls.shutdown_background();
     runtime.shutdown_background();
     result
+}
+
+/// Warns of what is allowed and is likely to be a mistake.
+pub(super) fn warn_of(config: &Config) {
+    warn_of_unknown(&config.unknown_variables);
+    for server in &config.servers {
+        warn_of_plain_tcp(config, server);
+    }
+    warn_of_open_password(config);
 }
 
 /// Warns of variables with our prefix that change nothing.
@@ -170,21 +183,28 @@ fn warn_of_open_password(config: &Config) {
 
 async fn serve(
     options: Options,
-    mut hangups: Signal,
+    loader: Loader,
+    orders: Orders,
     bound: Option<Bound>,
     followers: Followers,
+    slow_calls: Handle,
 ) -> Result<(), Failure> {
     let signal = signals::listen()?;
     let stop = async {
         let name = signal.await;
         info!("{name}: finishing what is in flight");
     };
-    let max_payload = options.handshake.max_packet_size;
+    let max_payload = options.connection.handshake.max_packet_size;
     let guests = options.guests.len() - usize::from(bound.is_some());
-    let servers: Vec<_> = options.servers.iter().map(Server::to_string).collect();
+    let servers: Vec<_> = options
+        .connection
+        .servers
+        .iter()
+        .map(Server::to_string)
+        .collect();
     info!(
         server = %servers.join(","),
-        client_id = options.handshake.client_id,
+        client_id = options.connection.handshake.client_id,
         guests,
         "jackalope {} starts",
         env!("CARGO_PKG_VERSION"),
@@ -192,17 +212,10 @@ async fn serve(
     let gateway = Gateway::new(options).map_err(Failure::other)?;
     let mut gateway = gateway.followed_by(followers);
     let control = gateway.control();
-    let _server = serve_control(bound, control.clone(), max_payload)?;
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "it only waits for signals, and sends commands"
-    )]
-    tokio::spawn(async move {
-        while hangups.recv().await.is_some() {
-            info!("SIGHUP: connecting anew, with the password of now");
-            control.reconnect().await;
-        }
-    });
+    let (reloads, asked) = Reloads::new();
+    let _server = serve_control(bound, control.clone(), reloads, max_payload)?;
+    // Compiling takes its time, which the gateway's thread does not have.
+    slow_calls.spawn(loader.run(control, orders, asked));
     let summary = gateway.run(stop).await.map_err(Failure::other)?;
     if summary.letters_lost > 0 {
         warn!(
@@ -226,13 +239,14 @@ async fn serve(
 fn serve_control(
     bound: Option<Bound>,
     control: Control,
+    reloads: Reloads,
     max_payload: usize,
 ) -> Result<Option<ControlServer>, Failure> {
     let Some(Bound { listener, token }) = bound else {
         return Ok(None);
     };
     info!(address = listener.address(), "control socket");
-    ControlServer::start(listener, control, token, max_payload)
+    ControlServer::start(listener, control, reloads, token, max_payload)
         .map(Some)
         .map_err(Failure::other)
 }

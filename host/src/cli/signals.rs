@@ -1,4 +1,4 @@
-//! The signals that end a process in good order, and the one that does not.
+//! The signals that end a process in good order, and those that do not.
 
 use anyhow::Context;
 use tokio::signal::unix::{Signal, SignalKind, signal};
@@ -18,10 +18,21 @@ pub(super) fn listen() -> Result<impl Future<Output = &'static str> + Send, Fail
     })
 }
 
-/// Receives each SIGHUP after this call, and keeps it from ending the process.
+/// The signals that a gateway acts upon and goes on.
+pub(super) struct Orders {
+    /// SIGHUP: read the configuration again.
+    pub(super) reload: Signal,
+    /// SIGUSR1: make a new connection.
+    pub(super) reconnect: Signal,
+}
+
+/// Receives these signals from now on, and keeps them from ending the process.
 /// Must be called within a tokio runtime.
-pub(super) fn listen_for_hangups() -> Result<Signal, Failure> {
-    listen_for(SignalKind::hangup())
+pub(super) fn listen_for_orders() -> Result<Orders, Failure> {
+    Ok(Orders {
+        reload: listen_for(SignalKind::hangup())?,
+        reconnect: listen_for(SignalKind::user_defined1())?,
+    })
 }
 
 fn listen_for(kind: SignalKind) -> Result<Signal, Failure> {

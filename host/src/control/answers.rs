@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::reload::Reloaded;
 use crate::gateway::{GuestReport, LetterList, PastError, Report};
 use crate::office::{OpenLetter, Outcome, Ticket, TimerStanding};
 use crate::wire::Version;
@@ -85,6 +86,38 @@ pub(crate) enum Code {
     NotSubscribed,
     /// Too many messages wait for the guest.
     InboxFull,
+    /// The configuration cannot be taken up, and nothing has changed.
+    InvalidConfiguration,
+}
+
+/// What a reload has changed: names of guests.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) struct Changes {
+    pub(crate) added: Vec<String>,
+    pub(crate) replaced: Vec<String>,
+    pub(crate) removed: Vec<String>,
+    /// Whether a new session begins.
+    pub(crate) new_session: bool,
+    /// Settings that wait for the next start.
+    pub(crate) at_next_start: Vec<String>,
+}
+
+impl From<Reloaded> for Changes {
+    fn from(
+        Reloaded {
+            changed,
+            at_next_start,
+        }: Reloaded,
+    ) -> Self {
+        Self {
+            added: changed.added,
+            replaced: changed.replaced,
+            removed: changed.removed,
+            new_session: changed.reconnects,
+            at_next_start,
+        }
+    }
 }
 
 #[derive(Debug, Serialize, Deserialize)]

@@ -17,6 +17,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use super::listener::{Listener, Socket};
+use super::reload::Reloads;
 use super::routes;
 use super::token::Token;
 use crate::gateway::Control;
@@ -52,6 +53,7 @@ const TOO_MANY: &str = "HTTP/1.1 503 Service Unavailable\r\n\
 #[derive(Debug)]
 pub(super) struct Shared {
     pub(super) control: Control,
+    pub(super) reloads: Reloads,
     pub(super) token: Option<Token>,
     /// How many bytes a payload may have.
     pub(super) max_payload: usize,
@@ -73,9 +75,15 @@ enum Stage {
 }
 
 impl Shared {
-    pub(super) fn new(control: Control, token: Option<Token>, max_payload: usize) -> Self {
+    pub(super) fn new(
+        control: Control,
+        reloads: Reloads,
+        token: Option<Token>,
+        max_payload: usize,
+    ) -> Self {
         Self {
             control,
+            reloads,
             token,
             max_payload,
             bodies: Semaphore::new(kib(max_payload) as usize + (BODIES >> 10)),

@@ -14,6 +14,7 @@ mod connections;
 mod events;
 mod listener;
 mod query;
+mod reload;
 mod routes;
 mod token;
 
@@ -27,6 +28,7 @@ use crate::gateway::Control;
 use connections::Shared;
 
 pub use listener::{Endpoint, ListenError, Listener};
+pub use reload::{ReloadAnswer, Reloaded, Reloads};
 pub use token::{Token, TokenError};
 
 /// The description of the interface.
@@ -49,12 +51,13 @@ impl Server {
     pub fn start(
         listener: Listener,
         control: Control,
+        reloads: Reloads,
         token: Option<Token>,
         max_payload: usize,
     ) -> io::Result<Self> {
         let (stop, stopped) = oneshot::channel();
         let runtime = Builder::new_current_thread().enable_all().build()?;
-        let shared = Shared::new(control, token, max_payload);
+        let shared = Shared::new(control, reloads, token, max_payload);
         let serve = move || {
             runtime.block_on(connections::serve(listener, shared, stopped));
         };

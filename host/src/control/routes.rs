@@ -9,7 +9,7 @@ use serde::Serialize;
 use tokio::time::timeout;
 
 use super::OPENAPI;
-use super::answers::{AcceptedLetter, Code, Health, Letters, Problem, Status};
+use super::answers::{AcceptedLetter, Changes, Code, Health, Letters, Problem, Status};
 use super::connections::{PATIENCE, Shared, kib};
 use super::events::Events;
 use super::query::Query;
@@ -45,11 +45,12 @@ enum Action {
     Status,
     Health,
     Events,
+    Reload,
     Reconnect,
     OpenApi,
 }
 
-const ROUTES: [Route; 9] = [
+const ROUTES: [Route; 10] = [
     Route {
         method: Method::POST,
         path: "/letters",
@@ -91,6 +92,12 @@ const ROUTES: [Route; 9] = [
         path: "/events",
         query: &["payloads"],
         action: Action::Events,
+    },
+    Route {
+        method: Method::POST,
+        path: "/reload",
+        query: &[],
+        action: Action::Reload,
     },
     Route {
         method: Method::POST,
@@ -193,6 +200,13 @@ async fn act(
             let (following, report) = control.follow(query.flag("payloads")?).await??;
             let events = Either::Right(Events::new(following, &report));
             Ok(with_type(StatusCode::OK, "application/x-ndjson", events))
+        }
+        Action::Reload => {
+            let reloaded = shared.reloads.reload().await?.map_err(|why| {
+                let status = StatusCode::UNPROCESSABLE_ENTITY;
+                Refusal(status, Code::InvalidConfiguration, why)
+            })?;
+            Ok(json(StatusCode::OK, &Changes::from(reloaded)))
         }
         Action::Reconnect => {
             control.request_reconnect().await??;
@@ -462,6 +476,7 @@ mod tests {
             Code::UnknownGuest,
             Code::NotSubscribed,
             Code::InboxFull,
+            Code::InvalidConfiguration,
         ];
         assert_eq!(codes, all);
     }

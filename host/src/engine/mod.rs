@@ -91,6 +91,13 @@ impl Engine {
         }
     }
 
+    /// There are other brokers, so many, when the connection at hand has ended, which
+    /// the post office is [told](Office::handle_changed) to end.
+    pub fn set_brokers(&mut self, count: usize, patience: Option<Duration>) {
+        self.brokers = Brokers::new(count, patience);
+        self.pace_of = usize::MAX;
+    }
+
     /// The post office.
     pub fn office(&self) -> &Office {
         &self.office

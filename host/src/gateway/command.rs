@@ -18,6 +18,9 @@ impl Gateway {
                 self.machine.guests.replace(guest, *handler);
                 self.install(guest);
             }
+            Command::Change(change, reply) => {
+                let _ = reply.send(self.change(*change));
+            }
             Command::Reconnect => self.engine.office_mut().handle_reconnect(now),
             Command::RequestReconnect(reply) => {
                 let office = self.engine.office_mut();
@@ -95,7 +98,7 @@ impl Gateway {
             letters: Vec::new(),
             total: 0,
         };
-        for (guest, name) in self.named_guests() {
+        for (guest, name) in self.places() {
             if only.is_some_and(|only| only != guest) {
                 continue;
             }
@@ -136,7 +139,14 @@ impl Gateway {
         found.map(|(guest, _)| guest).ok_or(UnknownGuest)
     }
 
-    fn named_guests(&self) -> impl Iterator<Item = (GuestId, &str)> {
+    /// The guests that are there, with their names.
+    pub(super) fn named_guests(&self) -> impl Iterator<Item = (GuestId, &str)> {
+        let office = self.engine.office();
+        self.places().filter(|(guest, _)| !office.is_gone(*guest))
+    }
+
+    /// The same with those that are gone, of whom letters may be left.
+    fn places(&self) -> impl Iterator<Item = (GuestId, &str)> {
         let names = self.machine.log.names().iter();
         (0..).map(GuestId).zip(names.map(String::as_str))
     }

@@ -7,6 +7,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
 use super::Handler;
+use super::change::{Change, Changed};
 use super::control_sender::{Accepted, Draft};
 use super::followers::{Following, TooManyFollow};
 use super::report::{LetterList, Report};
@@ -35,6 +36,7 @@ pub struct UnknownGuest;
 #[derive(Debug)]
 pub(super) enum Command {
     Replace(GuestId, Box<Handler>),
+    Change(Box<Change>, Reply<Result<Changed, UnknownGuest>>),
     Reconnect,
     RequestReconnect(Reply<Result<(), Rule>>),
     Deliver(Arc<str>, Payload),
@@ -67,6 +69,16 @@ impl Control {
     /// new one is not told again what the old one was told.
     pub async fn replace(&self, guest: GuestId, handler: Handler) {
         self.send(Command::Replace(guest, Box::new(handler))).await;
+    }
+
+    /// Has the gateway go on with another configuration.
+    ///
+    /// # Errors
+    /// The gateway has ended; and, within, a guest without a handler is not there, and
+    /// nothing was changed.
+    pub async fn change(&self, change: Change) -> Result<Result<Changed, UnknownGuest>, Ended> {
+        let change = Box::new(change);
+        self.ask(|reply| Command::Change(change, reply)).await
     }
 
     /// Drops the connection and makes a new one, as a guest's `reconnect` does:

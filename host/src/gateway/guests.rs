@@ -88,6 +88,19 @@ struct Slot {
     is_slow: bool,
     /// Who is to take its place.
     successor: Option<Handler>,
+    /// Whether it is gone, and what is left is the call that it is at.
+    is_gone: bool,
+}
+
+impl Slot {
+    fn of(handler: Handler) -> Self {
+        Self {
+            handler: Some(handler),
+            is_slow: false,
+            successor: None,
+            is_gone: false,
+        }
+    }
 }
 
 /// A call that was finished on another thread.
@@ -110,13 +123,8 @@ pub(super) struct Guests {
 
 impl Guests {
     pub(super) fn new(guests: Vec<Handler>, slow_calls: Handle) -> Self {
-        let slot = |handler| Slot {
-            handler: Some(handler),
-            is_slow: false,
-            successor: None,
-        };
         Self {
-            slots: guests.into_iter().map(slot).collect(),
+            slots: guests.into_iter().map(Slot::of).collect(),
             running: JoinSet::new(),
             slow_calls,
         }
@@ -130,6 +138,21 @@ impl Guests {
             Some(Handler::ControlSender(sender)) => Some((guest, sender)),
             _ => None,
         })
+    }
+
+    /// A guest comes, to the place of one that is gone or behind all others.
+    pub(super) fn add(&mut self, guest: GuestId, handler: Handler) {
+        match self.slots.get_mut(guest.index()) {
+            Some(slot) => *slot = Slot::of(handler),
+            None => self.slots.push(Slot::of(handler)),
+        }
+    }
+
+    /// A guest is gone.
+    pub(super) fn remove(&mut self, guest: GuestId) {
+        if let Some(slot) = self.slots.get_mut(guest.index()) {
+            (slot.handler, slot.successor, slot.is_gone) = (None, None, true);
+        }
     }
 
     /// Names the successor of a guest. Does nothing if there is no such guest.
@@ -210,7 +233,7 @@ impl Guests {
             was_slow,
         } = finished?;
         let slot = &mut self.slots[guest.index()];
-        slot.handler = Some(handler);
+        slot.handler = Some(handler).filter(|_| !slot.is_gone);
         slot.is_slow = was_slow;
         Ok((guest, answer))
     }

@@ -56,6 +56,23 @@ impl Log {
         }
     }
 
+    /// The name of a guest that has come.
+    pub(super) fn set_name(&mut self, guest: GuestId, name: String) {
+        self.record.forget(guest);
+        match self.names.get_mut(guest.index()) {
+            Some(known) => *known = name,
+            None => self.names.push(name),
+        }
+    }
+
+    /// Who the gateway is to the broker from now on, which is one of so many.
+    pub(super) fn set_login(&mut self, login: String, servers: usize) {
+        self.login = login;
+        if servers == 1 {
+            self.server = None;
+        }
+    }
+
     /// A connection is made to this one of several servers.
     pub(super) fn set_server(&mut self, server: String) {
         self.server = Some(server);
@@ -219,6 +236,14 @@ impl Log {
                 let next_try = pause(next_try);
                 error!(%filter, next_try, "{SUBSCRIPTION_HANGS_UP}");
             }
+            Notice::Unsubscribed {
+                filter,
+                refused: None,
+            } => info!(%filter, "unsubscribed"),
+            Notice::Unsubscribed {
+                filter,
+                refused: Some(reason),
+            } => warn!(%filter, %reason, "the broker does not end the subscription"),
             Notice::Received { message, guests } => {
                 debug!(topic = %message.topic, guests = guests.len(), "message");
             }

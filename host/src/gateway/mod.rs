@@ -9,6 +9,7 @@
 //! thread, so that a slow guest holds up the loop for a moment and no more; a guest
 //! that was slow is called there from the start.
 
+mod change;
 mod command;
 mod control;
 mod control_sender;
@@ -35,6 +36,7 @@ use tokio::runtime::Handle;
 use tokio::task::yield_now;
 use tracing::info;
 
+pub use change::{Change, Changed};
 pub use control::{Control, Ended, UnknownGuest};
 pub use control_sender::{Accepted, ControlSender, Draft};
 pub use dial::{Dialer, Proxy};
@@ -50,7 +52,7 @@ use crate::clock::{self, Alarm};
 use crate::engine::Engine;
 use crate::login::{Credentials, HeaderSource};
 use crate::office::{GuestId, Office, Settings};
-use crate::wire::{Handshake, TlsClient};
+use crate::wire::Handshake;
 use control::CommandQueue;
 use guests::Guests;
 use log::Log;
@@ -58,9 +60,9 @@ use machine::RealMachine;
 use probe::Probe;
 use socket::{Event, Socket};
 
-/// What a gateway is made of.
+/// How the broker is reached, and who the gateway is to it.
 #[derive(Debug)]
-pub struct Options {
+pub struct ConnectionOptions {
     /// How connections are made.
     pub dialer: Dialer,
     /// The brokers, at least one. The first is preferred.
@@ -75,6 +77,13 @@ pub struct Options {
     /// Who the gateway is to the broker, asked before each connection. One that
     /// there is no answer for is tried again as if it had failed.
     pub login: Option<Credentials>,
+}
+
+/// What a gateway is made of.
+#[derive(Debug)]
+pub struct Options {
+    /// How the broker is reached, and who the gateway is to it.
+    pub connection: ConnectionOptions,
     /// What the post office is told; its guests are described in the order of
     /// `guests`.
     pub settings: Settings,
@@ -121,25 +130,22 @@ impl Gateway {
     /// [`run`](Self::run).
     pub fn new(options: Options) -> Result<Self, GatewayError> {
         let Options {
+            connection,
+            settings,
+            guests,
+            slow_calls,
+        } = options;
+        let ConnectionOptions {
             dialer,
             servers,
             server_return,
             headers,
             handshake,
             login,
-            settings,
-            guests,
-            slow_calls,
-        } = options;
+        } = connection;
         let (names, guests) = guests.into_iter().unzip();
-        let log = Log::new(
-            clock::now(),
-            names,
-            identity(
-                login.as_ref(),
-                servers.iter().find_map(|server| server.tls.as_deref()),
-            ),
-        );
+        let login_text = identity(login.as_ref(), &servers);
+        let log = Log::new(clock::now(), names, login_text);
         Ok(Self {
             engine: Engine::new(Office::new(clock::now(), settings))
                 .with_brokers(servers.len(), server_return),
@@ -268,7 +274,8 @@ impl Gateway {
 }
 
 /// Who the gateway is to the broker, for whoever has to find out why it is refused.
-fn identity(login: Option<&Credentials>, tls: Option<&TlsClient>) -> String {
+fn identity(login: Option<&Credentials>, servers: &[Server]) -> String {
+    let tls = servers.iter().find_map(|server| server.tls.as_deref());
     match (login, tls) {
         (Some(credentials), _) => credentials.to_string(),
         (None, Some(tls)) if tls.has_identity() => {

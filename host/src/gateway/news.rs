@@ -26,6 +26,7 @@ pub(crate) enum Event {
     Offline,
     Subscribed,
     SubscriptionRefused,
+    Unsubscribed,
     /// A message has come in.
     Message,
     /// One has come in that no guest gets, or not this one.
@@ -233,6 +234,13 @@ impl Teller {
                      again {next_try}"
                 );
                 News::new(Event::SubscriptionRefused, Subject::Link, text)
+            }
+            Notice::Unsubscribed { filter, refused } => {
+                let text = match refused {
+                    None => format!("unsubscribed {filter}"),
+                    Some(reason) => format!("does not end the subscription {filter}: {reason}"),
+                };
+                News::new(Event::Unsubscribed, Subject::Broker, text)
             }
             Notice::Received { message, guests } => News {
                 guests,

@@ -84,6 +84,13 @@ impl Record {
         self.is_online
     }
 
+    /// A guest has come, who has failed at nothing.
+    pub(super) fn forget(&mut self, guest: GuestId) {
+        let index = guest.index();
+        self.guests.resize(self.guests.len().max(index + 1), None);
+        self.guests[index] = None;
+    }
+
     pub(super) fn handle_notice(&mut self, now: Time, notice: &Notice) {
         match notice {
             Notice::Online { .. } => {

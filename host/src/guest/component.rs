@@ -43,6 +43,11 @@ pub(super) struct Names {
 }
 
 impl Component {
+    /// Whether both are clones of one.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// Reads and compiles a component.
     ///
     /// This keeps a processor busy, for seconds if the component is large:

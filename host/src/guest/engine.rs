@@ -17,14 +17,16 @@ use super::ticker::{Ticker, Ticking};
 /// Compiles and runs guests. One is enough for a host; clones are handles to
 /// the same engine, and the last one dropped stops its threads.
 #[derive(Clone)]
-pub struct Engine(Arc<Inner>);
+pub struct Engine {
+    inner: Arc<Inner>,
+    /// The next ticket of all guests together.
+    tickets: Arc<AtomicU64>,
+}
 
 struct Inner {
     wasmtime: wasmtime::Engine,
     linker: Linker<State>,
     cache: Option<Cache>,
-    /// The next ticket of all guests together.
-    tickets: Arc<AtomicU64>,
     ticker: Ticker,
 }
 
@@ -67,39 +69,48 @@ impl Engine {
         let ticked = wasmtime.clone();
         let ticker =
             Ticker::start(move || ticked.increment_epoch()).map_err(EngineError::NoThread)?;
-        Ok(Self(Arc::new(Inner {
+        let inner = Inner {
             wasmtime,
             linker,
             cache,
-            tickets: Arc::new(AtomicU64::new(1)),
             ticker,
-        })))
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+            tickets: Arc::new(AtomicU64::new(1)),
+        })
+    }
+
+    /// The same, whose guests share this counter of tickets with others.
+    #[must_use]
+    pub(crate) fn with_tickets(self, tickets: Arc<AtomicU64>) -> Self {
+        Self { tickets, ..self }
     }
 
     pub(super) fn wasmtime(&self) -> &wasmtime::Engine {
-        &self.0.wasmtime
+        &self.inner.wasmtime
     }
 
     /// Compiles a component, unless it is in the cache.
     pub(super) fn compile(&self, bytes: &[u8]) -> wasmtime::Result<Component> {
-        let compile = || Component::from_binary(&self.0.wasmtime, bytes);
-        match &self.0.cache {
+        let compile = || Component::from_binary(&self.inner.wasmtime, bytes);
+        match &self.inner.cache {
             Some(cache) => cache.compile(compile),
             None => compile(),
         }
     }
 
     pub(super) fn linker(&self) -> &Linker<State> {
-        &self.0.linker
+        &self.inner.linker
     }
 
     pub(crate) fn tickets(&self) -> Arc<AtomicU64> {
-        Arc::clone(&self.0.tickets)
+        Arc::clone(&self.tickets)
     }
 
     /// Has epochs pass until the guard is dropped.
     pub(super) fn ticking(&self) -> Ticking<'_> {
-        self.0.ticker.ticking()
+        self.inner.ticker.ticking()
     }
 }
 

@@ -84,9 +84,11 @@ impl Office {
         }
     }
 
-    /// The next SUBSCRIBE. One after which the broker may hang up goes alone.
+    /// The next UNSUBSCRIBE or SUBSCRIBE. One after which the broker may hang up goes
+    /// alone.
     fn next_subscribe(&mut self, now: Time) -> Option<Outgoing> {
-        let next = self.subscriptions.poll(now, &mut self.ids);
+        let next = self.subscriptions.poll_unwanted(&mut self.ids);
+        let next = next.or_else(|| self.subscriptions.poll(now, &mut self.ids));
         if next.is_some() || !self.subscriptions.has_suspect(now) {
             return next;
         }

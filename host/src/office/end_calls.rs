@@ -75,10 +75,14 @@ impl Office {
                 }
             }
         }
+        if self.guests.inbox(guest).is_gone() {
+            self.clear_inbox(guest);
+        }
     }
 
     fn commit(&mut self, now: Time, guest: GuestId, was_outcome: bool, effects: Effects) {
-        if !effects.state.is_empty() {
+        let is_gone = self.guests.inbox(guest).is_gone();
+        if !effects.state.is_empty() && !is_gone {
             Arc::make_mut(&mut self.kept[guest.index()]).commit(effects.state);
         }
         // A ttl counts from the beginning of the call: never too late.
@@ -95,7 +99,9 @@ impl Office {
         self.guests.change(guest, |inbox| {
             inbox.handle_committed(now, was_outcome, has_displaced);
         });
-        for (name, schedule) in effects.timers.into_all() {
+        // Nobody is there for them any more.
+        let timers = effects.timers.into_all().filter(|_| !is_gone);
+        for (name, schedule) in timers {
             if let Some(old) = self.timers.change(called, guest, &name, schedule) {
                 self.guests.change(guest, |inbox| inbox.remove_timer(old));
             }

@@ -2,7 +2,7 @@
 //! subscriptions come in.
 
 use super::guests::Inbox;
-use super::routing::{Ruling, Verdict, WrongCount};
+use super::routing::{Route, Ruling, Verdict, WrongCount};
 use super::session::{Arrival, Duplicate, Receipt};
 use super::{
     Call, Disconnection, GuestId, Message, Notice, Office, Origin, Outcome, PacketId, Publish, Qos,
@@ -42,9 +42,9 @@ impl Office {
         let for_letters = self.presence.handle_connected(session_present, most);
         self.outbound.handle_receive_maximum(for_letters);
         let ids = &mut self.ids;
-        let refused = self
-            .subscriptions
-            .handle_connected(now, &terms, is_another, ids);
+        let refused =
+            self.subscriptions
+                .handle_connected(now, &terms, session_present, is_another, ids);
         self.handle_terms(terms);
         self.list.rewind();
         self.notices.push(Notice::Online { session_present });
@@ -170,26 +170,29 @@ impl Office {
                     return self.give_up(now, Disconnection::Violation(rule));
                 }
             };
-        if verdicts.is_empty() {
+        let Some(verdicts) = verdicts else {
             self.notices.push(Notice::Unexpected { packet: "SUBACK" });
-        }
+            return;
+        };
         if !self.subscriptions.is_unanswered(now) {
             self.outbound.handle_subscribed();
         }
         self.tell_verdicts(verdicts);
     }
 
+    pub(super) fn handle_unsuback(&mut self, id: PacketId, refused: Option<Reason>) {
+        match self.subscriptions.handle_unsuback(id, &mut self.ids) {
+            Some(filter) => self.notices.push(Notice::Unsubscribed { filter, refused }),
+            None => self.notices.push(Notice::Unexpected { packet: "UNSUBACK" }),
+        }
+    }
+
     fn tell_verdicts(&mut self, verdicts: Vec<Verdict>) {
         for verdict in verdicts {
             let filter = verdict.filter;
+            let granted = matches!(verdict.ruling, Ruling::Granted(_));
             for route in verdict.tell {
-                let granted = matches!(verdict.ruling, Ruling::Granted(_));
-                let call = Call::Subscription {
-                    filter: self.subscriptions.filter(route).as_str().clone(),
-                    granted,
-                };
-                self.guests
-                    .change(route.0, |inbox| inbox.push_subscription(call));
+                self.tell_subscription(route, granted);
             }
             self.notices.push(match verdict.ruling {
                 Ruling::Granted(qos) => Notice::Subscribed { filter, qos },
@@ -201,6 +204,15 @@ impl Office {
                 },
             });
         }
+    }
+
+    pub(super) fn tell_subscription(&mut self, route: Route, granted: bool) {
+        let call = Call::Subscription {
+            filter: self.subscriptions.filter(route).as_str().clone(),
+            granted,
+        };
+        self.guests
+            .change(route.0, |inbox| inbox.push_subscription(call));
     }
 
     /// Ends a connection from this side.

@@ -72,6 +72,16 @@ impl Kept {
         self.values.iter()
     }
 
+    /// How much it may take.
+    pub(super) fn max(&self) -> usize {
+        self.max
+    }
+
+    /// It may take so much from now on. What is there stays.
+    pub(super) fn set_max(&mut self, max: usize) {
+        self.max = max;
+    }
+
     pub(super) fn commit(&mut self, changes: Changes) {
         for (key, value) in changes {
             let before = match value {

@@ -23,6 +23,7 @@
 
 mod acceptance;
 mod carry_letters;
+mod change_guests;
 mod end_calls;
 mod guests;
 mod keep_session;
@@ -54,6 +55,7 @@ use timers::Timers;
 use work_list::WorkList;
 
 pub use acceptance::{NotAccepted, check_size, check_tag};
+pub use change_guests::SessionChange;
 pub use guests::{
     Answer, Assignment, Call, Effects, Message, Origin, Permissions, Rate, Room, Rule, Status,
 };
@@ -143,6 +145,8 @@ pub struct Office {
     close: Option<Disconnection>,
     notices: Notices,
     shutdown: Option<Time>,
+    /// What was configured for the session that is to come.
+    next_session: Option<Box<Settings>>,
 }
 
 impl Office {
@@ -163,14 +167,7 @@ impl Office {
             broker: 0,
             session_of: None,
             client_id: None,
-            limits: Limits {
-                own_max_packet_size: settings.max_packet_size,
-                max_packet_size: settings.max_packet_size,
-                properties: 0,
-                max_qos: settings.max_qos,
-                retain_available: true,
-                carries_properties: false,
-            },
+            limits: Limits::of(&settings),
             ids: PacketIds::starting_at(first_id),
             list: WorkList::new(settings.guests.len()),
             outbound: Outbound::new(settings.guests.len()),
@@ -195,6 +192,7 @@ impl Office {
             close: None,
             notices: Notices::new(),
             shutdown: None,
+            next_session: None,
             random,
             settings,
         }
@@ -361,6 +359,7 @@ impl Office {
                 self.handle_acked(acked, "refusal");
             }
             Incoming::SubAck { id, granted } => self.handle_suback(now, id, &granted),
+            Incoming::UnsubAck { id, refused } => self.handle_unsuback(id, refused),
             Incoming::TooLarge {
                 topic,
                 delivery,
@@ -491,6 +490,7 @@ impl Office {
         let Dial::Now(will) = self.link.take_ready(now) else {
             return None;
         };
+        self.begin_next_session(now);
         for guest in &self.with_will {
             self.guests
                 .change(*guest, |inbox| inbox.set_wants_will(false));

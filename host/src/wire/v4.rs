@@ -73,9 +73,12 @@ fn to_incoming(packet: Packet) -> Result<Incoming, DecodeError> {
                 granted: granted.collect(),
             }
         }
+        Packet::UnsubAck(ack) => Incoming::UnsubAck {
+            id: packet_id(ack.pkid)?,
+            refused: None,
+        },
         Packet::PingResp => Incoming::PingResp,
-        Packet::UnsubAck(_)
-        | Packet::Connect(_)
+        Packet::Connect(_)
         // Read above.
         | Packet::Publish(_)
         | Packet::Subscribe(_)
@@ -157,6 +160,10 @@ pub fn encode(packet: Outgoing, bytes: &mut BytesMut) -> Result<(), EncodeError>
                 filters: filters.collect(),
             })
         }
+        Outgoing::Unsubscribe { id, filter } => Packet::Unsubscribe(v4::Unsubscribe {
+            pkid: id.get(),
+            topics: vec![filter.to_string()],
+        }),
         Outgoing::PingReq => Packet::PingReq,
         Outgoing::Disconnect(_) | Outgoing::Leave => Packet::Disconnect,
     };

@@ -156,6 +156,7 @@ fn read(kind: u8, header: usize, packet: BytesMut) -> Result<Incoming, DecodeErr
         // "Packet id not found" says that the exchange is over as well.
         7 => Incoming::PubComp(read_ack(body)?.0),
         9 => return read_suback(body),
+        11 => return read_unsuback(body),
         13 => Incoming::PingResp,
         14 => match body {
             [code, properties @ ..] => {
@@ -195,6 +196,22 @@ fn read_suback(body: &[u8]) -> Result<Incoming, DecodeError> {
     Ok(Incoming::SubAck {
         id: packet_id(u16::from_be_bytes(*id))?,
         granted: granted.collect::<Result<_, _>>()?,
+    })
+}
+
+/// Each UNSUBSCRIBE has one filter.
+fn read_unsuback(body: &[u8]) -> Result<Incoming, DecodeError> {
+    let Some((id, rest)) = body.split_first_chunk() else {
+        return Err(malformed("an UNSUBACK without a packet id"));
+    };
+    let [code] = rest[properties_len(rest)?..] else {
+        return Err(DecodeError::Violation(
+            "an UNSUBACK has a reason code for each filter [MQTT-3.11.3-1]",
+        ));
+    };
+    Ok(Incoming::UnsubAck {
+        id: packet_id(u16::from_be_bytes(*id))?,
+        refused: Some(Reason(code)).filter(|code| code.0 >= Reason::FIRST_REFUSAL),
     })
 }
 
@@ -338,6 +355,11 @@ pub(super) fn encode(
                 }),
             })
         }
+        Outgoing::Unsubscribe { id, filter } => Packet::Unsubscribe(v5::Unsubscribe {
+            pkid: id.get(),
+            filters: vec![filter.to_string()],
+            properties: None,
+        }),
         Outgoing::PingReq => Packet::PingReq(v5::PingReq),
         Outgoing::Leave => {
             bytes.extend_from_slice(&[0xe0, 7, 0, 5, SESSION_EXPIRY_INTERVAL, 0, 0, 0, 0]);

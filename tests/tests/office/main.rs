@@ -6,6 +6,7 @@
 
 mod bounds;
 mod calls;
+mod changes;
 mod connection;
 mod exchanges;
 mod hang_ups;

@@ -9,7 +9,7 @@ use anyhow::{Context, anyhow, bail};
 use serde::de::DeserializeOwned;
 
 use crate::cli::Failure;
-use crate::control::answers::Problem;
+use crate::control::answers::{Code, Problem};
 use crate::control::{Endpoint, Token};
 
 /// How long a gateway may be silent that is to answer at once.
@@ -200,7 +200,10 @@ impl Reply {
     /// What was answered instead.
     pub(super) fn problem(&self) -> Failure {
         match serde_json::from_slice(&self.body) {
-            Ok(Problem { error, .. }) => Failure::Other(anyhow!("{error}")),
+            Ok(Problem { error, code }) => match code {
+                Code::InvalidConfiguration => Failure::Config(anyhow!("{error}")),
+                _ => Failure::Other(anyhow!("{error}")),
+            },
             Err(_) => Failure::Other(anyhow!("the gateway answers with status {}", self.status)),
         }
     }

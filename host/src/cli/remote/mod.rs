@@ -19,7 +19,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use self::client::{Ask, Client, Reply};
 pub(super) use self::follow::{Look, follow};
 use super::{Failure, control};
-use crate::control::answers::{AcceptedLetter, Letters, SessionState, Status};
+use crate::control::answers::{AcceptedLetter, Changes, Letters, SessionState, Status};
 use crate::office::OutcomeWord;
 
 /// The session is down.
@@ -159,6 +159,23 @@ pub(super) fn send(gateway: &Where, message: Message) -> Result<ExitCode, Failur
     let path = format!("/messages?guest={guest}&topic={topic}");
     let body = payload(message.payload)?;
     done(&post(gateway, path, &body)?)
+}
+
+pub(super) const RELOAD_HELP: &str = "\
+Exit codes: 0 taken up, 78 the configuration is wrong and nothing has changed, 69 no gateway \
+answers.";
+
+pub(super) fn reload(gateway: &Where) -> Result<ExitCode, Failure> {
+    // Components may have to be compiled.
+    let reply = client(gateway)?.ask(&Ask {
+        method: "POST",
+        path: "/reload".into(),
+        body: &[],
+        waits: true,
+    })?;
+    let changes: Changes = reply.read()?;
+    print(shown::Shown(&changes));
+    Ok(ExitCode::SUCCESS)
 }
 
 pub(super) fn reconnect(gateway: &Where) -> Result<ExitCode, Failure> {

@@ -4,7 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::control::answers::{
-    GuestState, GuestStatus, LastError, LetterState, Letters, SessionState, Status, TimerStatus,
+    Changes, GuestState, GuestStatus, LastError, LetterState, Letters, SessionState, Status,
+    TimerStatus,
 };
 use crate::words::{Clean, Counted, Span, rough};
 
@@ -81,6 +82,31 @@ impl fmt::Display for Shown<'_, TimerStatus> {
             0 => Ok(()),
             missed => write!(f, ", {missed} missed"),
         }
+    }
+}
+
+impl fmt::Display for Shown<'_, Changes> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(changes) = self;
+        f.write_str("configuration read again")?;
+        let guests = [
+            ("added", &changes.added),
+            ("replaced", &changes.replaced),
+            ("removed", &changes.removed),
+        ];
+        for (what, names) in guests {
+            if !names.is_empty() {
+                write!(f, "\n{what}: {}", names.join(", "))?;
+            }
+        }
+        if changes.new_session {
+            f.write_str("\na new session begins")?;
+        }
+        if !changes.at_next_start.is_empty() {
+            let names = changes.at_next_start.join(", ");
+            write!(f, "\nchanged, and waits for the next start: {names}")?;
+        }
+        Ok(())
     }
 }
 

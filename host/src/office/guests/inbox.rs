@@ -132,6 +132,8 @@ pub(in crate::office) struct Inbox {
     retry_at: Option<Time>,
     /// What the guest was last told of the connection.
     status: Option<Status>,
+    /// The guest is gone, and hears nothing any more.
+    is_gone: bool,
 }
 
 impl Inbox {
@@ -159,9 +161,48 @@ impl Inbox {
             put_off_since: None,
             retry_at: None,
             status: None,
+            is_gone: false,
         };
         inbox.push_status(Status::Offline);
         inbox
+    }
+
+    /// What holds for the guest is something else from now on.
+    pub(super) fn set(&mut self, settings: &GuestSettings) {
+        self.retries = settings.retries;
+        self.retry_for = settings.retry_for;
+        self.most_outcomes = settings.outcomes;
+        self.hears_subscriptions = settings.hears_subscriptions;
+    }
+
+    /// The guest is gone: nothing waits for it any more, and the call that it is at is
+    /// not made again. Returns the receipts of the messages that it is not called with.
+    pub(super) fn handle_gone(&mut self) -> Vec<Receipt> {
+        self.is_gone = true;
+        self.wants_will = false;
+        (self.retries, self.retry_for) = (0, Duration::ZERO);
+        (self.most_outcomes, self.hears_subscriptions) = (0, false);
+        let (mut events, mut timers, mut messages) = (0, 0, 0);
+        match self.running {
+            Some(Running::Event) => events = 1,
+            Some(Running::Outcomes(count)) => events = count,
+            Some(Running::Timer) => timers = 1,
+            Some(Running::Message) => messages = 1,
+            Some(Running::LastWill) | None => {}
+        }
+        self.events.truncate(events);
+        let outcomes = self.events.iter();
+        let is_outcome = |event: &&Numbered<Event>| matches!(event.item, Event::Outcome(_));
+        self.outcomes = outcomes.filter(is_outcome).count();
+        self.timers.truncate(timers);
+        let dropped = self.messages.split_off(messages);
+        let kept = self.messages.iter();
+        self.bytes = kept.map(|message| bounds::cost(&message.item.0)).sum();
+        dropped.into_iter().map(|message| message.item.1).collect()
+    }
+
+    pub(in crate::office) fn is_gone(&self) -> bool {
+        self.is_gone
     }
 
     pub(in crate::office) fn is_running(&self) -> bool {
@@ -196,6 +237,9 @@ impl Inbox {
     /// The connection has begun or ended. Older news of it that the guest has
     /// not heard is out of date and goes.
     pub(in crate::office) fn push_status(&mut self, status: Status) {
+        if self.is_gone {
+            return;
+        }
         let is_running = self.running == Some(Running::Event);
         let mut position = 0;
         self.events.retain(|event| {
@@ -242,9 +286,17 @@ impl Inbox {
         });
     }
 
-    /// A timer is no more. The guest is not at a call with it.
+    /// A timer is no more. If the guest is at a call with it, that is not made again.
     pub(in crate::office) fn remove_timer(&mut self, id: TimerId) {
-        self.timers.retain(|timer| timer.item.id != id);
+        let mut is_running = self.running == Some(Running::Timer);
+        let retries = self.retries;
+        self.timers.retain_mut(|timer| {
+            let is_at_call = std::mem::take(&mut is_running);
+            if is_at_call && timer.item.id == id {
+                timer.tries = retries;
+            }
+            is_at_call || timer.item.id != id
+        });
     }
 
     /// Returns whether there is room for a message. An empty inbox has room for

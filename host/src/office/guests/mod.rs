@@ -7,6 +7,7 @@ mod permissions;
 
 use std::time::Duration;
 
+use super::session::Receipt;
 use super::{GuestId, GuestSettings, Time};
 
 pub use call::{Answer, Assignment, Call, Effects, Message, Origin, Room, Status};
@@ -46,23 +47,44 @@ struct Guest {
 
 impl Guests {
     pub(super) fn new(now: Time, settings: &[GuestSettings]) -> Self {
-        let guest = |guest: &GuestSettings| Guest {
-            inbox: Inbox::new(guest),
-            allowance: Allowance::new(now, guest.permissions.as_ref()),
+        let mut guests = Self {
+            all: Vec::new(),
+            turn: 0,
+            have_lead: false,
+            waiting: GuestSet::default(),
+        };
+        for (index, settings) in (0..).zip(settings) {
+            guests.add(now, GuestId(index), settings);
+        }
+        guests
+    }
+
+    /// A guest comes, to the place of one that is gone or behind all others.
+    pub(super) fn add(&mut self, now: Time, guest: GuestId, settings: &GuestSettings) {
+        let new = Guest {
+            inbox: Inbox::new(settings),
+            allowance: Allowance::new(now, settings.permissions.as_ref()),
             called: now,
             lead: Duration::ZERO,
             reconnect_at: now,
         };
-        let mut guests = Self {
-            all: settings.iter().map(guest).collect(),
-            turn: 0,
-            have_lead: false,
-            waiting: GuestSet::new(settings.len()),
-        };
-        for index in 0..guests.all.len() {
-            guests.update(index);
+        match self.all.get_mut(guest.index()) {
+            Some(place) => *place = new,
+            None => self.all.push(new),
         }
-        guests
+        self.update(guest.index());
+    }
+
+    /// What holds for a guest is something else from now on.
+    pub(super) fn set(&mut self, now: Time, guest: GuestId, settings: &GuestSettings) {
+        let changed = &mut self.all[guest.index()];
+        changed.inbox.set(settings);
+        changed.allowance.set(now, settings.permissions.as_ref());
+    }
+
+    /// A guest is gone. Returns the receipts of the messages that it is not called with.
+    pub(super) fn remove(&mut self, guest: GuestId) -> Vec<Receipt> {
+        self.change(guest, Inbox::handle_gone)
     }
 
     pub(super) fn inboxes(&self) -> impl Iterator<Item = &Inbox> {
@@ -183,15 +205,14 @@ impl Guests {
 }
 
 /// A set of guests, a bit each.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct GuestSet(Vec<u64>);
 
 impl GuestSet {
-    fn new(guests: usize) -> Self {
-        Self(vec![0; guests.div_ceil(64)])
-    }
-
     fn set(&mut self, index: usize, is_in: bool) {
+        if self.0.len() <= index / 64 {
+            self.0.resize(index / 64 + 1, 0);
+        }
         let (word, bit) = (&mut self.0[index / 64], index % 64);
         *word = *word & !(1 << bit) | u64::from(is_in) << bit;
     }
@@ -231,7 +252,7 @@ mod tests {
             steps in prop::collection::vec((0..200_usize, any::<bool>()), 0..200),
             from in 0..=256_usize,
         ) {
-            let (mut set, mut model) = (GuestSet::new(200), BTreeSet::new());
+            let (mut set, mut model) = (GuestSet::default(), BTreeSet::new());
             for (index, is_in) in steps {
                 set.set(index, is_in);
                 if is_in {

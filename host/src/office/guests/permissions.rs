@@ -169,6 +169,14 @@ impl Allowance {
         }
     }
 
+    /// Other permissions hold from now on. What was used of the rate before is used.
+    pub(super) fn set(&mut self, now: Time, permissions: Option<&Arc<Permissions>>) {
+        let left = self.rate().map(|rate| self.left_at(now, rate));
+        let full = Self::new(now, permissions);
+        self.left = left.map_or(full.left, |left| left.min(full.left));
+        (self.permissions, self.at) = (full.permissions, now);
+    }
+
     /// What is not permitted without exception.
     pub(in crate::office) fn permissions(&self) -> Option<&Arc<Permissions>> {
         self.permissions.as_ref()

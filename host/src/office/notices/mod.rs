@@ -66,6 +66,13 @@ pub enum Notice {
         /// When it is tried again.
         next_try: Time,
     },
+    /// The broker was told that a subscription is wanted no more.
+    Unsubscribed {
+        /// Its filter.
+        filter: Arc<str>,
+        /// Why the broker goes on with it, if it does.
+        refused: Option<Reason>,
+    },
     /// A message has come in.
     Received {
         /// The message.

@@ -30,14 +30,20 @@ const PAUSES: BackoffSettings = BackoffSettings {
 enum State {
     /// To be sent, at this moment or later.
     Wanted(Time),
-    /// Sent under this id at this moment. SUBACK is awaited.
+    /// Sent under this id at this moment, with this quality of service. SUBACK is
+    /// awaited.
     Sent {
         id: PacketId,
         at: Time,
+        qos: Qos,
     },
     Granted,
     /// The broker does not allow it on this connection.
     Unavailable,
+    /// No guest wants it any more: UNSUBSCRIBE is to be sent.
+    Unwanted,
+    /// It was sent under this id. UNSUBACK is awaited.
+    Leaving(PacketId),
 }
 
 /// One filter, with all guests that want it.
@@ -102,6 +108,10 @@ pub(in crate::office) struct Subscriptions {
     max_packet_size: usize,
     /// When the next is to be sent, so that nobody looks for it before.
     wanted: Option<Time>,
+    /// Whether an UNSUBSCRIBE is to be sent.
+    has_unwanted: bool,
+    /// Ids of UNSUBSCRIBEs that are not answered, with their filters.
+    leaving: Vec<(PacketId, Arc<str>)>,
 }
 
 impl Subscriptions {
@@ -113,51 +123,105 @@ impl Subscriptions {
         max_qos: Qos,
         backoff: BackoffSettings,
     ) -> Self {
-        let mut all: Vec<Subscription> = Vec::new();
-        let mut by_id = Vec::new();
-        let mut routes = Routes::new();
+        let mut subscriptions = Self {
+            all: Vec::new(),
+            by_id: Vec::new(),
+            filters: Vec::new(),
+            routes: Routes::new(),
+            uses_ids: false,
+            max_packet_size: MAX_PACKET_SIZE,
+            wanted: None,
+            has_unwanted: false,
+            leaving: Vec::new(),
+        };
+        subscriptions.change(Time::default(), guests, &[], max_qos, backoff);
+        subscriptions
+    }
+
+    /// The guests want other filters, or are others: `new` have just come. What is
+    /// wanted as before stays as it is; what is wanted no more is unsubscribed from.
+    /// Returns who is to be told what the broker made of a filter before they wanted
+    /// it: whether it is granted.
+    pub(in crate::office) fn change(
+        &mut self,
+        now: Time,
+        guests: &[GuestSettings],
+        new: &[GuestId],
+        max_qos: Qos,
+        backoff: BackoffSettings,
+    ) -> Vec<(Route, bool)> {
+        let before: Vec<_> = self
+            .all
+            .iter_mut()
+            .map(|known| (std::mem::take(&mut known.guests), known.qos))
+            .collect();
+        self.all
+            .iter_mut()
+            .for_each(|known| known.qos = Qos::AtMostOnce);
+        self.routes = Routes::new();
         for (index, guest) in (0..).zip(guests) {
             for (place, (filter, qos)) in guest.subscriptions.iter().enumerate() {
                 let (filter, qos) = (filter.plain(), (*qos).min(max_qos));
-                let position = all.iter().position(|known| known.filter == *filter);
-                let position = position.unwrap_or_else(|| {
-                    let id = insert_id(&mut by_id, filter, all.len());
-                    all.push(Subscription {
-                        filter: filter.clone(),
-                        id,
-                        qos,
-                        guests: Vec::new(),
-                        state: State::Wanted(Time::default()),
-                        backoff: Backoff::new(backoff),
-                        told: None,
-                        hang_ups: 0,
-                        not_before: Time::default(),
-                        pauses: Backoff::new(PAUSES),
-                    });
-                    all.len() - 1
-                });
-                let subscription = &mut all[position];
+                let position = self.all.iter().position(|known| known.filter == *filter);
+                let position = position.unwrap_or_else(|| self.add(now, filter, backoff));
+                let subscription = &mut self.all[position];
                 subscription.qos = subscription.qos.max(qos);
                 let route = (GuestId(index), place);
                 subscription.guests.push(route);
-                routes.add(filter, route);
+                self.routes.add(filter, route);
             }
         }
         let filters = |guest: &GuestSettings| {
             let filters = guest.subscriptions.iter();
             filters.map(|(filter, _)| filter.clone()).collect()
         };
-        let mut subscriptions = Self {
-            all,
-            by_id,
-            filters: guests.iter().map(filters).collect(),
-            routes,
-            uses_ids: false,
-            max_packet_size: MAX_PACKET_SIZE,
-            wanted: None,
-        };
-        subscriptions.wanted = subscriptions.next_wanted(None);
-        subscriptions
+        self.filters = guests.iter().map(filters).collect();
+        let mut tell = Vec::new();
+        for (subscription, (heard, qos)) in self.all.iter_mut().zip(before) {
+            subscription.handle_changed(now, qos);
+            let Some(granted) = subscription.told else {
+                continue;
+            };
+            let has_heard = |guest: GuestId| {
+                !new.contains(&guest) && heard.iter().any(|(known, _)| *known == guest)
+            };
+            let others = subscription.guests.iter();
+            let others = others.filter(|(guest, _)| !has_heard(*guest));
+            tell.extend(others.map(|route| (*route, granted)));
+        }
+        self.recount();
+        tell
+    }
+
+    fn add(&mut self, now: Time, filter: &Arc<str>, backoff: BackoffSettings) -> usize {
+        let id = insert_id(&mut self.by_id, filter, self.all.len());
+        self.all.push(Subscription {
+            filter: filter.clone(),
+            id,
+            qos: Qos::AtMostOnce,
+            guests: Vec::new(),
+            state: State::Wanted(now),
+            backoff: Backoff::new(backoff),
+            told: None,
+            hang_ups: 0,
+            not_before: Time::default(),
+            pauses: Backoff::new(PAUSES),
+        });
+        self.all.len() - 1
+    }
+
+    /// Forgets those that nobody wants and that the broker does not have, and finds out
+    /// what is due.
+    fn recount(&mut self) {
+        self.by_id.clear();
+        self.all.retain(|it| !it.is_forgotten());
+        for (place, subscription) in self.all.iter().enumerate() {
+            self.by_id.push((subscription.id, place));
+        }
+        self.by_id.sort_unstable_by_key(|(id, _)| *id);
+        let mut all = self.all.iter();
+        self.has_unwanted = all.any(|it| matches!(it.state, State::Unwanted));
+        self.wanted = self.next_wanted(None);
     }
 
     /// Adds every guest that a message is for to the empty list `guests`, each
@@ -198,15 +262,27 @@ impl Subscriptions {
         &mut self,
         now: Time,
         terms: &Terms,
+        session_present: bool,
         is_another: bool,
         ids: &mut PacketIds,
     ) -> Vec<Verdict> {
+        for (id, _) in self.leaving.drain(..) {
+            ids.release(id);
+        }
         self.uses_ids = terms.subscription_ids_available;
         self.max_packet_size = terms.max_packet_size;
         let mut refused = Vec::new();
         for subscription in &mut self.all {
             if let State::Sent { id, .. } = subscription.state {
                 ids.release(id);
+            }
+            if subscription.guests.is_empty() {
+                // A session that is new knows nothing of it.
+                subscription.state = match session_present {
+                    true => State::Unwanted,
+                    false => State::Unavailable,
+                };
+                continue;
             }
             subscription.backoff.reset();
             if is_another {
@@ -226,8 +302,40 @@ impl Subscriptions {
                 refused.push(subscription.rule(Ruling::Refused { reason, next_try }));
             }
         }
-        self.wanted = self.next_wanted(None);
+        self.recount();
         refused
+    }
+
+    /// The next UNSUBSCRIBE.
+    pub(in crate::office) fn poll_unwanted(&mut self, ids: &mut PacketIds) -> Option<Outgoing> {
+        if !self.has_unwanted {
+            return None;
+        }
+        let mut all = self.all.iter_mut();
+        let unwanted = all.find(|it| matches!(it.state, State::Unwanted))?;
+        let id = ids.allocate()?;
+        unwanted.state = State::Leaving(id);
+        let filter = unwanted.filter.clone();
+        self.leaving.push((id, filter.clone()));
+        self.recount();
+        Some(Outgoing::Unsubscribe { id, filter })
+    }
+
+    /// The broker has answered an UNSUBSCRIBE. Returns the filter; none: there was none
+    /// of this id.
+    pub(in crate::office) fn handle_unsuback(
+        &mut self,
+        id: PacketId,
+        ids: &mut PacketIds,
+    ) -> Option<Arc<str>> {
+        let position = self.leaving.iter().position(|(sent, _)| *sent == id)?;
+        let (_, filter) = self.leaving.swap_remove(position);
+        ids.release(id);
+        // It may be wanted again by now.
+        self.all
+            .retain(|it| !matches!(it.state, State::Leaving(sent) if sent == id));
+        self.recount();
+        Some(filter)
     }
 
     /// The next SUBSCRIBE that is due, of those that need not go alone.
@@ -277,8 +385,9 @@ impl Subscriptions {
         let id = ids.allocate()?;
         let filters = due
             .map(|subscription| {
-                subscription.state = State::Sent { id, at: now };
-                (subscription.filter.clone(), subscription.qos)
+                let qos = subscription.qos;
+                subscription.state = State::Sent { id, at: now, qos };
+                (subscription.filter.clone(), qos)
             })
             .collect();
         self.wanted = self.next_wanted(None);
@@ -347,8 +456,8 @@ impl Subscriptions {
         wanted.min()
     }
 
-    /// Returns what the broker made of each filter. Empty: nothing was asked under
-    /// this id. An error: there are not as many answers as questions.
+    /// Returns what the broker made of each filter that is still wanted. None: nothing
+    /// was asked under this id. An error: there are not as many answers as questions.
     pub(in crate::office) fn handle_suback(
         &mut self,
         now: Time,
@@ -356,11 +465,11 @@ impl Subscriptions {
         granted: &[Result<Qos, Reason>],
         ids: &mut PacketIds,
         random: &mut Random,
-    ) -> Result<Vec<Verdict>, WrongCount> {
+    ) -> Result<Option<Vec<Verdict>>, WrongCount> {
         let is_asked = |subscription: &&mut Subscription| matches!(subscription.state, State::Sent { id: sent, .. } if sent == id);
         let mut asked: Vec<_> = self.all.iter_mut().filter(is_asked).collect();
         if asked.is_empty() {
-            return Ok(Vec::new());
+            return Ok(None);
         }
         if asked.len() != granted.len() {
             return Err(WrongCount);
@@ -369,11 +478,19 @@ impl Subscriptions {
         let verdicts = asked
             .iter_mut()
             .zip(granted)
-            .map(|(subscription, granted)| {
+            .filter_map(|(subscription, granted)| {
                 subscription.forgive();
+                if subscription.guests.is_empty() {
+                    subscription.state = State::Unwanted;
+                    return None;
+                }
                 let ruling = match granted {
                     Ok(qos) => {
-                        subscription.state = State::Granted;
+                        subscription.state = match subscription.was_sent_with(subscription.qos) {
+                            true => State::Granted,
+                            // Another one is wanted by now.
+                            false => State::Wanted(now),
+                        };
                         Ruling::Granted(*qos)
                     }
                     Err(reason) => {
@@ -384,15 +501,44 @@ impl Subscriptions {
                         Ruling::Refused { reason, next_try }
                     }
                 };
-                subscription.rule(ruling)
+                Some(subscription.rule(ruling))
             });
         let verdicts = verdicts.collect();
-        self.wanted = self.next_wanted(None);
-        Ok(verdicts)
+        self.recount();
+        Ok(Some(verdicts))
     }
 }
 
 impl Subscription {
+    /// Other guests want it, or none, or with another quality of service than before.
+    fn handle_changed(&mut self, now: Time, before: Qos) {
+        if self.guests.is_empty() {
+            // Of one that is under way, the answer comes first.
+            if let State::Wanted(_) | State::Granted = self.state {
+                self.state = State::Unwanted;
+            }
+            self.told = None;
+            return;
+        }
+        let is_due = match self.state {
+            State::Unwanted | State::Leaving(_) => true,
+            State::Granted => self.qos != before,
+            State::Wanted(_) | State::Sent { .. } | State::Unavailable => false,
+        };
+        if is_due {
+            self.state = State::Wanted(now);
+        }
+    }
+
+    fn was_sent_with(&self, qos: Qos) -> bool {
+        matches!(self.state, State::Sent { qos: sent, .. } if sent == qos)
+    }
+
+    /// Whether nobody wants it and there is nothing to unsubscribe from.
+    fn is_forgotten(&self) -> bool {
+        self.guests.is_empty() && matches!(self.state, State::Unavailable)
+    }
+
     fn is_due(&self, now: Time, is_suspect: bool) -> bool {
         let is_wanted = matches!(self.state, State::Wanted(at) if at <= now);
         is_wanted && (self.hang_ups >= SUSPECT) == is_suspect

@@ -264,6 +264,14 @@ impl Link {
         }
     }
 
+    /// From the next connection on, these hold.
+    pub(in crate::office) fn set(&mut self, keep_alive: Duration, backoff: BackoffSettings) {
+        self.own_keep_alive = keep_alive;
+        self.min_pause = backoff.min;
+        self.backoff = Backoff::new(backoff);
+        self.lasting = backoff.max * 2;
+    }
+
     pub(in crate::office) fn is_online(&self) -> bool {
         matches!(self.state, State::Online(_))
     }

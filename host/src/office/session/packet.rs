@@ -119,6 +119,13 @@ pub enum Outgoing {
         /// What the broker is to call them.
         subscription_id: Option<SubscriptionId>,
     },
+    /// Asks for no more messages of a filter.
+    Unsubscribe {
+        /// Its packet id.
+        id: PacketId,
+        /// The filter.
+        filter: Arc<str>,
+    },
     /// Asks whether the broker is there.
     PingReq,
     /// Ends the connection, for this reason if it is not in good order.
@@ -264,6 +271,13 @@ pub enum Incoming {
         id: PacketId,
         /// One entry a filter.
         granted: Vec<Result<Qos, Reason>>,
+    },
+    /// The broker sends no more messages of the filter of an UNSUBSCRIBE.
+    UnsubAck {
+        /// The id of the UNSUBSCRIBE.
+        id: PacketId,
+        /// Why it goes on all the same, if so.
+        refused: Option<Reason>,
     },
     /// A message larger than the gateway takes, of which only the beginning was
     /// read.

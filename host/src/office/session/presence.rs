@@ -54,6 +54,11 @@ impl Presence {
         }
     }
 
+    /// From the next connection on it is another one.
+    pub(in crate::office) fn set_topic(&mut self, topic: Option<StatusTopic>) {
+        self.topic = topic;
+    }
+
     /// The last will that goes with it.
     pub(in crate::office) fn last_will(&self) -> Option<LastWill> {
         self.topic.as_ref().map(|status| LastWill {

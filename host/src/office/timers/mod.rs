@@ -46,9 +46,12 @@ pub struct TimerStanding {
     pub missed: u64,
 }
 
-/// A place in the table of all timers.
+/// A place in the table of all timers, and which of those it was given to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TimerId(u32);
+pub(super) struct TimerId {
+    slot: u32,
+    number: u64,
+}
 
 /// A timer in the inbox of its guest.
 #[derive(Debug, PartialEq, Eq)]
@@ -75,7 +78,7 @@ struct Entry {
 #[derive(Debug)]
 pub(super) struct Timers {
     all: Vec<Option<Timer>>,
-    free: Vec<TimerId>,
+    free: Vec<u32>,
     /// When those are due that wait in here.
     deadlines: Deadlines,
     /// By guest; none has nothing in it. Shared with the call that the guest is at.
@@ -93,6 +96,8 @@ struct Timer {
     period: Option<Duration>,
     /// At how many before that it was not called.
     missed: u64,
+    /// Of all that were ever set, which one it is.
+    number: u64,
 }
 
 impl DueTimer {
@@ -126,15 +131,52 @@ impl Timers {
             all: Vec::new(),
             free: Vec::new(),
             deadlines: Deadlines::new(),
-            tables: vec![None; guests.len()],
+            tables: Vec::new(),
             numbers: 0,
         };
         for (index, guest) in (0..).zip(guests) {
-            for (name, schedule) in &guest.timers.given {
-                timers.change(now, GuestId(index), name, Some(*schedule));
-            }
+            timers.add(now, GuestId(index), &guest.timers.given);
         }
         timers
+    }
+
+    /// A guest comes, with the timers that are given to it.
+    pub(super) fn add(&mut self, now: Time, guest: GuestId, given: &[(Arc<str>, Schedule)]) {
+        if self.tables.len() <= guest.index() {
+            self.tables.resize(guest.index() + 1, None);
+        }
+        for (name, schedule) in given {
+            self.change(now, guest, name, Some(*schedule));
+        }
+    }
+
+    /// A guest is given other timers: those that it was given as they are go on, and
+    /// so do all that it has set itself. Returns those that are no more.
+    pub(super) fn give(
+        &mut self,
+        now: Time,
+        guest: GuestId,
+        before: &[(Arc<str>, Schedule)],
+        given: &[(Arc<str>, Schedule)],
+    ) -> Vec<TimerId> {
+        let gone = before
+            .iter()
+            .filter(|(name, _)| given.iter().all(|(other, _)| other != name));
+        let gone: Vec<_> = gone.map(|(name, _)| (name, None)).collect();
+        let new = given.iter().filter(|timer| !before.contains(timer));
+        let new = new.map(|(name, schedule)| (name, Some(*schedule)));
+        gone.into_iter()
+            .chain(new)
+            .filter_map(|(name, schedule)| self.change(now, guest, name, schedule))
+            .collect()
+    }
+
+    /// A guest is gone, and its timers with it.
+    pub(super) fn remove_all(&mut self, guest: GuestId) {
+        let table = self.tables[guest.index()].take();
+        for entry in table.iter().flat_map(|table| table.0.values()) {
+            self.remove(entry.id);
+        }
     }
 
     /// Those of one guest; none if it has none.
@@ -151,7 +193,7 @@ impl Timers {
     ) -> impl Iterator<Item = TimerStanding> {
         let table = self.tables[guest.index()].iter();
         let ids = table.flat_map(|table| table.0.values().map(|entry| entry.id));
-        let timer = |id: TimerId| self.all.get(id.0 as usize)?.as_ref();
+        let timer = |id: TimerId| self.all.get(id.slot as usize)?.as_ref();
         ids.filter_map(timer).map(move |timer| TimerStanding {
             name: timer.name.clone(),
             due_in: timer.at.since(now),
@@ -191,6 +233,7 @@ impl Timers {
                 at,
                 period,
                 missed: 0,
+                number: self.numbers,
             });
             let entry = Entry {
                 id,
@@ -212,7 +255,10 @@ impl Timers {
         self.deadlines.clear(slot);
         let timer = self.all.get(slot as usize)?.as_ref()?;
         let due = Due {
-            id: TimerId(slot),
+            id: TimerId {
+                slot,
+                number: timer.number,
+            },
             timer: DueTimer {
                 name: timer.name.clone(),
                 due: timer.at,
@@ -229,40 +275,46 @@ impl Timers {
             return self.remove(told.id);
         };
         self.numbers += 1;
-        if let Some(Some(timer)) = self.all.get_mut(told.id.0 as usize) {
+        if let Some(Some(timer)) = self.all.get_mut(told.id.slot as usize)
+            && timer.number == told.id.number
+        {
             timer.at = told.timer.due + period;
             timer.missed += told.timer.missed;
-            self.deadlines.set(told.id.0, timer.at, self.numbers);
+            self.deadlines.set(told.id.slot, timer.at, self.numbers);
         }
     }
 
     fn insert(&mut self, timer: Timer) -> TimerId {
-        let at = timer.at;
-        let id = match self.free.pop() {
-            Some(id) => {
-                self.all[id.0 as usize] = Some(timer);
-                id
+        let (at, number) = (timer.at, timer.number);
+        let slot = match self.free.pop() {
+            Some(slot) => {
+                self.all[slot as usize] = Some(timer);
+                slot
             }
             None => {
-                let id = TimerId(u32::try_from(self.all.len()).unwrap_or(u32::MAX));
+                let slot = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
                 self.all.push(Some(timer));
                 if self.deadlines.places() < self.all.len() {
                     self.deadlines.grow();
                 }
-                id
+                slot
             }
         };
         self.numbers += 1;
-        self.deadlines.set(id.0, at, self.numbers);
-        id
+        self.deadlines.set(slot, at, self.numbers);
+        TimerId { slot, number }
     }
 
     fn remove(&mut self, id: TimerId) {
-        let Some(timer) = self.all.get_mut(id.0 as usize).and_then(Option::take) else {
+        let Some(place) = self.all.get_mut(id.slot as usize) else {
             return;
         };
-        self.deadlines.clear(id.0);
-        self.free.push(id);
+        let is_it = |timer: &mut Timer| timer.number == id.number;
+        let Some(timer) = place.take_if(is_it) else {
+            return;
+        };
+        self.deadlines.clear(id.slot);
+        self.free.push(id.slot);
         let table = &mut self.tables[timer.guest.index()];
         if let Some(entries) = table {
             let entries = Arc::make_mut(entries);

@@ -127,7 +127,22 @@ pub(super) struct WorkList {
 
 impl WorkList {
     pub(super) fn new(guests: usize) -> Self {
-        let list = || List {
+        let mut list = Self {
+            slots: Chunks::new(),
+            used: 0,
+            free: NONE,
+            len: 0,
+            lists: Vec::new(),
+            turns: VecDeque::with_capacity(guests),
+            deadlines: Deadlines::new(),
+        };
+        list.resize(guests);
+        list
+    }
+
+    /// There are so many guests, not fewer than before.
+    pub(super) fn resize(&mut self, guests: usize) {
+        self.lists.resize_with(guests, || List {
             first: NONE,
             last: NONE,
             unsent: NONE,
@@ -135,16 +150,7 @@ impl WorkList {
             bytes: 0,
             sent: 0,
             has_turn: false,
-        };
-        Self {
-            slots: Chunks::new(),
-            used: 0,
-            free: NONE,
-            len: 0,
-            lists: std::iter::repeat_with(list).take(guests).collect(),
-            turns: VecDeque::with_capacity(guests),
-            deadlines: Deadlines::new(),
-        }
+        });
     }
 
     /// How many letters there are.

@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::by_packet_id::ByPacketId;
 use super::{Delivery, PacketId, PacketIds, Reason};
 use crate::office::work_list::{Key, WorkList};
-use crate::office::{Ticket, Time};
+use crate::office::{GuestId, Ticket, Time};
 use exchange::{Exchange, Stage};
 use pauses::Pauses;
 use quota::Quota;
@@ -71,7 +71,8 @@ pub(in crate::office) enum Acked {
 /// The letters on their way.
 #[derive(Debug)]
 pub(in crate::office) struct Outbound {
-    guests: usize,
+    /// By guest: whether it is there, and not gone.
+    are_there: Vec<bool>,
     exchanges: ByPacketId<Exchange>,
     /// Exchanges whose letters gave their place up before their deadline, which
     /// the work list watches no more.
@@ -113,12 +114,12 @@ pub(in crate::office) struct Outbound {
 
 impl Outbound {
     pub(in crate::office) fn new(guests: usize) -> Self {
+        let are_there = vec![true; guests];
         Self {
-            guests,
             exchanges: ByPacketId::default(),
             unlisted: BTreeSet::new(),
-            qos1: Window::new(QOS1_WINDOW, guests),
-            qos2: Window::new(QOS2_WINDOW, guests),
+            qos1: Window::new(QOS1_WINDOW, &are_there),
+            qos2: Window::new(QOS2_WINDOW, &are_there),
             quota: Quota::none(),
             no_room: Pauses::new(guests, FIRST_NO_ROOM, LONGEST_NO_ROOM),
             releases: VecDeque::new(),
@@ -134,7 +135,29 @@ impl Outbound {
             is_full: false,
             unanswered: BTreeSet::new(),
             suspects: Suspects::new(guests),
+            are_there,
         }
+    }
+
+    /// The guests are others: by guest, whether it is there, and not gone. `new` have
+    /// just come.
+    pub(in crate::office) fn handle_guests(&mut self, are_there: Vec<bool>, new: &[GuestId]) {
+        let guests = are_there.len();
+        self.suspects.resize(guests);
+        self.no_room.resize(guests);
+        for guest in new {
+            self.suspects.forget(*guest);
+            self.no_room.forget(*guest);
+        }
+        self.qos1.divide(&are_there);
+        self.qos2.divide(&are_there);
+        self.quota.divide(&are_there);
+        self.are_there = are_there;
+    }
+
+    /// Returns whether a guest has exchanges open.
+    pub(in crate::office) fn is_used_by(&self, guest: GuestId) -> bool {
+        self.qos1.is_used_by(guest) || self.qos2.is_used_by(guest)
     }
 
     /// Returns whether there are exchanges without a letter, which time can do
@@ -274,7 +297,7 @@ impl Outbound {
     /// it is known whether the session was kept.
     pub(in crate::office) fn handle_receive_maximum(&mut self, most: usize) {
         self.quota = if most < QOS1_WINDOW + QOS2_WINDOW {
-            Quota::new(most, self.guests)
+            Quota::new(most, &self.are_there)
         } else {
             Quota::none()
         };

@@ -29,6 +29,16 @@ impl Pauses {
         }
     }
 
+    /// There are so many guests.
+    pub(super) fn resize(&mut self, guests: usize) {
+        self.guests.resize(guests, Pause::default());
+    }
+
+    /// Another guest has come in the place of one, and waits for nothing.
+    pub(super) fn forget(&mut self, guest: GuestId) {
+        self.guests[guest.index()] = Pause::default();
+    }
+
     /// Whether the letters of a guest wait.
     pub(super) fn is_paused(&self, now: Time, guest: GuestId) -> bool {
         now < self.until(guest)

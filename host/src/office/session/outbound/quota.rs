@@ -30,13 +30,20 @@ impl Quota {
     }
 
     /// A new connection has this one: what is open is to be told it next.
-    pub(super) fn new(size: usize, guests: usize) -> Self {
+    pub(super) fn new(size: usize, are_there: &[bool]) -> Self {
         Self {
             window: Some(Bound {
                 size,
-                window: Window::new(size, guests),
+                window: Window::new(size, are_there),
                 published: 0,
             }),
+        }
+    }
+
+    /// Divides it anew among the guests that are there.
+    pub(super) fn divide(&mut self, are_there: &[bool]) {
+        if let Some(bound) = &mut self.window {
+            bound.window.divide(are_there);
         }
     }
 
@@ -119,7 +126,7 @@ mod tests {
             earlier in prop::collection::vec(0..8_u16, 0..60),
             steps in prop::collection::vec((0..8_u16, any::<bool>()), 0..200),
         ) {
-            let mut quota = Quota::new(size, guests.into());
+            let mut quota = Quota::new(size, &vec![true; guests.into()]);
             let mut open = Vec::new();
             for guest in earlier {
                 let guest = GuestId(guest % guests);

@@ -11,7 +11,7 @@ use crate::office::session::{
     properties_size, publish_size_with,
 };
 use crate::office::work_list::{Entry, Key, WorkList};
-use crate::office::{Qos, Refused, Ticket, Time};
+use crate::office::{Qos, Refused, Settings, Ticket, Time};
 
 /// What a QoS 2 letter needs beside a round trip: the clock counts milliseconds.
 const MARGIN: Duration = Duration::from_millis(2);
@@ -91,6 +91,18 @@ pub(in crate::office) struct Limits {
 }
 
 impl Limits {
+    /// Before a broker has said anything.
+    pub(in crate::office) fn of(settings: &Settings) -> Self {
+        Self {
+            own_max_packet_size: settings.max_packet_size,
+            max_packet_size: settings.max_packet_size,
+            properties: 0,
+            max_qos: settings.max_qos,
+            retain_available: true,
+            carries_properties: false,
+        }
+    }
+
     /// Why this cannot be published, with a payload of so many bytes, and so many of
     /// properties of its own, if so.
     pub(in crate::office) fn check(

@@ -81,6 +81,16 @@ impl Suspects {
         matches!(self.turn, Turn::Waiting { until } if until <= now)
     }
 
+    /// There are so many guests.
+    pub(super) fn resize(&mut self, guests: usize) {
+        self.pauses.resize(guests);
+    }
+
+    /// Another guest has come in the place of one.
+    pub(super) fn forget(&mut self, guest: GuestId) {
+        self.pauses.forget(guest);
+    }
+
     /// Whether the letters of a guest wait after one that was refused.
     pub(super) fn is_paused(&self, now: Time, guest: GuestId) -> bool {
         self.pauses.is_paused(now, guest)

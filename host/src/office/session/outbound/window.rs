@@ -12,50 +12,87 @@ use crate::office::GuestId;
 #[derive(Debug)]
 pub(super) struct Window {
     size: usize,
+    /// How many guests there are, without those that are gone.
+    guests: usize,
     /// What is set aside for each guest.
     reserve: usize,
     /// How many exchanges one guest may have open at most.
     most: usize,
-    /// How many are open, by guest.
-    open: Vec<usize>,
-    /// How many of them are not set aside for their guests.
+    shares: Vec<Share>,
+    /// How many of the open exchanges are not set aside for their guests.
     common: usize,
     all: usize,
-    /// How many of them are of letters that have expired, by guest, and together.
-    overdue: Vec<usize>,
+    /// How many of them are of letters that have expired.
     all_overdue: usize,
 }
 
+/// What one guest has of a window.
+#[derive(Debug, Clone, Copy, Default)]
+struct Share {
+    /// What is set aside for it; nothing for one that is gone.
+    reserve: usize,
+    /// How many exchanges are open.
+    open: usize,
+    /// How many of them are of letters that have expired.
+    overdue: usize,
+}
+
+impl Share {
+    /// How many are open that were not set aside.
+    fn common(self) -> usize {
+        self.open.saturating_sub(self.reserve)
+    }
+}
+
 impl Window {
-    pub(super) fn new(size: usize, guests: usize) -> Self {
-        let (reserve, most) = match guests {
-            0 | 1 => (size, size),
-            _ if guests > size => (0, (size / 4).max(1)),
-            _ => ((size / (2 * guests)).max(1), size),
-        };
-        Self {
+    /// By guest: whether it is there, and not gone.
+    pub(super) fn new(size: usize, are_there: &[bool]) -> Self {
+        let mut window = Self {
             size,
-            reserve,
-            most,
-            open: vec![0; guests],
+            guests: 0,
+            reserve: 0,
+            most: 0,
+            shares: Vec::new(),
             common: 0,
             all: 0,
-            overdue: vec![0; guests],
             all_overdue: 0,
+        };
+        window.divide(are_there);
+        window
+    }
+
+    /// Divides it anew, with what is open.
+    pub(super) fn divide(&mut self, are_there: &[bool]) {
+        let size = self.size;
+        self.guests = are_there.iter().filter(|is_there| **is_there).count();
+        (self.reserve, self.most) = match self.guests {
+            // The other half is for those that are gone, while they have letters.
+            0 | 1 => (size / 2, size),
+            guests if guests > size => (0, (size / 4).max(1)),
+            guests => ((size / (2 * guests)).max(1), size),
+        };
+        self.shares.resize(are_there.len(), Share::default());
+        for (share, is_there) in self.shares.iter_mut().zip(are_there) {
+            share.reserve = if *is_there { self.reserve } else { 0 };
         }
+        self.common = self.shares.iter().map(|share| share.common()).sum();
     }
 
     /// Returns whether a guest may begin an exchange.
     pub(super) fn has_room(&self, guest: GuestId) -> bool {
         // More can be open than there are places, from a connection that had more.
-        self.all < self.size && self.has_share(guest)
+        self.all < self.size && self.has_share(self.shares[guest.index()])
     }
 
     /// Returns whether a guest has places left in its share, be they free or not.
-    fn has_share(&self, guest: GuestId) -> bool {
-        let open = self.open[guest.index()];
-        let common = self.size - self.reserve * self.open.len().max(1);
-        open < self.most && (open < self.reserve || self.common < common)
+    fn has_share(&self, share: Share) -> bool {
+        let common = self.size - self.reserve * self.guests.max(1);
+        share.open < self.most && (share.open < share.reserve || self.common < common)
+    }
+
+    /// Returns whether a guest has exchanges open.
+    pub(super) fn is_used_by(&self, guest: GuestId) -> bool {
+        self.shares[guest.index()].open > 0
     }
 
     /// Returns whether any exchange is of a letter that has expired.
@@ -66,38 +103,37 @@ impl Window {
     /// Returns whether a guest may begin none because of its own, which are all of
     /// expired letters.
     pub(super) fn is_used_up(&self) -> bool {
-        let mut guests = (0_u16..)
-            .map(GuestId)
-            .zip(self.open.iter().zip(&self.overdue));
-        guests.any(|(guest, (open, overdue))| {
-            *overdue > 0 && overdue == open && !self.has_share(guest)
+        let mut shares = self.shares.iter();
+        shares.any(|share| {
+            share.overdue > 0 && share.overdue == share.open && !self.has_share(*share)
         })
     }
 
     pub(super) fn handle_begun(&mut self, guest: GuestId) {
-        let open = &mut self.open[guest.index()];
-        *open += 1;
+        let share = &mut self.shares[guest.index()];
+        share.open += 1;
         self.all += 1;
-        self.common += usize::from(*open > self.reserve);
+        self.common += usize::from(share.open > share.reserve);
     }
 
     pub(super) fn handle_overdue(&mut self, guest: GuestId) {
-        self.overdue[guest.index()] += 1;
+        self.shares[guest.index()].overdue += 1;
         self.all_overdue += 1;
     }
 
     pub(super) fn handle_completed(&mut self, guest: GuestId, was_overdue: bool) {
-        let open = &mut self.open[guest.index()];
-        self.common -= usize::from(*open > self.reserve);
-        *open -= 1;
+        let share = &mut self.shares[guest.index()];
+        self.common -= usize::from(share.open > share.reserve);
+        share.open -= 1;
         self.all -= 1;
-        self.overdue[guest.index()] -= usize::from(was_overdue);
+        share.overdue -= usize::from(was_overdue);
         self.all_overdue -= usize::from(was_overdue);
     }
 
     pub(super) fn clear(&mut self) {
-        self.open.fill(0);
-        self.overdue.fill(0);
+        for share in &mut self.shares {
+            (share.open, share.overdue) = (0, 0);
+        }
         (self.common, self.all, self.all_overdue) = (0, 0, 0);
     }
 }
@@ -115,7 +151,7 @@ mod tests {
             steps in prop::collection::vec((0..30_u16, any::<bool>()), 0..400),
         ) {
             const SIZE: usize = 20;
-            let mut window = Window::new(SIZE, guests);
+            let mut window = Window::new(SIZE, &vec![true; guests]);
             let mut open = vec![0; guests];
             for (guest, begins) in steps {
                 let id = GuestId(guest % guests as u16);
@@ -139,7 +175,7 @@ mod tests {
 
     #[test]
     fn one_of_two_can_have_three_quarters() {
-        let mut window = Window::new(20, 2);
+        let mut window = Window::new(20, &[true; 2]);
         let mut open = 0;
         while window.has_room(GuestId(0)) {
             window.handle_begun(GuestId(0));
@@ -151,7 +187,7 @@ mod tests {
 
     #[test]
     fn where_guests_outnumber_the_places_one_of_them_has_a_quarter() {
-        let mut window = Window::new(20, 21);
+        let mut window = Window::new(20, &[true; 21]);
         let mut open = 0;
         while window.has_room(GuestId(0)) {
             window.handle_begun(GuestId(0));
@@ -159,5 +195,23 @@ mod tests {
         }
         assert_eq!(open, 5);
         assert!(window.has_room(GuestId(20)));
+    }
+
+    #[test]
+    fn what_one_that_is_gone_has_open_comes_out_of_what_is_common() {
+        let mut window = Window::new(20, &[true; 2]);
+        (0..4).for_each(|_| window.handle_begun(GuestId(0)));
+        window.divide(&[false, true, true]);
+        let mut open = 0;
+        while window.has_room(GuestId(1)) {
+            window.handle_begun(GuestId(1));
+            open += 1;
+        }
+        assert_eq!(open, 11, "its own 5, and 6 of 10 that are common");
+        assert!(window.has_room(GuestId(2)), "5 are set aside for it");
+        for _ in 0..4 {
+            window.handle_completed(GuestId(0), false);
+        }
+        assert!(!window.is_used_by(GuestId(0)) && window.has_room(GuestId(1)));
     }
 }

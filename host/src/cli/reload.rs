@@ -1,0 +1,249 @@
+//! Configurations, one after another, for a gateway that runs on.
+//!
+//! A change takes effect as a whole or not at all: it is read, its components are
+//! compiled, and its guests have looked at their settings before the gateway hears of
+//! it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use tokio::sync::mpsc::Receiver;
+use tokio::task::block_in_place;
+use tracing::{error, info, warn};
+
+use super::assemble::{self, Loaded, Make, configure, control_sender, load_guests, logger};
+use super::components::Components;
+use super::run::{Look, load, warn_of};
+use super::signals::Orders;
+use super::{Failure, engine};
+use crate::config::Config;
+use crate::control::{ReloadAnswer, Reloaded};
+use crate::gateway::{Change, Control};
+use crate::guest::Listener;
+
+/// Makes gateways and changes of gateways out of what is written.
+pub(super) struct Loader {
+    path: Option<PathBuf>,
+    look: Look,
+    /// There are some when there was a guest.
+    components: Option<Components>,
+    tickets: Arc<AtomicU64>,
+    has_control: bool,
+    /// Who hears what guests print.
+    listener: Listener,
+    /// What the gateway has taken up, and what its guests are made of.
+    config: Config,
+    running: Vec<(String, Make)>,
+}
+
+impl Loader {
+    /// With the first configuration.
+    pub(super) fn new(
+        path: Option<PathBuf>,
+        look: Look,
+        config: Config,
+        has_control: bool,
+        listener: Listener,
+    ) -> Self {
+        Self {
+            path,
+            look,
+            components: None,
+            tickets: Arc::new(AtomicU64::new(1)),
+            has_control,
+            listener,
+            config,
+            running: Vec::new(),
+        }
+    }
+
+    /// All that the first configuration says, ready to run.
+    pub(super) async fn begin(&mut self) -> Result<Vec<Loaded>, Failure> {
+        let config = self.config.clone();
+        let mut loaded = self.load(&config)?;
+        configure(&mut loaded).await?;
+        self.running = made_of(&loaded);
+        Ok(loaded)
+    }
+
+    fn load(&mut self, config: &Config) -> Result<Vec<Loaded>, Failure> {
+        let mut loaded = match config.guests.is_empty() {
+            true => vec![logger(config)],
+            false => {
+                let listener = self.listener.clone();
+                load_guests(config, self.components(config)?, &listener)?
+            }
+        };
+        if self.has_control {
+            loaded.push(control_sender(
+                self.tickets.clone(),
+                config.session.work_list,
+            ));
+        }
+        Ok(loaded)
+    }
+
+    fn components(&mut self, config: &Config) -> Result<&mut Components, Failure> {
+        let components = match self.components.take() {
+            Some(components) => components,
+            None => {
+                let engine = engine::start(&config.cache_directory)?;
+                Components::of(engine.with_tickets(self.tickets.clone()))
+            }
+        };
+        Ok(self.components.insert(components))
+    }
+
+    /// Reads everything again, and has the gateway go on with it.
+    pub(super) async fn reload(&mut self, gateway: &Control) -> Result<Reloaded, Failure> {
+        let config = load(self.path.as_deref(), &self.look)?;
+        let mut loaded = block_in_place(|| self.load(&config))?;
+        let running = &self.running;
+        let is_running = |guest: &Loaded| {
+            let same =
+                |(name, make): &(String, Make)| *name == guest.name && guest.make.is_same(make);
+            running.iter().any(same)
+        };
+        // Those that stay have looked at their settings, which are as they were.
+        let (stay, mut new): (Vec<_>, Vec<_>) = loaded.drain(..).partition(is_running);
+        configure(&mut new).await?;
+        let made_of = made_of(stay.iter().chain(&new));
+        let is_new_connection = about_connection(&config) != about_connection(&self.config);
+        let at_next_start = self.at_next_start(&config);
+        let mut guests = Vec::new();
+        let mut settings = Vec::new();
+        for (guest, stays) in in_order(&config, stay, new) {
+            guests.push((guest.name, Some(guest.handler).filter(|_| !stays)));
+            settings.push(guest.settings);
+        }
+        let change = Change {
+            guests,
+            settings: assemble::settings_of(&config, settings),
+            connection: is_new_connection.then(|| assemble::connection(config.clone())),
+        };
+        warn_of(&config);
+        let changed = gateway.change(change).await.map_err(Failure::other)?;
+        let changed = changed.map_err(|_| {
+            Failure::Other(anyhow::anyhow!(
+                "the gateway has other guests than were configured"
+            ))
+        })?;
+        self.running = made_of;
+        self.config = config;
+        if let Some(components) = &mut self.components {
+            let running = self.running.iter();
+            let used: Vec<_> = running.filter_map(|(_, make)| make.component()).collect();
+            components.retain(|component| used.iter().any(|used| used.is_same(component)));
+        }
+        Ok(Reloaded {
+            changed,
+            at_next_start,
+        })
+    }
+
+    /// What is changed and waits for the next start.
+    fn at_next_start(&self, config: &Config) -> Vec<String> {
+        let mut names = Vec::new();
+        if config.control != self.config.control {
+            names.push("control-socket, control-address".into());
+        }
+        if self.components.is_some() && config.cache_directory != self.config.cache_directory {
+            names.push("cache-directory".into());
+        }
+        names
+    }
+
+    /// Reloads at each SIGHUP, and whenever it is asked to, for as long as the gateway
+    /// runs; and reconnects at each SIGUSR1.
+    pub(super) async fn run(
+        mut self,
+        gateway: Control,
+        mut orders: Orders,
+        mut asked: Receiver<ReloadAnswer>,
+    ) {
+        loop {
+            let answer = tokio::select! {
+                Some(()) = orders.reload.recv() => None,
+                Some(()) = orders.reconnect.recv() => {
+                    info!("SIGUSR1: connecting anew");
+                    gateway.reconnect().await;
+                    continue;
+                }
+                Some(answer) = asked.recv() => Some(answer),
+                else => return,
+            };
+            let reloaded = self.reload(&gateway).await;
+            match &reloaded {
+                Ok(reloaded) => log(reloaded),
+                Err(failure) => error!("the gateway goes on as it is: {:#}", failure.error()),
+            }
+            if let Some(answer) = answer {
+                let told = reloaded.map_err(|failure| format!("{:#}", failure.error()));
+                // Who does not wait any more finds it in the log.
+                let _ = answer.send(told);
+            }
+        }
+    }
+}
+
+fn log(
+    Reloaded {
+        changed,
+        at_next_start,
+    }: &Reloaded,
+) {
+    info!(
+        added = changed.added.len(),
+        replaced = changed.replaced.len(),
+        removed = changed.removed.len(),
+        "configuration read again"
+    );
+    if changed.reconnects {
+        info!("the broker, or who the gateway is to it, has changed: a new session begins");
+    }
+    if !at_next_start.is_empty() {
+        warn!(
+            "changed, and waits for the next start: {}",
+            at_next_start.join(", ")
+        );
+    }
+}
+
+/// The guests in the order in which they are written, each with whether it stays.
+fn in_order(config: &Config, stay: Vec<Loaded>, new: Vec<Loaded>) -> Vec<(Loaded, bool)> {
+    let stay = stay.into_iter().map(|guest| (guest, true));
+    let new = new.into_iter().map(|guest| (guest, false));
+    let mut all: Vec<_> = stay.chain(new).collect();
+    let place = |name: &str| {
+        let place = config.guests.iter().position(|guest| guest.name == name);
+        place.unwrap_or(usize::MAX)
+    };
+    all.sort_by_key(|(guest, _)| place(&guest.name));
+    all
+}
+
+fn made_of<'a>(loaded: impl IntoIterator<Item = &'a Loaded>) -> Vec<(String, Make)> {
+    let loaded = loaded.into_iter();
+    loaded
+        .map(|guest| (guest.name.clone(), guest.make.clone()))
+        .collect()
+}
+
+/// What cannot change within a session.
+fn about_connection(config: &Config) -> Config {
+    let mut config = config.clone();
+    let defaults = Config::default();
+    config.session.work_list = defaults.session.work_list;
+    config.session.first_connect_delay = defaults.session.first_connect_delay;
+    Config {
+        cache_directory: defaults.cache_directory,
+        control: defaults.control,
+        control_permissions: defaults.control_permissions,
+        subscriptions: defaults.subscriptions,
+        show_payloads: defaults.show_payloads,
+        guests: defaults.guests,
+        unknown_variables: defaults.unknown_variables,
+        ..config
+    }
+}

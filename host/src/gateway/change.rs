@@ -1,0 +1,122 @@
+//! A gateway that goes on with another configuration, without an end of its session.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use tracing::info;
+
+use super::control::UnknownGuest;
+use super::{ConnectionOptions, Gateway, Handler, identity};
+use crate::clock;
+use crate::office::{GuestId, SessionChange, Settings};
+
+/// What a gateway is made of from now on.
+#[derive(Debug)]
+pub struct Change {
+    /// All guests that there are to be, by their names. One that is new has a handler;
+    /// so has one that another takes the place of, which it does when the call that it
+    /// is at is over. One without stays as it is. What each of them has stays with its
+    /// name: letters, outcomes, messages, state and timers.
+    pub guests: Vec<(String, Option<Handler>)>,
+    /// What the post office is told; its guests are described in the order of `guests`.
+    pub settings: Settings,
+    /// How the broker is reached, if in another way than before. Then the connection
+    /// ends, and the next one begins a new session.
+    pub connection: Option<ConnectionOptions>,
+}
+
+/// What a [`Change`] has changed: names of guests.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Changed {
+    /// Those that were not there.
+    pub added: Vec<String>,
+    /// Those that another one has taken the place of.
+    pub replaced: Vec<String>,
+    /// Those that are gone.
+    pub removed: Vec<String>,
+    /// Whether a new session begins.
+    pub reconnects: bool,
+}
+
+impl Gateway {
+    /// Carries a change out. If a guest without a handler is not there, nothing is
+    /// changed.
+    pub(super) fn change(&mut self, change: Change) -> Result<Changed, UnknownGuest> {
+        let Change {
+            guests,
+            settings,
+            connection,
+        } = change;
+        let before: BTreeMap<String, GuestId> = self
+            .named_guests()
+            .map(|(guest, name)| (name.to_owned(), guest))
+            .collect();
+        let mut places = Vec::new();
+        for (name, handler) in &guests {
+            let place = before.get(name).copied();
+            if place.is_none() && handler.is_none() {
+                return Err(UnknownGuest);
+            }
+            places.push(place);
+        }
+        let mut changed = Changed {
+            reconnects: connection.is_some(),
+            ..Changed::default()
+        };
+        let session = match connection {
+            Some(connection) => {
+                self.set_connection(connection);
+                SessionChange::New
+            }
+            None => SessionChange::None,
+        };
+        let office = self.engine.office_mut();
+        let taken = office.handle_changed(clock::now(), settings, &places, session);
+        for (name, guest) in before {
+            if !guests.iter().any(|(stays, _)| *stays == name) {
+                self.machine.guests.remove(guest);
+                info!(guest = name, "guest removed");
+                changed.removed.push(name);
+            }
+        }
+        for ((name, handler), (guest, place)) in guests.into_iter().zip(taken.iter().zip(places)) {
+            match (handler, place) {
+                (Some(handler), None) => {
+                    info!(guest = name, "guest added");
+                    self.machine.guests.add(*guest, handler);
+                    self.machine.log.set_name(*guest, name.clone());
+                    changed.added.push(name);
+                }
+                (Some(handler), Some(_)) => {
+                    self.machine.guests.replace(*guest, handler);
+                    self.install(*guest);
+                    changed.replaced.push(name);
+                }
+                (None, _) => {}
+            }
+        }
+        Ok(changed)
+    }
+
+    /// From the next connection on.
+    fn set_connection(&mut self, connection: ConnectionOptions) {
+        let ConnectionOptions {
+            dialer,
+            servers,
+            server_return,
+            headers,
+            handshake,
+            login,
+        } = connection;
+        let machine = &mut self.machine;
+        machine
+            .log
+            .set_login(identity(login.as_ref(), &servers), servers.len());
+        self.engine.set_brokers(servers.len(), server_return);
+        machine.dialer = Arc::new(dialer);
+        machine.servers = servers;
+        machine.headers = headers.into();
+        machine.login = login.map(Arc::new);
+        machine.handshake = handshake;
+    }
+}
