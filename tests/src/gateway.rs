@@ -27,8 +27,11 @@ pub struct Gateway {
     child: Child,
     /// Its log.
     pub log: Lines,
-    _directory: TempDir,
+    directory: TempDir,
 }
+
+/// The name of the configuration in its directory.
+const CONFIG: &str = "jackalope.toml";
 
 impl GatewayOptions {
     /// The binary under test, which the test itself has to name:
@@ -106,7 +109,7 @@ impl GatewayOptions {
     /// Starts it.
     pub fn start(self) -> Gateway {
         let directory = TempDir::new().expect("there is a place for temporary files");
-        let config = directory.path().join("jackalope.toml");
+        let config = directory.path().join(CONFIG);
         fs::write(&config, &self.config).expect("a temporary file can be written");
         let mut words = self.launcher.iter().map(OsStr::new).collect::<Vec<_>>();
         words.push(self.binary.as_os_str());
@@ -124,7 +127,7 @@ impl GatewayOptions {
         Gateway {
             child,
             log,
-            _directory: directory,
+            directory,
         }
     }
 }
@@ -145,6 +148,12 @@ impl Gateway {
         number
             .and_then(|number| number.parse().ok())
             .expect("the kernel counts it")
+    }
+
+    /// Puts another configuration in the place of its own, which it does not hear of.
+    pub fn reconfigure(&self, options: &GatewayOptions) {
+        let config = self.directory.path().join(CONFIG);
+        fs::write(config, &options.config).expect("a temporary file can be written");
     }
 
     /// Sends it a signal, by name.
