@@ -1,7 +1,4 @@
 //! A gateway that reads its configuration again while it runs.
-//!
-//! `JACKALOPE_TEST_ROUNDS=200 cargo test -p jackalope-tests --test reload under_load`
-//! changes it more often.
 
 use std::fmt::Write as _;
 use std::io::Write;
@@ -261,11 +258,8 @@ fn what_waits_for_the_next_start_is_named() {
     assert_eq!(text, expect);
 }
 
-/// How often the configuration changes.
-fn rounds() -> usize {
-    let rounds = std::env::var("JACKALOPE_TEST_ROUNDS").ok();
-    rounds.and_then(|rounds| rounds.parse().ok()).unwrap_or(40)
-}
+/// How often the configuration is read again.
+const ROUNDS: usize = 200;
 
 /// How many messages come between two changes.
 const MESSAGES: usize = 25;
@@ -291,7 +285,7 @@ fn again_and_again_under_load() {
     let text = site.file("text.wasm").display().to_string();
     std::fs::write(&text, "no component").expect("it can be written");
     let (mut sent, mut removed) = (0, 0);
-    for round in 0..rounds() {
+    for round in 0..ROUNDS {
         let mut numbers = String::new();
         for _ in 0..MESSAGES {
             let _ = writeln!(numbers, "{sent}");
