@@ -76,10 +76,9 @@ impl Loader {
             }
         };
         if self.has_control {
-            loaded.push(control_sender(
-                self.tickets.clone(),
-                config.session.work_list,
-            ));
+            let (tickets, work_list) = (self.tickets.clone(), config.session.work_list);
+            let permissions = config.control_permissions.clone();
+            loaded.push(control_sender(tickets, work_list, permissions));
         }
         Ok(loaded)
     }
