@@ -51,4 +51,5 @@ pub mod clock;
 
 pub mod example;
 
+mod shown;
 mod words;

@@ -11,6 +11,7 @@ use tokio::task::{JoinError, JoinSet};
 use super::ControlSender;
 use crate::guest::{Guest, TICK};
 use crate::office::{Answer, Assignment, Call, Effects, GuestId};
+use crate::shown::shown;
 
 /// Something that can be called as a guest is.
 #[derive(Debug)]
@@ -40,9 +41,6 @@ pub struct Logger {
     pub show_payloads: bool,
 }
 
-/// How many characters of a payload are shown.
-const SHOWN: usize = 200;
-
 impl Logger {
     fn call(&self, call: &Call) -> Answer {
         match call {
@@ -52,7 +50,8 @@ impl Logger {
             }
             Call::Message(message) => {
                 let (topic, bytes) = (&message.topic, message.payload.len());
-                let payload = self.show_payloads.then(|| shown(&message.payload));
+                let text = || shown(&String::from_utf8_lossy(&message.payload));
+                let payload = self.show_payloads.then(text);
                 tracing::info!(%topic, bytes, qos = message.qos as u8, payload, "message");
             }
             Call::Outcomes(outcomes) => {
@@ -66,18 +65,6 @@ impl Logger {
         }
         Answer::Done(Effects::default())
     }
-}
-
-/// What there is of text at the beginning; control characters are escaped.
-fn shown(payload: &[u8]) -> String {
-    let text = String::from_utf8_lossy(payload);
-    let shown = text.chars().take(SHOWN).flat_map(char::escape_debug);
-    let more = if text.chars().nth(SHOWN).is_some() {
-        "…"
-    } else {
-        ""
-    };
-    shown.chain(more.chars()).collect()
 }
 
 #[derive(Debug)]

@@ -16,9 +16,6 @@ const LONGEST: usize = 16 << 10;
 /// How many headers it may have.
 const HEADERS: usize = 100;
 
-/// How much of a text from outside a line of the log shows.
-const SHOWN: usize = 200;
-
 /// The head of an answer.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
@@ -115,17 +112,6 @@ impl fmt::Display for HttpStatus {
     }
 }
 
-/// A text from outside as a line of the log can show it.
-pub(crate) fn shown(text: &str) -> String {
-    let shortened: String = text.chars().take(SHOWN).collect();
-    let end = if shortened.len() < text.len() {
-        "…"
-    } else {
-        ""
-    };
-    format!("{}{end}", shortened.escape_debug())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -165,9 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_from_outside_is_shown_on_one_short_line() {
-        assert_eq!(shown("a\nb"), "a\\nb");
-        assert_eq!(shown(&"a".repeat(300)), format!("{}…", "a".repeat(SHOWN)));
+    fn a_status_is_shown_in_words_where_there_are_any() {
         assert_eq!(HttpStatus(404).to_string(), "404 Not Found");
         assert_eq!(HttpStatus(799).to_string(), "799");
     }

@@ -34,7 +34,7 @@ use std::time::Duration;
 use crate::office::Connect;
 
 pub use frame::{DecodeError, EncodeError};
-pub(crate) use http::{Answer as HttpAnswer, NotHttp, shown};
+pub(crate) use http::{Answer as HttpAnswer, NotHttp};
 pub use http::{HttpHeader, HttpStatus};
 pub use layers::{Layers, TransportError};
 pub use login::{Login, Secret};

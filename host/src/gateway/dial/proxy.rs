@@ -6,7 +6,8 @@ use std::io;
 use bytes::BytesMut;
 use data_encoding::BASE64;
 
-use crate::wire::{Address, HttpAnswer, HttpStatus, Login, NotHttp, Tcp, shown};
+use crate::shown::shown;
+use crate::wire::{Address, HttpAnswer, HttpStatus, Login, NotHttp, Tcp};
 
 /// How much is looked at at once.
 const PIECE: usize = 4 << 10;

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::wire::http::{HttpStatus, shown};
+use crate::shown::shown;
+use crate::wire::http::HttpStatus;
 
 /// Why there is no WebSocket to speak MQTT through, or none any more. Displays as
 /// one line.

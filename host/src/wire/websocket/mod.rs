@@ -23,7 +23,7 @@ use tungstenite::protocol::frame::coding::{CloseCode, Data, OpCode};
 pub use error::WebSocketError;
 pub use target::WebSocketPath;
 
-use super::http::shown;
+use crate::shown::shown;
 use frames::{Event, Frames};
 use upgrade::Upgrade;
 
