@@ -1,7 +1,6 @@
-//! The fake broker on its own, by the hands of `mosquitto_pub`,
-//! `mosquitto_sub`, paho-mqtt and MQTT.js.
+//! The fake broker on its own, by the hands of `mosquitto_pub` and `mosquitto_sub`.
 
-use jackalope_tests::{FakeBroker, Process, peers};
+use jackalope_tests::{FakeBroker, Process};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
 
@@ -92,32 +91,6 @@ fn a_persistent_session_keeps_messages_for_its_client() {
     );
     broker.expect("sleeper session resumed, 0 in flight, 2 waiting");
     broker.expect("sleeper < CONNACK accepted, session present");
-}
-
-/// Runs a script of another client, whose last argument is the broker's port.
-#[track_caller]
-fn check_script(program: &str, arguments: &[&str]) {
-    let broker = start();
-    let port = broker.port().to_string();
-    broker.check_client(program, &[arguments, &[&port]].concat());
-}
-
-#[test]
-fn paho_finds_nothing_wrong() {
-    let Some(python) = peers::python("paho.mqtt.client") else {
-        return;
-    };
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/with_paho.py");
-    check_script(&python, &[script]);
-}
-
-#[test]
-fn mqtt_js_finds_nothing_wrong_in_both_versions() {
-    let Some(library) = peers::node("mqtt") else {
-        return;
-    };
-    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/with_mqtt_js.mjs");
-    check_script("node", &[script, &library]);
 }
 
 #[test]

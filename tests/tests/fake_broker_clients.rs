@@ -1,5 +1,5 @@
 //! Clients of other hands against the fake broker, through TCP, TLS, WebSocket and
-//! both: each sends itself messages of each quality of service.
+//! both.
 
 use std::path::Path;
 use std::process::Command;
@@ -21,7 +21,7 @@ fn paho() {
         return;
     };
     let (broker, ca) = start();
-    let (script, port) = (format!("{CLIENTS}/echo_paho.py"), broker.port().to_string());
+    let (script, port) = (format!("{CLIENTS}/with_paho.py"), broker.port().to_string());
     for version in ["4", "5"] {
         for transport in ["tcp", "websockets"] {
             for ca in [&[][..], &[&*ca]] {
@@ -38,7 +38,7 @@ fn mqtt_js() {
         return;
     };
     let (broker, ca) = start();
-    let script = format!("{CLIENTS}/echo_mqttjs.js");
+    let script = format!("{CLIENTS}/with_mqtt_js.mjs");
     for version in ["4", "5"] {
         for (scheme, ca) in [
             ("mqtt", &[][..]),
@@ -113,6 +113,7 @@ fn who_has_no_certificate_is_let_go_where_one_is_demanded() {
         .output()
         .expect("mosquitto-clients is installed");
     assert!(!without.status.success());
+    broker.expect("TLS FAILED: in the handshake: peer sent no certificates");
 }
 
 #[test]
