@@ -1,5 +1,6 @@
 //! Certificates that a broker makes for itself.
 
+use std::error::Error;
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -38,11 +39,19 @@ impl Certificates {
     pub fn new() -> Result<Self, rcgen::Error> {
         let mut params = CertificateParams::default();
         params.distinguished_name = rcgen::DistinguishedName::new();
-        let name = "CA of a fake broker";
+        let key = KeyPair::generate()?;
+        // With a name of its own, one of an earlier start is unknown and not forged.
+        let own: u64 = key
+            .public_key_raw()
+            .iter()
+            .rev()
+            .take(8)
+            .fold(0, |own, byte| (own << 8) | u64::from(*byte));
+        let name = format!("CA of a fake broker, {own:x}");
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-        let ca = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
+        let ca = CertifiedIssuer::self_signed(params, key)?;
         let names = ["localhost", "127.0.0.1", "::1"];
         let server = ExtendedKeyUsagePurpose::ServerAuth;
         Ok(Self {
@@ -87,26 +96,25 @@ impl Certificates {
 
     /// What a server needs of them. With `demands_client`, who shows no certificate of
     /// this authority is let go.
-    pub(crate) fn server(&self, demands_client: bool) -> io::Result<Arc<ServerConfig>> {
+    pub(crate) fn server(
+        &self,
+        demands_client: bool,
+    ) -> Result<ServerConfig, Box<dyn Error + Send + Sync>> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let certificate = |pem: &str| CertificateDer::from_pem_slice(pem.as_bytes());
         let builder = ServerConfig::builder_with_provider(provider.clone())
-            .with_safe_default_protocol_versions()
-            .map_err(io::Error::other)?;
+            .with_safe_default_protocol_versions()?;
         let builder = if demands_client {
             let mut roots = RootCertStore::empty();
-            let ca = certificate(&self.ca).map_err(io::Error::other)?;
-            roots.add(ca).map_err(io::Error::other)?;
+            roots.add(certificate(&self.ca)?)?;
             let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
-            builder.with_client_cert_verifier(verifier.build().map_err(io::Error::other)?)
+            builder.with_client_cert_verifier(verifier.build()?)
         } else {
             builder.with_no_client_auth()
         };
-        let chain = vec![certificate(&self.broker.certificate).map_err(io::Error::other)?];
-        let key = PrivateKeyDer::from_pem_slice(self.broker.key.as_bytes());
-        let key = key.map_err(io::Error::other)?;
-        let config = builder.with_single_cert(chain, key);
-        config.map(Arc::new).map_err(io::Error::other)
+        let chain = vec![certificate(&self.broker.certificate)?];
+        let key = PrivateKeyDer::from_pem_slice(self.broker.key.as_bytes())?;
+        Ok(builder.with_single_cert(chain, key)?)
     }
 }
 

@@ -75,6 +75,13 @@ pub enum Event {
         /// What.
         violation: Violation,
     },
+    /// A client did not get through TLS. The connection is closed.
+    TlsFailed {
+        /// Who.
+        peer: Peer,
+        /// Why.
+        error: TlsError,
+    },
     /// A connection was closed.
     Closed {
         /// Where to.
@@ -159,6 +166,26 @@ pub enum CloseReason {
     Refused(ConnectReturnCode),
     /// A fault.
     Fault,
+    /// The client did not get through TLS.
+    Tls,
+    /// Too much waited for the client, which does not read it.
+    Unread,
+}
+
+/// Why a client did not get through TLS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// A certificate of the client is demanded, and it began without TLS.
+    Plain,
+    /// The handshake has failed, as rustls says it: the client did not accept what it
+    /// was shown, showed nothing that is accepted, or sent something else.
+    Handshake(String),
+    /// The client hung up before the handshake was over, as one does that does not
+    /// trust the broker and does not say so.
+    HungUp,
+    /// What came after the handshake is not what TLS sends, as rustls says it.
+    Record(String),
 }
 
 impl fmt::Display for Peer {
@@ -182,6 +209,7 @@ impl fmt::Display for Event {
             Self::ViolationV5 { peer, violation } => {
                 write!(f, "{peer} VIOLATION: {}", violation.text_v5())
             }
+            Self::TlsFailed { peer, error } => write!(f, "{peer} TLS FAILED: {error}"),
             Self::Closed { peer, reason } => write!(f, "{peer} closed: {reason}"),
             Self::SessionCreated { client } => write!(f, "{client} session created"),
             Self::SessionResumed {
@@ -223,6 +251,21 @@ impl fmt::Display for CloseReason {
             Self::TakenOver => f.write_str("client id taken over"),
             Self::Refused(code) => write!(f, "{code}"),
             Self::Fault => f.write_str("fault"),
+            Self::Tls => f.write_str("TLS failed"),
+            Self::Unread => f.write_str("the client does not read what it is sent"),
+        }
+    }
+}
+
+impl fmt::Display for TlsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain => f.write_str(
+                "the client began without TLS, and has to show a certificate, which takes TLS",
+            ),
+            Self::Handshake(reason) => write!(f, "in the handshake: {reason}"),
+            Self::HungUp => f.write_str("the client hung up in the handshake"),
+            Self::Record(reason) => write!(f, "after the handshake: {reason}"),
         }
     }
 }

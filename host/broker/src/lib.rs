@@ -83,7 +83,7 @@ mod tests;
 
 pub use self::core::{Core, Output};
 pub use certificates::Certificates;
-pub use event::{CloseReason, ConnectionId, Event, Peer};
+pub use event::{CloseReason, ConnectionId, Event, Peer, TlsError};
 pub use fault::{Ack, Fault, FaultError, Times};
 pub use listener::{Broker, Events};
 pub use message::{Message, PublishError};

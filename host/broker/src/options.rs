@@ -18,8 +18,9 @@ pub struct Options {
     pub events_kept: usize,
     /// How the broker behaves.
     pub core: CoreOptions,
-    /// With it, who begins with TLS is answered with TLS, on the same port. The
-    /// default is `None`.
+    /// With it, who begins with TLS is answered with TLS, on the same port; the
+    /// others as without it, unless certificates are
+    /// [demanded](TlsOptions::demands_client). The default is `None`.
     pub tls: Option<TlsOptions>,
 }
 
@@ -29,7 +30,7 @@ pub struct TlsOptions {
     /// What it shows.
     pub certificates: Certificates,
     /// Whether a client has to show a certificate of the same authority, e.g.
-    /// [`Certificates::client`].
+    /// [`Certificates::client`]. Then who begins without TLS is let go as well.
     pub demands_client: bool,
 }
 

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use self::connection::Connection;
-use super::event::{CloseReason, ConnectionId, Event, Peer};
+use super::event::{CloseReason, ConnectionId, Event, Peer, TlsError};
 use super::fault::{Fault, Faults, Immediate};
 use super::message::{Message, PublishError};
 use super::options::CoreOptions;
@@ -167,6 +167,11 @@ impl Core {
         self.close(now, connection, CloseReason::Lost);
     }
 
+    /// A client does not read, and what waits for it is too much.
+    pub(crate) fn handle_unread(&mut self, now: Time, connection: ConnectionId) {
+        self.close(now, connection, CloseReason::Unread);
+    }
+
     /// A client has done what it must not do, below MQTT.
     pub(crate) fn handle_violation(
         &mut self,
@@ -176,6 +181,20 @@ impl Core {
     ) {
         if self.connections.contains_key(&connection) {
             self.violate(now, connection, violation);
+        }
+    }
+
+    /// A client did not get through TLS, which is below MQTT.
+    pub(crate) fn handle_tls_error(
+        &mut self,
+        now: Time,
+        connection: ConnectionId,
+        error: TlsError,
+    ) {
+        if self.connections.contains_key(&connection) {
+            let peer = self.peer(connection);
+            self.events.push_back(Event::TlsFailed { peer, error });
+            self.close(now, connection, CloseReason::Tls);
         }
     }
 

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 pub use self::events::Events;
+use self::layers::TlsServer;
 use self::shared::Shared;
 use super::core::Core;
 use super::event::Event;
@@ -44,9 +45,8 @@ impl Broker {
         #[expect(clippy::disallowed_methods, reason = "this is the broker's listener")]
         let listener = TcpListener::bind(options.address).await?;
         let address = listener.local_addr()?;
-        let tls = options.tls.as_ref();
-        let tls = tls.map(|tls| tls.certificates.server(tls.demands_client));
-        let tls = tls.transpose()?;
+        let tls = options.tls.as_ref().map(TlsServer::new);
+        let tls = tls.transpose().map_err(io::Error::other)?;
         let shared = Arc::new(Shared::new(&options));
         let (running, stop) = watch::channel(());
         #[expect(

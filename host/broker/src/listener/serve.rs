@@ -7,16 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, BytesMut};
-use rustls::ServerConfig;
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time;
 
-use super::layers::{Layers, Stop};
-use super::shared::Shared;
-use crate::event::ConnectionId;
+use super::layers::{Layers, Stop, TlsServer};
+use super::shared::{OUTBOX_LIMIT, Shared};
+use crate::event::{ConnectionId, TlsError};
 
 /// How much is read at once, in bytes.
 const CHUNK: usize = 64 * 1024;
@@ -33,7 +32,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(super) async fn serve(
     listener: TcpListener,
     shared: Arc<Shared>,
-    tls: Option<Arc<ServerConfig>>,
+    tls: Option<TlsServer>,
     mut stop: watch::Receiver<()>,
 ) {
     let mut sockets = JoinSet::new();
@@ -78,6 +77,9 @@ async fn connection(
     let _ = exchange(&mut stream, &mut layers, &shared, id, &wake).await;
     let _ = stream.shutdown().await;
     drop(stream);
+    if layers.is_handshaking() {
+        shared.change(|core, now| core.handle_tls_error(now, id, TlsError::HungUp));
+    }
     shared.close(id);
 }
 
@@ -91,17 +93,19 @@ async fn exchange(
 ) -> io::Result<()> {
     stream.set_nodelay(true)?;
     let mut chunk = vec![0; CHUNK];
-    let (mut packets, mut unsent) = (BytesMut::new(), BytesMut::new());
+    let (mut batch, mut unsent) = (BytesMut::new(), BytesMut::new());
     loop {
-        let (close, reads) = shared.turn(id, &mut packets);
-        layers.handle_sent(packets.split(), &mut unsent);
-        if close {
+        let turn = shared.turn(id, unsent.is_empty().then_some(&mut batch));
+        layers.handle_sent(batch.split(), &mut unsent);
+        if turn.close && !turn.waits {
             layers.finish(&mut unsent);
         }
         write(stream, &mut unsent)?;
-        if close {
+        if turn.close && !(turn.waits && unsent.is_empty()) {
             return Ok(());
         }
+        // What layers answer themselves is in no outbox.
+        let reads = turn.reads && unsent.len() < OUTBOX_LIMIT;
         tokio::select! {
             ready = stream.readable(), if reads => {
                 ready?;
@@ -110,7 +114,7 @@ async fn exchange(
                     return Ok(());
                 }
             }
-            ready = stream.writable(), if !unsent.is_empty() => ready?,
+            ready = stream.writable(), if turn.waits || !unsent.is_empty() => ready?,
             () = wake.notified() => {}
         }
     }
@@ -148,10 +152,13 @@ fn read(
                 let mut packets = BytesMut::new();
                 let result = layers.handle_read(&chunk[..length], &mut packets, unsent);
                 core.handle_bytes(now, id, &packets);
-                if let Err(Stop::Violation(violation)) = result {
-                    core.handle_violation(now, id, violation);
+                let goes_on = length > 0 && result != Err(Stop::Refused);
+                match result {
+                    Err(Stop::Violation(violation)) => core.handle_violation(now, id, violation),
+                    Err(Stop::Tls(error)) => core.handle_tls_error(now, id, error),
+                    Ok(()) | Err(Stop::Refused) => {}
                 }
-                Ok(length > 0 && result != Err(Stop::Refused))
+                Ok(goes_on)
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(true),
             Err(error) => Err(error),

@@ -1,11 +1,11 @@
 //! What the tasks of one listener and its owner share: the core behind a lock,
 //! and the clock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 
@@ -17,7 +17,10 @@ use crate::time::Time;
 
 /// How much may wait for a client that does not read, in bytes. Above it the
 /// connection is given up, rather than all memory.
-const OUTBOX_LIMIT: usize = 64 * 1024 * 1024;
+pub(super) const OUTBOX_LIMIT: usize = 64 * 1024 * 1024;
+
+/// How many bytes of packets a socket takes at once, but for the last packet.
+const BATCH: usize = 64 * 1024;
 
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -42,10 +45,39 @@ struct State {
 
 /// What is to be done to a socket.
 #[derive(Debug, Default)]
-pub(super) struct Outbox {
-    pub(super) bytes: BytesMut,
-    pub(super) close: bool,
+struct Outbox {
+    packets: VecDeque<Bytes>,
+    /// Of all of them, in bytes.
+    length: usize,
+    close: bool,
     wake: Arc<Notify>,
+}
+
+impl Outbox {
+    fn put(&mut self, packet: Bytes) {
+        self.length += packet.len();
+        self.packets.push_back(packet);
+    }
+
+    /// Moves packets to the end of `batch`.
+    fn take(&mut self, batch: &mut BytesMut) {
+        while batch.len() < BATCH
+            && let Some(packet) = self.packets.pop_front()
+        {
+            self.length -= packet.len();
+            batch.extend_from_slice(&packet);
+        }
+    }
+}
+
+/// What the task of a socket does next.
+#[derive(Debug)]
+pub(super) struct Turn {
+    /// Whether more waits to be sent.
+    pub(super) waits: bool,
+    /// Whether to close it, once the network has been given all of that.
+    pub(super) close: bool,
+    pub(super) reads: bool,
 }
 
 impl Shared {
@@ -113,15 +145,27 @@ impl Shared {
         (id, wake)
     }
 
-    /// What is to be done to a socket now: moves the bytes to send behind those
-    /// in `unsent`; whether to close it after them, and whether to read.
-    pub(super) fn turn(&self, id: ConnectionId, unsent: &mut BytesMut) -> (bool, bool) {
+    /// What is to be done to a socket now. With a batch, moves packets to it, of
+    /// which one that was written is followed by the next: what a client does not read
+    /// stays in its outbox, which has a bound.
+    pub(super) fn turn(&self, id: ConnectionId, batch: Option<&mut BytesMut>) -> Turn {
         let mut state = self.lock();
-        let close = state.outboxes.get_mut(&id).is_none_or(|outbox| {
-            unsent.unsplit(outbox.bytes.split());
-            outbox.close
-        });
-        (close, state.core.wants_read(id))
+        let reads = state.core.wants_read(id);
+        let Some(outbox) = state.outboxes.get_mut(&id) else {
+            return Turn {
+                waits: false,
+                close: true,
+                reads,
+            };
+        };
+        if let Some(batch) = batch {
+            outbox.take(batch);
+        }
+        Turn {
+            waits: !outbox.packets.is_empty(),
+            close: outbox.close,
+            reads,
+        }
     }
 
     /// The task of a socket is done.
@@ -169,12 +213,11 @@ impl State {
                 continue;
             };
             match output {
-                Output::Send(_, bytes) => outbox.bytes.extend_from_slice(&bytes),
+                Output::Send(_, packet) => outbox.put(packet),
                 Output::Close(_) => outbox.close = true,
             }
-            if outbox.bytes.len() > OUTBOX_LIMIT {
-                outbox.close = true;
-                self.core.handle_closed(now, id);
+            if outbox.length > OUTBOX_LIMIT {
+                self.core.handle_unread(now, id);
             }
             outbox.wake.notify_one();
         }

@@ -5,13 +5,13 @@ use tokio::net::TcpStream;
 
 use super::*;
 
-struct Client {
-    stream: TcpStream,
-    input: BytesMut,
+pub(super) struct Client {
+    pub(super) stream: TcpStream,
+    pub(super) input: BytesMut,
 }
 
 impl Client {
-    async fn open(broker: &Broker) -> Self {
+    pub(super) async fn open(broker: &Broker) -> Self {
         Self {
             #[expect(
                 clippy::disallowed_methods,
@@ -22,7 +22,7 @@ impl Client {
         }
     }
 
-    async fn connect(broker: &Broker, client: &str) -> Self {
+    pub(super) async fn connect(broker: &Broker, client: &str) -> Self {
         let mut this = Self::open(broker).await;
         this.send(Packet::Connect(connect(client))).await;
         assert_eq!(this.read().await.unwrap(), "CONNACK accepted");
@@ -34,7 +34,7 @@ impl Client {
     }
 
     /// The next packet; `None` when the broker has closed the connection.
-    async fn read(&mut self) -> Option<String> {
+    pub(super) async fn read(&mut self) -> Option<String> {
         loop {
             if let Ok(packet) = Packet::read(&mut self.input, usize::MAX) {
                 return Some(line(&packet));
@@ -47,14 +47,21 @@ impl Client {
     }
 }
 
+/// What is told of a client that does not read.
+const NOT_READING: &str = "a closed: the client does not read what it is sent";
+
 /// Runs a test against a broker of its own, for at most ten seconds.
 fn run(test: impl AsyncFnOnce(Broker)) {
+    run_with(Options::default(), test);
+}
+
+pub(super) fn run_with(options: Options, test: impl AsyncFnOnce(Broker)) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     runtime.block_on(async {
-        let broker = Broker::start(Options::default()).await.unwrap();
+        let broker = Broker::start(options).await.unwrap();
         #[expect(clippy::disallowed_methods, reason = "a bound on the test")]
         tokio::time::timeout(seconds(10), test(broker))
             .await
@@ -205,8 +212,57 @@ fn a_client_that_does_not_read_is_given_up() {
                 .publish("t", payload, QoS::AtMostOnce, false)
                 .unwrap();
         }
-        let closed = |event: &Event| event.to_string() == "a closed: connection lost";
+        let closed = |event: &Event| event.to_string() == NOT_READING;
         broker.wait_for(closed).await.unwrap();
+    });
+}
+
+/// What a client has not read stays where it is counted, however often its task runs
+/// meanwhile.
+#[test]
+fn a_client_that_does_not_read_has_no_more_memory_than_any_other() {
+    run(async |broker| {
+        let mut a = Client::connect(&broker, "a").await;
+        a.send(subscribe(1, &[("t", 0)])).await;
+        a.read().await.unwrap();
+        let mut b = Client::connect(&broker, "b").await;
+        let payload = "x".repeat(1_000_000);
+        let mut events = broker.events();
+        // More than the bound and what two kernels take.
+        for id in 1..=200 {
+            b.send(publish(1, id, "t", &payload)).await;
+            assert_eq!(b.read().await.unwrap(), format!("PUBACK id={id}"));
+            while let Some(event) = events.poll_event() {
+                if let Event::Closed { peer, reason } = event {
+                    assert_eq!(
+                        (peer.to_string(), reason),
+                        ("a".into(), CloseReason::Unread)
+                    );
+                    return;
+                }
+            }
+        }
+        panic!("it is still there");
+    });
+}
+
+#[test]
+fn who_reads_late_reads_everything() {
+    run(async |broker| {
+        let mut a = Client::connect(&broker, "a").await;
+        a.send(subscribe(1, &[("t", 0)])).await;
+        a.read().await.unwrap();
+        let mut b = Client::connect(&broker, "b").await;
+        let sent: Vec<_> = (1..=300)
+            .map(|id: u16| id.to_string().repeat(30_000))
+            .collect();
+        for (id, payload) in (1..).zip(&sent) {
+            b.send(publish(1, id, "t", payload)).await;
+            b.read().await.unwrap();
+        }
+        for payload in sent {
+            assert_eq!(a.read().await.unwrap(), line(&publish(0, 0, "t", &payload)));
+        }
     });
 }
 

@@ -10,6 +10,7 @@ mod publish;
 mod random;
 mod sessions;
 mod subscribe;
+mod tls;
 mod trace;
 mod v5;
 mod violations;

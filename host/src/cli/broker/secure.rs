@@ -18,7 +18,8 @@ pub(in crate::cli) struct Secure {
     /// client.key.
     #[arg(long)]
     tls: bool,
-    /// Demand a certificate of the client that ca.pem has signed, as client.pem.
+    /// Demand a certificate of the client that ca.pem has signed, as client.pem. Who
+    /// begins without TLS has none to show, and is let go as well.
     #[arg(long, requires = "tls")]
     tls_client: bool,
     /// Where to put the files, which are replaced; without, a directory for temporary

@@ -7,22 +7,23 @@
 mod tls;
 mod websocket;
 
-use std::sync::Arc;
-
 use bytes::BytesMut;
-use rustls::ServerConfig;
 
 use self::tls::Tls;
+pub(super) use self::tls::TlsServer;
 use self::websocket::WebSocket;
+use crate::event::TlsError;
 use crate::violation::Violation;
 
 /// Why a connection goes no further.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Stop {
     /// The client did what it must not do.
     Violation(Violation),
-    /// It is no WebSocket, which it was told; or TLS has failed, which says so itself.
+    /// It is no WebSocket, which it was told.
     Refused,
+    /// TLS has failed, which says so itself.
+    Tls(TlsError),
 }
 
 /// The layers of one connection.
@@ -30,7 +31,7 @@ pub(crate) enum Stop {
 pub(crate) struct Layers {
     tls: Layer<Tls>,
     /// What TLS is begun with, where there is any.
-    config: Option<Arc<ServerConfig>>,
+    server: Option<TlsServer>,
     websocket: Layer<WebSocket>,
 }
 
@@ -43,13 +44,13 @@ enum Layer<T> {
 }
 
 impl Layers {
-    pub(crate) fn new(config: Option<Arc<ServerConfig>>) -> Self {
+    pub(crate) fn new(server: Option<TlsServer>) -> Self {
         Self {
-            tls: match config {
+            tls: match server {
                 Some(_) => Layer::Unknown,
                 None => Layer::None,
             },
-            config,
+            server,
             websocket: Layer::Unknown,
         }
     }
@@ -63,8 +64,9 @@ impl Layers {
         unsent: &mut BytesMut,
     ) -> Result<(), Stop> {
         if let (Layer::Unknown, Some(first)) = (&self.tls, bytes.first()) {
-            self.tls = match &self.config {
-                Some(config) if *first == tls::FIRST => Layer::Some(Box::new(Tls::new(config)?)),
+            self.tls = match &self.server {
+                Some(server) if *first == tls::FIRST => Layer::Some(Box::new(Tls::new(server)?)),
+                Some(server) if server.demands_client => return Err(Stop::Tls(TlsError::Plain)),
                 _ => Layer::None,
             };
         }
@@ -125,6 +127,11 @@ impl Layers {
         if let Layer::Some(tls) = &mut self.tls {
             tls.finish(unsent);
         }
+    }
+
+    /// Whether the handshake of TLS has begun and is not over.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        matches!(&self.tls, Layer::Some(tls) if tls.is_handshaking())
     }
 
     fn seal(&mut self, bytes: &[u8], unsent: &mut BytesMut) {
