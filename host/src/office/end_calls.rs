@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use super::guests::{Decision, Ended, Inbox};
 use super::session::Receipt;
-use super::{Answer, Call, Effects, GuestId, LastWill, Notice, Office, Outcome, Rule, Time, topic};
+use super::{
+    Answer, Call, Effects, GuestId, LastWill, Notice, Office, Outcome, Rule, Time, TimerChanges,
+    topic,
+};
 
 impl Office {
     pub(super) fn end_call(&mut self, now: Time, guest: GuestId, answer: Answer) {
@@ -99,12 +102,8 @@ impl Office {
         self.guests.change(guest, |inbox| {
             inbox.handle_committed(now, was_outcome, has_displaced);
         });
-        // Nobody is there for them any more.
-        let timers = effects.timers.into_all().filter(|_| !is_gone);
-        for (name, schedule) in timers {
-            if let Some(old) = self.timers.change(called, guest, &name, schedule) {
-                self.guests.change(guest, |inbox| inbox.remove_timer(old));
-            }
+        if !effects.timers.is_empty() && !is_gone {
+            self.change_timers(called, guest, effects.timers);
         }
         if effects.reconnect {
             if let Err(rule) = self.check_reconnect(guest) {
@@ -126,6 +125,14 @@ impl Office {
         match permissions.is_none_or(|it| it.reconnect) {
             true => Ok(()),
             false => Err(Rule::Reconnect),
+        }
+    }
+
+    fn change_timers(&mut self, called: Time, guest: GuestId, changes: TimerChanges) {
+        for (name, schedule) in changes.into_all() {
+            if let Some(old) = self.timers.change(called, guest, &name, schedule) {
+                self.guests.change(guest, |inbox| inbox.remove_timer(old));
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Payload;
+use super::rarely::{Rarely, beginning};
 
 /// How long a key may be, in bytes.
 pub const MAX_KEY: usize = 256;
@@ -17,7 +18,7 @@ pub const MAX_KEY: usize = 256;
 const OVERHEAD: usize = 32;
 
 /// What a call has changed: the new value of each key, or none if it is deleted.
-pub type Changes = BTreeMap<Arc<str>, Option<Payload>>;
+pub type Changes = Rarely<Option<Payload>>;
 
 /// The state of one guest as it was committed last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -171,9 +172,14 @@ impl Draft {
     /// The keys that begin like this, in their order.
     pub fn keys(&self, prefix: &str) -> Vec<Arc<str>> {
         let kept = self.kept.as_ref().map(|kept| &kept.values);
-        let kept = kept.into_iter().flat_map(|values| from(values, prefix));
-        let kept = kept.filter(|(key, _)| !self.changes.contains_key(*key));
-        let changed = from(&self.changes, prefix).filter(|(_, value)| value.is_some());
+        let kept = kept
+            .into_iter()
+            .flat_map(|values| beginning(values, prefix));
+        let kept = kept.filter(|(key, _)| !self.changes.contains_key(key));
+        let changed = self
+            .changes
+            .beginning(prefix)
+            .filter(|(_, value)| value.is_some());
         let mut keys: Vec<_> = kept
             .map(|(key, _)| key.clone())
             .chain(changed.map(|(key, _)| key.clone()))
@@ -194,16 +200,6 @@ impl Draft {
 
 fn size(key: &str, value: &Payload) -> usize {
     key.len() + value.len() + OVERHEAD
-}
-
-/// The entries whose keys begin like this.
-fn from<'a, T>(
-    map: &'a BTreeMap<Arc<str>, T>,
-    prefix: &'a str,
-) -> impl Iterator<Item = (&'a Arc<str>, &'a T)> {
-    use std::ops::Bound::{Included, Unbounded};
-    let entries = map.range::<str, _>((Included(prefix), Unbounded));
-    entries.take_while(move |(key, _)| key.starts_with(prefix))
 }
 
 #[cfg(test)]

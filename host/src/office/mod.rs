@@ -32,6 +32,7 @@ mod notices;
 mod operate;
 mod payload;
 mod properties;
+mod rarely;
 mod routing;
 mod session;
 mod settings;
@@ -64,6 +65,7 @@ pub use notices::{Concluded, Notice};
 pub use operate::{NotCancelled, NotHanded, OpenLetter, Standing};
 pub use payload::Payload;
 pub use properties::Properties;
+pub use rarely::Rarely;
 pub use routing::{Filter, FilterError, topic};
 pub use session::{
     Carried, Connect, Delivery, Disconnection, Dispatch, Incoming, LastWill, MAX_PACKET_SIZE,

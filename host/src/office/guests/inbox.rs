@@ -402,6 +402,13 @@ impl Inbox {
         outcomes.map_while(outcome).collect()
     }
 
+    /// Returns whether the guest is at no call and there is one to make, now or later.
+    #[inline]
+    pub(in crate::office) fn is_waiting(&self) -> bool {
+        let is_empty = self.events.is_empty() && self.timers.is_empty() && self.messages.is_empty();
+        self.running.is_none() && (self.wants_will || !is_empty)
+    }
+
     /// Returns whether it is time for a call.
     pub(in crate::office) fn is_due(&self, now: Time, takes_messages: bool) -> bool {
         self.next_timeout(takes_messages)

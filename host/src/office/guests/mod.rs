@@ -70,7 +70,10 @@ impl Guests {
         };
         match self.all.get_mut(guest.index()) {
             Some(place) => *place = new,
-            None => self.all.push(new),
+            None => {
+                self.all.push(new);
+                self.waiting.make_room(self.all.len());
+            }
         }
         self.update(guest.index());
     }
@@ -199,8 +202,8 @@ impl Guests {
     }
 
     fn update(&mut self, index: usize) {
-        let inbox = &self.all[index].inbox;
-        self.waiting.set(index, inbox.next_timeout(true).is_some());
+        let is_waiting = self.all[index].inbox.is_waiting();
+        self.waiting.set(index, is_waiting);
     }
 }
 
@@ -209,10 +212,13 @@ impl Guests {
 struct GuestSet(Vec<u64>);
 
 impl GuestSet {
+    /// For those below `guests`.
+    fn make_room(&mut self, guests: usize) {
+        self.0.resize(guests.div_ceil(64), 0);
+    }
+
+    #[inline]
     fn set(&mut self, index: usize, is_in: bool) {
-        if self.0.len() <= index / 64 {
-            self.0.resize(index / 64 + 1, 0);
-        }
         let (word, bit) = (&mut self.0[index / 64], index % 64);
         *word = *word & !(1 << bit) | u64::from(is_in) << bit;
     }
@@ -253,6 +259,7 @@ mod tests {
             from in 0..=256_usize,
         ) {
             let (mut set, mut model) = (GuestSet::default(), BTreeSet::new());
+            set.make_room(200);
             for (index, is_in) in steps {
                 set.set(index, is_in);
                 if is_in {

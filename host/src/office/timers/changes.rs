@@ -1,10 +1,10 @@
 //! What a call does to the timers of its guest.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{NotSet, Schedule, TimerTable};
+use crate::office::rarely::Rarely;
 use crate::office::{Call, Time};
 
 /// What a call does to the timers of its guest, not yet committed: by name, what is to
@@ -12,7 +12,7 @@ use crate::office::{Call, Time};
 ///
 /// There are never more of them than the guest may have timers and has had.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct TimerChanges(BTreeMap<Arc<str>, Option<Schedule>>);
+pub struct TimerChanges(Rarely<Option<Schedule>>);
 
 /// A timer as it is listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ impl TimerChanges {
     pub fn beginning(call: &Call) -> Self {
         match call {
             Call::Timer(due) if due.period.is_none() => {
-                Self(BTreeMap::from([(due.name.clone(), None)]))
+                Self(Rarely::from_iter([(due.name.clone(), None)]))
             }
             _ => Self::default(),
         }
@@ -78,7 +78,7 @@ impl TimerChanges {
     /// The timers as they are with these changes, by their names.
     pub fn list(&self, table: Option<&TimerTable>, now: Time) -> Vec<ListedTimer> {
         let before = table.iter().flat_map(|table| &table.0);
-        let kept = before.filter(|(name, _)| !self.0.contains_key(*name));
+        let kept = before.filter(|(name, _)| !self.0.contains_key(name));
         let kept = kept.map(|(name, entry)| ListedTimer {
             name: name.clone(),
             due_in: entry.next(now).since(now),
