@@ -15,6 +15,7 @@ use super::allowed_imports::{self, Known};
 use super::contract::{ContractVersion, Exports, version_of};
 use super::engine::Engine;
 use super::error::{LoadError, LoadProblem};
+use super::hint;
 use super::state::State;
 
 /// How many bytes the file of a component may have.
@@ -184,7 +185,10 @@ pub(super) fn compile(engine: &Engine, bytes: &[u8]) -> Result<Compiled, LoadPro
     match bytes {
         // Magic, two bytes of version, and the layer: 1 is a component.
         [b'\0', b'a', b's', b'm', _, _, 1, 0, ..] => {}
-        [b'\0', b'a', b's', b'm', _, _, 0, 0, ..] => return Err(LoadProblem::CoreModule),
+        [b'\0', b'a', b's', b'm', _, _, 0, 0, ..] => {
+            let hint = hint::of_module(bytes);
+            return Err(LoadProblem::CoreModule { hint });
+        }
         _ => return Err(LoadProblem::NotWasm),
     }
     let component = engine

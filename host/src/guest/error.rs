@@ -6,6 +6,7 @@ use std::io;
 
 use super::allowed_imports::Served;
 use super::component::MAX_COMPONENT_SIZE;
+use super::hint;
 
 /// A file that is no guest.
 #[derive(Debug)]
@@ -28,7 +29,10 @@ pub enum LoadProblem {
     /// It does not begin as WebAssembly does.
     NotWasm,
     /// It is a WebAssembly module, which is only a part of a component.
-    CoreModule,
+    CoreModule {
+        /// What to do about it.
+        hint: &'static str,
+    },
     /// It begins as a component does, but can not be compiled.
     Malformed(Box<dyn Error + Send + Sync>),
     /// It imports or exports an interface in a version that does not fit.
@@ -97,18 +101,18 @@ impl fmt::Display for LoadProblem {
             Self::NotWasm => write!(
                 f,
                 "is not WebAssembly: it does not begin with `\\0asm`. A guest is a component, a \
-                 file that usually ends in .wasm. {HOW_TO_BUILD}"
+                 file that usually ends in .wasm. {HOW_TO_BUILD}; for other languages `jackalope \
+                 new` writes down how"
             ),
-            Self::CoreModule => write!(
+            Self::CoreModule { hint } => write!(
                 f,
-                "is a WebAssembly module, and a guest is a component. {HOW_TO_BUILD} rather than \
-                 for wasm32-unknown-unknown or wasm32-wasip1, or make a component of it with \
-                 `wasm-tools component new`"
+                "is a WebAssembly module, and a guest is a component. {hint}"
             ),
-            Self::Malformed(_) => f.write_str(
+            Self::Malformed(source) => write!(
+                f,
                 "is a component that this host can not compile: it is damaged, or it uses a \
-                 feature of WebAssembly that the host does not have. Build it again, with current \
-                 tools",
+                 feature of WebAssembly that the host does not have. {}",
+                hint::of_compiler(&in_full(source.as_ref()))
             ),
             Self::OtherVersion { interface, served } => write!(
                 f,
@@ -122,9 +126,9 @@ impl fmt::Display for LoadProblem {
             ),
             Self::UnknownImports(names) => write!(
                 f,
-                "imports what this host does not have: {}. Do without it; a guest may import:\
-                 {Served}",
-                names.join(", ")
+                "imports what this host does not have: {}. {}; a guest may import:{Served}",
+                names.join(", "),
+                hint::of_imports(names)
             ),
             Self::WrongImport { interface, .. } => {
                 let interface = interface.as_deref().unwrap_or("an interface of this host");
@@ -140,9 +144,7 @@ impl fmt::Display for LoadProblem {
                     [] => f.write_str("exports nothing at all")?,
                     found => write!(f, "exports {}", found.join(", "))?,
                 }
-                f.write_str(
-                    ". Implement the world `guest` of the wit files of this host, and export it",
-                )
+                write!(f, ". {}", hint::of_exports(found))
             }
             Self::UnheardTimers => f.write_str(
                 "imports jackalope:gateway/timers, and does not export \
@@ -156,6 +158,15 @@ impl fmt::Display for LoadProblem {
             ),
         }
     }
+}
+
+/// An error with all its causes.
+fn in_full(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 impl Error for LoadError {
@@ -174,7 +185,7 @@ impl Error for LoadProblem {
             | Self::WrongExport { source, .. } => Some(source.as_ref()),
             Self::TooLarge
             | Self::NotWasm
-            | Self::CoreModule
+            | Self::CoreModule { .. }
             | Self::OtherVersion { .. }
             | Self::MixedVersions { .. }
             | Self::UnknownImports(_)

@@ -88,8 +88,48 @@ fn something_else() {
 
 #[test]
 fn a_core_module() {
-    let problem = check(&component("(module)"), &["module", "wasm32-wasip2"]);
-    assert!(matches!(problem, LoadProblem::CoreModule));
+    let of_unknown = component("(module)");
+    let of_preview_1 = component(r#"(module (import "wasi_snapshot_preview1" "a" (func)))"#);
+    for (bytes, rather_than) in [
+        (of_unknown, "rather than for wasm32-unknown-unknown"),
+        (of_preview_1, "rather than for wasm32-wasip1"),
+    ] {
+        let problem = check(&bytes, &["module", "--target wasm32-wasip2", rather_than]);
+        assert!(matches!(problem, LoadProblem::CoreModule { .. }));
+    }
+}
+
+#[test]
+fn what_compilers_of_guests_make_of_the_usual_mistakes() {
+    for (text, hint) in [
+        // componentize-js, as long as nobody says what to leave out.
+        (
+            r#"(component (import "wasi:http/types@0.2.10" (instance)))"#,
+            "by componentize-js with `--disable http fetch-event`",
+        ),
+        (
+            r#"(component (import "my:own/thing@0.1.0" (instance)))"#,
+            "my:own/thing@0.1.0. Do without it",
+        ),
+        // componentize-qjs without `--sync`.
+        (
+            r#"(component (core func (canon task.cancel)))"#,
+            "for componentize-qjs that is `--sync`",
+        ),
+        // componentize-py, of a world that is none of a guest's.
+        (
+            r#"(component (instance $it) (export "exports" (instance $it)))"#,
+            "`componentize-py -d wit -w WORLD componentize`",
+        ),
+        // A program in Rust, or in C without `-mexec-model=reactor`.
+        (
+            r#"(component (instance $it) (export "wasi:cli/run@0.2.6" (instance $it)))"#,
+            "write `crate-type = [\"cdylib\"]` below [lib]",
+        ),
+        ("(component)", "export it: in Rust by `export!`"),
+    ] {
+        check(&component(text), &[hint]);
+    }
 }
 
 #[test]

@@ -59,6 +59,7 @@ mod engine;
 mod error;
 mod failure;
 mod gateway_imports;
+mod hint;
 mod instance;
 mod limits;
 mod meter;

@@ -29,9 +29,14 @@ impl Hosted {
     pub(crate) fn of(component: &str) -> Self {
         let engine = Engine::start().expect("the machine runs WebAssembly");
         let component = Component::load(&engine, Path::new(component)).expect("it was built");
-        let mut hosted = Self(Guest::new(&component, GuestOptions::new("guest")));
+        let mut hosted = Self::new(Guest::new(&component, GuestOptions::new("guest")));
         hosted.call(&connection());
         hosted
+    }
+
+    /// A guest that was not called yet.
+    pub(crate) fn new(guest: Guest) -> Self {
+        Self(guest)
     }
 
     /// One call, polled as the gateway does: until it is over where a tick of
