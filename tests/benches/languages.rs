@@ -81,7 +81,7 @@ fn measure(language: &str, bytes: &[u8], starts: usize, calls: usize) {
         compiled.as_millis(),
         started.as_secs_f64() * 1e3,
         called.as_secs_f64() * 1e6,
-        pages * PAGE >> 10,
+        (pages * PAGE) >> 10,
     );
 }
 
@@ -103,7 +103,7 @@ fn start(component: &Component, memory: usize) -> Option<Hosted> {
 fn reading() -> Assignment {
     let mut assignment = message("probes/cellar", 0);
     if let Call::Message(message) = &mut assignment.call {
-        message.payload = Payload::new(b"31.5".to_vec());
+        message.payload = Payload::new(b"31.5");
     }
     assignment
 }

@@ -140,6 +140,33 @@ fn what_compiles_a_guest_is_what_the_tests_install() {
 }
 
 #[test]
+fn what_the_readme_shows_of_a_sensor_is_in_it() {
+    let readme = include_str!("../../README.md");
+    let (_, section) = readme
+        .split_once("### In four languages\n")
+        .expect("it is there");
+    for (language, file) in [
+        ("rust", "src/lib.rs"),
+        ("javascript", "sensor.js"),
+        ("python", "app.py"),
+        ("c", "sensor.c"),
+    ] {
+        let (_, block) = section
+            .split_once(&format!("```{language}\n"))
+            .expect(language);
+        let (block, _) = block.split_once("```").expect("it ends");
+        let text = unindented(&Project::new(BINARY, language).read(file));
+        assert!(text.contains(&unindented(block)), "{file}: {text}");
+    }
+}
+
+fn unindented(text: &str) -> String {
+    text.lines()
+        .map(|line| line.trim_start().to_owned() + "\n")
+        .collect()
+}
+
+#[test]
 fn the_contract_is_that_of_this_host() {
     let project = Project::new(BINARY, "rust");
     let contract = include_str!("../../wit/gateway.wit");
