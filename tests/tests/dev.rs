@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::Path;
 
-use jackalope_tests::{DOOR, ECHO, HOSTILE, Process};
+use jackalope_tests::{DOOR, ECHO, HOSTILE, KEEPER, Process, SENSOR};
+use tempfile::TempDir;
 
 const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
 
@@ -194,18 +195,155 @@ fn a_guest_that_fails_again_and_again_is_replaced_at_once() {
 }
 
 #[test]
+fn a_message_carries_what_one_in_a_scenario_does() {
+    let message = r#"message = { topic = "echo/in/a", payload = "x", qos = 1, properties = { content-type = "text/plain", response-topic = "answers", correlation-data = "7", user = { trace = "t" } } }"#;
+    let output = run(
+        &[ECHO, "--subscribe", "echo/in/+"],
+        &[message, "offline", message, "online"],
+    );
+    let carried = "(content-type text/plain, response-topic answers, correlation-data 7, trace=t)";
+    check_order(
+        &output,
+        &[
+            &format!("message  echo/in/a  x  {carried}"),
+            &format!("letter 1 accepted  echo/out/a  QoS 1, ttl 1 h  x  {carried}"),
+            "letter 1 delivered",
+            "broker   goes offline",
+            &format!("message  echo/in/a (while offline)  x  {carried}"),
+            &format!("letter 2 accepted  echo/out/a  QoS 0, ttl 1 h  x  {carried}"),
+            "end      2 messages, 2 letters: 2 delivered",
+        ],
+    );
+}
+
+#[test]
+fn a_fault_happens_and_online_ends_what_stays() {
+    let script = [
+        "fault drop-after=1:publish",
+        UNLOCK,
+        "fault drop-now",
+        UNLOCK,
+        "fault refuse-publish=doors/+/command",
+        UNLOCK,
+        "online",
+        UNLOCK,
+    ];
+    let output = run(&[], &script);
+    check_order(
+        &output,
+        &[
+            "broker   fault drop-after=1:publish",
+            "letter 1 sent",
+            "link     down: the broker closed the connection",
+            "link     up",
+            "letter 1 sent again",
+            "letter 1 delivered",
+            "broker   fault drop-now",
+            "link     down: the broker closed the connection",
+            "link     up",
+            "letter 3 delivered",
+            "broker   fault refuse-publish=not-authorized:doors/+/command",
+            "letter 5 refused",
+            "broker   is online again",
+            "letter 7 delivered",
+            "end      4 messages, 8 letters: 7 delivered, 1 refused",
+        ],
+    );
+}
+
+/// A directory with this configuration, and its path there.
+fn configuration(text: &str) -> (TempDir, String) {
+    let directory = TempDir::new().expect("there is a place for temporary files");
+    let path = directory.path().join("jackalope.toml");
+    fs::write(&path, text).expect("it can be written");
+    let path = path.to_str().expect("it is text").to_owned();
+    (directory, path)
+}
+
+fn guest(name: &str, component: &str, more: &str) -> String {
+    format!("[[guest]]\nname = {name:?}\ncomponent = {component:?}\n{more}\n")
+}
+
+#[test]
+fn settings_and_permissions_are_those_of_the_configuration() {
+    let may = "[guest.permissions]\npublish = [\"echo/out/allowed\"]";
+    let (_directory, path) = configuration(&format!(
+        // Of what the way to its broker needs nothing is here.
+        "server = \"mqtts://broker.example\"\n[tls]\nca-file = \"no-such.pem\"\n{}{}",
+        guest(
+            "keeper",
+            KEEPER,
+            "subscriptions = [\"keep/#\"]\nsettings = { limit = 22.5 }"
+        ),
+        guest(
+            "echo",
+            ECHO,
+            &format!("subscriptions = [\"echo/in/+\"]\n{may}")
+        ),
+    ));
+    let output = run(
+        &["--config", &path, "--guest", "keeper"],
+        &["[keep/settings]"],
+    );
+    check_order(
+        &output,
+        &["accepted  kept  QoS 1, ttl 1 h  {\"limit\":22.5}"],
+    );
+
+    let script = ["[echo/in/allowed] x", "[echo/in/other] x"];
+    let output = run(&["--config", &path, "--guest", "echo"], &script);
+    check_order(
+        &output,
+        &[
+            "accepted  echo/out/allowed ",
+            "message rejected in ",
+            "end      2 messages, 1 letter: 1 delivered",
+        ],
+    );
+
+    // What the arguments say goes before it.
+    let arguments = ["--config", &path, "--guest", "echo", "--subscribe", "other"];
+    let output = run(
+        &[&[DOOR][..], &arguments].concat(),
+        &["[echo/in/allowed] x"],
+    );
+    check_order(
+        &output,
+        &[
+            "door.wasm loaded in ",
+            "echo/in/allowed: the guest does not subscribe",
+        ],
+    );
+}
+
+#[test]
+fn timers_are_those_of_the_configuration() {
+    let timer = "[[guest.timer]]\nname = \"read\"\nevery = \"50ms\"";
+    let (_directory, path) = configuration(&guest("sensor", SENSOR, timer));
+    let mut dev = Process::start(BINARY, &["dev", "--config", &path]);
+    dev.out.wait_for("guest    timer read handled in ");
+    dev.out
+        .wait_for("accepted  readings/read  QoS 1, ttl 1 h  late ");
+    dev.out.wait_for("letter 2 delivered");
+    dev.type_line("quit");
+    assert_eq!(dev.wait().code(), Some(0));
+}
+
+#[test]
 fn help_tells_the_lines_and_others_are_answered_with_them() {
     let output = run(&[], &["help", "what", "[doors/+/request] x"]);
     check_order(
         &output,
         &[
             "help     [topic] payload ",
+            "help     message = {…} ",
             "help     offline ",
             "help     drop-acks ",
+            "help     fault drop-now ",
             "help     online ",
             "help     wait 6s ",
             "help     quit ",
-            r#"help     "what" is none of: [topic] payload, offline"#,
+            r#"help     "what" is none of: [topic] payload, message = {…}, offline"#,
             r#"help     the topic "doors/+/request" holds a wildcard"#,
             "end      0 messages, 0 letters",
         ],
@@ -228,9 +366,43 @@ fn it_ends_at_quit_and_at_a_signal() {
 
 #[test]
 fn what_can_not_be_run_is_said_before_it_runs() {
+    let two = guest("a", ECHO, "") + &guest("b", ECHO, "");
+    let (_two, two) = configuration(&two);
+    let (_none, none) = configuration("");
+    let timer = "[[guest.timer]]\nname = \"t\"\nevery = \"1s\"";
+    let (_timer, timer) = configuration(&guest("echo", ECHO, timer));
+    let broken = "settings = { lock = \"broken\" }";
+    let (_broken, broken) = configuration(&guest("hall", KEEPER, broken));
     for (arguments, code, text) in [
         (
-            &["dev", "no-such.wasm"][..],
+            &["dev", "--config", &two][..],
+            64,
+            "has several guests: choose with --guest one of a, b",
+        ),
+        (
+            &["dev", "--config", &two, "--guest", "c"],
+            64,
+            "has no guest \"c\", but: a, b",
+        ),
+        (&["dev", "--guest", "a"], 64, "--config <FILE>"),
+        (&["dev", "--config", &none], 78, "has no [[guest]]"),
+        (
+            &["dev", "--config", "no-such.toml"],
+            78,
+            "no-such.toml: there is no such file",
+        ),
+        (
+            &["dev", "--config", &timer],
+            78,
+            "does not export timer-handler",
+        ),
+        (
+            &["dev", "--config", &broken],
+            78,
+            "its settings are refused: broken is not wanted",
+        ),
+        (
+            &["dev", "no-such.wasm"],
             1,
             "error: no-such.wasm can not be read",
         ),

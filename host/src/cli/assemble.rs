@@ -108,16 +108,24 @@ impl Loaded {
             },
         }
     }
+
+    /// Has the guest look at its settings.
+    ///
+    /// # Errors
+    /// What it says is wrong with them.
+    pub(super) async fn configure(&mut self) -> anyhow::Result<()> {
+        if let Handler::Component(component) = &mut self.handler {
+            let configured = component.configure().await;
+            configured.map_err(|why| anyhow!("guest \"{}\": {why}", self.name))?;
+        }
+        Ok(())
+    }
 }
 
 /// Has each guest look at its settings.
 pub(super) async fn configure(loaded: &mut [Loaded]) -> Result<(), Failure> {
     for guest in loaded {
-        if let Handler::Component(component) = &mut guest.handler {
-            let configured = component.configure().await;
-            configured
-                .map_err(|why| Failure::Config(anyhow!("guest \"{}\": {why}", guest.name)))?;
-        }
+        guest.configure().await.map_err(Failure::Config)?;
     }
     Ok(())
 }

@@ -30,7 +30,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use crate::office::{Filter, topic};
+use crate::office::topic;
 
 /// A host for IoT gateway devices: one MQTT session, a work list with a time to
 /// live on every publish, and guests as sandboxed WebAssembly components.
@@ -71,23 +71,15 @@ enum Command {
     /// Try a guest out: with a fake broker, by hand or by a script.
     ///
     /// Runs the guest in a gateway of its own and shows all that happens, as it
-    /// happens. Lines on standard input are messages for the guest,
+    /// happens, in real time. Lines on standard input are messages for the guest,
     /// `[topic] payload`, or disturb the connection; `help` lists them. Where
     /// standard input is no terminal, each line waits until the effects of the
-    /// last one are over, and so does the end of input, which ends the command. When the file of the guest changes, it is loaded again.
+    /// last one are over, and so does the end of input, which ends the command. When the
+    /// file of the guest changes, it is loaded again.
     #[command(after_help = DEV_HELP)]
     Dev {
-        /// The component; without it the example `door`, which is built in.
-        #[arg(conflicts_with = "config")]
-        guest: Option<PathBuf>,
-        /// The configuration whose guest it is, with its subscriptions, timers, settings
-        /// and limits; what it says of the broker is passed over.
-        #[arg(long, value_name = "FILE")]
-        config: Option<PathBuf>,
-        /// A topic filter that the guest subscribes to, e.g. `doors/{door}/request`;
-        /// can be given again. Without it: everything, `#`; the door: `doors/+/request`.
-        #[arg(long, value_name = "FILTER", conflicts_with = "config")]
-        subscribe: Vec<Filter>,
+        #[command(flatten)]
+        guest: dev::Chosen,
     },
     /// Run the fake broker alone.
     ///
@@ -210,7 +202,9 @@ enum Command {
 }
 
 const DEV_HELP: &str = "\
-An example: printf '[doors/front/request] {\"action\":\"unlock\"}\\n' | jackalope dev";
+Examples:
+  printf '[doors/front/request] {\"action\":\"unlock\"}\\n' | jackalope dev
+  jackalope dev --config jackalope.toml --guest door";
 
 fn topic_filter(text: &str) -> Result<String, String> {
     match topic::check_filter(text) {
@@ -292,11 +286,7 @@ pub fn main() -> ExitCode {
         Command::Run { config, look } => {
             run::run(config.as_deref(), look).map(|()| ExitCode::SUCCESS)
         }
-        Command::Dev {
-            guest,
-            config,
-            subscribe,
-        } => dev::dev(guest, config.as_deref(), &subscribe).map(|()| ExitCode::SUCCESS),
+        Command::Dev { guest } => dev::dev(guest).map(|()| ExitCode::SUCCESS),
         Command::New {
             directory,
             language,

@@ -209,6 +209,20 @@ impl Config {
         }
     }
 
+    /// Reads the guests of the file at `path`, and looks at nothing else that it says:
+    /// what the way to its broker needs may be on another machine.
+    ///
+    /// # Errors
+    /// The first thing that is wrong with the file or its guests, with its place.
+    pub fn load_guests(path: &Path) -> Result<Vec<GuestConfig>, ConfigError> {
+        let text = read_text(path)?;
+        let text = without_byte_order_mark(&text);
+        let directory = path.parent().unwrap_or(Path::new(""));
+        let written = file::parse(path, text)?;
+        resolve::guests(&written, directory)
+            .map_err(|refusal| ConfigError::refused(path, text, refusal))
+    }
+
     /// As [`Config::load`], with the text of the file already read.
     fn build(
         path: &Path,

@@ -12,10 +12,24 @@ use super::placeholders::{Machine, Placeholders};
 use super::table::Table;
 use super::values::{Period, Size, period, size};
 use super::{
-    Config, control, guest, login, permissions, proxy, server, status, websocket, work_list,
+    Config, GuestConfig, control, guest, login, permissions, proxy, server, status, websocket,
+    work_list,
 };
-use crate::office::{BackoffSettings, LastWill, Payload, Qos, UnknownWord, topic};
+use crate::office::{
+    BackoffSettings, LastWill, Payload, Qos, UnknownWord, WorkListSettings, topic,
+};
 use crate::wire::{Version, Versions};
+
+/// Resolves the guests alone.
+pub(super) fn guests(written: &Written, directory: &Path) -> Result<Vec<GuestConfig>, Refusal> {
+    guest::resolve(&written.guest, bound_of_all(written)?, directory)
+}
+
+/// What bounds the work list of each guest that has no bound of its own.
+fn bound_of_all(written: &Written) -> Result<WorkListSettings, Refusal> {
+    let default = WorkListSettings::default();
+    work_list::resolve(&written.work_list.keys, default, &work_list::OF_ALL)
+}
 
 /// Resolves what is written; relative paths of the file are relative to
 /// `directory`, and placeholders are about `machine`.
@@ -79,11 +93,7 @@ pub(super) fn resolve(
     if let Some(written) = &written.control_permissions {
         config.control_permissions = Some(permissions::of_control(&written.keys)?);
     }
-    session.work_list = work_list::resolve(
-        &written.work_list.keys,
-        session.work_list,
-        &work_list::OF_ALL,
-    )?;
+    session.work_list = bound_of_all(written)?;
     backoff(&mut session.backoff, &written.backoff.keys)?;
     if let Some(will) = &written.last_will {
         let last_will = last_will(will, &placeholders, session.max_qos)?;

@@ -33,9 +33,9 @@ impl Gateway {
                     }
                 });
             }
-            Command::Deliver(topic, payload) => {
+            Command::Deliver(topic, payload, properties) => {
                 let office = self.engine.office_mut();
-                office.handle_local_message(now, topic, payload);
+                office.handle_local_message(now, topic, payload, properties);
             }
             Command::Publish(draft, reply) => {
                 let _ = reply.send(self.publish(draft));

@@ -12,7 +12,7 @@ use super::control_sender::{Accepted, Draft};
 use super::followers::{Following, TooManyFollow};
 use super::report::{LetterList, Report};
 use crate::office::{
-    GuestId, NotAccepted, NotCancelled, NotHanded, Outcome, Payload, Rule, Ticket,
+    GuestId, NotAccepted, NotCancelled, NotHanded, Outcome, Payload, Properties, Rule, Ticket,
 };
 
 /// How many commands may wait to be carried out. Who sends one more waits.
@@ -39,7 +39,7 @@ pub(super) enum Command {
     Change(Box<Change>, Reply<Result<Changed, UnknownGuest>>),
     Reconnect,
     RequestReconnect(Reply<Result<(), Rule>>),
-    Deliver(Arc<str>, Payload),
+    Deliver(Arc<str>, Payload, Option<Arc<Properties>>),
     Publish(Draft, Reply<Result<Accepted, NotAccepted>>),
     Hand {
         guest: String,
@@ -98,8 +98,14 @@ impl Control {
 
     /// Hands a message to the guests that subscribe to its topic, with QoS 0,
     /// whether there is a connection or not. The topic must be a valid name.
-    pub async fn deliver(&self, topic: &str, payload: Payload) {
-        self.send(Command::Deliver(topic.into(), payload)).await;
+    pub async fn deliver(
+        &self,
+        topic: &str,
+        payload: Payload,
+        properties: Option<Arc<Properties>>,
+    ) {
+        let command = Command::Deliver(topic.into(), payload, properties);
+        self.send(command).await;
     }
 
     /// Publishes a letter in the name of the gateway's own sender.

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::slice;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -12,9 +13,9 @@ use super::observer::Observed;
 use crate::clock;
 use crate::office::{
     Answer, Call, Concluded, Disconnection, Effects, GuestId, LastWill, Letter, Message, Notice,
-    Outcome, OutcomeWord, Qos, Ticket, Time, TimerChanges,
+    Outcome, OutcomeWord, Properties, Qos, Ticket, Time, TimerChanges,
 };
-use crate::words::{Counted, Shown, Span, Took};
+use crate::words::{self, Counted, Shown, Span, Took};
 
 /// What kind of news it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,7 +76,7 @@ pub(crate) enum Subject {
     News,
 }
 
-/// Something that has happened. Displays as its text and its payload.
+/// Something that has happened. Displays as its text, its payload and its properties.
 #[derive(Debug)]
 pub(crate) struct News<'a> {
     pub(crate) event: Event,
@@ -88,6 +89,8 @@ pub(crate) struct News<'a> {
     /// What there is to say beside an outcome.
     pub(crate) detail: Option<&'static str>,
     pub(crate) payload: Option<&'a [u8]>,
+    /// What it carries beside that, which is as private.
+    pub(crate) properties: Option<&'a Properties>,
 }
 
 impl<'a> News<'a> {
@@ -101,6 +104,7 @@ impl<'a> News<'a> {
             timer: None,
             detail: None,
             payload: None,
+            properties: None,
         }
     }
 
@@ -118,9 +122,10 @@ impl<'a> News<'a> {
         }
     }
 
-    fn with(self, payload: &'a [u8]) -> Self {
+    fn with(self, payload: &'a [u8], properties: &'a Option<Arc<Properties>>) -> Self {
         Self {
             payload: Some(payload),
+            properties: properties.as_deref(),
             ..self
         }
     }
@@ -142,9 +147,14 @@ impl fmt::Display for Subject {
 impl fmt::Display for News<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)?;
-        match self.payload {
-            Some(payload) => write!(f, "  {}", Shown::all(payload)),
-            None => Ok(()),
+        if let Some(payload) = self.payload {
+            write!(f, "  {}", Shown::all(payload))?;
+        }
+        let properties = self.properties.into_iter().flat_map(words::described);
+        let properties: Vec<_> = properties.collect();
+        match properties.is_empty() {
+            true => Ok(()),
+            false => write!(f, "  ({})", properties.join(", ")),
         }
     }
 }
@@ -390,7 +400,8 @@ impl Teller {
             }
         }
         let news = News::new(Event::Message, Subject::Message, text);
-        news.on(&message.topic).with(&message.payload)
+        news.on(&message.topic)
+            .with(&message.payload, &message.properties)
     }
 
     /// A call that was without effect is told if it was for a message or by a timer. What
@@ -416,7 +427,8 @@ impl Teller {
             Answer::Will(Some(will)) => {
                 let text = format!("names its last will in {took}: {}", described(will));
                 let news = News::new(Event::Will, Subject::Guest, text);
-                Some(news.on(&will.topic).with(&will.payload).of(guest))
+                let news = news.on(&will.topic).of(guest);
+                Some(news.with(&will.payload, &will.properties))
             }
             Answer::Rejected(..) | Answer::Will(None) | Answer::Retry(_) | Answer::Failed(_) => {
                 None
@@ -442,7 +454,7 @@ fn accepted(letter: &Letter) -> News<'_> {
     let retain = if letter.retain { ", retained" } else { "" };
     let text = format!("accepted  {topic}  {qos}{retain}, ttl {ttl}");
     let news = News::new(Event::Accepted, Subject::Letter(letter.ticket), text);
-    news.on(topic).with(&letter.payload)
+    news.on(topic).with(&letter.payload, &letter.properties)
 }
 
 fn concluded(ticket: Ticket, outcome: Outcome, letter: &Concluded) -> News<'_> {

@@ -284,7 +284,7 @@ fn publishing_again_on_displaced_costs_the_guest_and_not_the_loop() {
         }
         // B has its turn meanwhile.
         test.office
-            .handle_local_message(test.time(), "1".into(), Payload::new([]));
+            .handle_local_message(test.time(), "1".into(), Payload::new([]), None);
         assert!(matches!(test.poll(), Some((B, Call::Message(_)))));
         test.done(B);
         test.pass(10);

@@ -446,7 +446,13 @@ impl Office {
 
     /// A message for the guests comes from within the gateway, not from the
     /// broker: it needs no connection and no acknowledgement.
-    pub fn handle_local_message(&mut self, now: Time, topic: Arc<str>, payload: Payload) {
+    pub fn handle_local_message(
+        &mut self,
+        now: Time,
+        topic: Arc<str>,
+        payload: Payload,
+        properties: Option<Arc<Properties>>,
+    ) {
         self.expire(now);
         let publish = Publish {
             topic,
@@ -454,7 +460,7 @@ impl Office {
             delivery: Delivery::AtMostOnce,
             retain: false,
             duplicate: false,
-            properties: None,
+            properties,
             lifetime: None,
         };
         self.handle_publish(now, publish, &[], Origin::Gateway);

@@ -91,22 +91,41 @@ pub(super) struct ExpectOutcome {
     pub(super) outcome: Option<Entry>,
 }
 
+/// A line that is a step of its own: a message.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Line {
+    pub(super) message: Option<Table<Message>>,
+}
+
 /// Reads the text of the file at `path`.
 pub(super) fn parse(path: &Path, text: &str) -> Result<Written, ConfigError> {
     parse_as(path, text, |key| match key {
         "scenario" => Some("a table for each scenario: [[scenario]]"),
         "scenario.step" => Some(r#"a list of steps: [{ advance = "2h" }, …]"#),
         "subscriptions" | "scenario.subscriptions" => Some(SUBSCRIPTIONS),
-        "scenario.step.message" => Some(r#"a table: { topic = "a/b", payload = "…" }"#),
-        "scenario.step.expect-published" => Some(r#"a table: { topic = "a/b", payload = "…" }"#),
+        "scenario.step.message" | "scenario.step.expect-published" => Some(MESSAGE),
         "scenario.step.expect-outcome" => {
             Some(r#"a table: { topic = "a/b", outcome = "expired" }"#)
         }
         "scenario.step.message.properties" | "scenario.step.expect-published.properties" => {
-            Some(r#"a table: { content-type = "…", user = { name = "value" } }"#)
+            Some(PROPERTIES)
         }
         "timer" => Some("a table for each timer: [[timer]]"),
         "env" | "settings" | "work-list" | "scenario.settings" => Some("a table"),
         _ => None,
     })
 }
+
+/// Reads a line that is a message.
+pub(super) fn parse_line(text: &str) -> Result<Line, ConfigError> {
+    parse_as(Path::new(""), text, |key| match key {
+        "message" => Some(MESSAGE),
+        "message.properties" => Some(PROPERTIES),
+        _ => None,
+    })
+}
+
+const MESSAGE: &str = r#"a table: { topic = "a/b", payload = "…" }"#;
+
+const PROPERTIES: &str = r#"a table: { content-type = "…", user = { name = "value" } }"#;

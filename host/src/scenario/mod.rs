@@ -71,6 +71,7 @@ mod expected;
 mod failed;
 mod file;
 mod lines;
+mod message_line;
 mod resolve;
 mod run;
 mod step;
@@ -85,6 +86,7 @@ use crate::config::{self, ConfigError};
 pub use failed::Failed;
 pub(crate) use lines::split as split_line;
 pub use lines::{Lines, LinesError};
+pub(crate) use message_line::read as read_message;
 pub use run::Scenario;
 
 /// A scenario file that was read.

@@ -139,7 +139,8 @@ fn step(written: &Table<file::Step>) -> Result<Action, Refusal> {
     let keys = &written.keys;
     let mut found: Vec<(&'static str, Action)> = Vec::new();
     if let Some(table) = &keys.message {
-        found.push(("message", message(table)?));
+        let (message, then_down) = message(table)?;
+        found.push(("message", Action::Message { message, then_down }));
     }
     if let Some(entry) = &keys.network {
         let network = read(entry, "scenario.step.network", network)?;
@@ -176,7 +177,8 @@ fn step(written: &Table<file::Step>) -> Result<Action, Refusal> {
     }
 }
 
-fn message(written: &Table<file::Message>) -> Result<Action, Refusal> {
+/// A message, and whether the network goes down after it.
+pub(super) fn message(written: &Table<file::Message>) -> Result<(Published, bool), Refusal> {
     let keys = &written.keys;
     let key = "scenario.step.message.topic";
     let topic = needed(&keys.topic, &written.span, key)?;
@@ -236,7 +238,7 @@ fn message(written: &Table<file::Message>) -> Result<Action, Refusal> {
             _ => Err(entry.but(r#"is not allowed; write "down""#)),
         },
     )?;
-    Ok(Action::Message { message, then_down })
+    Ok((message, then_down))
 }
 
 /// Properties, all errors of which are called by `key`.

@@ -6,7 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::office::{OutcomeWord, Properties, Qos};
-use crate::testing::{Acks, Content, Event, Network, Published, described};
+use crate::testing::{Acks, Event, Network, Published};
+use crate::words::{Content, described};
 
 /// One step, with the line it is written at.
 #[derive(Debug)]

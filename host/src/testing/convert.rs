@@ -41,7 +41,7 @@ impl From<Time> for broker::Time {
 }
 
 /// As the broker carries them.
-pub(super) fn to_broker(properties: Option<&Properties>) -> broker::v5::Properties {
+pub(crate) fn to_broker(properties: Option<&Properties>) -> broker::v5::Properties {
     let Some(own) = properties else {
         return broker::v5::Properties::default();
     };

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::office::{Call, Outcome, Properties, Qos, Time};
+use crate::words::{Content, described};
 
 /// A message as the broker has it. Displayed on one line.
 #[derive(Clone, PartialEq, Eq)]
@@ -111,46 +112,6 @@ pub(super) fn call_name(call: &Call) -> String {
         Call::Timer(due) => format!("timer {}", due.name),
         Call::LastWill => "last-will".into(),
     }
-}
-
-/// A payload on one line: as it is, if it is text that fits there.
-pub(crate) struct Content<'a>(pub(crate) &'a [u8]);
-
-impl fmt::Display for Content<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const SHOWN: usize = 200;
-        match str::from_utf8(self.0) {
-            Ok("") => f.write_str("(empty)"),
-            Ok(text) if text.contains(char::is_control) || text.len() > SHOWN => {
-                match text.char_indices().nth(SHOWN) {
-                    Some((end, _)) => write!(f, "{:?}…", &text[..end]),
-                    None => write!(f, "{text:?}"),
-                }
-            }
-            Ok(text) => f.write_str(text),
-            Err(_) => write!(f, "({} bytes)", self.0.len()),
-        }
-    }
-}
-
-/// Properties, each with its name.
-pub(crate) fn described(own: &Properties) -> Vec<String> {
-    let texts = [
-        ("content-type", &own.content_type),
-        ("response-topic", &own.response_topic),
-    ];
-    let text = |(name, text): (&str, &Option<Arc<str>>)| {
-        let text = text.as_ref()?;
-        Some(format!("{name} {text}"))
-    };
-    let data = own.correlation_data.as_ref();
-    let data = data.map(|data| format!("correlation-data {}", Content(data)));
-    let user = own
-        .user
-        .iter()
-        .map(|(name, value)| format!("{name}={value}"));
-    let texts = texts.into_iter().filter_map(text);
-    texts.chain(data).chain(user).collect()
 }
 
 impl fmt::Display for Published {

@@ -53,7 +53,7 @@ mod world;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use event::{Content, described};
+pub(crate) use convert::to_broker;
 pub(crate) use load::bytes_of;
 pub(crate) use world::{World, WorldOptions};
 

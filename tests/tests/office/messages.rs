@@ -121,7 +121,7 @@ fn a_local_message_needs_no_connection_and_no_acknowledgement() {
     test.take_calls();
     let payload = Payload::new("x");
     test.office
-        .handle_local_message(test.now, "both".into(), payload);
+        .handle_local_message(test.now, "both".into(), payload, None);
     let told: Vec<GuestId> = test
         .take_calls()
         .into_iter()

@@ -115,7 +115,7 @@ fn call(test: &mut TestOffice) -> Assignment {
 fn message(test: &mut TestOffice) -> Assignment {
     let payload = Payload::new("");
     test.office
-        .handle_local_message(test.now, "go".into(), payload);
+        .handle_local_message(test.now, "go".into(), payload, None);
     call(test)
 }
 

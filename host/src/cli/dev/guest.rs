@@ -1,10 +1,10 @@
 //! The guest that the arguments name.
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::anyhow;
+use clap::Args;
 
 use super::guest_lines;
 use super::reload::{self, Reload};
@@ -19,8 +19,77 @@ use crate::words::Took;
 /// What a file subscribes to when nobody says what.
 const EVERYTHING: &str = "#";
 
+/// Which guest is tried out, and how.
+#[derive(Debug, Args)]
+pub(in crate::cli) struct Chosen {
+    /// The component; without it that of the configuration, or the example `door`, which
+    /// is built in.
+    #[arg(value_name = "GUEST")]
+    component: Option<PathBuf>,
+    /// A topic filter that the guest subscribes to, e.g. `doors/{door}/request`;
+    /// can be given again. Without it: what the configuration says, or everything, `#`;
+    /// the door: `doors/+/request`.
+    #[arg(long, value_name = "FILTER")]
+    subscribe: Vec<Filter>,
+    /// A configuration with the guest: its subscriptions, limits, permissions,
+    /// environment, settings and timers. What else it says is left alone, as the broker
+    /// is the fake one.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The name of the guest, where the configuration has several.
+    #[arg(long, value_name = "NAME", requires = "config")]
+    guest: Option<String>,
+}
+
+impl Chosen {
+    /// The guest as a configuration describes it.
+    pub(super) fn describe(self) -> Result<GuestConfig, Failure> {
+        let Some(path) = self.config else {
+            return Ok(describe(self.component, &self.subscribe));
+        };
+        let guests = Config::load_guests(&path).map_err(Failure::config)?;
+        let mut guest = choose(guests, self.guest.as_deref(), &path)?;
+        if let Some(file) = self.component {
+            guest.component = ComponentSource::File(file);
+        }
+        if !self.subscribe.is_empty() {
+            guest.subscriptions.clear();
+            subscribe(&mut guest, self.subscribe);
+        }
+        Ok(guest)
+    }
+
+    /// Whether nobody says what a file subscribes to.
+    pub(super) fn is_by_default(&self) -> bool {
+        self.config.is_none() && self.subscribe.is_empty()
+    }
+}
+
+/// The guest of this name, or the only one there is.
+fn choose(
+    guests: Vec<GuestConfig>,
+    name: Option<&str>,
+    path: &Path,
+) -> Result<GuestConfig, Failure> {
+    let path = path.display();
+    let names: Vec<_> = guests.iter().map(|guest| guest.name.clone()).collect();
+    let names = names.join(", ");
+    let is_only = guests.len() == 1;
+    let is_chosen = |guest: &GuestConfig| name.map_or(is_only, |name| guest.name == name);
+    match (guests.into_iter().find(is_chosen), name) {
+        (Some(guest), _) => Ok(guest),
+        _ if names.is_empty() => Err(Failure::Config(anyhow!("{path} has no [[guest]]"))),
+        (None, Some(name)) => Err(Failure::Usage(anyhow!(
+            "{path} has no guest \"{name}\", but: {names}"
+        ))),
+        (None, None) => Err(Failure::Usage(anyhow!(
+            "{path} has several guests: choose with --guest one of {names}"
+        ))),
+    }
+}
+
 /// Describes the guest as a configuration would.
-pub(super) fn describe(file: Option<PathBuf>, subscribe: &[Filter]) -> GuestConfig {
+fn describe(file: Option<PathBuf>, filters: &[Filter]) -> GuestConfig {
     let (component, filter) = match file {
         Some(path) => (ComponentSource::File(path), EVERYTHING),
         None => (
@@ -46,39 +115,22 @@ pub(super) fn describe(file: Option<PathBuf>, subscribe: &[Filter]) -> GuestConf
         component,
     };
     let default = filter.parse().into_iter();
-    for filter in subscribe
-        .iter()
-        .cloned()
-        .chain(default.take(usize::from(subscribe.is_empty())))
-    {
+    let default = default.take(usize::from(filters.is_empty()));
+    subscribe(&mut guest, filters.iter().cloned().chain(default));
+    guest
+}
+
+fn subscribe(guest: &mut GuestConfig, filters: impl IntoIterator<Item = Filter>) {
+    for filter in filters {
         let is_known = |(known, _): &(Filter, Qos)| known.plain() == filter.plain();
         if !guest.subscriptions.iter().any(is_known) {
             guest.subscriptions.push((filter, Qos::AtLeastOnce));
         }
     }
-    guest
 }
 
-/// The one guest of a configuration.
-pub(super) fn of_config(path: &Path) -> Result<GuestConfig, Failure> {
-    let config = Config::load(Some(path), env::vars_os()).map_err(Failure::config)?;
-    let shown = path.display();
-    let mut guests = config.guests;
-    match (guests.pop(), guests.len()) {
-        (Some(guest), 0) => Ok(guest),
-        (None, _) => Err(Failure::Config(anyhow!(
-            "{shown} has no [[guest]]: name a component, `jackalope dev GUEST`"
-        ))),
-        (Some(_), others) => Err(Failure::Config(anyhow!(
-            "{shown} has {} guests, and one is tried out at a time: leave one [[guest]] in a \
-             copy of it",
-            others + 1
-        ))),
-    }
-}
-
-/// Loads the guest, and prints how long that took.
-pub(super) fn load(
+/// Loads the guest, prints how long that took, and has it look at its settings.
+pub(super) async fn load(
     guest: &GuestConfig,
     config: &Config,
     screen: &Screen,
@@ -104,6 +156,7 @@ pub(super) fn load(
     }
     let listener = guest_lines::listener(screen);
     let mut loaded = Loaded::new(guest, &component, config.max_packet_size, listener);
+    loaded.configure().await.map_err(Failure::Config)?;
     // One that does not export these does nothing when it is called; its successor
     // may export them.
     loaded.settings.has_will = true;

@@ -6,16 +6,21 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use crate::broker::Fault;
 use crate::config::parse_duration;
-use crate::office::topic;
-use crate::scenario::split_line;
+use crate::office::{Qos, topic};
+use crate::scenario::{read_message, split_line};
+use crate::testing::Published;
 
 /// What is printed for `help`.
-pub(super) const HELP: [&str; 9] = [
+pub(super) const HELP: [&str; 11] = [
     "[topic] payload   publishes a message; while offline it is handed to the guest directly",
+    "message = {…}     the same as a scenario has it: { topic = \"a/b\", payload = \"…\", qos = 2, \
+     retain = true, properties = { content-type = \"…\", user = { name = \"value\" } } }",
     "offline           the broker drops the connection and refuses new ones, until `online`",
     "drop-acks         the broker acknowledges nothing that the guest sends, until `online`",
-    "online            ends both: the gateway connects anew and sends again what is open",
+    "fault drop-now    lets something go wrong, until `online`; `fault` alone tells what can",
+    "online            ends all that: the gateway connects anew and sends again what is open",
     "reconnect         the gateway drops its connection and makes a new one",
     "wait 6s           takes no line for so long: 500ms, 6s, 2m, at most 1h",
     "help              shows this",
@@ -29,7 +34,8 @@ const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 /// A line of input, parsed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Command {
-    Publish { topic: String, payload: String },
+    Publish(Published),
+    Fault(Fault),
     Offline,
     DropAcks,
     Online,
@@ -55,6 +61,16 @@ impl Command {
         }
         let mut words = line.split_whitespace();
         match (words.next(), words.next(), words.next()) {
+            (Some(word), ..) if word.starts_with("message") => {
+                read_message(line).map(Self::Publish)
+            }
+            (Some("fault"), fault, None) => {
+                let fault = fault.unwrap_or_default().parse();
+                fault.map(Self::Fault).map_err(|error| error.to_string())
+            }
+            (Some("advance"), ..) => {
+                Err("here time passes by itself: write e.g. wait 6s; scenarios advance it".into())
+            }
             (Some("offline"), None, _) => Ok(Self::Offline),
             (Some("drop-acks"), None, _) => Ok(Self::DropAcks),
             (Some("online"), None, _) => Ok(Self::Online),
@@ -63,8 +79,8 @@ impl Command {
             (Some("help"), None, _) => Ok(Self::Help),
             (Some("quit"), None, _) => Ok(Self::Quit),
             _ => Err(format!(
-                "\"{line}\" is none of: [topic] payload, offline, drop-acks, online, reconnect, \
-                 wait 6s, help, quit"
+                "\"{line}\" is none of: [topic] payload, message = {{…}}, offline, drop-acks, \
+                 fault drop-now, online, reconnect, wait 6s, help, quit"
             )),
         }
     }
@@ -75,10 +91,13 @@ fn publish(line: &str) -> Result<Command, String> {
         return Err("the topic ends with `]`: [topic] payload".to_owned());
     };
     topic::check_name(topic).map_err(|error| format!("the topic \"{topic}\" {error}"))?;
-    Ok(Command::Publish {
+    Ok(Command::Publish(Published {
         topic: topic.to_owned(),
-        payload: payload.to_owned(),
-    })
+        payload: payload.into(),
+        qos: Qos::AtLeastOnce,
+        retain: false,
+        properties: None,
+    }))
 }
 
 fn wait(time: &str) -> Result<Command, String> {
@@ -118,15 +137,26 @@ mod tests {
 
     #[test]
     fn lines_are_understood() {
-        let publish = |topic: &str, payload: &str| Command::Publish {
-            topic: topic.to_owned(),
-            payload: payload.to_owned(),
+        let published = |topic: &str, payload: &str, qos| {
+            Command::Publish(Published {
+                topic: topic.to_owned(),
+                payload: payload.into(),
+                qos,
+                retain: false,
+                properties: None,
+            })
         };
+        let publish = |topic: &str, payload: &str| published(topic, payload, Qos::AtLeastOnce);
         for (text, line) in [
             ("[a/b] {\"c\": [1]}\n", publish("a/b", "{\"c\": [1]}")),
             ("[a/b]", publish("a/b", "")),
             ("[a/b]x", publish("a/b", "x")),
+            (
+                r#"message = { topic = "a/b", payload = "x", qos = 2 }"#,
+                published("a/b", "x", Qos::ExactlyOnce),
+            ),
             (" offline \r\n", Command::Offline),
+            ("fault drop-now", Command::Fault(Fault::DropNow)),
             ("drop-acks", Command::DropAcks),
             ("wait 500ms", Command::Wait(Duration::from_millis(500))),
             ("wait 1h", Command::Wait(LONGEST_WAIT)),
@@ -140,7 +170,13 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_answered_with_what_would_be() {
         for (text, expect) in [
-            ("hello", "none of: [topic] payload, offline"),
+            ("hello", "none of: [topic] payload, message = {…}, offline"),
+            ("message = { payload = \"x\" }", "message.topic: is missing"),
+            ("messages", "column "),
+            ("fault", "there are: refuse-connect=CODE"),
+            ("fault drop-after=x", "write drop-after=COUNT:PACKET"),
+            ("fault drop-now twice", "none of"),
+            ("advance 2h", "wait 6s"),
             ("offline now", "none of"),
             ("wait", "none of"),
             ("wait 6", "e.g. 500ms"),

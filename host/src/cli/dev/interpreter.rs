@@ -9,14 +9,18 @@ use super::CLIENT_ID;
 use super::input::{Command, HELP};
 use super::screen::Screen;
 use super::state::State;
-use crate::broker::{Ack, Broker, ConnectReturnCode, Core, Fault, QoS, Times};
+use crate::broker::{Ack, Broker, ConnectReturnCode, Core, Fault, Times};
 use crate::gateway::Control;
 use crate::office::{Payload, topic};
+use crate::testing::{Published, to_broker};
 use crate::words::Span;
 
 /// How long a command waits for the effects of the last one, and the end for
 /// the effects of all.
 const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The same while there is a fault: it may keep them from coming.
+const TIMEOUT_OF_FAULTS: Duration = Duration::from_secs(3);
 
 /// Why there are no more commands to execute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +38,8 @@ pub(super) enum Ending {
 pub(super) enum BrokerMode {
     /// As a broker should.
     Normal,
+    /// As a fault has it.
+    Faulty,
     /// It does not acknowledge what it gets.
     DropsAcks,
     /// It takes no connection.
@@ -76,7 +82,7 @@ impl Interpreter<'_> {
             let left = state.backlog;
             left.letters + left.messages + left.events == 0 && !state.is_busy
         };
-        match self.wait_for(is_idle).await {
+        match self.wait_within(TIMEOUT, is_idle).await {
             true => Ending::Idle,
             false => Ending::Busy,
         }
@@ -84,7 +90,8 @@ impl Interpreter<'_> {
 
     async fn execute(&mut self, command: Command) {
         match command {
-            Command::Publish { topic, payload } => self.publish(&topic, payload).await,
+            Command::Publish(message) => self.publish(message).await,
+            Command::Fault(fault) => self.inject(fault).await,
             Command::Offline => self.offline().await,
             Command::DropAcks => self.drop_acks(),
             Command::Online => self.online().await,
@@ -102,28 +109,49 @@ impl Interpreter<'_> {
         }
     }
 
-    async fn publish(&mut self, topic: &str, payload: String) {
-        if !self
-            .filters
-            .iter()
-            .any(|filter| topic::matches(filter, topic))
-        {
+    async fn publish(&mut self, message: Published) {
+        let Published {
+            topic,
+            payload,
+            qos,
+            retain,
+            properties,
+        } = message;
+        let mut filters = self.filters.iter();
+        if !filters.any(|filter| topic::matches(filter, &topic)) {
             let text = format_args!("{topic}: the guest does not subscribe to this topic");
             return self.screen.line("message", text);
         }
-        if self.broker_mode == BrokerMode::Offline {
+        if self.broker_mode == BrokerMode::Offline || !self.wait_ready().await {
             let before = self.state.borrow().totals.messages;
-            self.control
-                .deliver(topic, Payload::new(payload.into_bytes()))
-                .await;
+            let payload = Payload::new(payload);
+            self.control.deliver(&topic, payload, properties).await;
             self.wait_for(|state| state.totals.messages > before).await;
             return;
         }
-        self.wait_ready().await;
-        let published = self.broker.publish(topic, payload, QoS::AtLeastOnce, false);
-        if let Err(error) = published {
+        let properties = to_broker(properties.as_deref());
+        let broker = self.broker;
+        if let Err(error) = broker.publish_with(&topic, payload, qos.into(), retain, properties) {
             self.screen
                 .line("message", format_args!("{topic}: {error}"));
+        }
+    }
+
+    async fn inject(&mut self, fault: Fault) {
+        if self.broker_mode == BrokerMode::Normal {
+            self.broker_mode = BrokerMode::Faulty;
+        }
+        self.screen.line("broker", format_args!("fault {fault}"));
+        let ends_connection = match &fault {
+            Fault::DropNow | Fault::Disconnect(_) => true,
+            Fault::TakeOver(client) => client == CLIENT_ID,
+            _ => false,
+        };
+        let before = *self.state.borrow();
+        self.broker.inject(fault);
+        if ends_connection && before.is_online {
+            self.wait_for(|state| state.disconnections > before.disconnections)
+                .await;
         }
     }
 
@@ -144,7 +172,7 @@ impl Interpreter<'_> {
         match self.broker_mode {
             BrokerMode::Offline => return self.screen.line("broker", "is offline: `online` first"),
             BrokerMode::DropsAcks => return self.screen.line("broker", "drops acks already"),
-            BrokerMode::Normal => self.broker_mode = BrokerMode::DropsAcks,
+            BrokerMode::Normal | BrokerMode::Faulty => self.broker_mode = BrokerMode::DropsAcks,
         }
         self.screen.line("broker", "acknowledges nothing any more");
         let acks = vec![Ack::PubAck, Ack::PubRec, Ack::PubComp];
@@ -178,11 +206,11 @@ impl Interpreter<'_> {
         }
     }
 
-    /// Waits until messages reach the guest.
-    pub(super) async fn wait_ready(&mut self) {
+    /// Waits until messages reach the guest. Returns whether that was in time.
+    pub(super) async fn wait_ready(&mut self) -> bool {
         let filters = self.filters.len();
         self.wait_for(|state| state.is_online && state.answered >= filters)
-            .await;
+            .await
     }
 
     /// Waits until the last command has no more effects to come.
@@ -193,7 +221,9 @@ impl Interpreter<'_> {
             let is_taken = state.backlog.messages + state.backlog.events == 0;
             !state.is_busy
                 && match broker_mode {
-                    BrokerMode::Normal => is_ready && is_taken && state.backlog.letters == 0,
+                    BrokerMode::Normal | BrokerMode::Faulty => {
+                        is_ready && is_taken && state.backlog.letters == 0
+                    }
                     BrokerMode::DropsAcks => is_ready && is_taken && state.unsent == 0,
                     // What was put off may wait for the connection.
                     BrokerMode::Offline => !state.is_online,
@@ -205,6 +235,14 @@ impl Interpreter<'_> {
     /// Waits until this is so and no message is on its way to the gateway.
     /// Returns whether that was in time.
     async fn wait_for(&mut self, wanted: impl Fn(&State) -> bool) -> bool {
+        let most = match self.broker_mode {
+            BrokerMode::Faulty => TIMEOUT_OF_FAULTS,
+            _ => TIMEOUT,
+        };
+        self.wait_within(most, wanted).await
+    }
+
+    async fn wait_within(&mut self, most: Duration, wanted: impl Fn(&State) -> bool) -> bool {
         let waiting = async {
             loop {
                 let state = *self.state.borrow_and_update();
@@ -234,6 +272,6 @@ impl Interpreter<'_> {
             clippy::disallowed_methods,
             reason = "only how long a script waits for what never comes"
         )]
-        timeout(TIMEOUT, waiting).await.is_ok()
+        timeout(most, waiting).await.is_ok()
     }
 }

@@ -14,7 +14,6 @@ mod state;
 
 use std::future::pending;
 use std::io::{self, IsTerminal};
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -22,17 +21,18 @@ use tokio::runtime::{Builder, Handle};
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
 
+pub(super) use self::guest::Chosen;
 use self::interpreter::{BrokerMode, Ending, Interpreter};
 use self::reload::Reload;
 use self::reporter::Reporter;
 use self::screen::Screen;
 use self::state::State;
-use super::assemble::{configure, options};
+use super::assemble::options;
 use super::{Failure, logging, signals};
 use crate::broker::{Broker, CoreOptions, Options};
 use crate::config::{Config, GuestConfig, ServerConfig};
 use crate::gateway::{Control, Gateway};
-use crate::office::{BackoffSettings, Filter};
+use crate::office::BackoffSettings;
 use crate::wire::Address;
 
 /// What the gateway calls itself to the broker.
@@ -52,16 +52,9 @@ const THREADS: usize = 3;
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Runs a guest until the end of input, `quit` or a signal.
-pub(super) fn dev(
-    file: Option<PathBuf>,
-    config: Option<&Path>,
-    subscribe: &[Filter],
-) -> Result<(), Failure> {
-    let guest = match config {
-        Some(path) => guest::of_config(path)?,
-        None => guest::describe(file, subscribe),
-    };
-    let is_default = config.is_none() && subscribe.is_empty();
+pub(super) fn dev(chosen: Chosen) -> Result<(), Failure> {
+    let is_default = chosen.is_by_default();
+    let guest = chosen.describe()?;
     let screen = Screen::new();
     logging::start_with(guest_lines::layer(screen.clone()))?;
     let runtime = Builder::new_multi_thread()
@@ -80,8 +73,7 @@ async fn run(guest: GuestConfig, is_default: bool, screen: Screen) -> Result<(),
     screen.line("broker", format_args!("listening on {}", broker.address()));
 
     let config = config(&broker);
-    let (mut loaded, reload) = guest::load(&guest, &config, &screen)?;
-    configure(std::slice::from_mut(&mut loaded)).await?;
+    let (loaded, reload) = guest::load(&guest, &config, &screen).await?;
     if is_default {
         guest::print_default(&guest, &screen);
     }

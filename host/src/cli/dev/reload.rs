@@ -77,8 +77,11 @@ impl Reload {
                     format_args!("its file has changed, loaded in {took}"),
                 );
                 let (max, listener) = (self.max_packet_size, guest_lines::listener(screen));
-                let Loaded { handler, .. } = Loaded::new(&self.config, &component, max, listener);
-                control.replace(GuestId(0), handler).await;
+                let mut loaded = Loaded::new(&self.config, &component, max, listener);
+                match loaded.configure().await {
+                    Ok(()) => control.replace(GuestId(0), loaded.handler).await,
+                    Err(why) => screen.line("guest", format_args!("the old one stays: {why:#}")),
+                }
             }
             Ok(Err(error)) => {
                 let error = anyhow::Error::from(error);
