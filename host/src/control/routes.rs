@@ -492,6 +492,7 @@ mod tests {
             NewsEvent::Offline,
             NewsEvent::Subscribed,
             NewsEvent::SubscriptionRefused,
+            NewsEvent::Unsubscribed,
             NewsEvent::Message,
             NewsEvent::MessageDropped,
             NewsEvent::Handled,
