@@ -14,9 +14,8 @@ impl Office {
         match answer {
             Answer::Done(effects) => {
                 let ended = self.guests.change(guest, Inbox::handle_done);
-                let was_outcome = matches!(ended, Some(Ended::Outcomes(_)));
-                self.end(guest, ended);
-                self.commit(now, guest, was_outcome, effects);
+                self.end(guest, ended.as_ref());
+                self.commit(now, guest, ended.as_ref(), effects);
             }
             Answer::Rejected(reason, effects) => {
                 let ended = self.guests.change(guest, Inbox::handle_done);
@@ -28,9 +27,8 @@ impl Office {
                         reason,
                     });
                 }
-                let was_outcome = matches!(ended, Some(Ended::Outcomes(_)));
-                self.end(guest, ended);
-                self.commit(now, guest, was_outcome, effects);
+                self.end(guest, ended.as_ref());
+                self.commit(now, guest, ended.as_ref(), effects);
             }
             Answer::Will(will) => {
                 self.guests.change(guest, Inbox::handle_done);
@@ -54,7 +52,7 @@ impl Office {
                             let error = format!("put off for too long: {reason}");
                             self.notices.push(Notice::GivenUp { guest, call, error });
                         }
-                        self.end(guest, Some(ended));
+                        self.end(guest, Some(&ended));
                     }
                     Decision::TryAgain(..) | Decision::NoCall => {}
                 }
@@ -72,7 +70,7 @@ impl Office {
                     Decision::Over(ended) => {
                         let call = ended.call();
                         self.notices.push(Notice::GivenUp { guest, call, error });
-                        self.end(guest, Some(ended));
+                        self.end(guest, Some(&ended));
                     }
                     Decision::NoCall => {}
                 }
@@ -83,7 +81,8 @@ impl Office {
         }
     }
 
-    fn commit(&mut self, now: Time, guest: GuestId, was_outcome: bool, effects: Effects) {
+    fn commit(&mut self, now: Time, guest: GuestId, ended: Option<&Ended>, effects: Effects) {
+        let was_outcome = matches!(ended, Some(Ended::Outcomes(_)));
         let is_gone = self.guests.inbox(guest).is_gone();
         if !effects.state.is_empty() && !is_gone {
             Arc::make_mut(&mut self.kept[guest.index()]).commit(effects.state);
@@ -103,7 +102,7 @@ impl Office {
             inbox.handle_committed(now, was_outcome, has_displaced);
         });
         if !effects.timers.is_empty() && !is_gone {
-            self.change_timers(called, guest, effects.timers);
+            self.change_timers(called, guest, ended, effects.timers);
         }
         if effects.reconnect {
             if let Err(rule) = self.check_reconnect(guest) {
@@ -128,18 +127,33 @@ impl Office {
         }
     }
 
-    fn change_timers(&mut self, called: Time, guest: GuestId, changes: TimerChanges) {
+    fn change_timers(
+        &mut self,
+        called: Time,
+        guest: GuestId,
+        ended: Option<&Ended>,
+        changes: TimerChanges,
+    ) {
+        let was_told = |name: &str| match ended {
+            Some(Ended::Timer(told)) => told.timer.period.is_none() && *told.timer.name == *name,
+            _ => false,
+        };
         for (name, schedule) in changes.into_all() {
+            // To a call with a timer that is due once, that is gone, and so it is by
+            // now. One of its name has come since.
+            if schedule.is_none() && was_told(&name) {
+                continue;
+            }
             if let Some(old) = self.timers.change(called, guest, &name, schedule) {
                 self.guests.change(guest, |inbox| inbox.remove_timer(old));
             }
         }
     }
 
-    fn end(&mut self, guest: GuestId, ended: Option<Ended>) {
+    fn end(&mut self, guest: GuestId, ended: Option<&Ended>) {
         match ended {
-            Some(Ended::Message(_, receipt)) => self.take(receipt),
-            Some(Ended::Timer(due)) => self.timers.handle_told(&due),
+            Some(Ended::Message(_, receipt)) => self.take(*receipt),
+            Some(Ended::Timer(due)) => self.timers.handle_told(due),
             Some(Ended::LastWill) => self.link.handle_will(guest, None),
             Some(Ended::Event(_) | Ended::Outcomes(_)) | None => {}
         }

@@ -87,7 +87,8 @@ impl Office {
         if guests.is_empty() {
             self.routed = guests;
             self.notices.push(Notice::Unrouted { topic });
-            self.answers.extend(self.inbound.handle_unwanted(delivery));
+            self.answers
+                .extend(self.inbound.handle_unwanted(delivery, duplicate));
             return;
         }
         match self

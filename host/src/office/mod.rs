@@ -368,7 +368,9 @@ impl Office {
                 size,
             } => {
                 self.notices.push(Notice::TooLarge { topic, size });
-                self.answers.extend(self.inbound.handle_unwanted(delivery));
+                // What was too large before is not here.
+                self.answers
+                    .extend(self.inbound.handle_unwanted(delivery, false));
             }
             Incoming::Disconnect(reason, server) => {
                 let ended = match server {

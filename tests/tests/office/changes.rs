@@ -6,7 +6,7 @@ use std::time::Duration;
 use jackalope::office::{
     Answer, Call, Delivery, Disconnection, Effects, GuestId, GuestSettings, Incoming, Notice,
     Outgoing, Payload, Permissions, Qos, Rate, Reason, Schedule, SessionChange, Settings, Status,
-    StatusTopic, TimerSettings, WorkListSettings,
+    StatusTopic, TimerChanges, TimerSettings, WorkListSettings,
 };
 use jackalope_tests::office::{
     A, B, SECOND, TWO_HOURS, TestOffice, connack, guest, id, id_of, kept_session, settings,
@@ -316,6 +316,93 @@ fn a_timer_that_goes_while_it_is_told_is_not_told_again() {
         test.answer(A, answer);
         assert_eq!(timers_in(&mut test, 8), ["7 other"]);
     }
+}
+
+#[test]
+fn a_timer_that_goes_while_it_is_told_has_no_use_for_more_retries() {
+    let mut test = TestOffice::online(Settings {
+        guests: vec![with_timers(&[("read", Schedule::every(SECOND))])],
+        ..settings()
+    });
+    test.pass(SECOND);
+    assert!(test.call().is_some());
+    let after = GuestSettings {
+        retries: 9,
+        ..with_timers(&[])
+    };
+    change(&mut test, &[(Some(A), after)]);
+    test.answer(A, Answer::Failed("trap".into()));
+    assert_eq!(timers_in(&mut test, 3), [""; 0]);
+}
+
+#[test]
+fn a_timer_that_is_given_anew_while_it_is_told_for_the_last_time_is_there() {
+    let once = |seconds| with_timers(&[("once", Schedule::once(seconds * SECOND))]);
+    let mut test = TestOffice::online(Settings {
+        guests: vec![once(1)],
+        ..settings()
+    });
+    test.pass(SECOND);
+    let call = test.call().expect("it is due").call;
+    change(&mut test, &[(Some(A), once(2))]);
+    let effects = Effects {
+        timers: TimerChanges::beginning(&call),
+        ..Effects::default()
+    };
+    test.answer(A, Answer::Done(effects));
+    assert_eq!(timers_in(&mut test, 5), ["2 once"]);
+}
+
+/// One that was told of outcomes and subscriptions, and whose component is another now.
+#[test]
+fn what_a_guest_does_not_hear_any_more_is_not_told() {
+    for answer in [None, Some(Answer::Failed("trap".into()))] {
+        let mut test = TestOffice::online(settings());
+        for _ in 0..2 {
+            test.post(Qos::AtMostOnce, TWO_HOURS);
+        }
+        test.packets();
+        let is_at_call = answer.is_some();
+        if is_at_call {
+            assert!(matches!(
+                test.call().map(|it| it.call),
+                Some(Call::Outcomes(_))
+            ));
+        }
+        let deaf = GuestSettings {
+            outcomes: 0,
+            hears_subscriptions: false,
+            ..guest(&["a/+", "both"])
+        };
+        let guests = [(Some(A), deaf), (Some(B), guest(&["b/#", "both"]))];
+        change(&mut test, &guests);
+        if let Some(answer) = answer {
+            test.answer(A, answer);
+        }
+        assert_eq!(test.office.untold_outcomes(), 0);
+        assert_eq!(test.call(), None);
+    }
+}
+
+#[test]
+fn a_message_that_comes_again_when_nobody_wants_it_any_more_is_taken_first() {
+    let mut test = TestOffice::offline(kept_session());
+    test.connect(false);
+    test.deliver("b/1", Delivery::AtLeastOnce(id(7)), false);
+    let guests = [
+        (Some(A), guest(&["a/+", "both"])),
+        (Some(B), guest(&["both"])),
+    ];
+    change(&mut test, &guests);
+    unsubscribe(&mut test);
+    test.lose_connection();
+    test.dial();
+    test.receive(connack(true));
+    test.deliver("b/1", Delivery::AtLeastOnce(id(7)), true);
+    let is_answer = |packet: &Outgoing| matches!(packet, Outgoing::PubAck(_));
+    assert!(!test.packets().iter().any(is_answer), "B has not taken it");
+    test.take_calls();
+    assert_eq!(test.packets(), [Outgoing::PubAck(id(7))]);
 }
 
 #[test]

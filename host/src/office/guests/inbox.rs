@@ -167,12 +167,44 @@ impl Inbox {
         inbox
     }
 
-    /// What holds for the guest is something else from now on.
+    /// What holds for the guest is something else from now on. What it does not hear any
+    /// more goes, but for the call that it is at.
     pub(super) fn set(&mut self, settings: &GuestSettings) {
         self.retries = settings.retries;
         self.retry_for = settings.retry_for;
         self.most_outcomes = settings.outcomes;
         self.hears_subscriptions = settings.hears_subscriptions;
+        let (mut at_call, _) = self.at_call();
+        let (outcomes, subscriptions) = (self.most_outcomes > 0, self.hears_subscriptions);
+        self.events.retain(|event| {
+            let is_at_call = at_call > 0;
+            at_call = at_call.saturating_sub(1);
+            is_at_call
+                || match &event.item {
+                    Event::Outcome(_) => outcomes,
+                    Event::Link(call) => {
+                        subscriptions || !matches!(**call, Call::Subscription { .. })
+                    }
+                }
+        });
+        self.count_outcomes();
+    }
+
+    /// How many of the events, and of the messages, the guest is at a call with.
+    fn at_call(&self) -> (usize, usize) {
+        match self.running {
+            Some(Running::Event) => (1, 0),
+            Some(Running::Outcomes(count)) => (count, 0),
+            Some(Running::Message) => (0, 1),
+            Some(Running::LastWill | Running::Timer) | None => (0, 0),
+        }
+    }
+
+    fn count_outcomes(&mut self) {
+        let events = self.events.iter();
+        let is_outcome = |event: &&Numbered<Event>| matches!(event.item, Event::Outcome(_));
+        self.outcomes = events.filter(is_outcome).count();
+        self.alone = self.alone.min(self.outcomes);
     }
 
     /// The guest is gone: nothing waits for it any more, and the call that it is at is
@@ -182,19 +214,11 @@ impl Inbox {
         self.wants_will = false;
         (self.retries, self.retry_for) = (0, Duration::ZERO);
         (self.most_outcomes, self.hears_subscriptions) = (0, false);
-        let (mut events, mut timers, mut messages) = (0, 0, 0);
-        match self.running {
-            Some(Running::Event) => events = 1,
-            Some(Running::Outcomes(count)) => events = count,
-            Some(Running::Timer) => timers = 1,
-            Some(Running::Message) => messages = 1,
-            Some(Running::LastWill) | None => {}
-        }
+        let (events, messages) = self.at_call();
         self.events.truncate(events);
-        let outcomes = self.events.iter();
-        let is_outcome = |event: &&Numbered<Event>| matches!(event.item, Event::Outcome(_));
-        self.outcomes = outcomes.filter(is_outcome).count();
-        self.timers.truncate(timers);
+        self.count_outcomes();
+        let timers = self.running == Some(Running::Timer);
+        self.timers.truncate(usize::from(timers));
         let dropped = self.messages.split_off(messages);
         let kept = self.messages.iter();
         self.bytes = kept.map(|message| bounds::cost(&message.item.0)).sum();
@@ -289,11 +313,11 @@ impl Inbox {
     /// A timer is no more. If the guest is at a call with it, that is not made again.
     pub(in crate::office) fn remove_timer(&mut self, id: TimerId) {
         let mut is_running = self.running == Some(Running::Timer);
-        let retries = self.retries;
         self.timers.retain_mut(|timer| {
             let is_at_call = std::mem::take(&mut is_running);
             if is_at_call && timer.item.id == id {
-                timer.tries = retries;
+                // However many retries there will be.
+                timer.tries = u32::MAX;
             }
             is_at_call || timer.item.id != id
         });
@@ -503,6 +527,10 @@ impl Inbox {
         if self.failures > 1 {
             self.paused_until = now + doubled(FIRST_PAUSE, self.failures - 2, LONGEST_PAUSE);
         }
+        if matches!(self.running, Some(Running::Outcomes(_))) && self.most_outcomes == 0 {
+            // It hears of none by now.
+            return self.give_up();
+        }
         if let Some(Running::Outcomes(count @ 2..)) = self.running {
             // One of them may be why.
             self.running = None;
@@ -531,7 +559,7 @@ impl Inbox {
             }
             Running::Timer => {
                 let timer = self.timers.front_mut()?;
-                timer.tries += 1;
+                timer.tries = timer.tries.saturating_add(1);
                 Some((timer.tries, Call::Timer(timer.item.timer.clone())))
             }
             Running::Message => {

@@ -83,6 +83,7 @@ impl Guests {
         let changed = &mut self.all[guest.index()];
         changed.inbox.set(settings);
         changed.allowance.set(now, settings.permissions.as_ref());
+        self.update(guest.index());
     }
 
     /// A guest is gone. Returns the receipts of the messages that it is not called with.

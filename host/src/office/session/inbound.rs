@@ -108,11 +108,15 @@ impl Inbound {
         self.handled.get_mut(number - 1)
     }
 
-    /// What to answer at once to a message that nobody wants. One whose packet id
-    /// is that of a QoS 2 message which is here already is taken for that one.
-    pub(in crate::office) fn handle_unwanted(&mut self, delivery: Delivery) -> Option<Outgoing> {
-        // Of a QoS 1 message that is here this is no duplicate: that one is wanted.
-        match (self.known(delivery, false), delivery) {
+    /// What to answer at once to a message that nobody wants. If it is here already,
+    /// those who wanted it when it came are at it. One whose packet id is that of a
+    /// QoS 2 message which is here is taken for that one.
+    pub(in crate::office) fn handle_unwanted(
+        &mut self,
+        delivery: Delivery,
+        duplicate: bool,
+    ) -> Option<Outgoing> {
+        match (self.known(delivery, duplicate), delivery) {
             (Some(Duplicate::InHand), _) | (None, Delivery::AtMostOnce) => None,
             (Some(Duplicate::Taken(answer)), _) => Some(answer),
             (None, Delivery::AtLeastOnce(id)) => {
@@ -332,12 +336,12 @@ mod tests {
         let mut inbound = Inbound::default();
         let delivery = Delivery::ExactlyOnce(id(1));
         let receipt = arrive(&mut inbound, delivery, false, 1);
-        assert_eq!(inbound.handle_unwanted(delivery), None);
+        assert_eq!(inbound.handle_unwanted(delivery, false), None);
         let in_hand = Arrival::Duplicate(Duplicate::InHand);
         assert_eq!(inbound.handle_publish(delivery, true, 1), in_hand);
         let answer = Some(Outgoing::PubRec(id(1)));
         assert_eq!(inbound.handle_taken(receipt, true), answer);
-        assert_eq!(inbound.handle_unwanted(delivery), answer);
+        assert_eq!(inbound.handle_unwanted(delivery, false), answer);
     }
 
     #[test]
@@ -346,7 +350,7 @@ mod tests {
         let delivery = Delivery::AtLeastOnce(id(1));
         let receipt = arrive(&mut inbound, delivery, false, 1);
         let answer = Some(Outgoing::PubAck(id(1)));
-        assert_eq!(inbound.handle_unwanted(delivery), answer);
+        assert_eq!(inbound.handle_unwanted(delivery, false), answer);
         assert_eq!(inbound.handle_taken(receipt, true), None);
     }
 }
