@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use jackalope::broker::v5::Reason;
 use jackalope::broker::{ConnectionId, Core, Event, Fault, Packet};
 use jackalope::office::{GuestId, Qos, Ticket};
 
@@ -55,10 +54,8 @@ impl BrokerLog {
                 FaultPlan::Withhold(_) | FaultPlan::DelayAcks(_) | FaultPlan::ForgetSession
             )
         };
-        let has_no_room = |step: &Step| {
-            let quota = Reason::QuotaExceeded;
-            matches!(step, Step::Fault(FaultPlan::RefusePublish(_, why)) if *why == quota)
-        };
+        // What it refuses for now, or in an answer that is lost, it may take later.
+        let refuses = |step: &Step| matches!(step, Step::Fault(FaultPlan::RefusePublish(..)));
         Self {
             session: 0,
             looked_at: 0,
@@ -70,7 +67,7 @@ impl BrokerLog {
             latest_logged: BTreeMap::new(),
             forgotten: BTreeSet::new(),
             orders_qos2: !schedule.steps.iter().any(disturbs_order),
-            orders: !schedule.steps.iter().any(has_no_room),
+            orders: !schedule.steps.iter().any(refuses),
             terms: schedule.setup.terms,
             told: BTreeMap::new(),
         }
