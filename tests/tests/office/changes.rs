@@ -1,5 +1,7 @@
 //! The configuration changes while the office is open: guests come, stay and go.
 
+mod random;
+
 use std::sync::Arc;
 use std::time::Duration;
 

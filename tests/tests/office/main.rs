@@ -1,5 +1,6 @@
 //! The post office, seen from its counter: what it does when, told as small
-//! stories. Random schedules are elsewhere; here each test is one promise.
+//! stories. Here each test is one promise. Random schedules are
+//! elsewhere, but for those of changes of the guests.
 
 // A test that can not go on says so by panicking.
 #![allow(clippy::panic)]
