@@ -733,6 +733,20 @@ impl Run {
             *highest = (*highest).max(*qos);
         }
         assert_eq!(self.subscribed, wanted);
+        while self.guests.values().any(|it| it.call.is_some()) {
+            self.answer_one();
+        }
+        // Nothing is left of those that go now, once their session is over.
+        self.change_guests(&[], SessionChange::New);
+        self.listen();
+        while !self.is_online {
+            self.test.pass(SECOND);
+            self.connect_or_lose();
+        }
+        let all: Vec<_> = (0..MOST).map(|_| (None, guest(&[]))).collect();
+        let taken = self.change_guests(&all, SessionChange::None);
+        let places: Vec<_> = (0..MOST as u16).map(GuestId).collect();
+        assert_eq!(taken, places, "places are taken again");
     }
 }
 
