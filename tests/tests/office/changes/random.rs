@@ -68,6 +68,7 @@ struct Received {
 }
 
 struct Run {
+    seed: u64,
     test: TestOffice,
     random: Random,
     /// By place.
@@ -144,6 +145,7 @@ impl Run {
             ..kept_session()
         };
         let mut run = Self {
+            seed,
             test: TestOffice::offline(to),
             random: Random(seed),
             guests: BTreeMap::new(),
@@ -747,6 +749,24 @@ impl Run {
         let taken = self.change_guests(&all, SessionChange::None);
         let places: Vec<_> = (0..MOST as u16).map(GuestId).collect();
         assert_eq!(taken, places, "places are taken again");
+        if self.seed.is_multiple_of(150) {
+            self.check_packet_ids();
+        }
+    }
+}
+
+impl Run {
+    /// All of them are free.
+    fn check_packet_ids(&mut self) {
+        let mut ids = BTreeSet::new();
+        for _ in 0..u16::MAX {
+            self.test.post(Qos::AtLeastOnce, TWO_HOURS);
+            let id = id_of(&self.test.publish());
+            ids.insert(id);
+            self.test.receive(Incoming::PubAck(id));
+            self.test.notices();
+        }
+        assert_eq!(ids.len(), usize::from(u16::MAX));
     }
 }
 
