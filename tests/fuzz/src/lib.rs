@@ -18,6 +18,8 @@ mod engine;
 )]
 #[path = "../../../host/src/office/mod.rs"]
 mod office;
+#[path = "../../../host/src/shown.rs"]
+mod shown;
 #[path = "../../../host/src/wire/mod.rs"]
 #[allow(
     dead_code,

@@ -52,6 +52,10 @@ impl Run {
         }
         // Calls may wait until a guest that failed is called again.
         self.pass(LONGEST_PAUSE)?;
+        // A filter at which the broker seemed to hang up waits for minutes.
+        if cut {
+            self.pass_until(LONGEST, "subscribed", |run| run.unsubscribed().is_none())?;
+        }
         self.pass_until(LONGEST, "quiet", Self::is_quiet)?;
         self.check_complete(cut)?;
         // Acknowledgements that never came may fill the window until the letters
@@ -90,19 +94,21 @@ impl Run {
         side.messages.check_complete()?;
         side.timers.check_complete(side.now)?;
         side.calls.check_complete(&side.setup, cut)?;
-        if cut {
-            for guest in &side.setup.guests {
-                for (filter, _) in &guest.subscriptions {
-                    let granted = side.core.subscriptions(super::CLIENT);
-                    let mut granted = granted.map(|(granted, _)| granted);
-                    ensure!(
-                        granted.any(|granted| granted == *filter),
-                        "{filter} is not subscribed to"
-                    );
-                }
-            }
-        }
+        let missing = self.unsubscribed().filter(|_| cut);
+        ensure!(missing.is_none(), "{missing:?} is not subscribed to");
         Ok(())
+    }
+
+    /// A filter of a guest that the broker does not have.
+    fn unsubscribed(&self) -> Option<&'static str> {
+        let side = &self.side;
+        let guests = side.setup.guests.iter();
+        let mut filters = guests.flat_map(|guest| &guest.subscriptions);
+        let is_missing = |filter: &str| {
+            let mut granted = side.core.subscriptions(super::CLIENT);
+            granted.all(|(granted, _)| granted != filter)
+        };
+        filters.find_map(|(filter, _)| is_missing(filter).then_some(*filter))
     }
 
     /// Letters with all the time in the world must arrive.

@@ -29,6 +29,7 @@ pub(super) struct Window {
 /// What one guest has of a window.
 #[derive(Debug, Clone, Copy, Default)]
 struct Share {
+    is_gone: bool,
     /// What is set aside for it; nothing for one that is gone.
     reserve: usize,
     /// How many exchanges are open.
@@ -73,6 +74,7 @@ impl Window {
         };
         self.shares.resize(are_there.len(), Share::default());
         for (share, is_there) in self.shares.iter_mut().zip(are_there) {
+            share.is_gone = !is_there;
             share.reserve = if *is_there { self.reserve } else { 0 };
         }
         self.common = self.shares.iter().map(|share| share.common()).sum();
@@ -101,11 +103,12 @@ impl Window {
     }
 
     /// Returns whether a guest may begin none because of its own, which are all of
-    /// expired letters.
+    /// expired letters. One that is gone has none to begin.
     pub(super) fn is_used_up(&self) -> bool {
         let mut shares = self.shares.iter();
         shares.any(|share| {
-            share.overdue > 0 && share.overdue == share.open && !self.has_share(*share)
+            let is_expired = share.overdue > 0 && share.overdue == share.open;
+            is_expired && !share.is_gone && !self.has_share(*share)
         })
     }
 
@@ -213,5 +216,16 @@ mod tests {
             window.handle_completed(GuestId(0), false);
         }
         assert!(!window.is_used_by(GuestId(0)) && window.has_room(GuestId(1)));
+    }
+
+    #[test]
+    fn one_that_is_gone_needs_no_new_session() {
+        let mut window = Window::new(2, &[true; 2]);
+        window.handle_begun(GuestId(0));
+        window.handle_overdue(GuestId(0));
+        window.handle_begun(GuestId(1));
+        assert!(window.is_used_up());
+        window.divide(&[false, true]);
+        assert!(!window.is_used_up());
     }
 }
