@@ -29,7 +29,7 @@ impl Core {
             }
         }
         let (qos, packet_id) = (publish.qos, publish.packet_id);
-        let refused = self.refusal_of(id, &publish);
+        let mut refused = self.refusal_of(id, &publish);
         let arrival = if qos == QoS::AtMostOnce {
             Arrival::New
         } else {
@@ -42,6 +42,8 @@ impl Core {
                 return Ok(());
             };
             let arrival = session.incoming.handle_publish(&publish, limit)?;
+            // What is here already was accepted.
+            refused = refused.filter(|_| arrival == Arrival::New);
             if refused.is_some() && qos == QoS::ExactlyOnce {
                 session.incoming.refuse(packet_id);
             }

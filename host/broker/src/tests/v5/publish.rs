@@ -155,6 +155,20 @@ fn aliases_stand_for_topics_both_ways() {
 }
 
 #[test]
+fn a_message_that_was_accepted_is_not_refused_when_it_comes_again() {
+    let mut test = Test::new();
+    test.connect5(1, "a");
+    test.send5(1, &Packet::Publish(publish(2, 2, "no", "x")));
+    test.inject(Fault::RefusePublish("#".to_owned(), Reason::QuotaExceeded));
+    let mut again = publish(2, 2, "no", "x");
+    again.dup = true;
+    test.send5(1, &Packet::Publish(again));
+    test.send5(1, &Packet::PubRel(PubRel::new(2, None)));
+    test.expect5(1, &["PUBREC id=2", "PUBREC id=2", "PUBCOMP id=2"]);
+    test.expect_messages(&["no x"]);
+}
+
+#[test]
 fn a_message_is_refused_with_a_reason() {
     let mut test = Test::new();
     test.inject(Fault::RefusePublish(
