@@ -157,14 +157,16 @@ fn aliases_stand_for_topics_both_ways() {
 #[test]
 fn a_message_that_was_accepted_is_not_refused_when_it_comes_again() {
     let mut test = Test::new();
-    test.connect5(1, "a");
+    test.open5(1, Client::kept("a", 60));
     test.send5(1, &Packet::Publish(publish(2, 2, "no", "x")));
+    test.lose(1);
     test.inject(Fault::RefusePublish("#".to_owned(), Reason::QuotaExceeded));
+    test.open5(2, Client::kept("a", 60));
     let mut again = publish(2, 2, "no", "x");
     again.dup = true;
-    test.send5(1, &Packet::Publish(again));
-    test.send5(1, &Packet::PubRel(PubRel::new(2, None)));
-    test.expect5(1, &["PUBREC id=2", "PUBREC id=2", "PUBCOMP id=2"]);
+    test.send5(2, &Packet::Publish(again));
+    test.send5(2, &Packet::PubRel(PubRel::new(2, None)));
+    assert_eq!(test.sent(2)[1..], ["PUBREC id=2", "PUBCOMP id=2"]);
     test.expect_messages(&["no x"]);
 }
 
