@@ -54,7 +54,11 @@ impl Run {
         self.pass(LONGEST_PAUSE)?;
         // A filter at which the broker seemed to hang up waits for minutes.
         if cut {
-            self.pass_until(LONGEST, "subscribed", |run| run.unsubscribed().is_none())?;
+            self.pass_until(LONGEST, "subscribed", |run| {
+                let side = &run.side;
+                let is_told = side.calls.check_complete(&side.setup, true).is_ok();
+                is_told && run.unsubscribed().is_none()
+            })?;
         }
         self.pass_until(LONGEST, "quiet", Self::is_quiet)?;
         self.check_complete(cut)?;
