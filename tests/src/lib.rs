@@ -23,6 +23,7 @@ pub mod plain;
 mod process;
 mod project;
 mod proxy;
+mod random;
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -39,6 +40,7 @@ pub use narrow::{Narrow, Seen};
 pub use process::{Process, command};
 pub use project::{PROJECT, Project, texts};
 pub use proxy::Proxy;
+pub use random::Random;
 
 /// Publishes as fast as its letters are acknowledged.
 pub const BURST: &str = env!("TEST_GUEST_BURST");

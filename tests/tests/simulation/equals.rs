@@ -11,12 +11,12 @@ use jackalope::wire::Version;
 
 use crate::guests::Key;
 use crate::model::{Check, ensure};
-use crate::random::Random;
 use crate::schedule::{
     CallPlan, GuestSetup, HOUR, LetterPlan, Schedule, Setup, Step, TOPICS, Verdict, overflow, qos,
     timers,
 };
 use crate::terms::Terms;
+use jackalope_tests::Random;
 
 /// The guest that means harm. All others are honest.
 const HOSTILE: usize = 0;

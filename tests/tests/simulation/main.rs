@@ -23,7 +23,6 @@ mod messages;
 mod model;
 mod network;
 mod packets;
-mod random;
 mod run;
 mod schedule;
 mod shrink;

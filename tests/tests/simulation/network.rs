@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use jackalope::broker::ConnectionId;
 
-use crate::random::Random;
 use crate::schedule::CutPlan;
+use jackalope_tests::Random;
 
 /// When what a silent link was given arrives.
 const NEVER: u64 = u64::MAX;

@@ -5,8 +5,8 @@ use jackalope::broker::{Ack, PacketType};
 use jackalope::office::{MAX_OUTCOMES, Overflow, Qos, WorkListSettings};
 use jackalope::wire::Version;
 
-use crate::random::Random;
 use crate::terms::Terms;
+use jackalope_tests::Random;
 
 /// The topics of letters and messages.
 pub(crate) const TOPICS: [&str; 5] = ["a", "a/x", "a/y", "b/x", "out"];

@@ -3,7 +3,7 @@
 use jackalope::broker::CoreOptions;
 use jackalope::office::{Qos, Refusal};
 
-use crate::random::Random;
+use jackalope_tests::Random;
 
 /// How many bytes of properties a letter has in MQTT 5, with their length.
 const LETTER_PROPERTIES: usize = 6;

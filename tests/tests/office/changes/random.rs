@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jackalope::office::{Assignment, DueTimer, Outcome, Overflow, Publish, Ticket, Time};
+use jackalope_tests::Random;
 
 use super::*;
 
@@ -14,27 +15,6 @@ const MOST: u64 = 5;
 const FILTERS: [&str; 6] = ["a/+", "a/1", "b/#", "b/1", "c", "#"];
 const TOPICS: [&str; 5] = ["a/1", "a/2", "b/1", "b", "c"];
 const QUALITIES: [Qos; 3] = [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce];
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
-
-    fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len() as u64) as usize]
-    }
-}
 
 /// One guest, from when it comes to when it goes, or to the end of its last call.
 struct Guest {
@@ -147,7 +127,7 @@ impl Run {
         let mut run = Self {
             seed,
             test: TestOffice::offline(to),
-            random: Random(seed),
+            random: Random::new(seed),
             guests: BTreeMap::new(),
             gone: BTreeMap::new(),
             letters: BTreeMap::new(),
