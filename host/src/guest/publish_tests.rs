@@ -107,6 +107,19 @@ async fn the_oldest_letters_are_displaced_within_a_call() {
     assert_eq!(effects.displaced, displaced);
 }
 
+/// Posts three letters, of which the last one is not accepted: an error of this case.
+macro_rules! post_three_of_which_the_last_fails {
+    ($case:literal) => {
+        concat!(
+            "(call $post (i32.const 1)) (call $post (i32.const 2)) (call $post (i32.const 3))",
+            "(if (i32.ne (i32.load8_u (i32.const 192)) (i32.const 1)) (then unreachable))",
+            "(if (i32.ne (i32.load8_u (i32.const 200)) (i32.const ",
+            $case,
+            ")) (then unreachable))"
+        )
+    };
+}
+
 /// What a letter of [`POST_THREE`] takes: its fixed header, the topic `t` with its
 /// length, a packet id, and a byte.
 const SIZE: usize = 2 + 2 + 1 + 2 + 1;
@@ -131,12 +144,7 @@ async fn the_oldest_letters_are_displaced_within_a_call_by_their_bytes_as_well()
 #[tokio::test]
 async fn no_more_bytes_are_accepted_than_there_is_room() {
     let mut guest = GuestText {
-        connection: concat!(
-            "(call $post (i32.const 1)) (call $post (i32.const 2)) (call $post (i32.const 3))",
-            // The last result: an error, of the last case.
-            "(if (i32.ne (i32.load8_u (i32.const 192)) (i32.const 1)) (then unreachable))",
-            "(if (i32.ne (i32.load8_u (i32.const 200)) (i32.const 5)) (then unreachable))"
-        ),
+        connection: post_three_of_which_the_last_fails!("5"),
         ..GuestText::default()
     }
     .guest();
@@ -237,12 +245,7 @@ async fn a_letter_that_is_larger_than_the_whole_work_list_is_not_permitted() {
 #[tokio::test]
 async fn no_more_letters_are_accepted_than_the_rate_permits() {
     let mut guest = GuestText {
-        connection: concat!(
-            "(call $post (i32.const 1)) (call $post (i32.const 2)) (call $post (i32.const 3))",
-            // The last result: an error, `not-permitted`.
-            "(if (i32.ne (i32.load8_u (i32.const 192)) (i32.const 1)) (then unreachable))",
-            "(if (i32.ne (i32.load8_u (i32.const 200)) (i32.const 4)) (then unreachable))"
-        ),
+        connection: post_three_of_which_the_last_fails!("4"),
         ..GuestText::default()
     }
     .guest();
@@ -279,12 +282,7 @@ async fn a_payload_that_is_too_large_is_refused_with_the_limit() {
 #[tokio::test]
 async fn no_more_letters_are_accepted_than_there_is_room() {
     let mut guest = GuestText {
-        connection: concat!(
-            "(call $post (i32.const 1)) (call $post (i32.const 2)) (call $post (i32.const 3))",
-            // The last result: an error, of the last case.
-            "(if (i32.ne (i32.load8_u (i32.const 192)) (i32.const 1)) (then unreachable))",
-            "(if (i32.ne (i32.load8_u (i32.const 200)) (i32.const 5)) (then unreachable))"
-        ),
+        connection: post_three_of_which_the_last_fails!("5"),
         ..GuestText::default()
     }
     .guest();
