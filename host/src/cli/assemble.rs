@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use super::Failure;
 use super::components::Components;
 use crate::clock::TimeOfDay;
-use crate::config::{Config, GuestConfig, ServerConfig};
+use crate::config::{ComponentSource, Config, GuestConfig, ServerConfig};
 use crate::gateway::{
     ConnectionOptions, ControlSender, Dialer, Handler, Logger, Options, Proxy, Server,
 };
@@ -185,11 +185,21 @@ pub(super) fn load_guests(
     listener: &Listener,
 ) -> Result<Vec<Loaded>, Failure> {
     let mut loaded = Vec::new();
+    // Guests that name the same file are made of what is in it at one moment.
+    let mut read: Vec<(&ComponentSource, Component)> = Vec::new();
     for guest in &config.guests {
-        let component = components
-            .get(&guest.component)
-            .with_context(|| format!("guest \"{}\"", guest.name))
-            .map_err(Failure::Config)?;
+        let known = read.iter().find(|(known, _)| **known == guest.component);
+        let component = match known {
+            Some((_, component)) => component.clone(),
+            None => {
+                let component = components
+                    .get(&guest.component)
+                    .with_context(|| format!("guest \"{}\"", guest.name))
+                    .map_err(Failure::Config)?;
+                read.push((&guest.component, component.clone()));
+                component
+            }
+        };
         check_guest(config, guest, &component).map_err(Failure::Config)?;
         let (max, listener) = (config.max_packet_size, listener.clone());
         loaded.push(Loaded::new(guest, &component, max, listener));
@@ -268,17 +278,17 @@ pub(super) fn connection(config: Config) -> ConnectionOptions {
         false => session.session_expiry,
     };
     ConnectionOptions {
-        dialer: Dialer {
+        dialer: Arc::new(Dialer {
             binding: config.binding,
             proxy: config.proxy.map(|proxy| Proxy {
                 address: proxy.address,
                 login: proxy.login,
             }),
-        },
+        }),
         servers: config.servers.into_iter().map(server).collect(),
         server_return: config.server_return,
-        headers: config.headers,
-        login: config.login,
+        headers: config.headers.into(),
+        login: config.login.map(Arc::new),
         handshake: Handshake {
             versions: config.versions,
             client_id: config.client_id,

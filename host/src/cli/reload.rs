@@ -63,7 +63,8 @@ impl Loader {
         let config = self.config.clone();
         let mut loaded = self.load(&config)?;
         configure(&mut loaded).await?;
-        self.running = made_of(&loaded);
+        let made_of = |guest: &Loaded| (guest.name.clone(), guest.make.clone());
+        self.running = loaded.iter().map(made_of).collect();
         Ok(loaded)
     }
 
@@ -97,25 +98,21 @@ impl Loader {
     /// Reads everything again, and has the gateway go on with it.
     pub(super) async fn reload(&mut self, gateway: &Control) -> Result<Reloaded, Failure> {
         let config = load(self.path.as_deref(), &self.look)?;
-        let mut loaded = block_in_place(|| self.load(&config))?;
-        let running = &self.running;
-        let is_running = |guest: &Loaded| {
-            let same =
-                |(name, make): &(String, Make)| *name == guest.name && guest.make.is_same(make);
-            running.iter().any(same)
-        };
-        // Those that stay have looked at their settings, which are as they were.
-        let (stay, mut new): (Vec<_>, Vec<_>) = loaded.drain(..).partition(is_running);
-        configure(&mut new).await?;
-        let made_of = made_of(stay.iter().chain(&new));
+        let loaded = block_in_place(|| self.load(&config))?;
+        let (mut guests, mut settings, mut running) = (Vec::new(), Vec::new(), Vec::new());
+        for mut guest in loaded {
+            let mut known = self.running.iter();
+            let stays = known.any(|(name, make)| *name == guest.name && guest.make.is_same(make));
+            // One that stays has looked at its settings, which are as they were.
+            if !stays {
+                guest.configure().await.map_err(Failure::Config)?;
+            }
+            guests.push((guest.name.clone(), Some(guest.handler).filter(|_| !stays)));
+            settings.push(guest.settings);
+            running.push((guest.name, guest.make));
+        }
         let is_new_connection = about_connection(&config) != about_connection(&self.config);
         let at_next_start = self.at_next_start(&config);
-        let mut guests = Vec::new();
-        let mut settings = Vec::new();
-        for (guest, stays) in in_order(&config, stay, new) {
-            guests.push((guest.name, Some(guest.handler).filter(|_| !stays)));
-            settings.push(guest.settings);
-        }
         let change = Change {
             guests,
             settings: assemble::settings_of(&config, settings),
@@ -128,12 +125,11 @@ impl Loader {
                 "the gateway has other guests than were configured"
             ))
         })?;
-        self.running = made_of;
+        self.running = running;
         self.config = config;
         if let Some(components) = &mut self.components {
-            let running = self.running.iter();
-            let used: Vec<_> = running.filter_map(|(_, make)| make.component()).collect();
-            components.retain(|component| used.iter().any(|used| used.is_same(component)));
+            let used = self.running.iter().filter_map(|(_, make)| make.component());
+            components.retain(|component| used.clone().any(|used| used.is_same(component)));
         }
         Ok(Reloaded {
             changed,
@@ -207,26 +203,6 @@ fn log(
             at_next_start.join(", ")
         );
     }
-}
-
-/// The guests in the order in which they are written, each with whether it stays.
-fn in_order(config: &Config, stay: Vec<Loaded>, new: Vec<Loaded>) -> Vec<(Loaded, bool)> {
-    let stay = stay.into_iter().map(|guest| (guest, true));
-    let new = new.into_iter().map(|guest| (guest, false));
-    let mut all: Vec<_> = stay.chain(new).collect();
-    let place = |name: &str| {
-        let place = config.guests.iter().position(|guest| guest.name == name);
-        place.unwrap_or(usize::MAX)
-    };
-    all.sort_by_key(|(guest, _)| place(&guest.name));
-    all
-}
-
-fn made_of<'a>(loaded: impl IntoIterator<Item = &'a Loaded>) -> Vec<(String, Make)> {
-    let loaded = loaded.into_iter();
-    loaded
-        .map(|guest| (guest.name.clone(), guest.make.clone()))
-        .collect()
 }
 
 /// What cannot change within a session.

@@ -1,12 +1,11 @@
 //! A gateway that goes on with another configuration, without an end of its session.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use tracing::info;
 
 use super::control::UnknownGuest;
-use super::{ConnectionOptions, Gateway, Handler, identity};
+use super::{ConnectionOptions, Gateway, Handler};
 use crate::clock;
 use crate::office::{GuestId, SessionChange, Settings};
 
@@ -100,23 +99,9 @@ impl Gateway {
 
     /// From the next connection on.
     fn set_connection(&mut self, connection: ConnectionOptions) {
-        let ConnectionOptions {
-            dialer,
-            servers,
-            server_return,
-            headers,
-            handshake,
-            login,
-        } = connection;
-        let machine = &mut self.machine;
-        machine
-            .log
-            .set_login(identity(login.as_ref(), &servers), servers.len());
-        self.engine.set_brokers(servers.len(), server_return);
-        machine.dialer = Arc::new(dialer);
-        machine.servers = servers;
-        machine.headers = headers.into();
-        machine.login = login.map(Arc::new);
-        machine.handshake = handshake;
+        let servers = connection.servers.len();
+        self.engine.set_brokers(servers, connection.server_return);
+        self.machine.log.set_login(connection.identity(), servers);
+        self.machine.connection = connection;
     }
 }

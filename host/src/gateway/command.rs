@@ -122,8 +122,8 @@ impl Gateway {
         };
         Report {
             version: self.engine.version().filter(|_| self.is_online()),
-            broker: machine.servers[self.engine.broker()].to_string(),
-            client_id: machine.handshake.client_id.clone(),
+            broker: machine.connection.servers[self.engine.broker()].to_string(),
+            client_id: machine.connection.handshake.client_id.clone(),
             guests: self.named_guests().map(guest).collect(),
             ..record.report(now)
         }

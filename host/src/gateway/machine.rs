@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
+use super::ConnectionOptions;
 use super::dial::Dialer;
 use super::guests::Guests;
 use super::log::Log;
@@ -13,24 +14,30 @@ use super::server::Server;
 use super::socket::Socket;
 use crate::clock;
 use crate::engine::{Machine, Step};
-use crate::login::{Credentials, HeaderSource};
+use crate::login::HeaderSource;
 use crate::office::{Answer, Assignment, Office, Time};
-use crate::wire::Handshake;
 
 /// The machine that the gateway runs on.
 #[derive(Debug)]
 pub(super) struct RealMachine {
-    pub(super) dialer: Arc<Dialer>,
-    /// The first is preferred.
-    pub(super) servers: Vec<Server>,
-    pub(super) headers: Arc<[HeaderSource]>,
-    pub(super) login: Option<Arc<Credentials>>,
-    /// What the next CONNECT says.
-    pub(super) handshake: Handshake,
+    /// Of the connections to come.
+    pub(super) connection: ConnectionOptions,
     pub(super) socket: Socket,
     pub(super) probe: Probe,
     pub(super) guests: Guests,
     pub(super) log: Log,
+}
+
+impl RealMachine {
+    fn way_to(&self, broker: usize) -> (Arc<Dialer>, Server, Arc<[HeaderSource]>) {
+        let ConnectionOptions {
+            dialer,
+            servers,
+            headers,
+            ..
+        } = &self.connection;
+        (dialer.clone(), servers[broker].clone(), headers.clone())
+    }
 }
 
 impl Machine for RealMachine {
@@ -39,17 +46,16 @@ impl Machine for RealMachine {
     }
 
     fn dial(&mut self, broker: usize) {
-        let server = self.servers[broker].clone();
-        if self.servers.len() > 1 {
+        let (dialer, server, headers) = self.way_to(broker);
+        if self.connection.servers.len() > 1 {
             self.log.set_server(server.to_string());
         }
-        let (dialer, headers) = (self.dialer.clone(), self.headers.clone());
-        self.socket = Socket::dial(dialer, server, headers, self.login.clone());
+        let login = self.connection.login.clone();
+        self.socket = Socket::dial(dialer, server, headers, login);
     }
 
     fn look(&mut self, broker: usize) {
-        let server = self.servers[broker].clone();
-        let (dialer, headers) = (self.dialer.clone(), self.headers.clone());
+        let (dialer, server, headers) = self.way_to(broker);
         self.probe.begin(dialer, server, headers);
     }
 

@@ -64,19 +64,19 @@ use socket::{Event, Socket};
 #[derive(Debug)]
 pub struct ConnectionOptions {
     /// How connections are made.
-    pub dialer: Dialer,
+    pub dialer: Arc<Dialer>,
     /// The brokers, at least one. The first is preferred.
     pub servers: Vec<Server>,
     /// After so long with another one it is looked whether the first can be reached
     /// again; never, if there is none.
     pub server_return: Option<Duration>,
     /// What a web server is told before MQTT.
-    pub headers: Vec<HeaderSource>,
+    pub headers: Arc<[HeaderSource]>,
     /// What CONNECT says, but for the login.
     pub handshake: Handshake,
     /// Who the gateway is to the broker, asked before each connection. One that
     /// there is no answer for is tried again as if it had failed.
-    pub login: Option<Credentials>,
+    pub login: Option<Arc<Credentials>>,
 }
 
 /// What a gateway is made of.
@@ -135,26 +135,13 @@ impl Gateway {
             guests,
             slow_calls,
         } = options;
-        let ConnectionOptions {
-            dialer,
-            servers,
-            server_return,
-            headers,
-            handshake,
-            login,
-        } = connection;
         let (names, guests) = guests.into_iter().unzip();
-        let login_text = identity(login.as_ref(), &servers);
-        let log = Log::new(clock::now(), names, login_text);
+        let log = Log::new(clock::now(), names, connection.identity());
         Ok(Self {
             engine: Engine::new(Office::new(clock::now(), settings))
-                .with_brokers(servers.len(), server_return),
+                .with_brokers(connection.servers.len(), connection.server_return),
             machine: RealMachine {
-                dialer: Arc::new(dialer),
-                servers,
-                headers: headers.into(),
-                login: login.map(Arc::new),
-                handshake,
+                connection,
                 socket: Socket::None,
                 probe: Probe::default(),
                 guests: Guests::new(guests, slow_calls),
@@ -238,7 +225,7 @@ impl Gateway {
 
     fn handle_event(&mut self, event: Event) {
         if let Event::Dialed(dialed) = event {
-            let mut handshake = self.machine.handshake.clone();
+            let mut handshake = self.machine.connection.handshake.clone();
             let dialed = dialed.map(|opened| {
                 handshake.login = opened.login;
                 (&handshake, opened.layers)
@@ -249,7 +236,7 @@ impl Gateway {
 
     /// Whether the preferred server can be reached.
     fn handle_reached(&mut self, reached: Result<(), String>) {
-        let server = self.machine.servers[0].to_string();
+        let server = self.machine.connection.servers[0].to_string();
         match reached {
             Ok(()) => {
                 if self.engine.handle_reachable(&mut self.machine) {
@@ -273,14 +260,17 @@ impl Gateway {
     }
 }
 
-/// Who the gateway is to the broker, for whoever has to find out why it is refused.
-fn identity(login: Option<&Credentials>, servers: &[Server]) -> String {
-    let tls = servers.iter().find_map(|server| server.tls.as_deref());
-    match (login, tls) {
-        (Some(credentials), _) => credentials.to_string(),
-        (None, Some(tls)) if tls.has_identity() => {
-            "the gateway gave a certificate and no user name".into()
+impl ConnectionOptions {
+    /// Who the gateway is to the broker, for whoever has to find out why it is refused.
+    fn identity(&self) -> String {
+        let mut servers = self.servers.iter();
+        let tls = servers.find_map(|server| server.tls.as_deref());
+        match (&self.login, tls) {
+            (Some(credentials), _) => credentials.to_string(),
+            (None, Some(tls)) if tls.has_identity() => {
+                "the gateway gave a certificate and no user name".into()
+            }
+            (None, _) => "the gateway gave no user name".into(),
         }
-        (None, _) => "the gateway gave no user name".into(),
     }
 }
