@@ -211,13 +211,15 @@ impl Office {
             return false;
         }
         let size = letter.size();
+        let WorkListSettings {
+            max,
+            max_bytes,
+            overflow,
+        } = self.work_list(guest);
         let mut displaces = false;
-        while !self.has_room(guest, size) {
-            let WorkListSettings {
-                max_bytes,
-                overflow,
-                ..
-            } = self.work_list(guest);
+        while self.list.len_of(guest) >= max
+            || size > max_bytes.saturating_sub(self.list.bytes_of(guest))
+        {
             match (overflow, self.list.oldest(guest)) {
                 (Overflow::DropOldest, Some(oldest)) if size <= max_bytes => {
                     let sent = self.was_sent(oldest) || self.is_in_flight(oldest);
@@ -239,13 +241,6 @@ impl Office {
     /// The bounds of the work list of a guest.
     fn work_list(&self, guest: GuestId) -> WorkListSettings {
         self.settings.guests[guest.index()].work_list
-    }
-
-    /// Whether the work list of a guest takes one more letter of this size.
-    fn has_room(&self, guest: GuestId, size: usize) -> bool {
-        let WorkListSettings { max, max_bytes, .. } = self.work_list(guest);
-        let left = max_bytes.saturating_sub(self.list.bytes_of(guest));
-        self.list.len_of(guest) < max && size <= left
     }
 
     /// What the next call of a guest may ask for. Letters only leave the work

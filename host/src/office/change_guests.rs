@@ -42,20 +42,16 @@ impl Office {
                 self.remove_guest(guest);
             }
         }
-        let mut free: Vec<_> = self
-            .all_guests()
-            .filter(|guest| self.is_free(*guest))
-            .rev()
-            .collect();
+        let free = self.all_guests().filter(|guest| self.is_free(*guest));
+        let mut free = free.collect::<Vec<_>>().into_iter();
         let mut new = Vec::new();
         let mut taken = Vec::new();
         for (guest, place) in settings.guests.iter().zip(places) {
             taken.push(match place {
                 Some(place) => self.set_guest(now, *place, guest),
                 None => {
-                    let next =
-                        GuestId(u16::try_from(self.settings.guests.len()).unwrap_or(u16::MAX));
-                    let place = free.pop().unwrap_or(next);
+                    let next = GuestId::at(self.settings.guests.len());
+                    let place = free.next().unwrap_or(next);
                     new.push(place);
                     self.add_guest(now, place, guest)
                 }
@@ -63,7 +59,7 @@ impl Office {
         }
         let are_there = self.guests.inboxes().map(|inbox| !inbox.is_gone());
         self.outbound.handle_guests(are_there.collect(), &new);
-        self.update_wills(settings.status_topic.is_some());
+        self.with_will = with_will(&self.settings.guests, settings.status_topic.is_some());
         self.update_subscriptions(now, &new);
         if session == SessionChange::New {
             self.next_session = Some(Box::new(settings));
@@ -77,9 +73,8 @@ impl Office {
         self.guests.inbox(guest).is_gone()
     }
 
-    fn all_guests(&self) -> impl DoubleEndedIterator<Item = GuestId> + use<> {
-        (0..self.settings.guests.len())
-            .map(|index| GuestId(u16::try_from(index).unwrap_or(u16::MAX)))
+    fn all_guests(&self) -> impl Iterator<Item = GuestId> + use<> {
+        (0..self.settings.guests.len()).map(GuestId::at)
     }
 
     /// Whether nothing is left of a guest that is gone.
@@ -143,12 +138,6 @@ impl Office {
         guest
     }
 
-    fn update_wills(&mut self, has_status_topic: bool) {
-        let guests = self.all_guests().zip(&self.settings.guests);
-        let with_will = guests.filter(|(_, guest)| guest.has_will && !has_status_topic);
-        self.with_will = with_will.map(|(guest, _)| guest).collect();
-    }
-
     fn update_subscriptions(&mut self, now: Time, new: &[GuestId]) {
         let Settings {
             guests,
@@ -183,6 +172,13 @@ impl Office {
         self.session_of = Some(NOBODY);
         self.update_subscriptions(now, &[]);
     }
+}
+
+/// Those who are asked for the last will: nobody, where the status topic takes it up.
+pub(super) fn with_will(guests: &[GuestSettings], has_status_topic: bool) -> Vec<GuestId> {
+    let guests = guests.iter().enumerate();
+    let with_will = guests.filter(|(_, guest)| guest.has_will && !has_status_topic);
+    with_will.map(|(index, _)| GuestId::at(index)).collect()
 }
 
 /// The number of no broker.

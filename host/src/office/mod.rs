@@ -48,6 +48,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use change_guests::with_will;
 use guests::{Guests, Inbox};
 use notices::Notices;
 use routing::{Route, Subscriptions};
@@ -185,11 +186,7 @@ impl Office {
                 .map(|guest| Arc::new(Kept::new(guest.max_state)))
                 .collect(),
             routed: Vec::new(),
-            with_will: (0..)
-                .zip(&settings.guests)
-                .filter(|(_, guest)| guest.has_will && settings.status_topic.is_none())
-                .map(|(index, _)| GuestId(index))
-                .collect(),
+            with_will: with_will(&settings.guests, settings.status_topic.is_some()),
             answers: VecDeque::new(),
             close: None,
             notices: Notices::new(),

@@ -182,7 +182,7 @@ impl Guests {
         self.all[index].called = now;
         self.turn = (index + 1) % self.all.len();
         self.update(index);
-        Some((GuestId(u16::try_from(index).unwrap_or(u16::MAX)), call))
+        Some((GuestId::at(index), call))
     }
 
     /// The first in turn of those that are due and have the least lead.

@@ -213,12 +213,13 @@ impl Subscriptions {
     /// Forgets those that nobody wants and that the broker does not have, and finds out
     /// what is due.
     fn recount(&mut self) {
-        self.by_id.clear();
+        let before = self.all.len();
         self.all.retain(|it| !it.is_forgotten());
-        for (place, subscription) in self.all.iter().enumerate() {
-            self.by_id.push((subscription.id, place));
+        if self.all.len() < before {
+            let places = self.all.iter().enumerate();
+            self.by_id = places.map(|(place, it)| (it.id, place)).collect();
+            self.by_id.sort_unstable_by_key(|(id, _)| *id);
         }
-        self.by_id.sort_unstable_by_key(|(id, _)| *id);
         let mut all = self.all.iter();
         self.has_unwanted = all.any(|it| matches!(it.state, State::Unwanted));
         self.wanted = self.next_wanted(None);
@@ -332,8 +333,10 @@ impl Subscriptions {
         let (_, filter) = self.leaving.swap_remove(position);
         ids.release(id);
         // It may be wanted again by now.
-        self.all
-            .retain(|it| !matches!(it.state, State::Leaving(sent) if sent == id));
+        let is_it = |it: &&mut Subscription| matches!(it.state, State::Leaving(sent) if sent == id);
+        if let Some(left) = self.all.iter_mut().find(is_it) {
+            left.state = State::Unavailable;
+        }
         self.recount();
         Some(filter)
     }

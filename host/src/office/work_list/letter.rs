@@ -25,6 +25,11 @@ pub struct Ticket(pub u64);
 pub struct GuestId(pub u16);
 
 impl GuestId {
+    /// The guest at this place in a list of all of them.
+    pub(in crate::office) fn at(index: usize) -> Self {
+        Self(u16::try_from(index).unwrap_or(u16::MAX))
+    }
+
     /// Its place in a list of all guests.
     pub const fn index(self) -> usize {
         self.0 as usize

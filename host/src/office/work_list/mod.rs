@@ -382,7 +382,7 @@ impl WorkList {
             let list = &mut self.lists[index];
             list.unsent = list.first;
             if list.first != NONE {
-                self.give_turn(GuestId(u16::try_from(index).unwrap_or(u16::MAX)));
+                self.give_turn(GuestId::at(index));
             }
         }
     }
