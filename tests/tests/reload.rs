@@ -213,6 +213,8 @@ fn a_guest_that_is_replaced_keeps_state_and_letters() {
     let answers = site.broker.subscribe("kept", 1);
     site.broker.publish("keep/set/a", "kept");
     answers.wait_for(1);
+    // What was not acknowledged before the cut would come again after it.
+    site.gateway.log.wait_for("letter delivered");
     site.network.cut();
     site.gateway.log.wait_for("offline:");
     site.expect(&["send", "keeper", "keep/get/a"], 0);
