@@ -5,8 +5,9 @@
 //! It is CLOCK_BOOTTIME, which goes on while the machine sleeps: the ttl of a
 //! letter must not stand still in a suspended gateway. Tokio's timers stand
 //! still then, so the alarm is a timer of the same clock. The time of day serves
-//! for nothing but certificates.
+//! for certificates, and for what is between two boots ([`moment`]).
 
+use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -21,14 +22,79 @@ use tokio::io::unix::AsyncFd;
 use tokio::task::yield_now;
 
 use crate::office::Time;
+use crate::store::{BootId, ClockTrust, Moment};
 
 /// The time since the machine was started, sleep included.
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 pub fn now() -> Time {
-    let now = clock_gettime(ClockId::Boottime);
-    let seconds = u64::try_from(now.tv_sec).unwrap_or_default();
-    let millis = u64::try_from(now.tv_nsec / 1_000_000).unwrap_or_default();
-    Time::from_millis(seconds * 1_000 + millis)
+    Time::from_millis(millis(clock_gettime(ClockId::Boottime)))
+}
+
+/// Which boot of the machine this is.
+///
+/// # Errors
+/// There is no `/proc`, or it is not Linux's.
+pub fn boot_id() -> io::Result<BootId> {
+    let text = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    let not_one = |error| io::Error::new(io::ErrorKind::InvalidData, error);
+    text.parse().map_err(not_one)
+}
+
+/// What all clocks say now. A wall clock of which it cannot be asked whether it is
+/// synchronised is taken for one that is not.
+pub fn moment(boot: BootId, trust: ClockTrust) -> Moment {
+    /// Between the clocks this process may have stood still, and the wall clock may have
+    /// been set: then they say nothing of each other.
+    const AT_ONCE: Duration = Duration::from_millis(5);
+
+    loop {
+        let before = now();
+        let was_synchronised = is_synchronised().unwrap_or(false);
+        let wall = wall();
+        let is_synchronised = was_synchronised && is_synchronised().unwrap_or(false);
+        let running = now();
+        if running.since(before) <= AT_ONCE {
+            let trust = trust.of(is_synchronised);
+            return Moment {
+                boot,
+                running,
+                wall,
+                trust,
+            };
+        }
+    }
+}
+
+/// Whether something keeps the wall clock right, as the kernel says.
+///
+/// # Errors
+/// A sandbox does not allow the question (with systemd `ProtectClock=`).
+pub fn is_synchronised() -> io::Result<bool> {
+    kernel_clock::is_synchronised()
+}
+
+/// Whether the machine has a battery clock from which the kernel took the time when it
+/// started. Without one the wall clock is no better than whoever has set it since.
+pub fn has_battery_clock() -> bool {
+    let Ok(clocks) = fs::read_dir("/sys/class/rtc") else {
+        return false;
+    };
+    clocks.flatten().any(|clock| {
+        let was_taken = fs::read_to_string(clock.path().join("hctosys"));
+        was_taken.is_ok_and(|was_taken| was_taken.trim_end() == "1")
+    })
+}
+
+/// The wall clock, in milliseconds since 1970.
+#[expect(clippy::disallowed_methods, reason = "this is the clock")]
+fn wall() -> u64 {
+    millis(clock_gettime(ClockId::Realtime))
+}
+
+fn millis(time: Timespec) -> u64 {
+    let seconds = u64::try_from(time.tv_sec).unwrap_or_default();
+    let millis = u64::try_from(time.tv_nsec / 1_000_000).unwrap_or_default();
+    seconds * 1_000 + millis
 }
 
 /// The time of day, for certificates.
@@ -121,6 +187,21 @@ impl Alarm {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_clocks_of_this_machine_can_be_read() {
+        let boot = boot_id().expect("it is Linux");
+        assert_eq!(boot_id().ok(), Some(boot));
+        assert_ne!(boot, BootId::default());
+        let before = now();
+        let moment = moment(boot, ClockTrust::PastRecord);
+        assert!((before..=now()).contains(&moment.running));
+        let shown = fs::read_to_string("/proc/stat").expect("it is Linux");
+        let began = shown.lines().find_map(|line| line.strip_prefix("btime "));
+        let began: u64 = began.expect("it is there").parse().expect("a number");
+        let read = (moment.wall - moment.running.as_millis()) / 1_000;
+        assert!(read.abs_diff(began) <= 2, "{read} and not {began}");
+    }
 
     #[tokio::test]
     async fn the_alarm_rings_when_its_moment_has_come_and_not_before() {

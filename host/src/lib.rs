@@ -12,6 +12,7 @@
 //! - [`wire`] carries: one network connection, as packets.
 //! - [`guest`] calls: components, under their limits.
 //! - [`engine`] joins the three: the order in which things are done.
+//! - [`store`] keeps the work list, so that it outlives the process.
 //! - [`login`] is where user name and password come from.
 //! - [`gateway`] drives the engine on a real machine.
 //! - [`control`] is HTTP for whoever operates it.
@@ -30,6 +31,8 @@ pub mod wire;
 pub mod guest;
 
 pub mod engine;
+
+pub mod store;
 
 pub mod login;
 

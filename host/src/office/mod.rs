@@ -76,7 +76,7 @@ pub use session::{
 };
 pub use settings::{
     BackoffSettings, DEFAULT_TTL, GuestSettings, MAX_OUTCOMES, MAX_STATE, Overflow, Settings,
-    StatusTopic, TimerSettings, WorkListSettings,
+    StatusTopic, TimerSettings, WhenOff, WorkListSettings,
 };
 pub use time::Time;
 pub use timers::{

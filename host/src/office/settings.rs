@@ -96,6 +96,18 @@ pub enum Overflow {
     Reject,
 }
 
+/// What a ttl does while the machine is off. While it sleeps, a ttl goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum WhenOff {
+    /// It goes on.
+    #[default]
+    Count,
+    /// It stands still: what counts is how long the machine runs.
+    Pause,
+    /// It is over: the letter is not sent in another boot.
+    Drop,
+}
+
 /// What the post office has to know about one guest.
 #[derive(Debug, Clone)]
 pub struct GuestSettings {

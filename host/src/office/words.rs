@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Outcome, Qos, Refused, Status};
+use super::{Outcome, Qos, Refused, Status, WhenOff};
 
 /// A text that is no word for what was asked for. Displayed as what is wrong with
 /// the text, and what to write instead.
@@ -15,6 +15,8 @@ pub enum UnknownWord {
     Qos,
     /// It names no [`Status`].
     Status,
+    /// It is no [`WhenOff`].
+    WhenOff,
 }
 
 impl fmt::Display for UnknownWord {
@@ -25,6 +27,7 @@ impl fmt::Display for UnknownWord {
             }
             Self::Qos => "is not a quality of service; write 0, 1 or 2",
             Self::Status => r#"is no status; write "online" or "offline""#,
+            Self::WhenOff => r#"is nothing that a ttl does; write "count", "pause" or "drop""#,
         })
     }
 }
@@ -172,6 +175,30 @@ impl FromStr for Status {
     }
 }
 
+/// `count`, `pause` or `drop`.
+impl fmt::Display for WhenOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Count => "count",
+            Self::Pause => "pause",
+            Self::Drop => "drop",
+        })
+    }
+}
+
+impl FromStr for WhenOff {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        match text {
+            "count" => Ok(Self::Count),
+            "pause" => Ok(Self::Pause),
+            "drop" => Ok(Self::Drop),
+            _ => Err(UnknownWord::WhenOff),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,6 +234,12 @@ mod tests {
         check(&qualities, UnknownWord::Qos);
         let statuses = [(Status::Online, "online"), (Status::Offline, "offline")];
         check(&statuses, UnknownWord::Status);
+        let when_off = [
+            (WhenOff::Count, "count"),
+            (WhenOff::Pause, "pause"),
+            (WhenOff::Drop, "drop"),
+        ];
+        check(&when_off, UnknownWord::WhenOff);
     }
 
     #[test]
