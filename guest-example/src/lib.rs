@@ -8,7 +8,7 @@
 
 use bindings::exports::jackalope::gateway::handler::{Guest as Handler, IncomingMessage, Verdict};
 use bindings::exports::jackalope::gateway::outcomes::{Fate, Guest as Outcomes, LetterOutcome};
-use bindings::jackalope::gateway::jackalope::{PublishOptions, publish, status};
+use bindings::jackalope::gateway::jackalope::{Priority, PublishOptions, publish, status};
 use bindings::jackalope::gateway::state;
 use bindings::jackalope::gateway::types::{ConnectionStatus, Qos, Ticket};
 use serde_json::{Value, json};
@@ -65,6 +65,10 @@ impl Handler for Door {
                 qos: Qos::AtLeastOnce,
                 retain: false,
                 ttl_ms: COMMAND_TTL_MS,
+                after_reboot: None,
+                // A status can wait, a door cannot.
+                priority: Priority::High,
+                replace_key: None,
                 // For whoever reads the log.
                 tag: Some(format!("{action} {door}")),
                 properties: None,
@@ -132,6 +136,10 @@ fn report(note: &Value, fate: Fate) {
             qos: Qos::AtLeastOnce,
             retain: true,
             ttl_ms: STATUS_TTL_MS,
+            after_reboot: None,
+            priority: Priority::Normal,
+            // After an outage the last status of a door is all that anybody wants.
+            replace_key: Some(format!("status {door}")),
             tag: None,
             properties: None,
         }),

@@ -70,12 +70,16 @@ pub(crate) enum Code {
     InvalidTtl,
     /// The tag is too long.
     TagTooLong,
+    /// The replace key is too long.
+    ReplaceKeyTooLong,
     /// No packet takes such a payload.
     PayloadTooLarge,
     /// The configuration does not permit it, at this moment or ever.
     NotPermitted,
     /// No more letters are accepted until some have gone.
     WorkListFull,
+    /// What keeps the work list has failed.
+    NotKept,
     /// No letter without an outcome has this ticket.
     UnknownTicket,
     /// The letter cannot be called back.
@@ -136,6 +140,11 @@ pub(crate) struct ListedLetter {
     pub(crate) bytes: usize,
     pub(crate) qos: u8,
     pub(crate) retain: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) after_reboot: Option<String>,
+    pub(crate) priority: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) replace_key: Option<String>,
     pub(crate) state: LetterState,
     pub(crate) age_ms: u64,
     pub(crate) left_ms: u64,
@@ -327,6 +336,9 @@ fn listed((guest, letter): (String, OpenLetter)) -> ListedLetter {
         bytes: letter.size,
         qos: letter.qos as u8,
         retain: letter.retain,
+        after_reboot: letter.when_off.map(|when_off| when_off.to_string()),
+        priority: letter.priority.to_string(),
+        replace_key: letter.replace_key.map(|key| key.to_string()),
         state: match letter.is_in_flight {
             true => LetterState::InFlight,
             false => LetterState::Waiting,

@@ -16,7 +16,7 @@ use super::query::Query;
 use crate::config::parse_duration;
 use crate::gateway::{Draft, Ended, TooManyFollow, UnknownGuest};
 use crate::office::{
-    DEFAULT_TTL, NotAccepted, NotCancelled, NotHanded, Payload, Qos, Rule, Ticket,
+    DEFAULT_TTL, NotAccepted, NotCancelled, NotHanded, Payload, Priority, Qos, Rule, Ticket,
 };
 
 /// How many letters are listed if nobody says how many, and at most.
@@ -54,7 +54,17 @@ const ROUTES: [Route; 10] = [
     Route {
         method: Method::POST,
         path: "/letters",
-        query: &["topic", "qos", "retain", "ttl", "tag", "wait"],
+        query: &[
+            "topic",
+            "qos",
+            "retain",
+            "ttl",
+            "after-reboot",
+            "priority",
+            "replace-key",
+            "tag",
+            "wait",
+        ],
         action: Action::Publish,
     },
     Route {
@@ -225,6 +235,8 @@ async fn publish(
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
     let qos = |text: &str| text.parse().ok();
+    let priority = |text: &str| text.parse().ok();
+    let when_off = |text: &str| text.parse().ok().map(Some);
     let (topic, wait) = (query.required("topic")?.into(), query.flag("wait")?);
     let mut draft = Draft {
         topic,
@@ -237,6 +249,14 @@ async fn publish(
             parse_duration,
             "a duration such as 500ms, 10s, 5m or 2h",
         )?,
+        when_off: query.read("after-reboot", None, when_off, "count, pause or drop")?,
+        priority: query.read(
+            "priority",
+            Priority::Normal,
+            priority,
+            "low, normal or high",
+        )?,
+        replace_key: query.get("replace-key").map(Into::into),
         tag: query.get("tag").map(Into::into),
     };
     let _waits = match wait {
@@ -378,12 +398,14 @@ impl From<NotAccepted> for Refusal {
             NotAccepted::Topic(_) => (StatusCode::BAD_REQUEST, Code::InvalidTopic),
             NotAccepted::Qos(_) => (StatusCode::BAD_REQUEST, Code::InvalidQos),
             NotAccepted::Tag => (StatusCode::BAD_REQUEST, Code::TagTooLong),
+            NotAccepted::ReplaceKey => (StatusCode::BAD_REQUEST, Code::ReplaceKeyTooLong),
             NotAccepted::Ttl => (StatusCode::BAD_REQUEST, Code::InvalidTtl),
             NotAccepted::TooLarge(_) | NotAccepted::LargerThanWorkList(..) => {
                 (StatusCode::PAYLOAD_TOO_LARGE, Code::PayloadTooLarge)
             }
             NotAccepted::NotPermitted(rule) => return rule.into(),
             NotAccepted::Full => (StatusCode::SERVICE_UNAVAILABLE, Code::WorkListFull),
+            NotAccepted::NotKept(_) => (StatusCode::SERVICE_UNAVAILABLE, Code::NotKept),
             NotAccepted::Stopping => (StatusCode::SERVICE_UNAVAILABLE, Code::Stopping),
         };
         Self(status, code, why.to_string())
@@ -468,9 +490,11 @@ mod tests {
             Code::InvalidQos,
             Code::InvalidTtl,
             Code::TagTooLong,
+            Code::ReplaceKeyTooLong,
             Code::PayloadTooLarge,
             Code::NotPermitted,
             Code::WorkListFull,
+            Code::NotKept,
             Code::UnknownTicket,
             Code::InFlight,
             Code::UnknownGuest,

@@ -14,7 +14,7 @@ use bytes::BytesMut;
 use super::*;
 use crate::office::{
     Assignment, BackoffSettings, Call, Delivery, Effects, GuestSettings, Letter, Outgoing,
-    Overflow, Payload, Publish, Qos, Settings, StatusTopic, Ticket, TimerSettings,
+    Overflow, Payload, Priority, Publish, Qos, Settings, StatusTopic, Ticket, TimerSettings,
     WorkListSettings,
 };
 
@@ -143,6 +143,9 @@ fn letter(ticket: u64, qos: Qos, ttl: Duration) -> Letter {
         qos,
         retain: false,
         ttl,
+        when_off: None,
+        priority: Priority::Normal,
+        replace_key: None,
         tag: None,
         properties: None,
     }

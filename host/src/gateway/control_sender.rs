@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use crate::office::{Answer, Call, Effects, Letter, Outcome, Payload, Qos, Ticket};
+use crate::office::{
+    Answer, Call, Effects, Letter, Outcome, Payload, Priority, Qos, Ticket, WhenOff,
+};
 
 /// A letter as somebody outside of the gateway wants it.
 #[derive(Debug, Clone)]
@@ -22,6 +24,12 @@ pub struct Draft {
     pub retain: bool,
     /// For how long it may be sent.
     pub ttl: Duration,
+    /// What its ttl does while the machine is off, if that is said.
+    pub when_off: Option<WhenOff>,
+    /// Its priority among those that come from outside.
+    pub priority: Priority,
+    /// What an earlier one from outside that waits has, if this one takes its place.
+    pub replace_key: Option<Arc<str>>,
     /// What its outcome is to be known by; it is not sent.
     pub tag: Option<Arc<str>>,
 }
@@ -67,6 +75,9 @@ impl ControlSender {
             qos: draft.qos,
             retain: draft.retain,
             ttl: draft.ttl,
+            when_off: draft.when_off,
+            priority: draft.priority,
+            replace_key: draft.replace_key,
             tag: draft.tag,
             properties: None,
         }

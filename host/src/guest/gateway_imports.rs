@@ -17,8 +17,9 @@ use wasmtime::component::{Linker, LinkerInstance, Lower};
 use super::state::State;
 use crate::office::topic::TopicError;
 use crate::office::{
-    Assignment, Call, DEFAULT_TTL, Draft, Effects, Letter, NotAccepted, Payload, Properties, Qos,
-    Room, Status, Ticket, Time, TimerChanges, TimerTable, check_size, letter_size,
+    Assignment, Call, DEFAULT_TTL, Draft, Effects, Letter, NotAccepted, Payload, Priority,
+    Properties, Qos, Room, Status, Ticket, Time, TimerChanges, TimerTable, WhenOff, check_size,
+    letter_size,
 };
 
 /// What the functions work on: one guest, one call at a time.
@@ -49,6 +50,8 @@ struct Options {
     qos: Qos,
     retain: bool,
     ttl: Duration,
+    when_off: Option<WhenOff>,
+    priority: Priority,
 }
 
 /// Without options.
@@ -56,6 +59,8 @@ const DEFAULT_OPTIONS: Options = Options {
     qos: Qos::AtLeastOnce,
     retain: false,
     ttl: DEFAULT_TTL,
+    when_off: None,
+    priority: Priority::Normal,
 };
 
 /// Why a message is not accepted.
@@ -147,7 +152,9 @@ impl GatewayImports {
 
     /// What is looked at first.
     fn check(&self, topic: &str, options: &Options) -> Result<(), NotAccepted> {
-        let Options { qos, retain, ttl } = *options;
+        let Options {
+            qos, retain, ttl, ..
+        } = *options;
         self.room.check(self.accepted(), topic, qos, retain, ttl)
     }
 
@@ -174,21 +181,24 @@ impl GatewayImports {
         topic: Arc<str>,
         payload: Payload,
         options: &Options,
-        tag: Option<Arc<str>>,
-        properties: Option<Arc<Properties>>,
+        add_extras: impl FnOnce(&mut Letter),
     ) -> Ticket {
         // Relaxed: the counter guards nothing, its values only have to differ.
         let ticket = Ticket(self.tickets.fetch_add(1, Ordering::Relaxed));
-        let letter = Letter {
+        let mut letter = Letter {
             ticket,
             topic,
             payload,
             qos: options.qos,
             retain: options.retain,
             ttl: options.ttl,
-            tag,
-            properties,
+            when_off: options.when_off,
+            priority: options.priority,
+            replace_key: None,
+            tag: None,
+            properties: None,
         };
+        add_extras(&mut letter);
         self.bytes += letter.size();
         self.effects.letters.push_back(letter);
         while (self.effects.letters.len() > self.room.keep || self.bytes > self.room.keep_bytes)

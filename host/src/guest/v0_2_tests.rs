@@ -8,7 +8,7 @@ use super::testing::{assignment, connection, engine};
 use super::{Component, Guest, GuestOptions};
 use crate::office::{
     Answer, Assignment, Call, Effects, Letter, LetterOutcome, MAX_OUTCOMES, Message, Origin,
-    Outcome, Payload, Permissions, Properties, Qos, Refused, Ticket, Time,
+    Outcome, Payload, Permissions, Priority, Properties, Qos, Refused, Ticket, Time, WhenOff,
 };
 
 /// A guest that publishes in `connection`: what lies at 512 are the lowered
@@ -57,11 +57,17 @@ fn timers_that_nobody_hears_are_refused() {
 
 /// Options with these, as they lie in memory.
 fn options(qos: u8, tag: &str, properties: &str) -> String {
+    options_with(qos, NONE, tag, properties)
+}
+
+/// The same with a replace key.
+fn options_with(qos: u8, replace_key: &str, tag: &str, properties: &str) -> String {
     // Topic "t" and payload "p"; some options: the quality of service, not retained,
-    // a ttl of 1,000 ms.
+    // a ttl of 1,000 ms, paused while the gateway is off, of high priority.
     let head = "\\00\\00\\00\\00\\01\\00\\00\\00\\01\\00\\00\\00\\01\\00\\00\\00\\01\\00\\00\\00\\00\\00\\00\\00";
     format!(
-        "{head}\\0{qos}\\00\\00\\00\\00\\00\\00\\00\\e8\\03\\00\\00\\00\\00\\00\\00{tag}{properties}"
+        "{head}\\0{qos}\\00\\00\\00\\00\\00\\00\\00\\e8\\03\\00\\00\\00\\00\\00\\00\\01\\01\\02\\00\
+         {replace_key}{tag}{properties}"
     )
 }
 
@@ -99,9 +105,9 @@ fn refused(letters: &[Letter]) -> u8 {
 }
 
 #[tokio::test]
-async fn tag_and_properties_are_kept() {
+async fn all_options_are_kept() {
     let properties = properties(&some(2, 3), &some(0, 1), &some(5, 2));
-    let mut guest = guest(&options(1, &some(2, 3), &properties));
+    let mut guest = guest(&options_with(1, &some(1, 2), &some(2, 3), &properties));
     let letters = publish(&mut guest, &connection()).await;
     let letter = &letters[0];
     assert_eq!((&*letter.topic, &*letter.payload), ("t", &b"p"[..]));
@@ -109,6 +115,11 @@ async fn tag_and_properties_are_kept() {
         (letter.qos, letter.ttl),
         (Qos::AtLeastOnce, Duration::from_secs(1))
     );
+    assert_eq!(
+        (letter.when_off, letter.priority),
+        (Some(WhenOff::Pause), Priority::High)
+    );
+    assert_eq!(letter.replace_key.as_deref(), Some("pt"));
     assert_eq!(letter.tag.as_deref(), Some("tag"));
     let expect = Properties {
         content_type: Some("tag".into()),
@@ -117,7 +128,12 @@ async fn tag_and_properties_are_kept() {
         user: vec![("tag".into(), "t".into())],
     };
     assert_eq!(letter.properties.as_deref(), Some(&expect));
-    assert_eq!(letters[1].tag, None, "without options");
+    let without = &letters[1];
+    assert_eq!(
+        (without.when_off, without.priority),
+        (None, Priority::Normal)
+    );
+    assert_eq!((&without.replace_key, &without.tag), (&None, &None));
 }
 
 #[tokio::test]
@@ -130,7 +146,7 @@ async fn what_is_not_permitted_is_refused_before_the_tag_is_looked_at() {
         min_ttl: Duration::from_secs(60),
         ..Permissions::default()
     }));
-    assert_eq!(refused(&publish(&mut guest, &call).await), 7);
+    assert_eq!(refused(&publish(&mut guest, &call).await), 8);
 }
 
 #[tokio::test]
@@ -140,7 +156,7 @@ async fn a_letter_that_is_larger_than_the_whole_work_list_is_not_permitted() {
     let mut call = connection();
     // With its properties it has more. What tells of it has 31.
     call.room.keep_bytes = 40;
-    assert_eq!(refused(&publish(&mut guest, &call).await), 7);
+    assert_eq!(refused(&publish(&mut guest, &call).await), 8);
 }
 
 #[tokio::test]
@@ -149,6 +165,7 @@ async fn what_is_not_accepted_is_answered_with_why() {
     let with = |content_type: &str, response_topic: &str| {
         options(0, NONE, &properties(content_type, response_topic, NONE))
     };
+    let long_key = options_with(0, &some(16, 257), NONE, &no_properties());
     let offline = connection();
     let mut limited = connection();
     limited.room.max_qos = Qos::AtLeastOnce;
@@ -159,9 +176,10 @@ async fn what_is_not_accepted_is_answered_with_why() {
         (with(NONE, &some(7, 1)), &offline, 0),
         (plain(2), &limited, 1),
         (options(0, &some(16, 257), &no_properties()), &offline, 3),
-        (with(&some(8, 1), NONE), &offline, 4),
-        (with(&some(65_536, 65_536), NONE), &offline, 4),
-        (with(&some(2, 3), NONE), &old, 5),
+        (long_key, &offline, 4),
+        (with(&some(8, 1), NONE), &offline, 5),
+        (with(&some(65_536, 65_536), NONE), &offline, 5),
+        (with(&some(2, 3), NONE), &old, 6),
     ] {
         let letters = publish(&mut guest(&fields), assignment).await;
         assert_eq!(refused(&letters), case, "{fields}");

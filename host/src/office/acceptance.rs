@@ -1,10 +1,11 @@
 //! What a letter has to be to be accepted, whoever publishes it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::topic::{self, TopicError};
-use super::{MAX_TAG, Qos, Room, Rule, max_payload, properties_size};
+use super::{MAX_REPLACE_KEY, MAX_TAG, Qos, Room, Rule, max_payload, properties_size};
 
 /// Why a letter is not accepted. Nothing of it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +18,8 @@ pub enum NotAccepted {
     Ttl,
     /// Its tag has more than [`MAX_TAG`] bytes.
     Tag,
+    /// Its replace key has more than [`MAX_REPLACE_KEY`] bytes.
+    ReplaceKey,
     /// A payload may have so many bytes under this topic.
     TooLarge(usize),
     /// It takes so many bytes by itself, and the work list of its sender holds no more
@@ -26,6 +29,8 @@ pub enum NotAccepted {
     NotPermitted(Rule),
     /// The work list of its sender is full, or too many outcomes are owed to it.
     Full,
+    /// What keeps the work list has failed: this is how.
+    NotKept(Arc<str>),
     /// The gateway stops.
     Stopping,
 }
@@ -37,6 +42,9 @@ impl fmt::Display for NotAccepted {
             Self::Qos(max) => write!(f, "no more than QoS {max} is allowed"),
             Self::Ttl => f.write_str("the ttl is 0"),
             Self::Tag => write!(f, "the tag is longer than {MAX_TAG} bytes"),
+            Self::ReplaceKey => {
+                write!(f, "the replace key is longer than {MAX_REPLACE_KEY} bytes")
+            }
             Self::TooLarge(max) => write!(
                 f,
                 "the payload is too large: under this topic it may have {max} bytes"
@@ -47,6 +55,7 @@ impl fmt::Display for NotAccepted {
             ),
             Self::NotPermitted(rule) => rule.fmt(f),
             Self::Full => f.write_str("the work list is full"),
+            Self::NotKept(why) => write!(f, "the work list cannot be kept: {why}"),
             Self::Stopping => f.write_str("the gateway stops"),
         }
     }
@@ -116,6 +125,17 @@ pub fn check_tag(tag: &str) -> Result<(), NotAccepted> {
     match tag.len() {
         0..=MAX_TAG => Ok(()),
         _ => Err(NotAccepted::Tag),
+    }
+}
+
+/// Checks a replace key.
+///
+/// # Errors
+/// It is too long.
+pub fn check_replace_key(key: &str) -> Result<(), NotAccepted> {
+    match key.len() {
+        0..=MAX_REPLACE_KEY => Ok(()),
+        _ => Err(NotAccepted::ReplaceKey),
     }
 }
 

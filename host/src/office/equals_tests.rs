@@ -161,6 +161,9 @@ impl Test {
             qos: Qos::AtLeastOnce,
             retain: false,
             ttl: Duration::from_secs(3_600),
+            when_off: None,
+            priority: Priority::Normal,
+            replace_key: None,
             tag: None,
             properties: None,
         }

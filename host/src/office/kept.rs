@@ -40,12 +40,14 @@ pub struct Draft {
 }
 
 /// Why a value is not written. Nothing is changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotWritten {
     /// The key is longer than [`MAX_KEY`] bytes.
     KeyTooLong,
     /// The value of this key may have so many bytes.
     Full(usize),
+    /// What keeps it has failed: this is how.
+    NotKept(Arc<str>),
 }
 
 impl fmt::Display for NotWritten {
@@ -53,6 +55,7 @@ impl fmt::Display for NotWritten {
         match self {
             Self::KeyTooLong => write!(f, "the key is longer than {MAX_KEY} bytes"),
             Self::Full(left) => write!(f, "the state is full: there is room for {left} bytes"),
+            Self::NotKept(why) => write!(f, "the state cannot be kept: {why}"),
         }
     }
 }

@@ -56,7 +56,7 @@ use session::{Dial, Due, Inbound, Limits, Link, Outbound, PacketIds, Presence, R
 use timers::Timers;
 use work_list::WorkList;
 
-pub use acceptance::{NotAccepted, check_size, check_tag};
+pub use acceptance::{NotAccepted, check_replace_key, check_size, check_tag};
 pub use change_guests::SessionChange;
 pub use guests::{
     Answer, Assignment, Call, Effects, Message, Origin, Permissions, Rate, Room, Rule, Status,
@@ -85,7 +85,8 @@ pub use timers::{
 };
 pub use words::{OutcomeWord, UnknownWord};
 pub use work_list::{
-    GuestId, Letter, LetterOutcome, MAX_TAG, Outcome, Qos, Refused, Ticket, letter_size,
+    GuestId, Letter, LetterOutcome, MAX_REPLACE_KEY, MAX_TAG, Outcome, Priority, Qos, Refused,
+    Ticket, letter_size,
 };
 
 /// How many outcomes a guest can be owed beyond the letters on its work list.

@@ -9,8 +9,9 @@ use super::session::Arrival;
 use super::topic::{self, TopicError};
 use super::work_list::Entry;
 use super::{
-    Delivery, GuestId, Letter, Message, NotAccepted, Notice, Office, Origin, Outcome, Payload, Qos,
-    Rule, Ticket, Time, TimerStanding, check_size, check_tag,
+    Delivery, GuestId, Letter, Message, NotAccepted, Notice, Office, Origin, Outcome, Payload,
+    Priority, Qos, Rule, Ticket, Time, TimerStanding, WhenOff, check_replace_key, check_size,
+    check_tag,
 };
 
 /// A letter without an outcome. What is in it is nobody else's business.
@@ -28,6 +29,12 @@ pub struct OpenLetter {
     pub qos: Qos,
     /// Whether the broker is to keep it.
     pub retain: bool,
+    /// What its ttl does while the machine is off, if its sender says so.
+    pub when_off: Option<WhenOff>,
+    /// Its priority.
+    pub priority: Priority,
+    /// What it is replaced by.
+    pub replace_key: Option<Arc<str>>,
     /// How long ago its ttl began.
     pub age: Duration,
     /// How much of its ttl is left.
@@ -142,6 +149,8 @@ impl Office {
         let room = self.room(now, guest);
         room.check(0, &letter.topic, letter.qos, letter.retain, letter.ttl)?;
         letter.tag.as_deref().map_or(Ok(()), check_tag)?;
+        let key = letter.replace_key.as_deref();
+        key.map_or(Ok(()), check_replace_key)?;
         let (topic, size) = (&letter.topic, letter.payload.len());
         check_size(self.settings.max_packet_size, topic, letter.qos, 0, size)?;
         if self.shutdown.is_some() {
@@ -242,6 +251,9 @@ fn open_letter(now: Time, entry: &Entry, is_in_flight: bool) -> OpenLetter {
         size: entry.payload.len(),
         qos: entry.qos,
         retain: entry.retain,
+        when_off: entry.when_off(),
+        priority: entry.priority,
+        replace_key: entry.replace_key().cloned(),
         age: now.since(entry.posted),
         left: entry.deadline.since(now),
         tries: entry.tries,

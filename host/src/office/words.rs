@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Outcome, Qos, Refused, Status, WhenOff};
+use super::{Outcome, Priority, Qos, Refused, Status, WhenOff};
 
 /// A text that is no word for what was asked for. Displayed as what is wrong with
 /// the text, and what to write instead.
@@ -15,6 +15,8 @@ pub enum UnknownWord {
     Qos,
     /// It names no [`Status`].
     Status,
+    /// It is no [`Priority`].
+    Priority,
     /// It is no [`WhenOff`].
     WhenOff,
 }
@@ -27,6 +29,7 @@ impl fmt::Display for UnknownWord {
             }
             Self::Qos => "is not a quality of service; write 0, 1 or 2",
             Self::Status => r#"is no status; write "online" or "offline""#,
+            Self::Priority => r#"is no priority; write "low", "normal" or "high""#,
             Self::WhenOff => r#"is nothing that a ttl does; write "count", "pause" or "drop""#,
         })
     }
@@ -175,6 +178,36 @@ impl FromStr for Status {
     }
 }
 
+impl Priority {
+    /// `low`, `normal` or `high`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Low => "low",
+            Self::Normal => "normal",
+            Self::High => "high",
+        }
+    }
+}
+
+impl fmt::Display for Priority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for Priority {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        match text {
+            "low" => Ok(Self::Low),
+            "normal" => Ok(Self::Normal),
+            "high" => Ok(Self::High),
+            _ => Err(UnknownWord::Priority),
+        }
+    }
+}
+
 /// `count`, `pause` or `drop`.
 impl fmt::Display for WhenOff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -234,6 +267,12 @@ mod tests {
         check(&qualities, UnknownWord::Qos);
         let statuses = [(Status::Online, "online"), (Status::Offline, "offline")];
         check(&statuses, UnknownWord::Status);
+        let priorities = [
+            (Priority::Low, "low"),
+            (Priority::Normal, "normal"),
+            (Priority::High, "high"),
+        ];
+        check(&priorities, UnknownWord::Priority);
         let when_off = [
             (WhenOff::Count, "count"),
             (WhenOff::Pause, "pause"),

@@ -123,6 +123,7 @@ void exports_jackalope_gateway_timer_handler_timer(
     jackalope_gateway_jackalope_publish_options_t options = {
         .qos = JACKALOPE_GATEWAY_TYPES_QOS_AT_LEAST_ONCE,
         .ttl_ms = ALARM_TTL_MS,
+        .priority = JACKALOPE_GATEWAY_JACKALOPE_PRIORITY_HIGH,
     };
     snprintf(to, sizeof to, "%s/alarm", topic);
     snprintf(reading, sizeof reading, "{\"value\":%s}", value);

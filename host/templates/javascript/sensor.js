@@ -39,7 +39,12 @@ export const timerHandler = {
 
     send(settings.topic, { value, count })
     if (value > settings.threshold) {
-      const options = { qos: 'at-least-once', retain: false, ttlMs: ALARM_TTL_MS }
+      const options = {
+        qos: 'at-least-once',
+        retain: false,
+        ttlMs: ALARM_TTL_MS,
+        priority: 'high',
+      }
       send(`${settings.topic}/alarm`, { value }, options)
     }
   },

@@ -51,6 +51,9 @@ class TimerHandler(exports.TimerHandler):
                 qos=types.Qos.AT_LEAST_ONCE,
                 retain=False,
                 ttl_ms=ALARM_TTL_MS,
+                after_reboot=None,
+                priority=jackalope.Priority.HIGH,
+                replace_key=None,
                 tag=None,
                 properties=None,
             )

@@ -6,7 +6,7 @@ use std::cell::OnceCell;
 use bindings::exports::jackalope::gateway::configure::Guest as Configure;
 use bindings::exports::jackalope::gateway::handler::{Guest as Handler, IncomingMessage, Verdict};
 use bindings::exports::jackalope::gateway::timer_handler::{DueTimer, Guest as TimerHandler};
-use bindings::jackalope::gateway::jackalope::{PublishOptions, publish};
+use bindings::jackalope::gateway::jackalope::{Priority, PublishOptions, publish};
 use bindings::jackalope::gateway::types::{ConnectionStatus, Qos};
 use bindings::jackalope::gateway::{settings, state};
 use serde_json::{Value, from_slice, from_str, json};
@@ -79,6 +79,9 @@ fn publish_reading(settings: &Settings) {
             qos: Qos::AtLeastOnce,
             retain: false,
             ttl_ms: ALARM_TTL_MS,
+            after_reboot: None,
+            priority: Priority::High,
+            replace_key: None,
             tag: None,
             properties: None,
         };

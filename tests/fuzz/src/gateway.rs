@@ -14,7 +14,7 @@ use crate::engine::{Engine, Machine};
 use crate::frames::{self, Frame};
 use crate::office::{
     Answer, Assignment, BackoffSettings, Call, Effects, GuestSettings, Letter, Notice, Office,
-    Overflow, Payload, Qos, Settings, Ticket, Time, TimerSettings, WorkListSettings,
+    Overflow, Payload, Priority, Qos, Settings, Ticket, Time, TimerSettings, WorkListSettings,
 };
 use crate::websocket::{self, Server};
 use crate::wire::{Handshake, Layers, Version, Versions, WebSocketPath};
@@ -420,6 +420,9 @@ impl Planned {
             },
             retain,
             ttl: Duration::from_millis(u64::from(ttl) + 1),
+            when_off: None,
+            priority: Priority::Normal,
+            replace_key: None,
             tag: None,
             properties: None,
         }

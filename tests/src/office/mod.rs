@@ -10,8 +10,8 @@ use std::time::Duration;
 use jackalope::office::{
     Answer, Assignment, BackoffSettings, Call, Carried, Connect, Delivery, Disconnection, Dispatch,
     Effects, GuestId, GuestSettings, Incoming, Letter, LetterOutcome, Notice, Office, OutcomeWord,
-    Outgoing, Outlook, PacketId, Payload, Publish, Qos, Settings, SubscriptionId, Terms, Ticket,
-    Time, TimerSettings, WorkListSettings,
+    Outgoing, Outlook, PacketId, Payload, Priority, Publish, Qos, Settings, SubscriptionId, Terms,
+    Ticket, Time, TimerSettings, WorkListSettings,
 };
 
 /// The first guest of [`settings`], subscribed to `a/+` and `both`.
@@ -276,6 +276,9 @@ impl TestOffice {
             qos,
             retain: false,
             ttl,
+            when_off: None,
+            priority: Priority::Normal,
+            replace_key: None,
             tag: None,
             properties: None,
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jackalope::office::{
     Answer, Assignment, Call, Effects, GuestId, LastWill, Letter, NotAccepted, Notice, Payload,
-    Permissions, Qos, Rate, Rule, Settings, Status, Ticket,
+    Permissions, Priority, Qos, Rate, Rule, Settings, Status, Ticket,
 };
 use jackalope_tests::office::{TestOffice, guest, one_guest};
 
@@ -30,6 +30,9 @@ fn letter(topic: &str) -> Letter {
         qos: Qos::AtLeastOnce,
         retain: false,
         ttl: HOUR,
+        when_off: None,
+        priority: Priority::Normal,
+        replace_key: None,
         tag: None,
         properties: None,
     }

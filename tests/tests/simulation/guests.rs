@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jackalope::office::{
-    Answer, Assignment, Call, Changes, Draft, Effects, Kept, LastWill, Letter, Payload, Qos,
-    Schedule, Ticket, Time, TimerChanges,
+    Answer, Assignment, Call, Changes, Draft, Effects, Kept, LastWill, Letter, Payload, Priority,
+    Qos, Schedule, Ticket, Time, TimerChanges,
 };
 
 use crate::schedule::{CallPlan, LetterPlan, MINUTE, TIMERS, TimerPlan, Verdict};
@@ -234,6 +234,9 @@ pub(crate) fn to_letter(ticket: Ticket, plan: &LetterPlan) -> Letter {
         qos: plan.qos,
         retain: plan.retain,
         ttl: Duration::from_millis(plan.ttl),
+        when_off: None,
+        priority: Priority::Normal,
+        replace_key: None,
         tag: tag(ticket),
         properties: None,
     }

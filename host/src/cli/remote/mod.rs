@@ -70,6 +70,16 @@ pub(super) struct Letter {
     /// For how long it may be sent, e.g. 500ms, 10s, 5m or 2h.
     #[arg(long, value_name = "DURATION", default_value = "1h")]
     ttl: String,
+    /// What its ttl does while the machine is off. Without: what the configuration says.
+    #[arg(long, value_name = "count|pause|drop")]
+    after_reboot: Option<String>,
+    /// Which of the letters that are published like this go first.
+    #[arg(long, value_name = "low|normal|high")]
+    priority: Option<String>,
+    /// Have it take the place of one that was published like this with the same key, and
+    /// waits: the outcome of that one is `displaced`. The key is not sent.
+    #[arg(long, value_name = "KEY")]
+    replace_key: Option<String>,
     /// What its outcome is to be known by; it is not sent.
     #[arg(long)]
     tag: Option<String>,
@@ -116,8 +126,15 @@ pub(super) fn publish(gateway: &Where, letter: Letter) -> Result<ExitCode, Failu
             path += parameter;
         }
     }
-    if let Some(tag) = &letter.tag {
-        path += &format!("&tag={}", encoded(tag));
+    for (name, value) in [
+        ("after-reboot", &letter.after_reboot),
+        ("priority", &letter.priority),
+        ("replace-key", &letter.replace_key),
+        ("tag", &letter.tag),
+    ] {
+        if let Some(value) = value {
+            path += &format!("&{name}={}", encoded(value));
+        }
     }
     let body = payload(letter.payload)?;
     let ask = Ask {

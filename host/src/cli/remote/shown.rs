@@ -125,8 +125,8 @@ impl fmt::Display for Shown<'_, Letters> {
         }
         write!(
             f,
-            "{:>8}  {:<9}  {:>8}  {:>8}  {:>5}  {:>3}  {:>8}  {:<12}  TOPIC",
-            "TICKET", "STATE", "AGE", "LEFT", "TRIES", "QOS", "BYTES", "GUEST"
+            "{:>8}  {:<9}  {:>8}  {:>8}  {:>5}  {:>3}  {:<8}  {:>8}  {:<12}  TOPIC",
+            "TICKET", "STATE", "AGE", "LEFT", "TRIES", "QOS", "PRIORITY", "BYTES", "GUEST"
         )?;
         for letter in &letters.letters {
             let state = match letter.state {
@@ -136,14 +136,18 @@ impl fmt::Display for Shown<'_, Letters> {
             let (age, left) = (span(letter.age_ms), span(letter.left_ms));
             write!(
                 f,
-                "\n{:>8}  {state:<9}  {age:>8}  {left:>8}  {:>5}  {:>3}  {:>8}  {:<12}  {}",
+                "\n{:>8}  {state:<9}  {age:>8}  {left:>8}  {:>5}  {:>3}  {:<8}  {:>8}  {:<12}  {}",
                 letter.ticket,
                 letter.tries,
                 letter.qos,
+                letter.priority,
                 letter.bytes,
                 letter.guest,
                 Clean(&letter.topic)
             )?;
+            if let Some(key) = &letter.replace_key {
+                write!(f, " (replace key {})", Clean(key))?;
+            }
         }
         let more = letters.total - letters.letters.len().min(letters.total);
         if more > 0 {

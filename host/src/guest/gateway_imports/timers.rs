@@ -87,6 +87,7 @@ impl From<NotSet> for TimerError {
             NotSet::Name => Self::InvalidName,
             NotSet::TooShort => Self::TooShort(millis(SHORTEST_PERIOD)),
             NotSet::TooMany(max) => Self::TooMany(u32::try_from(max).unwrap_or(u32::MAX)),
+            NotSet::NotKept(why) => Self::NotKept(why.to_string()),
         }
     }
 }

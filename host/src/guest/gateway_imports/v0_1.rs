@@ -28,6 +28,7 @@ fn publish(
         qos: options.qos.into(),
         retain: options.retain,
         ttl: Duration::from_millis(options.ttl_ms),
+        ..DEFAULT_OPTIONS
     });
     let name = topic.to_str(&store)?;
     let gateway = &store.data().gateway;
@@ -40,7 +41,7 @@ fn publish(
     let topic = Arc::from(&*name);
     let payload = Payload::new(payload.as_le_slice(&store));
     let gateway = &mut store.data_mut().gateway;
-    let Ticket(number) = gateway.accept(topic, payload, &options, None, None);
+    let Ticket(number) = gateway.accept(topic, payload, &options, |_| ());
     Ok((Ok(number),))
 }
 
@@ -54,9 +55,11 @@ impl From<NotAccepted> for PublishError {
             NotAccepted::NotPermitted(_) | NotAccepted::LargerThanWorkList(..) => {
                 Self::NotPermitted
             }
-            NotAccepted::Full | NotAccepted::Stopping => Self::WorkListFull,
-            // There are no tags in this version.
-            NotAccepted::Tag => Self::NotPermitted,
+            NotAccepted::Full | NotAccepted::NotKept(_) | NotAccepted::Stopping => {
+                Self::WorkListFull
+            }
+            // There is neither in this version.
+            NotAccepted::Tag | NotAccepted::ReplaceKey => Self::NotPermitted,
         }
     }
 }

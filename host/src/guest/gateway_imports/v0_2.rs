@@ -9,10 +9,15 @@ use wasmtime::component::{ComponentType, Lift, Linker, WasmList, WasmStr};
 use wasmtime::{AsContextMut, StoreContextMut};
 
 use super::{DEFAULT_OPTIONS, Options, Properties, Refused, add_status_and_reconnect};
-use crate::guest::bindings::v0_2::jackalope::gateway::jackalope::PublishError;
+use crate::guest::bindings::v0_2::jackalope::gateway::jackalope::{
+    Priority, PublishError, WhenOff,
+};
 use crate::guest::bindings::v0_2::jackalope::gateway::types;
 use crate::guest::state::State;
-use crate::office::{MAX_TAG, NotAccepted, Payload, Ticket, check_tag, topic};
+use crate::office::{
+    self, MAX_REPLACE_KEY, MAX_TAG, NotAccepted, Payload, Ticket, check_replace_key, check_tag,
+    topic,
+};
 
 /// `publish-options`, with nothing copied.
 #[derive(ComponentType, Lift)]
@@ -22,6 +27,11 @@ struct PublishOptions {
     retain: bool,
     #[component(name = "ttl-ms")]
     ttl_ms: u64,
+    #[component(name = "after-reboot")]
+    after_reboot: Option<WhenOff>,
+    priority: Priority,
+    #[component(name = "replace-key")]
+    replace_key: Option<WasmStr>,
     tag: Option<WasmStr>,
     properties: Option<LentProperties>,
 }
@@ -60,15 +70,17 @@ fn publish(
     mut store: StoreContextMut<'_, State>,
     (topic, payload, options): (WasmStr, WasmList<u8>, Option<PublishOptions>),
 ) -> wasmtime::Result<Published> {
-    let (options, tag, properties) = match options {
-        None => (DEFAULT_OPTIONS, None, None),
+    let (options, [replace_key, tag], properties) = match options {
+        None => (DEFAULT_OPTIONS, [None, None], None),
         Some(lent) => {
             let options = Options {
                 qos: lent.qos.into(),
                 retain: lent.retain,
                 ttl: Duration::from_millis(lent.ttl_ms),
+                when_off: lent.after_reboot.map(office::WhenOff::from),
+                priority: lent.priority.into(),
             };
-            (options, lent.tag, lent.properties)
+            (options, [lent.replace_key, lent.tag], lent.properties)
         }
     };
     let name = topic.to_str(&store)?;
@@ -76,10 +88,13 @@ fn publish(
         return Ok((Err(error.into()),));
     }
     let topic: Arc<str> = Arc::from(&*name);
-    let tag = match tag.map(|tag| copy_tag(&store, &tag)).transpose()? {
-        None => None,
-        Some(Ok(tag)) => Some(tag),
-        Some(Err(error)) => return Ok((Err(error.into()),)),
+    let tag = match copy_checked(&store, tag, check_tag)? {
+        Ok(tag) => tag,
+        Err(error) => return Ok((Err(error.into()),)),
+    };
+    let replace_key = match copy_checked(&store, replace_key, check_replace_key)? {
+        Ok(key) => key,
+        Err(error) => return Ok((Err(error.into()),)),
     };
     let properties = match properties {
         None => None,
@@ -98,14 +113,26 @@ fn publish(
     }
     let payload = Payload::new(payload.as_le_slice(&store));
     let gateway = &mut store.data_mut().gateway;
-    let Ticket(number) = gateway.accept(topic, payload, &options, tag, properties.map(Arc::new));
+    let Ticket(number) = gateway.accept(topic, payload, &options, |letter| {
+        letter.tag = tag;
+        letter.replace_key = replace_key;
+        letter.properties = properties.map(Arc::new);
+    });
     Ok((Ok(number),))
 }
 
-fn copy_tag(store: &StoreContextMut<'_, State>, tag: &WasmStr) -> Checked<Arc<str>> {
-    let tag = tag.to_str(store)?;
-    Ok(match check_tag(&tag) {
-        Ok(()) => Ok(Arc::from(&*tag)),
+/// Copies a text, if there is one, that is looked at before.
+fn copy_checked(
+    store: &StoreContextMut<'_, State>,
+    text: Option<WasmStr>,
+    check: fn(&str) -> Result<(), NotAccepted>,
+) -> Checked<Option<Arc<str>>> {
+    let Some(text) = text else {
+        return Ok(Ok(None));
+    };
+    let text = text.to_str(store)?;
+    Ok(match check(&text) {
+        Ok(()) => Ok(Some(Arc::from(&*text))),
         Err(error) => Err(error.into()),
     })
 }
@@ -169,6 +196,26 @@ fn copy_text(store: &StoreContextMut<'_, State>, text: &WasmStr, what: &str) -> 
     })
 }
 
+impl From<Priority> for office::Priority {
+    fn from(priority: Priority) -> Self {
+        match priority {
+            Priority::Low => Self::Low,
+            Priority::Normal => Self::Normal,
+            Priority::High => Self::High,
+        }
+    }
+}
+
+impl From<WhenOff> for office::WhenOff {
+    fn from(when_off: WhenOff) -> Self {
+        match when_off {
+            WhenOff::Count => Self::Count,
+            WhenOff::Pause => Self::Pause,
+            WhenOff::Drop => Self::Drop,
+        }
+    }
+}
+
 impl From<Refused> for PublishError {
     fn from(error: Refused) -> Self {
         match error {
@@ -192,6 +239,8 @@ impl From<NotAccepted> for PublishError {
             NotAccepted::NotPermitted(_) | NotAccepted::LargerThanWorkList(..) => {
                 Self::NotPermitted(error.to_string())
             }
+            NotAccepted::ReplaceKey => Self::ReplaceKeyTooLong(MAX_REPLACE_KEY as u32),
+            NotAccepted::NotKept(why) => Self::NotKept(why.to_string()),
             NotAccepted::Full | NotAccepted::Stopping => Self::WorkListFull,
         }
     }

@@ -1,6 +1,7 @@
 //! What a timer is to be, whoever sets it.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How many bytes the name of a timer may have.
@@ -20,7 +21,7 @@ pub struct Schedule {
 }
 
 /// Why a timer is not set.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotSet {
     /// Its name is empty, longer than [`MAX_TIMER_NAME`] bytes, or has a control
     /// character in it.
@@ -29,6 +30,8 @@ pub enum NotSet {
     TooShort,
     /// Its guest has so many, and may not have more.
     TooMany(usize),
+    /// What keeps it has failed: this is how.
+    NotKept(Arc<str>),
 }
 
 impl Schedule {
@@ -73,6 +76,7 @@ impl fmt::Display for NotSet {
             ),
             Self::TooShort => write!(f, "{SHORTEST_PERIOD:?} is the shortest"),
             Self::TooMany(max) => write!(f, "there are {max} timers, and may not be more"),
+            Self::NotKept(why) => write!(f, "it cannot be kept: {why}"),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::office::{Payload, Properties, properties_size, publish_size_with};
+use crate::office::{Payload, Properties, WhenOff, properties_size, publish_size_with};
 
 /// A quality of service, as in MQTT. Ordered: `ExactlyOnce` is the highest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,6 +14,19 @@ pub enum Qos {
     AtLeastOnce = 1,
     /// QoS 2: sent until acknowledged, delivered once.
     ExactlyOnce = 2,
+}
+
+/// Which of a guest's letters go first, and which give their places up at last.
+/// Ordered: `High` is the highest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Priority {
+    /// After all others of its guest.
+    Low = 0,
+    /// Unless it is said otherwise.
+    #[default]
+    Normal = 1,
+    /// Before all others of its guest.
+    High = 2,
 }
 
 /// The number of a letter, unique while the host runs.
@@ -51,6 +64,13 @@ pub struct Letter {
     pub retain: bool,
     /// For how long after being posted it may be sent. Not zero.
     pub ttl: Duration,
+    /// What its ttl does while the machine is off, if its sender says so.
+    pub when_off: Option<WhenOff>,
+    /// Its priority among the letters of its guest.
+    pub priority: Priority,
+    /// It takes the place of one of the same guest that waits and has the same. At most
+    /// [`MAX_REPLACE_KEY`] bytes.
+    pub replace_key: Option<Arc<str>>,
     /// What comes back with its outcome. At most [`MAX_TAG`] bytes.
     pub tag: Option<Arc<str>>,
     /// What is sent beside topic and payload, to brokers that carry it.
@@ -73,6 +93,9 @@ pub fn letter_size(topic: &str, payload: usize, qos: Qos, properties: usize) -> 
 /// How many bytes a tag may have.
 pub const MAX_TAG: usize = 256;
 
+/// How many bytes a replace key may have.
+pub const MAX_REPLACE_KEY: usize = 256;
+
 /// What became of a letter. Each letter that was posted has exactly one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Outcome {
@@ -83,7 +106,7 @@ pub enum Outcome {
         /// Whether the network had taken any of it.
         sent: bool,
     },
-    /// It gave its place on a full work list to a younger one.
+    /// It gave its place to a younger one, or found none on a full work list.
     Displaced {
         /// Whether the network had taken any of it.
         sent: bool,

@@ -13,12 +13,13 @@ mod letter;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{PacketId, Payload, Properties, Time};
+use super::{PacketId, Payload, Properties, Time, WhenOff};
 use chunks::Chunks;
 
 pub(super) use deadlines::Deadlines;
 pub use letter::{
-    GuestId, Letter, LetterOutcome, MAX_TAG, Outcome, Qos, Refused, Ticket, letter_size,
+    GuestId, Letter, LetterOutcome, MAX_REPLACE_KEY, MAX_TAG, Outcome, Priority, Qos, Refused,
+    Ticket, letter_size,
 };
 
 /// Where a letter lies. Valid until the letter is removed.
@@ -54,17 +55,38 @@ pub(super) struct Entry {
     pub(in crate::office) was_sent: bool,
     /// How often it was begun to be sent.
     pub(in crate::office) tries: u8,
+    pub(in crate::office) priority: Priority,
     previous: u32,
     next: u32,
     /// What few letters have.
     extras: Option<Box<Extras>>,
 }
 
-/// Tag and properties, of which there is at least one.
+/// Of which there is at least one.
 #[derive(Debug)]
 struct Extras {
     tag: Option<Arc<str>>,
     properties: Option<Arc<Properties>>,
+    replace_key: Option<Arc<str>>,
+    when_off: Option<WhenOff>,
+}
+
+impl Extras {
+    /// What a letter has of it, if it has any.
+    fn of(letter: &mut Letter) -> Option<Box<Self>> {
+        let has_none = letter.tag.is_none()
+            && letter.properties.is_none()
+            && letter.replace_key.is_none()
+            && letter.when_off.is_none();
+        (!has_none).then(|| {
+            Box::new(Self {
+                tag: letter.tag.take(),
+                properties: letter.properties.take(),
+                replace_key: letter.replace_key.take(),
+                when_off: letter.when_off,
+            })
+        })
+    }
 }
 
 impl Entry {
@@ -81,6 +103,15 @@ impl Entry {
 
     pub(in crate::office) fn properties(&self) -> Option<&Arc<Properties>> {
         self.extras.as_ref()?.properties.as_ref()
+    }
+
+    /// What it is replaced by.
+    pub(in crate::office) fn replace_key(&self) -> Option<&Arc<str>> {
+        self.extras.as_ref()?.replace_key.as_ref()
+    }
+
+    pub(in crate::office) fn when_off(&self) -> Option<WhenOff> {
+        self.extras.as_ref()?.when_off
     }
 
     pub(in crate::office) fn take_tag(&mut self) -> Option<Arc<str>> {
@@ -208,12 +239,11 @@ impl WorkList {
     }
 
     /// Puts a letter behind all others of its guest, whose ttl began at this moment.
-    pub(super) fn push(&mut self, guest: GuestId, letter: Letter, posted: Time) {
+    pub(super) fn push(&mut self, guest: GuestId, mut letter: Letter, posted: Time) {
         let deadline = posted + letter.ttl;
         let (slot, size) = (self.take_slot(), letter.size());
         let list = &mut self.lists[guest.index()];
-        let (tag, properties) = (letter.tag, letter.properties);
-        let has_extras = tag.is_some() || properties.is_some();
+        let extras = Extras::of(&mut letter);
         let entry = Entry {
             ticket: letter.ticket,
             topic: letter.topic,
@@ -228,9 +258,10 @@ impl WorkList {
             is_sent: false,
             was_sent: false,
             tries: 0,
+            priority: letter.priority,
             previous: list.last,
             next: NONE,
-            extras: has_extras.then(|| Box::new(Extras { tag, properties })),
+            extras,
         };
         if let Some(place) = self.slots.get_mut(slot as usize) {
             *place = Slot::Taken(entry);
@@ -428,6 +459,9 @@ mod tests {
             qos: Qos::AtLeastOnce,
             retain: false,
             ttl: Duration::from_millis(ttl),
+            when_off: None,
+            priority: Priority::Normal,
+            replace_key: None,
             tag: None,
             properties: None,
         }

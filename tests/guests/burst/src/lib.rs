@@ -12,7 +12,7 @@ use std::cell::RefCell;
 
 use bindings::exports::jackalope::gateway::handler::{Guest, IncomingMessage, Verdict};
 use bindings::exports::jackalope::gateway::outcomes::{self, Fate, LetterOutcome};
-use bindings::jackalope::gateway::jackalope::{PublishError, PublishOptions, publish};
+use bindings::jackalope::gateway::jackalope::{Priority, PublishError, PublishOptions, publish};
 use bindings::jackalope::gateway::types::{ConnectionStatus, Qos};
 
 mod bindings {
@@ -107,6 +107,9 @@ fn send(topic: &str, payload: &[u8], qos: Qos) -> Result<(), PublishError> {
         qos,
         retain: false,
         ttl_ms: HOUR_MS,
+        after_reboot: None,
+        priority: Priority::Normal,
+        replace_key: None,
         tag: None,
         properties: None,
     };

@@ -15,7 +15,9 @@ use std::time::{Instant, SystemTime};
 
 use bindings::exports::jackalope::gateway::handler::{Guest, IncomingMessage, Verdict};
 use bindings::exports::jackalope::gateway::outcomes::{self, LetterOutcome};
-use bindings::jackalope::gateway::jackalope::{PublishError, PublishOptions, publish, reconnect};
+use bindings::jackalope::gateway::jackalope::{
+    Priority, PublishError, PublishOptions, publish, reconnect,
+};
 use bindings::jackalope::gateway::types::{ConnectionStatus, Properties};
 use order::Order;
 use tally::Tally;
@@ -87,6 +89,9 @@ fn echo(message: IncomingMessage) -> Result<(), Verdict> {
         qos: message.qos,
         retain: false,
         ttl_ms: HOUR_MS,
+        after_reboot: None,
+        priority: Priority::Normal,
+        replace_key: None,
         tag: None,
         properties: message.properties,
     };
@@ -130,6 +135,9 @@ fn post(order: &[u8]) -> Result<(), Verdict> {
         qos: order.qos,
         retain: order.retain,
         ttl_ms: order.ttl_ms,
+        after_reboot: None,
+        priority: order.priority,
+        replace_key: order.replace_key.map(str::to_string),
         tag: order.tag.map(str::to_string),
         properties: order.content_type.map(|content_type| Properties {
             content_type: Some(content_type.to_string()),

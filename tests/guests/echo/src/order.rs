@@ -1,17 +1,21 @@
 //! What to publish, as a text.
 
 use crate::HOUR_MS;
+use crate::bindings::jackalope::gateway::jackalope::Priority;
 use crate::bindings::jackalope::gateway::types::Qos;
 
-/// Letters to publish: `count=100 qos=2 retain=true ttl-ms=500 topic=a/b tag=c
-/// content-type=text/plain`, in any order.
+/// Letters to publish: `count=100 qos=2 retain=true ttl-ms=500 priority=high replace-key=k
+/// topic=a/b tag=c content-type=text/plain`, in any order.
 /// Their payloads are "0", "1" and so on. What is left out: one letter, quality
-/// of service 1, not retained, one hour, `echo/out`, no tag and no properties.
+/// of service 1, not retained, one hour, normal priority, no replace key, `echo/out`, no
+/// tag and no properties.
 pub(crate) struct Order<'a> {
     pub(crate) count: u32,
     pub(crate) qos: Qos,
     pub(crate) retain: bool,
     pub(crate) ttl_ms: u64,
+    pub(crate) priority: Priority,
+    pub(crate) replace_key: Option<&'a str>,
     pub(crate) topic: &'a str,
     pub(crate) tag: Option<&'a str>,
     pub(crate) content_type: Option<&'a str>,
@@ -26,13 +30,15 @@ impl<'a> Order<'a> {
             qos: Qos::AtLeastOnce,
             retain: false,
             ttl_ms: HOUR_MS,
+            priority: Priority::Normal,
+            replace_key: None,
             topic: "echo/out",
             tag: None,
             content_type: None,
         };
         for word in text.split_whitespace() {
             order.set(word).ok_or_else(|| {
-                format!("`{word}` is none of count=N, qos=0|1|2, retain=true|false, ttl-ms=N, topic=X, tag=X and content-type=X")
+                format!("`{word}` is none of count=N, qos=0|1|2, retain=true|false, ttl-ms=N, priority=low|normal|high, replace-key=X, topic=X, tag=X and content-type=X")
             })?;
         }
         Ok(order)
@@ -46,6 +52,10 @@ impl<'a> Order<'a> {
             ("qos", "2") => self.qos = Qos::ExactlyOnce,
             ("retain", retain) => self.retain = retain.parse().ok()?,
             ("ttl-ms", ttl_ms) => self.ttl_ms = ttl_ms.parse().ok()?,
+            ("priority", "low") => self.priority = Priority::Low,
+            ("priority", "normal") => self.priority = Priority::Normal,
+            ("priority", "high") => self.priority = Priority::High,
+            ("replace-key", key) => self.replace_key = Some(key),
             ("topic", topic) => self.topic = topic,
             ("tag", tag) => self.tag = Some(tag),
             ("content-type", text) => self.content_type = Some(text),

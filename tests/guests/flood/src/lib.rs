@@ -24,7 +24,7 @@ use std::time::SystemTime;
 
 use bindings::exports::jackalope::gateway::handler::{Guest, IncomingMessage, Verdict};
 use bindings::exports::jackalope::gateway::outcomes::{self, Fate, LetterOutcome};
-use bindings::jackalope::gateway::jackalope::{PublishOptions, publish};
+use bindings::jackalope::gateway::jackalope::{Priority, PublishOptions, publish};
 use bindings::jackalope::gateway::types::{ConnectionStatus, Qos, Ticket};
 
 mod bindings {
@@ -81,6 +81,9 @@ impl Flood {
                 qos,
                 retain: false,
                 ttl_ms: variable("TTL_MS", 5_000),
+                after_reboot: None,
+                priority: Priority::Normal,
+                replace_key: None,
                 tag: None,
                 properties: None,
             },

@@ -52,6 +52,7 @@ impl From<NotWritten> for StateError {
         match why {
             NotWritten::KeyTooLong => Self::KeyTooLong(MAX_KEY as u32),
             NotWritten::Full(left) => Self::Full(left as u64),
+            NotWritten::NotKept(why) => Self::NotKept(why.to_string()),
         }
     }
 }
