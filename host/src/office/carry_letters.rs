@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::session::{Acked, Next, Refusal};
+use super::session::{Acked, Refusal};
 use super::work_list::Key;
 use super::{
     Carried, Concluded, Disconnection, Dispatch, GuestId, Letter, LetterOutcome, MAX_OWED_OUTCOMES,
@@ -13,8 +13,7 @@ use super::{
 impl Office {
     pub(super) fn expire(&mut self, now: Time) {
         self.latest = now;
-        // Asked before everything else that happens, and mostly for nothing.
-        if self.list.next_deadline().is_some_and(|at| at <= now) {
+        if self.list.is_due(now) {
             self.expire_letters(now);
         }
         if self.outbound.has_loose_ends() {
@@ -55,38 +54,43 @@ impl Office {
                 carried: Carried::Nothing,
             });
         }
-        if !self.outbound.makes_way(now) {
+        let makes_way = self.outbound.makes_way(now);
+        if !makes_way {
             match self.presence.poll(&self.limits, &mut self.ids) {
                 Some(Ok(dispatch)) => return Some(dispatch),
                 Some(Err(refusal)) => self.refuse_status(refusal),
                 None => {}
             }
         }
-        loop {
-            let (list, ids) = (&mut self.list, &mut self.ids);
-            match self.outbound.poll(now, list, ids, &self.limits, outlook)? {
-                Next::Refused(key, refusal) => self.refuse(key, refusal),
-                Next::Release(dispatch) => return Some(dispatch),
-                Next::Letter(dispatch, key) => {
-                    if self.notices.has_details()
-                        && let Some(entry) = self.list.get(key)
-                    {
-                        self.notices.push(Notice::Sent {
-                            guest: entry.guest,
-                            ticket: entry.ticket,
-                            topic: entry.topic.clone(),
-                            again: entry.tries > 1,
-                        });
-                    }
-                    return Some(dispatch);
-                }
-            }
+        let release = self.outbound.poll_release(now);
+        if release.is_some() || makes_way {
+            return release;
         }
+        while let Some((key, entry)) = self.outbound.next_letter(now, &mut self.list, outlook) {
+            if let Err(refusal) = self.outbound.check(entry, &self.limits) {
+                self.refuse(key, refusal);
+                continue;
+            }
+            let dispatch = self.outbound.send(now, key, entry, &mut self.ids);
+            if dispatch.is_some() {
+                self.notices.push_detail(|| Notice::Sent {
+                    guest: entry.guest,
+                    ticket: entry.ticket,
+                    topic: entry.topic.clone(),
+                    again: entry.tries > 1,
+                });
+            }
+            return dispatch;
+        }
+        None
     }
 
     /// The next UNSUBSCRIBE or SUBSCRIBE. One after which the broker may hang up goes
     /// alone.
     fn next_subscribe(&mut self, now: Time) -> Option<Outgoing> {
+        if !self.subscriptions.is_due(now) {
+            return None;
+        }
         let next = self.subscriptions.poll_unwanted(&mut self.ids);
         let next = next.or_else(|| self.subscriptions.poll(now, &mut self.ids));
         if next.is_some() || !self.subscriptions.has_suspect(now) {

@@ -546,9 +546,11 @@ impl Office {
         if !self.link.is_online() {
             return None;
         }
-        let dispatch = self.next_packet(now, outlook)?;
-        self.link.handle_sent(now);
-        Some(dispatch)
+        let dispatch = self.next_packet(now, outlook);
+        if dispatch.is_some() {
+            self.link.handle_sent(now);
+        }
+        dispatch
     }
 
     /// The next call of a guest. Its answer goes to

@@ -588,7 +588,9 @@ impl Inbox {
             Running::Outcomes(count) => {
                 self.outcomes -= count;
                 self.alone = self.alone.saturating_sub(count);
-                match self.events.drain(..count).next()?.item {
+                let first = self.events.pop_front()?.item;
+                (1..count).for_each(|_| drop(self.events.pop_front()));
+                match first {
                     Event::Outcome(first) => Some(Ended::Outcomes(first)),
                     Event::Link(_) => None,
                 }

@@ -36,10 +36,6 @@ impl Notices {
         self.has_details = has_details;
     }
 
-    pub(in crate::office) fn has_details(&self) -> bool {
-        self.has_details
-    }
-
     pub(in crate::office) fn push(&mut self, notice: Notice) {
         self.queue.push_back(Queued::Other(Box::new(notice)));
     }

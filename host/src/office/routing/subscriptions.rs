@@ -307,6 +307,12 @@ impl Subscriptions {
         refused
     }
 
+    /// Returns whether there may be something to send.
+    #[inline]
+    pub(in crate::office) fn is_due(&self, now: Time) -> bool {
+        self.has_unwanted || self.wanted.is_some_and(|at| at <= now)
+    }
+
     /// The next UNSUBSCRIBE.
     pub(in crate::office) fn poll_unwanted(&mut self, ids: &mut PacketIds) -> Option<Outgoing> {
         if !self.has_unwanted {

@@ -248,7 +248,7 @@ impl Timers {
 
     /// One that is due, for the inbox of its guest.
     pub(super) fn pop_due(&mut self, now: Time) -> Option<(GuestId, Due)> {
-        if self.deadlines.first()? > now {
+        if !self.deadlines.is_due(now) {
             return None;
         }
         let slot = self.deadlines.first_slot()?;

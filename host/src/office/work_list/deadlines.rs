@@ -75,9 +75,16 @@ impl Deadlines {
         self.replace(slot, NEVER);
     }
 
+    /// Whether the earliest deadline has passed. It is asked before everything else,
+    /// and mostly for nothing.
+    #[inline]
+    pub(in crate::office) fn is_due(&self, now: Time) -> bool {
+        moment(self.first) <= now
+    }
+
     /// The earliest deadline.
     pub(in crate::office) fn first(&self) -> Option<Time> {
-        (self.first != NEVER).then_some(Time::from_millis((self.first >> 64) as u64))
+        (self.first != NEVER).then_some(moment(self.first))
     }
 
     /// The slot of the letter with the earliest deadline.
@@ -131,6 +138,10 @@ impl Deadlines {
 
 fn rank(at: Time, number: u64) -> Rank {
     Rank::from(at.as_millis()) << 64 | Rank::from(number)
+}
+
+fn moment(rank: Rank) -> Time {
+    Time::from_millis((rank >> 64) as u64)
 }
 
 fn group(level: &Chunks<Rank>, number: usize) -> &[Rank] {

@@ -377,7 +377,10 @@ impl WorkList {
 
     /// Returns the letter to send next that `may_go`, and moves past it. Guests
     /// take turns. A letter that may not go holds back those behind it in its list.
-    pub(super) fn next_unsent(&mut self, mut may_go: impl FnMut(&Entry) -> bool) -> Option<Key> {
+    pub(super) fn next_unsent(
+        &mut self,
+        mut may_go: impl FnMut(&Entry) -> bool,
+    ) -> Option<(Key, &mut Entry)> {
         for _ in 0..self.turns.len() {
             let guest = self.turns.pop_front()?;
             let Some(key) = some_key(self.lists[guest.index()].unsent) else {
@@ -389,11 +392,10 @@ impl WorkList {
             if may_go(entry) {
                 let next = entry.next;
                 self.lists[guest.index()].sent += 1;
-                if let Some(entry) = self.get_mut(key) {
-                    entry.is_sent = true;
-                }
                 self.set_unsent(guest, next);
-                return Some(key);
+                let entry = self.get_mut(key)?;
+                entry.is_sent = true;
+                return Some((key, entry));
             }
         }
         None
@@ -420,10 +422,14 @@ impl WorkList {
 
     /// Returns the letter with the earliest deadline, if that is at most `now`.
     pub(super) fn due(&self, now: Time) -> Option<Key> {
-        if self.deadlines.first()? > now {
-            return None;
-        }
-        self.deadlines.first_slot().map(Key)
+        let slot = self.deadlines.first_slot();
+        slot.filter(|_| self.is_due(now)).map(Key)
+    }
+
+    /// Returns whether there is one.
+    #[inline]
+    pub(super) fn is_due(&self, now: Time) -> bool {
+        self.deadlines.is_due(now)
     }
 
     /// When the next letter expires.
@@ -513,7 +519,7 @@ mod tests {
                         model.letters.push((guest, tickets, deadline, false));
                     }
                     Step::Send => {
-                        let sent = list.next_unsent(|_| true).map(|key| list.get(key).expect("live").ticket.0);
+                        let sent = list.next_unsent(|_| true).map(|(_, entry)| entry.ticket.0);
                         let Some(ticket) = sent else {
                             prop_assert!(model.letters.iter().all(|letter| letter.3));
                             continue;

@@ -16,17 +16,6 @@ use crate::office::{Qos, Refused, Settings, Ticket, Time};
 /// What a QoS 2 letter needs beside a round trip: the clock counts milliseconds.
 const MARGIN: Duration = Duration::from_millis(2);
 
-/// What comes next on the way out.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::office) enum Next {
-    /// PUBREL of an exchange, first sent.
-    Release(Dispatch),
-    /// A packet of a letter whose turn it is.
-    Letter(Dispatch, Key),
-    /// The letter at this place cannot be sent to this broker.
-    Refused(Key, Refusal),
-}
-
 /// Why a letter is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Refusal {
@@ -153,27 +142,18 @@ enum Obstacle {
 }
 
 impl Outbound {
-    /// The next packet, with nothing expired in it. `now` must be the moment of
-    /// writing, and the work list free of expired letters.
+    /// The next letter to [send](Self::send). `now` must be the moment of writing, and
+    /// the work list free of expired letters.
     ///
     /// What cannot be in time is not begun: a letter that would arrive after its
     /// deadline at the pace of the network, and one of QoS 2 that has no time left
     /// for PUBREC to come and PUBREL to go.
-    pub(in crate::office) fn poll(
+    pub(in crate::office) fn next_letter<'a>(
         &mut self,
         now: Time,
-        list: &mut WorkList,
-        ids: &mut PacketIds,
-        limits: &Limits,
+        list: &'a mut WorkList,
         outlook: Outlook,
-    ) -> Option<Next> {
-        if let Some(release) = self.poll_release(now) {
-            self.handed_out += 1;
-            return Some(Next::Release(release));
-        }
-        if self.makes_way(now) {
-            return None;
-        }
+    ) -> Option<(Key, &'a mut Entry)> {
         if let Some((key, ticket)) = self.suspects.alone(now) {
             if list.get(key).is_some_and(|entry| entry.ticket == ticket) {
                 return None;
@@ -181,7 +161,7 @@ impl Outbound {
             self.suspects.end();
         }
         let (mut holds_back, mut is_full, mut suspect_waits) = (false, false, false);
-        let key = list.next_unsent(|entry| {
+        let next = list.next_unsent(|entry| {
             let obstacle = self.obstacle(now, entry, outlook);
             holds_back |= obstacle == Some(Obstacle::Late);
             is_full |= obstacle == Some(Obstacle::Full);
@@ -192,35 +172,46 @@ impl Outbound {
         if suspect_waits {
             self.suspects.handle_waiting(now);
         }
-        let key = key?;
-        let entry = list.get_mut(key)?;
+        let (key, entry) = next?;
         if entry.hang_ups >= SUSPECT {
             self.suspects.handle_sent(now, key, entry.ticket);
         }
-        let (payload, properties) = (entry.payload.len(), entry.own_properties());
-        let (qos, retain) = (entry.qos, entry.retain);
-        // PUBREL of what the broker has received is no PUBLISH.
-        let is_received = entry.packet_id.is_some_and(|id| {
+        Some((key, entry))
+    }
+
+    /// Why a letter cannot be sent to this broker, if so.
+    pub(in crate::office) fn check(&self, entry: &Entry, limits: &Limits) -> Result<(), Refusal> {
+        let is_received = |id| {
             let exchange = self.exchanges.get(id);
             exchange.is_some_and(|exchange| !exchange.stage.is_published())
-        });
-        if !is_received
-            && let Err(refusal) = limits.check(&entry.topic, payload, properties, qos, retain)
-        {
-            return Some(Next::Refused(key, refusal));
+        };
+        // PUBREL of what the broker has received is no PUBLISH.
+        if entry.packet_id.is_some_and(is_received) {
+            return Ok(());
         }
+        let (payload, properties) = (entry.payload.len(), entry.own_properties());
+        limits.check(&entry.topic, payload, properties, entry.qos, entry.retain)
+    }
+
+    /// The next packet of a letter.
+    pub(in crate::office) fn send(
+        &mut self,
+        now: Time,
+        key: Key,
+        entry: &mut Entry,
+        ids: &mut PacketIds,
+    ) -> Option<Dispatch> {
         entry.tries = entry.tries.saturating_add(1);
-        let (packet, carried) = match entry.packet_id {
-            Some(id) => self.resend(now, id, entry)?,
+        let carried = match entry.packet_id {
+            Some(id) => self.resend(now, id)?,
             None => self.publish(now, key, entry, ids)?,
         };
         self.handed_out += 1;
-        let dispatch = Dispatch {
-            packet,
+        Some(Dispatch {
+            packet: to_packet(entry, carried),
             expires: Some(entry.deadline),
             carried,
-        };
-        Some(Next::Letter(dispatch, key))
+        })
     }
 
     /// What a letter waits for, if it may not go now.
@@ -264,7 +255,8 @@ impl Outbound {
         exchange.is_some_and(|exchange| exchange.stage.is_published())
     }
 
-    fn poll_release(&mut self, now: Time) -> Option<Dispatch> {
+    /// The next PUBREL of an exchange, first sent.
+    pub(in crate::office) fn poll_release(&mut self, now: Time) -> Option<Dispatch> {
         while let Some(id) = self.releases.pop_front() {
             let Some(exchange) = self.exchanges.get_mut(id) else {
                 continue;
@@ -273,6 +265,7 @@ impl Outbound {
                 exchange.abandon(&mut self.qos2, &mut self.quota);
             } else {
                 exchange.stage = Stage::Released;
+                self.handed_out += 1;
                 return Some(Dispatch {
                     packet: Outgoing::PubRel(id),
                     expires: Some(exchange.deadline),
@@ -290,13 +283,12 @@ impl Outbound {
         key: Key,
         entry: &mut Entry,
         ids: &mut PacketIds,
-    ) -> Option<(Outgoing, Carried)> {
+    ) -> Option<Carried> {
         let (stage, window) = match entry.qos {
             Qos::AtMostOnce => {
                 let number = self.handed_out + 1;
                 self.unwritten.push_back((entry.ticket, key, number));
-                let publish = to_publish(entry, Delivery::AtMostOnce, false);
-                return Some((publish, Carried::Letter(entry.ticket)));
+                return Some(Carried::Letter(entry.ticket));
             }
             Qos::AtLeastOnce => (Stage::Published1, &mut self.qos1),
             Qos::ExactlyOnce => (Stage::Published2, &mut self.qos2),
@@ -321,40 +313,29 @@ impl Outbound {
                 number: self.handed_out + 1,
             },
         );
-        let delivery = match entry.qos {
-            Qos::ExactlyOnce => Delivery::ExactlyOnce(id),
-            _ => Delivery::AtLeastOnce(id),
-        };
         let duplicate = false;
-        Some((
-            to_publish(entry, delivery, duplicate),
-            Carried::Publish { id, duplicate },
-        ))
+        Some(Carried::Publish { id, duplicate })
     }
 
     /// A letter that is in flight on a session that the broker has kept: the
     /// exchange goes on where it was, under the same id ([MQTT-4.4.0-1]).
-    fn resend(&mut self, now: Time, id: PacketId, entry: &Entry) -> Option<(Outgoing, Carried)> {
+    fn resend(&mut self, now: Time, id: PacketId) -> Option<Carried> {
         let exchange = self.exchanges.get_mut(id)?;
         exchange.sent = now;
-        let delivery = match exchange.stage {
-            Stage::Published1 => Delivery::AtLeastOnce(id),
-            Stage::Published2 => Delivery::ExactlyOnce(id),
+        match exchange.stage {
+            Stage::Published1 | Stage::Published2 => {}
             Stage::Received | Stage::Released => {
                 exchange.stage = Stage::Released;
-                return Some((Outgoing::PubRel(id), Carried::PubRel(id)));
+                return Some(Carried::PubRel(id));
             }
             Stage::Abandoned { .. } => return None,
-        };
+        }
         exchange.number = self.handed_out + 1;
         if !std::mem::replace(&mut exchange.is_published, true) {
             self.quota.handle_published();
         }
         let duplicate = true;
-        Some((
-            to_publish(entry, delivery, duplicate),
-            Carried::Publish { id, duplicate },
-        ))
+        Some(Carried::Publish { id, duplicate })
     }
 
     /// A letter of QoS 0 was written. Returns its place, unless it had its outcome
@@ -400,7 +381,15 @@ impl Outbound {
     }
 }
 
-fn to_publish(entry: &Entry, delivery: Delivery, duplicate: bool) -> Outgoing {
+fn to_packet(entry: &Entry, carried: Carried) -> Outgoing {
+    let (delivery, duplicate) = match carried {
+        Carried::PubRel(id) => return Outgoing::PubRel(id),
+        Carried::Publish { id, duplicate } if entry.qos == Qos::ExactlyOnce => {
+            (Delivery::ExactlyOnce(id), duplicate)
+        }
+        Carried::Publish { id, duplicate } => (Delivery::AtLeastOnce(id), duplicate),
+        Carried::Letter(_) | Carried::Nothing => (Delivery::AtMostOnce, false),
+    };
     Outgoing::Publish(Publish {
         topic: entry.topic.clone(),
         payload: entry.payload.clone(),

@@ -12,10 +12,8 @@ use crate::office::GuestId;
 #[derive(Debug)]
 pub(super) struct Window {
     size: usize,
-    /// How many guests there are, without those that are gone.
-    guests: usize,
-    /// What is set aside for each guest.
-    reserve: usize,
+    /// How much of it is not set aside for any guest.
+    free: usize,
     /// How many exchanges one guest may have open at most.
     most: usize,
     shares: Vec<Share>,
@@ -50,8 +48,7 @@ impl Window {
     pub(super) fn new(size: usize, are_there: &[bool]) -> Self {
         let mut window = Self {
             size,
-            guests: 0,
-            reserve: 0,
+            free: size,
             most: 0,
             shares: Vec::new(),
             common: 0,
@@ -65,17 +62,18 @@ impl Window {
     /// Divides it anew, with what is open.
     pub(super) fn divide(&mut self, are_there: &[bool]) {
         let size = self.size;
-        self.guests = are_there.iter().filter(|is_there| **is_there).count();
-        (self.reserve, self.most) = match self.guests {
+        let guests = are_there.iter().filter(|is_there| **is_there).count();
+        let (reserve, most) = match guests {
             // The other half is for those that are gone, while they have letters.
             0 | 1 => (size / 2, size),
             guests if guests > size => (0, (size / 4).max(1)),
             guests => ((size / (2 * guests)).max(1), size),
         };
+        (self.free, self.most) = (size - reserve * guests.max(1), most);
         self.shares.resize(are_there.len(), Share::default());
         for (share, is_there) in self.shares.iter_mut().zip(are_there) {
             share.is_gone = !is_there;
-            share.reserve = if *is_there { self.reserve } else { 0 };
+            share.reserve = if *is_there { reserve } else { 0 };
         }
         self.common = self.shares.iter().map(|share| share.common()).sum();
     }
@@ -88,8 +86,7 @@ impl Window {
 
     /// Returns whether a guest has places left in its share, be they free or not.
     fn has_share(&self, share: Share) -> bool {
-        let common = self.size - self.reserve * self.guests.max(1);
-        share.open < self.most && (share.open < share.reserve || self.common < common)
+        share.open < self.most && (share.open < share.reserve || self.common < self.free)
     }
 
     /// Returns whether a guest has exchanges open.
