@@ -26,6 +26,7 @@ mod carry_letters;
 mod change_guests;
 mod end_calls;
 mod guests;
+mod journal;
 mod keep_session;
 mod kept;
 mod notices;
@@ -61,6 +62,7 @@ pub use change_guests::SessionChange;
 pub use guests::{
     Answer, Assignment, Call, Effects, Message, Origin, Permissions, Rate, Room, Rule, Status,
 };
+pub use journal::{Change, KeptLetter, KeptTimer};
 pub use kept::{Changes, Draft, Kept, MAX_KEY, NotWritten};
 pub use notices::{Concluded, Notice};
 pub use operate::{NotCancelled, NotHanded, OpenLetter, Standing};

@@ -1,0 +1,200 @@
+//! What is to outlive the gateway: changes that are written down, a group at a time.
+//!
+//! The office has everything in memory and goes on at once. What it changes is noted
+//! here, in its order, and handed out as one group whenever the group before is
+//! durable: what happens meanwhile grows into the next one, so that the pace does not
+//! hang on the disk. What the outside sees of a change waits until its group is
+//! durable: letters are not sent before, and messages not acknowledged.
+//!
+//! An outcome need not wait to be told: what its guest does then comes in a later
+//! group, so that whatever is durable of the call, the outcome is as well.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Letter, LetterOutcome, Outgoing, PacketId, Payload, Ticket, Time};
+
+/// From so many changes on that are not durable, no guest is called.
+const MAX_PENDING: usize = 20_000;
+
+/// From so many bytes on, neither.
+const MAX_PENDING_BYTES: usize = 32 << 20;
+
+/// One thing that is to outlive the gateway. Guests are known by their names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A letter is on the work list.
+    Accepted(KeptLetter),
+    /// A letter has its outcome, which its guest is to be told. It may never have
+    /// been on the work list.
+    Concluded {
+        /// Whose it is.
+        guest: Arc<str>,
+        /// What the guest is to be told.
+        told: LetterOutcome,
+    },
+    /// Nothing of a letter is left to be done: its guest has been told the outcome, or
+    /// hears of none.
+    Over(Ticket),
+    /// A guest has written something down, or deleted it.
+    Wrote {
+        /// Which guest.
+        guest: Arc<str>,
+        /// Under which key.
+        key: Arc<str>,
+        /// None: there is nothing any more.
+        value: Option<Payload>,
+    },
+    /// A guest has set a timer, or there is none of this name any more.
+    Timer {
+        /// Which guest.
+        guest: Arc<str>,
+        /// Its name.
+        name: Arc<str>,
+        /// None: it is no more.
+        timer: Option<KeptTimer>,
+    },
+    /// A message of QoS 2 was taken by its guests; the broker may send it again until
+    /// it is [released](Self::Released).
+    Received(PacketId),
+    /// The broker will not send a message of QoS 2 again.
+    Released(PacketId),
+    /// A session has begun with this broker, by its number: what was
+    /// [received](Self::Received) before is of another one.
+    Session(usize),
+}
+
+/// A letter on the work list, as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptLetter {
+    /// Whose it is.
+    pub guest: Arc<str>,
+    /// The letter, as its guest wrote it.
+    pub letter: Letter,
+    /// When its ttl began.
+    pub posted: Time,
+}
+
+/// A timer that a guest has set, as it is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeptTimer {
+    /// The first moment it is due. All others are whole periods later.
+    pub first: Time,
+    /// None: it is due once.
+    pub period: Option<Duration>,
+}
+
+/// The changes that are not durable yet, and what waits for them.
+#[derive(Debug, Default)]
+pub(super) struct Journal {
+    is_on: bool,
+    /// Those that are in no group yet.
+    pending: Vec<Change>,
+    pending_bytes: usize,
+    /// How many groups were handed out, and how many of them are durable.
+    begun: u64,
+    durable: u64,
+    /// What is to be written when so many groups are durable.
+    answers: std::collections::VecDeque<(u64, Outgoing)>,
+    failed: Option<Arc<str>>,
+}
+
+impl Journal {
+    /// Without `is_on` nothing is noted, and nothing waits.
+    pub(super) fn new(is_on: bool) -> Self {
+        Self {
+            is_on,
+            ..Self::default()
+        }
+    }
+
+    pub(super) fn is_on(&self) -> bool {
+        self.is_on
+    }
+
+    /// Notes a change, if anything is noted.
+    #[inline]
+    pub(super) fn push(&mut self, change: impl FnOnce() -> Change) {
+        if self.is_on {
+            self.note(change());
+        }
+    }
+
+    #[cold]
+    fn note(&mut self, change: Change) {
+        self.pending_bytes += size(&change);
+        self.pending.push(change);
+    }
+
+    /// Whether so much waits to become durable that nothing is to be added.
+    /// A journal that has failed is not full: who wants to add is told.
+    pub(super) fn is_full(&self) -> bool {
+        let is_full = self.pending.len() >= MAX_PENDING || self.pending_bytes >= MAX_PENDING_BYTES;
+        is_full && self.failed.is_none()
+    }
+
+    /// Why nothing becomes durable at the moment, if so.
+    pub(super) fn failed(&self) -> Option<&Arc<str>> {
+        self.failed.as_ref()
+    }
+
+    /// Whether all is durable.
+    pub(super) fn is_idle(&self) -> bool {
+        self.begun == self.durable && self.pending.is_empty()
+    }
+
+    /// What is to be answered now. What is to wait for the changes up to here is kept.
+    #[inline]
+    pub(super) fn hold(&mut self, answer: Outgoing) -> Option<Outgoing> {
+        if self.is_idle() {
+            return Some(answer);
+        }
+        let group = self.begun + u64::from(!self.pending.is_empty());
+        self.answers.push_back((group, answer));
+        None
+    }
+
+    /// The connection is gone, and with it what was to be answered.
+    pub(super) fn take_answers(&mut self) -> impl Iterator<Item = Outgoing> {
+        std::mem::take(&mut self.answers)
+            .into_iter()
+            .map(|(_, answer)| answer)
+    }
+
+    /// The next group of changes, if there are any and none is under way.
+    pub(super) fn poll(&mut self) -> Option<Vec<Change>> {
+        if self.pending.is_empty() || self.begun != self.durable {
+            return None;
+        }
+        self.begun += 1;
+        self.pending_bytes = 0;
+        Some(std::mem::take(&mut self.pending))
+    }
+
+    /// The group that is under way is durable. Returns what is to be answered now.
+    pub(super) fn handle_committed(&mut self) -> impl Iterator<Item = Outgoing> {
+        self.durable = self.begun;
+        self.failed = None;
+        let waits = |(group, _): &(u64, Outgoing)| *group > self.durable;
+        let count = self.answers.iter().take_while(|it| !waits(it)).count();
+        self.answers.drain(..count).map(|(_, answer)| answer)
+    }
+
+    /// The group that is under way could not be made durable, and is tried again.
+    pub(super) fn handle_failed(&mut self, why: Arc<str>) {
+        self.failed = Some(why);
+    }
+}
+
+/// About how many bytes a change takes.
+fn size(change: &Change) -> usize {
+    const SMALL: usize = 64;
+    SMALL
+        + match change {
+            Change::Accepted(kept) => kept.letter.size(),
+            Change::Wrote { key, value, .. } => {
+                key.len() + value.as_ref().map_or(0, |value| value.len())
+            }
+            _ => 0,
+        }
+}

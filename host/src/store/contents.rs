@@ -1,0 +1,135 @@
+//! All that is kept, and what a group makes of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::{Boots, Group};
+use crate::office::{Change, KeptLetter, KeptTimer, LetterOutcome, PacketId, Payload, Ticket};
+
+/// All that is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Contents {
+    /// The number of the last group; 0, if there was none.
+    pub number: u64,
+    /// The highest ticket that any letter had.
+    pub last_ticket: u64,
+    /// The boots of the machine that times in here are of.
+    pub boots: Boots,
+    /// The letters without an outcome.
+    pub letters: BTreeMap<Ticket, StoredLetter>,
+    /// The outcomes that guests are to be told.
+    pub outcomes: BTreeMap<Ticket, OwedOutcome>,
+    /// What guests have written down, by guest and key.
+    pub state: BTreeMap<Arc<str>, BTreeMap<Arc<str>, Payload>>,
+    /// Timers that guests have set, by guest and name.
+    pub timers: BTreeMap<Arc<str>, BTreeMap<Arc<str>, StoredTimer>>,
+    /// Messages of QoS 2 that were taken and that the broker may send again.
+    pub received: BTreeSet<PacketId>,
+    /// The broker whose session these are of, by its number.
+    pub session: Option<usize>,
+}
+
+/// A letter on the work list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredLetter {
+    /// The boot that its times are of.
+    pub boot: u32,
+    /// The letter.
+    pub kept: KeptLetter,
+}
+
+/// An outcome that a guest is to be told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OwedOutcome {
+    /// Which guest.
+    pub guest: Arc<str>,
+    /// What it is to be told.
+    pub told: LetterOutcome,
+}
+
+/// A timer that a guest has set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredTimer {
+    /// The boot that its times are of.
+    pub boot: u32,
+    /// The timer.
+    pub timer: KeptTimer,
+}
+
+impl Contents {
+    /// What a group makes of it.
+    pub fn apply(&mut self, group: &Group) {
+        self.number = group.number;
+        let boot = self.boots.observe(group.moment);
+        for change in &group.changes {
+            self.apply_change(boot, change);
+        }
+    }
+
+    fn apply_change(&mut self, boot: u32, change: &Change) {
+        match change {
+            Change::Accepted(kept) => {
+                let ticket = self.note_ticket(kept.letter.ticket);
+                let kept = kept.clone();
+                self.letters.insert(ticket, StoredLetter { boot, kept });
+            }
+            Change::Concluded { guest, told } => {
+                let ticket = self.note_ticket(told.ticket);
+                self.letters.remove(&ticket);
+                let (guest, told) = (guest.clone(), told.clone());
+                self.outcomes.insert(ticket, OwedOutcome { guest, told });
+            }
+            Change::Over(ticket) => {
+                let ticket = self.note_ticket(*ticket);
+                self.letters.remove(&ticket);
+                self.outcomes.remove(&ticket);
+            }
+            Change::Wrote { guest, key, value } => {
+                let value = value.clone();
+                set(&mut self.state, guest, key, value);
+            }
+            Change::Timer { guest, name, timer } => {
+                let timer = timer.map(|timer| StoredTimer { boot, timer });
+                set(&mut self.timers, guest, name, timer);
+            }
+            Change::Received(id) => {
+                self.received.insert(*id);
+            }
+            Change::Released(id) => {
+                self.received.remove(id);
+            }
+            Change::Session(broker) => {
+                self.received.clear();
+                self.session = Some(*broker);
+            }
+        }
+    }
+
+    fn note_ticket(&mut self, ticket: Ticket) -> Ticket {
+        self.last_ticket = self.last_ticket.max(ticket.0);
+        ticket
+    }
+}
+
+/// Sets or removes what a guest has under a name.
+fn set<T>(
+    all: &mut BTreeMap<Arc<str>, BTreeMap<Arc<str>, T>>,
+    guest: &Arc<str>,
+    name: &Arc<str>,
+    value: Option<T>,
+) {
+    match value {
+        Some(value) => {
+            let of_guest = all.entry(guest.clone()).or_default();
+            of_guest.insert(name.clone(), value);
+        }
+        None => {
+            if let Some(of_guest) = all.get_mut(guest) {
+                of_guest.remove(name);
+                if of_guest.is_empty() {
+                    all.remove(guest);
+                }
+            }
+        }
+    }
+}
