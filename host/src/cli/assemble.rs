@@ -92,6 +92,7 @@ impl Loaded {
             make: Make::Component(component.clone(), options.clone()),
             handler: Handler::Component(Box::new(Guest::new(component, options))),
             settings: GuestSettings {
+                name: guest.name.as_str().into(),
                 subscriptions: guest.subscriptions.clone(),
                 retries: guest.retries,
                 retry_for: guest.retry_for,
@@ -143,14 +144,15 @@ pub(super) fn control_sender(
         make: Make::ControlSender,
         settings: GuestSettings {
             permissions: permissions.map(Arc::new),
-            ..without_component(work_list)
+            ..without_component(ControlSender::NAME, work_list)
         },
     }
 }
 
 /// Of what is built in, which does not fail.
-fn without_component(work_list: WorkListSettings) -> GuestSettings {
+fn without_component(name: &str, work_list: WorkListSettings) -> GuestSettings {
     GuestSettings {
+        name: name.into(),
         subscriptions: Vec::new(),
         retries: 0,
         retry_for: Duration::ZERO,
@@ -173,7 +175,7 @@ pub(super) fn logger(config: &Config) -> Loaded {
         make: Make::Logger { show_payloads },
         settings: GuestSettings {
             subscriptions: config.subscriptions.clone(),
-            ..without_component(config.session.work_list)
+            ..without_component("(log)", config.session.work_list)
         },
     }
 }
@@ -260,6 +262,7 @@ pub(super) fn settings_of(config: &Config, guests: Vec<GuestSettings>) -> Settin
         max_packet_size: config.max_packet_size,
         max_qos: session.max_qos,
         carries_properties: config.versions != Versions::Only(Version::V4),
+        is_durable: false,
         guests,
         // The keys of a hash map are all that std draws at random.
         #[expect(

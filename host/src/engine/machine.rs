@@ -5,7 +5,8 @@ use std::io;
 use bytes::BytesMut;
 
 use crate::office::{
-    Answer, Assignment, Carried, Connect, Disconnection, Dispatch, GuestId, Incoming, Office, Time,
+    Answer, Assignment, Carried, Change, Connect, Disconnection, Dispatch, GuestId, Incoming,
+    Office, Time,
 };
 
 /// The clock, the network and the guests of an engine. Nothing here waits.
@@ -53,6 +54,14 @@ pub trait Machine {
     /// goes to [`Engine::handle_answer`](super::Engine::handle_answer).
     fn call(&mut self, assignment: Assignment) -> Option<Answer>;
 
+    /// Begins to keep what has changed, all or nothing. When that is done,
+    /// [`Engine::handle_committed`](super::Engine::handle_committed) is told, and
+    /// nothing else is to be kept before. For a post office that
+    /// [is durable](crate::office::Settings::is_durable) alone.
+    fn commit(&mut self, changes: Vec<Change>) {
+        let _ = changes;
+    }
+
     /// Is told what is about to happen in the post office, and what has come out
     /// of it.
     #[inline]
@@ -85,4 +94,8 @@ pub enum Step<'a> {
     Call(&'a Assignment),
     /// A connection is made.
     Connect(&'a Connect),
+    /// What has changed is to be kept.
+    Commit(&'a [Change]),
+    /// It is kept.
+    Committed,
 }

@@ -178,6 +178,7 @@ impl Engine {
         // guests are called.
         self.write(machine);
         let calls = self.call(machine);
+        self.commit(machine);
         let writes = self.write(machine);
         if self.brokers.poll_look(machine.now()) {
             machine.look(0);
@@ -218,6 +219,13 @@ impl Engine {
             Ok(transport) => self.connection = Connection::Open(Box::new(transport)),
             Err(error) => self.lose(machine, Disconnection::Failed(error)),
         }
+    }
+
+    /// What was to be [kept](Machine::commit) is.
+    pub fn handle_committed<M: Machine>(&mut self, machine: &mut M) {
+        let now = machine.now();
+        machine.observe(now, &mut self.office, Step::Committed);
+        self.office.handle_committed();
     }
 
     /// A guest has finished a call that [took longer](Machine::call).
@@ -468,6 +476,15 @@ impl Engine {
             }
         }
         true
+    }
+
+    /// Has what has changed kept.
+    fn commit<M: Machine>(&mut self, machine: &mut M) {
+        if let Some(changes) = self.office.poll_commit() {
+            let now = machine.now();
+            machine.observe(now, &mut self.office, Step::Commit(&changes));
+            machine.commit(changes);
+        }
     }
 
     fn answer<M: Machine>(&mut self, machine: &mut M, now: Time, guest: GuestId, answer: Answer) {

@@ -185,6 +185,7 @@ fn rest(engine: &mut Engine, machine: &mut Recorder) {
 fn guest(filters: &[&str]) -> GuestSettings {
     let subscription = |filter: &&str| (filter.parse().expect("it is valid"), Qos::AtLeastOnce);
     GuestSettings {
+        name: "guest".into(),
         subscriptions: filters.iter().map(subscription).collect(),
         retries: 0,
         retry_for: SECOND,
@@ -226,6 +227,7 @@ fn settings(guests: Vec<GuestSettings>, clean_session: bool) -> Settings {
         max_qos: Qos::ExactlyOnce,
         carries_properties: true,
         guests,
+        is_durable: false,
         seed: 1,
     }
 }

@@ -129,6 +129,7 @@ fn dialed(ours: &Ca, server: &Ca, wants_certificate: bool) -> (Engine, ServerMac
         max_qos: Qos::ExactlyOnce,
         carries_properties: true,
         guests: Vec::new(),
+        is_durable: false,
         seed: 1,
     };
     let handshake = Handshake {

@@ -171,6 +171,7 @@ impl Office {
             tag,
             outcome,
         };
+        self.note_outcome(guest, &told);
         self.guests.change(guest, |inbox| inbox.push_outcome(told));
     }
 
@@ -238,6 +239,7 @@ impl Office {
                 }
             }
         }
+        self.note_letter(guest, since, &letter);
         self.list.push(guest, letter, since);
         displaces
     }

@@ -88,7 +88,8 @@ impl Office {
 
     fn remove_guest(&mut self, guest: GuestId) {
         let settings = &mut self.settings.guests[guest.index()];
-        *settings = gone(settings.work_list);
+        *settings = gone(settings.name.clone(), settings.work_list);
+        self.note_removed(guest);
         self.timers.remove_all(guest);
         self.kept[guest.index()] = Arc::new(Kept::new(0));
         self.link.handle_will(guest, None);
@@ -97,9 +98,11 @@ impl Office {
 
     /// What waits for a guest that is gone is over.
     pub(super) fn clear_inbox(&mut self, guest: GuestId) {
+        let untold = self.untold(guest);
         for receipt in self.guests.remove(guest) {
             self.take(receipt);
         }
+        self.note_dropped(guest, untold);
     }
 
     fn add_guest(&mut self, now: Time, place: GuestId, settings: &GuestSettings) -> GuestId {
@@ -134,7 +137,9 @@ impl Office {
         if kept.max() != settings.max_state {
             Arc::make_mut(kept).set_max(settings.max_state);
         }
+        let untold = self.untold(guest);
         self.guests.set(now, guest, settings);
+        self.note_dropped(guest, untold);
         guest
     }
 
@@ -185,8 +190,9 @@ pub(super) fn with_will(guests: &[GuestSettings], has_status_topic: bool) -> Vec
 const NOBODY: usize = usize::MAX;
 
 /// Of a guest that is gone, and may be at its last call.
-fn gone(work_list: WorkListSettings) -> GuestSettings {
+fn gone(name: Arc<str>, work_list: WorkListSettings) -> GuestSettings {
     GuestSettings {
+        name,
         subscriptions: Vec::new(),
         retries: 0,
         retry_for: Duration::ZERO,

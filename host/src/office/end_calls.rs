@@ -11,11 +11,14 @@ use super::{
 
 impl Office {
     pub(super) fn end_call(&mut self, now: Time, guest: GuestId, answer: Answer) {
+        let told = self.told_by_call(guest);
         match answer {
             Answer::Done(effects) => {
                 let ended = self.guests.change(guest, Inbox::handle_done);
                 self.end(guest, ended.as_ref());
+                self.note_told(told);
                 self.commit(now, guest, ended.as_ref(), effects);
+                self.acknowledge(ended.as_ref());
             }
             Answer::Rejected(reason, effects) => {
                 let ended = self.guests.change(guest, Inbox::handle_done);
@@ -28,7 +31,9 @@ impl Office {
                     });
                 }
                 self.end(guest, ended.as_ref());
+                self.note_told(told);
                 self.commit(now, guest, ended.as_ref(), effects);
+                self.acknowledge(ended.as_ref());
             }
             Answer::Will(will) => {
                 self.guests.change(guest, Inbox::handle_done);
@@ -53,6 +58,8 @@ impl Office {
                             self.notices.push(Notice::GivenUp { guest, call, error });
                         }
                         self.end(guest, Some(&ended));
+                        self.note_told(told);
+                        self.acknowledge(Some(&ended));
                     }
                     Decision::TryAgain(..) | Decision::NoCall => {}
                 }
@@ -71,6 +78,8 @@ impl Office {
                         let call = ended.call();
                         self.notices.push(Notice::GivenUp { guest, call, error });
                         self.end(guest, Some(&ended));
+                        self.note_told(told);
+                        self.acknowledge(Some(&ended));
                     }
                     Decision::NoCall => {}
                 }
@@ -85,6 +94,7 @@ impl Office {
         let was_outcome = matches!(ended, Some(Ended::Outcomes(_)));
         let is_gone = self.guests.inbox(guest).is_gone();
         if !effects.state.is_empty() && !is_gone {
+            self.note_written(guest, &effects.state);
             Arc::make_mut(&mut self.kept[guest.index()]).commit(effects.state);
         }
         // A ttl counts from the beginning of the call: never too late.
@@ -144,6 +154,7 @@ impl Office {
             if schedule.is_none() && was_told(&name) {
                 continue;
             }
+            self.note_timer(called, guest, &name, schedule);
             if let Some(old) = self.timers.change(called, guest, &name, schedule) {
                 self.guests.change(guest, |inbox| inbox.remove_timer(old));
             }
@@ -152,17 +163,30 @@ impl Office {
 
     fn end(&mut self, guest: GuestId, ended: Option<&Ended>) {
         match ended {
-            Some(Ended::Message(_, receipt)) => self.take(*receipt),
-            Some(Ended::Timer(due)) => self.timers.handle_told(due),
+            Some(Ended::Timer(due)) => {
+                self.timers.handle_told(due);
+                self.note_timer_told(guest, due);
+            }
             Some(Ended::LastWill) => self.link.handle_will(guest, None),
-            Some(Ended::Event(_) | Ended::Outcomes(_)) | None => {}
+            Some(Ended::Message(..) | Ended::Event(_) | Ended::Outcomes(_)) | None => {}
+        }
+    }
+
+    /// What a message has led to is committed, so the broker can be told.
+    fn acknowledge(&mut self, ended: Option<&Ended>) {
+        if let Some(Ended::Message(_, receipt)) = ended {
+            self.take(*receipt);
         }
     }
 
     pub(super) fn take(&mut self, receipt: Receipt) {
+        let delivery = self.inbound.delivery(receipt);
         let is_online = self.link.is_online();
-        self.answers
-            .extend(self.inbound.handle_taken(receipt, is_online));
+        let answer = self.inbound.handle_taken(receipt, is_online);
+        self.note_received(delivery);
+        if let Some(answer) = answer {
+            self.answer(answer);
+        }
     }
 
     fn check_will(&mut self, guest: GuestId, will: &LastWill) -> bool {

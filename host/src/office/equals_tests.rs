@@ -16,6 +16,7 @@ struct Test {
 
 fn settings(guests: u16) -> Settings {
     let guest = |number: u16| GuestSettings {
+        name: "guest".into(),
         subscriptions: vec![
             ("all".parse().expect("it is valid"), Qos::ExactlyOnce),
             (
@@ -50,6 +51,7 @@ fn settings(guests: u16) -> Settings {
         max_qos: Qos::ExactlyOnce,
         carries_properties: true,
         guests: (0..guests).map(guest).collect(),
+        is_durable: false,
         seed: 1,
     }
 }

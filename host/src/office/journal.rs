@@ -9,6 +9,7 @@
 //! An outcome need not wait to be told: what its guest does then comes in a later
 //! group, so that whatever is durable of the call, the outcome is as well.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,7 +96,7 @@ pub(super) struct Journal {
     begun: u64,
     durable: u64,
     /// What is to be written when so many groups are durable.
-    answers: std::collections::VecDeque<(u64, Outgoing)>,
+    answers: VecDeque<(u64, Outgoing)>,
     failed: Option<Arc<str>>,
 }
 
@@ -113,15 +114,10 @@ impl Journal {
     }
 
     /// Notes a change, if anything is noted.
-    #[inline]
-    pub(super) fn push(&mut self, change: impl FnOnce() -> Change) {
-        if self.is_on {
-            self.note(change());
+    pub(super) fn push(&mut self, change: Change) {
+        if !self.is_on {
+            return;
         }
-    }
-
-    #[cold]
-    fn note(&mut self, change: Change) {
         self.pending_bytes += size(&change);
         self.pending.push(change);
     }
@@ -175,8 +171,10 @@ impl Journal {
     pub(super) fn handle_committed(&mut self) -> impl Iterator<Item = Outgoing> {
         self.durable = self.begun;
         self.failed = None;
-        let waits = |(group, _): &(u64, Outgoing)| *group > self.durable;
-        let count = self.answers.iter().take_while(|it| !waits(it)).count();
+        let answers = self.answers.iter();
+        let count = answers
+            .take_while(|(group, _)| *group <= self.durable)
+            .count();
         self.answers.drain(..count).map(|(_, answer)| answer)
     }
 

@@ -37,6 +37,7 @@ impl Office {
             self.outbound
                 .handle_session_lost(&mut self.list, &mut self.ids);
             self.inbound.handle_session_lost();
+            self.note_session();
         }
         let most = terms.receive_maximum;
         let for_letters = self.presence.handle_connected(session_present, most);
@@ -87,8 +88,8 @@ impl Office {
         if guests.is_empty() {
             self.routed = guests;
             self.notices.push(Notice::Unrouted { topic });
-            self.answers
-                .extend(self.inbound.handle_unwanted(delivery, duplicate));
+            let answer = self.inbound.handle_unwanted(delivery, duplicate);
+            self.answers.extend(answer);
             return;
         }
         match self
@@ -96,7 +97,7 @@ impl Office {
             .handle_publish(delivery, duplicate, guests.len())
         {
             Arrival::Duplicate(Duplicate::InHand) => {}
-            Arrival::Duplicate(Duplicate::Taken(answer)) => self.answers.push_back(answer),
+            Arrival::Duplicate(Duplicate::Taken(answer)) => self.answer(answer),
             Arrival::New(receipt) => {
                 let qos = delivery.qos();
                 let Some((last, others)) = guests.split_last() else {
@@ -233,6 +234,9 @@ impl Office {
             .as_ref()
             .map_or(reason, |(said, ..)| Disconnection::Will(*said));
         self.answers.clear();
+        for answer in self.journal.take_answers() {
+            self.inbound.handle_unanswered(answer);
+        }
         if was_online && reason.is_hang_up() {
             self.handle_hang_up(now);
         }

@@ -86,6 +86,13 @@ impl Kept {
         self.max = max;
     }
 
+    /// Writes what was written in an earlier life of the gateway, however much it may
+    /// take by now.
+    pub(super) fn restore(&mut self, key: Arc<str>, value: Payload) {
+        self.size += size(&key, &value);
+        self.values.insert(key, value);
+    }
+
     pub(super) fn commit(&mut self, changes: Changes) {
         for (key, value) in changes {
             let before = match value {

@@ -29,11 +29,13 @@ mod guests;
 mod journal;
 mod keep_session;
 mod kept;
+mod note_changes;
 mod notices;
 mod operate;
 mod payload;
 mod properties;
 mod rarely;
+mod restore;
 mod routing;
 mod session;
 mod settings;
@@ -51,6 +53,7 @@ use std::time::Duration;
 
 use change_guests::with_will;
 use guests::{Guests, Inbox};
+use journal::Journal;
 use notices::Notices;
 use routing::{Route, Subscriptions};
 use session::{Dial, Due, Inbound, Limits, Link, Outbound, PacketIds, Presence, Random, Wills};
@@ -69,6 +72,7 @@ pub use operate::{NotCancelled, NotHanded, OpenLetter, Standing};
 pub use payload::Payload;
 pub use properties::Properties;
 pub use rarely::Rarely;
+pub use restore::Remaining;
 pub use routing::{Filter, FilterError, topic};
 pub use session::{
     Carried, Connect, Delivery, Disconnection, Dispatch, Incoming, LastWill, MAX_PACKET_SIZE,
@@ -148,6 +152,8 @@ pub struct Office {
     with_will: Vec<GuestId>,
     /// Acknowledgements and pings that are still to be written.
     answers: VecDeque<Outgoing>,
+    /// What is to outlive the gateway and is not kept yet.
+    journal: Journal,
     close: Option<Disconnection>,
     notices: Notices,
     shutdown: Option<Time>,
@@ -175,7 +181,7 @@ impl Office {
             client_id: None,
             limits: Limits::of(&settings),
             ids: PacketIds::starting_at(first_id),
-            list: WorkList::new(settings.guests.len()),
+            list: WorkList::new(settings.guests.len(), settings.is_durable),
             outbound: Outbound::new(settings.guests.len()),
             inbound: Inbound::default(),
             subscriptions: Subscriptions::new(&settings.guests, settings.max_qos, settings.backoff),
@@ -191,6 +197,7 @@ impl Office {
             routed: Vec::new(),
             with_will: with_will(&settings.guests, settings.status_topic.is_some()),
             answers: VecDeque::new(),
+            journal: Journal::new(settings.is_durable),
             close: None,
             notices: Notices::new(),
             shutdown: None,
@@ -207,6 +214,11 @@ impl Office {
         } else {
             Status::Offline
         }
+    }
+
+    /// Returns why nothing can be kept at the moment, if so.
+    pub fn commit_failed(&self) -> Option<&Arc<str>> {
+        self.journal.failed()
     }
 
     /// Returns how many letters have no outcome yet.
@@ -288,7 +300,8 @@ impl Office {
         };
         let is_idle = self.guests.inboxes().all(Inbox::is_idle);
         let is_sent = self.list.len() == 0 && self.answers.is_empty();
-        until <= now || (is_idle && (is_sent || !self.link.is_online()))
+        let is_kept = self.journal.is_idle();
+        until <= now || (is_idle && is_kept && (is_sent || !self.link.is_online()))
     }
 
     // ---- what has happened ----
@@ -346,7 +359,8 @@ impl Office {
             }
             Incoming::PubRel(id) => {
                 let answer = self.inbound.handle_pubrel(id);
-                self.answers.push_back(answer);
+                self.note_release(id);
+                self.answer(answer);
             }
             Incoming::PubComp(id) => {
                 let acked = self.outbound.handle_pubcomp(now, id, &mut self.ids);
@@ -369,8 +383,8 @@ impl Office {
             } => {
                 self.notices.push(Notice::TooLarge { topic, size });
                 // What was too large before is not here.
-                self.answers
-                    .extend(self.inbound.handle_unwanted(delivery, false));
+                let answer = self.inbound.handle_unwanted(delivery, false);
+                self.answers.extend(answer);
             }
             Incoming::Disconnect(reason, server) => {
                 let ended = match server {
@@ -433,6 +447,20 @@ impl Office {
     pub fn post(&mut self, now: Time, guest: GuestId, letter: Letter) {
         self.expire(now);
         self.post_since(now, now, guest, letter);
+    }
+
+    /// The group of changes that was [handed out](Self::poll_commit) is kept, and
+    /// outlives the gateway from now on.
+    pub fn handle_committed(&mut self) {
+        let answers = self.journal.handle_committed();
+        self.answers.extend(answers);
+        self.list.handle_committed();
+    }
+
+    /// The group of changes that was handed out could not be kept, for this reason, and
+    /// is tried again. Meanwhile nothing is accepted from guests.
+    pub fn handle_commit_failed(&mut self, why: Arc<str>) {
+        self.journal.handle_failed(why);
     }
 
     /// The operator asks for a new connection. Guests [ask](Effects::reconnect) as
@@ -559,6 +587,9 @@ impl Office {
     /// [`handle_answer`](Self::handle_answer).
     pub fn poll_call(&mut self, now: Time) -> Option<Assignment> {
         self.expire(now);
+        if self.journal.is_full() {
+            return None;
+        }
         let takes_messages = self.shutdown.is_none();
         if takes_messages {
             self.wake_timers(now);
@@ -573,6 +604,14 @@ impl Office {
             kept: self.kept[guest.index()].clone(),
             now,
         })
+    }
+
+    /// The next group of changes that is to be kept, all or nothing. There is no other
+    /// before this one [is](Self::handle_committed), however often it has to be tried.
+    pub fn poll_commit(&mut self) -> Option<Vec<Change>> {
+        let changes = self.journal.poll()?;
+        self.list.handle_commit_begun();
+        Some(changes)
     }
 
     /// Sets whether there is notice of what goes as it should: of each message

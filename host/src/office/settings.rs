@@ -31,6 +31,9 @@ pub struct Settings {
     pub max_qos: Qos,
     /// Whether any broker that may be spoken to carries properties.
     pub carries_properties: bool,
+    /// Whether what is to outlive the gateway is [handed out](super::Office::poll_commit)
+    /// to be kept.
+    pub is_durable: bool,
     /// The guests; a [`GuestId`](super::GuestId) is a place in this list.
     pub guests: Vec<GuestSettings>,
     /// Where jitter and packet ids start. The same seed and the same inputs
@@ -111,6 +114,8 @@ pub enum WhenOff {
 /// What the post office has to know about one guest.
 #[derive(Debug, Clone)]
 pub struct GuestSettings {
+    /// What it is known by in what outlives the gateway.
+    pub name: Arc<str>,
     /// The filters whose messages it gets, with the highest quality of service.
     pub subscriptions: Vec<(Filter, Qos)>,
     /// How often a call that failed is made again before it is given up.

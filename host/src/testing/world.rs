@@ -97,6 +97,7 @@ impl World {
             ..GuestOptions::new("guest")
         };
         let guest_settings = GuestSettings {
+            name: "guest".into(),
             subscriptions: options.subscriptions,
             retries: RETRIES,
             retry_for: RETRY_FOR,
@@ -297,6 +298,7 @@ fn settings(session: SessionConfig, max_packet_size: usize, guest: GuestSettings
         max_qos: Qos::ExactlyOnce,
         carries_properties: false,
         guests: vec![guest],
+        is_durable: false,
         seed: 0,
     }
 }

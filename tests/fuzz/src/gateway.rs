@@ -150,6 +150,7 @@ impl Run {
             ]
         };
         let guest = |own: &str| GuestSettings {
+            name: "guest".into(),
             subscriptions: subscriptions(own),
             retries: 1,
             retry_for: Duration::from_secs(60),
@@ -179,6 +180,7 @@ impl Run {
             max_qos: Qos::ExactlyOnce,
             carries_properties: true,
             guests: vec![guest("first/+"), guest("second")],
+            is_durable: false,
             seed: 0,
         };
         let versions = match plan.version {

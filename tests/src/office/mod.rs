@@ -46,6 +46,7 @@ pub fn settings() -> Settings {
         max_qos: Qos::ExactlyOnce,
         carries_properties: true,
         guests: vec![guest(&["a/+", "both"]), guest(&["b/#", "both"])],
+        is_durable: false,
         seed: 1,
     }
 }
@@ -87,6 +88,7 @@ pub fn with_room_for(max: usize, settings: Settings) -> Settings {
 pub fn guest(filters: &[&str]) -> GuestSettings {
     let subscription = |filter: &&str| (filter.parse().expect("it is valid"), Qos::ExactlyOnce);
     GuestSettings {
+        name: "guest".into(),
         subscriptions: filters.iter().map(subscription).collect(),
         retries: 3,
         retry_for: Duration::from_hours(1),

@@ -148,6 +148,7 @@ impl Run {
             Some((plan.name.into(), schedule))
         };
         let guests = setup.guests.iter().map(|guest| GuestSettings {
+            name: "guest".into(),
             subscriptions: guest
                 .subscriptions
                 .iter()
@@ -181,6 +182,7 @@ impl Run {
             max_qos: Qos::ExactlyOnce,
             carries_properties: true,
             guests: guests.collect(),
+            is_durable: false,
             seed: setup.seed,
         };
         let mut options = CoreOptions {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Call, Message, Status, bounds};
 use crate::office::session::{Receipt, doubled};
 use crate::office::timers::{Due, TimerId};
-use crate::office::{GuestSettings, LetterOutcome, Time};
+use crate::office::{GuestSettings, LetterOutcome, Ticket, Time};
 
 /// The pause before a message is tried again on the guest's word.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -236,6 +236,27 @@ impl Inbox {
     /// How many outcomes the guest has not been told.
     pub(in crate::office) fn outcomes(&self) -> usize {
         self.outcomes
+    }
+
+    /// The tickets of the outcomes that the guest has not been told, in their order.
+    pub(in crate::office) fn untold(&self) -> impl Iterator<Item = Ticket> {
+        self.events.iter().filter_map(|event| match &event.item {
+            Event::Outcome(outcome) => Some(outcome.ticket),
+            Event::Link(_) => None,
+        })
+    }
+
+    /// How many of these it is at a call with, which are the first.
+    pub(in crate::office) fn being_told(&self) -> usize {
+        match self.running {
+            Some(Running::Outcomes(count)) => count,
+            _ => 0,
+        }
+    }
+
+    /// Whether it hears of outcomes.
+    pub(in crate::office) fn hears_outcomes(&self) -> bool {
+        self.most_outcomes > 0
     }
 
     /// How many calls have failed in a row.

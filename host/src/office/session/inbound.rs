@@ -188,6 +188,29 @@ impl Inbound {
         }
     }
 
+    /// The message that a receipt names.
+    pub(in crate::office) fn delivery(&mut self, receipt: Receipt) -> Option<Delivery> {
+        self.handling(receipt)?.exchange
+    }
+
+    /// Whether a message of QoS 2 was taken, and the broker may send it again.
+    pub(in crate::office) fn has_taken(&self, id: PacketId) -> bool {
+        matches!(self.exactly_once.get(id), Some(Exchange::Taken))
+    }
+
+    /// A message of QoS 2 was taken in an earlier life of the gateway.
+    pub(in crate::office) fn restore(&mut self, id: PacketId) {
+        self.exactly_once.insert(id, Exchange::Taken);
+    }
+
+    /// The broker was not told, for want of a connection. Of QoS 2 that is remembered
+    /// until PUBREL.
+    pub(in crate::office) fn handle_unanswered(&mut self, answer: Outgoing) {
+        if let Outgoing::PubAck(id) = answer {
+            self.at_least_once.insert(id, Exchange::Taken);
+        }
+    }
+
     /// The broker ends a QoS 2 exchange. An unknown one is answered like a known
     /// one, since an earlier PUBCOMP may be lost.
     pub(in crate::office) fn handle_pubrel(&mut self, id: PacketId) -> Outgoing {

@@ -246,6 +246,21 @@ impl Timers {
         old
     }
 
+    /// One that was set in an earlier life, in the place of one that was given.
+    pub(super) fn restore(
+        &mut self,
+        guest: GuestId,
+        name: &Arc<str>,
+        first: Time,
+        period: Option<Duration>,
+    ) {
+        let schedule = Schedule {
+            first: Duration::ZERO,
+            period,
+        };
+        self.change(first, guest, name, Some(schedule));
+    }
+
     /// One that is due, for the inbox of its guest.
     pub(super) fn pop_due(&mut self, now: Time) -> Option<(GuestId, Due)> {
         if !self.deadlines.is_due(now) {

@@ -13,7 +13,7 @@ mod letter;
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::{PacketId, Payload, Properties, Time, WhenOff};
+use super::{PacketId, Payload, Properties, Remaining, Time, WhenOff};
 use chunks::Chunks;
 
 pub(super) use deadlines::Deadlines;
@@ -56,6 +56,8 @@ pub(super) struct Entry {
     /// How often it was begun to be sent.
     pub(in crate::office) tries: u8,
     pub(in crate::office) priority: Priority,
+    /// Whether it is not to be sent, as it is not known how much of its ttl is left.
+    is_held: bool,
     previous: u32,
     next: u32,
     /// What few letters have.
@@ -138,6 +140,11 @@ struct List {
     sent: usize,
     /// Whether the guest stands in `turns`.
     has_turn: bool,
+    /// The last letter that was put on it, the last one that is being kept, and the last
+    /// one that is: only up to that letters are sent.
+    last_ticket: u64,
+    begun: u64,
+    durable: u64,
 }
 
 /// All letters without an outcome.
@@ -154,10 +161,14 @@ pub(super) struct WorkList {
     /// that one guest's backlog does not delay another's letter.
     turns: VecDeque<GuestId>,
     deadlines: Deadlines,
+    /// Whether letters are to be kept before they are sent.
+    is_durable: bool,
+    /// How many are held.
+    held: usize,
 }
 
 impl WorkList {
-    pub(super) fn new(guests: usize) -> Self {
+    pub(super) fn new(guests: usize, is_durable: bool) -> Self {
         let mut list = Self {
             slots: Chunks::new(),
             used: 0,
@@ -166,6 +177,8 @@ impl WorkList {
             lists: Vec::new(),
             turns: VecDeque::with_capacity(guests),
             deadlines: Deadlines::new(),
+            is_durable,
+            held: 0,
         };
         list.resize(guests);
         list
@@ -173,6 +186,7 @@ impl WorkList {
 
     /// There are so many guests, not fewer than before.
     pub(super) fn resize(&mut self, guests: usize) {
+        let durable = if self.is_durable { 0 } else { u64::MAX };
         self.lists.resize_with(guests, || List {
             first: NONE,
             last: NONE,
@@ -181,6 +195,9 @@ impl WorkList {
             bytes: 0,
             sent: 0,
             has_turn: false,
+            last_ticket: 0,
+            begun: durable,
+            durable,
         });
     }
 
@@ -239,10 +256,38 @@ impl WorkList {
     }
 
     /// Puts a letter behind all others of its guest, whose ttl began at this moment.
-    pub(super) fn push(&mut self, guest: GuestId, mut letter: Letter, posted: Time) {
+    pub(super) fn push(&mut self, guest: GuestId, letter: Letter, posted: Time) {
         let deadline = posted + letter.ttl;
+        self.insert(guest, letter, posted, deadline, false);
+    }
+
+    /// Puts a letter of an earlier life there, which was kept and may have been sent.
+    pub(super) fn restore(&mut self, guest: GuestId, letter: Letter, remaining: Remaining) {
+        let Remaining {
+            posted,
+            deadline,
+            is_held,
+        } = remaining;
+        let key = self.insert(guest, letter, posted, deadline, is_held);
+        self.held += usize::from(is_held);
+        if let Some(entry) = self.get_mut(key) {
+            entry.was_sent = true;
+        }
+        let list = &mut self.lists[guest.index()];
+        (list.begun, list.durable) = (list.last_ticket, list.durable.max(list.last_ticket));
+    }
+
+    fn insert(
+        &mut self,
+        guest: GuestId,
+        mut letter: Letter,
+        posted: Time,
+        deadline: Time,
+        is_held: bool,
+    ) -> Key {
         let (slot, size) = (self.take_slot(), letter.size());
         let list = &mut self.lists[guest.index()];
+        list.last_ticket = letter.ticket.0;
         let extras = Extras::of(&mut letter);
         let entry = Entry {
             ticket: letter.ticket,
@@ -259,6 +304,7 @@ impl WorkList {
             was_sent: false,
             tries: 0,
             priority: letter.priority,
+            is_held,
             previous: list.last,
             next: NONE,
             extras,
@@ -270,7 +316,7 @@ impl WorkList {
         if list.first == NONE {
             list.first = slot;
         }
-        if list.unsent == NONE {
+        if list.unsent == NONE && !is_held {
             list.unsent = slot;
         }
         list.len += 1;
@@ -281,6 +327,48 @@ impl WorkList {
         }
         self.give_turn(guest);
         self.deadlines.set(slot, deadline, letter.ticket.0);
+        Key(slot)
+    }
+
+    /// What was put there up to now is being kept.
+    pub(super) fn handle_commit_begun(&mut self) {
+        for list in &mut self.lists {
+            list.begun = list.last_ticket;
+        }
+    }
+
+    /// It is kept.
+    pub(super) fn handle_committed(&mut self) {
+        for list in &mut self.lists {
+            list.durable = list.begun;
+        }
+    }
+
+    /// How many letters are held.
+    pub(super) fn held(&self) -> usize {
+        self.held
+    }
+
+    /// Letters that are held may be sent until this moment, where it is known by now.
+    pub(super) fn release_held(&mut self, deadline: impl Fn(Ticket) -> Option<Time>) {
+        for index in 0..self.lists.len() {
+            let guest = GuestId::at(index);
+            let mut at = self.lists[index].first;
+            while let Some(entry) = some_key(at).and_then(|key| self.get_mut(key)) {
+                let (slot, next, ticket) = (at, entry.next, entry.ticket);
+                if entry.is_held
+                    && let Some(deadline) = deadline(ticket)
+                {
+                    entry.is_held = false;
+                    entry.deadline = deadline;
+                    self.held -= 1;
+                    self.deadlines.set(slot, deadline, ticket.0);
+                }
+                at = next;
+            }
+            self.set_unsent(guest, self.lists[index].first);
+            self.give_turn(guest);
+        }
     }
 
     /// A slot that is free, and is no longer in the list of free ones.
@@ -313,6 +401,7 @@ impl WorkList {
         list.len -= 1;
         list.bytes -= entry.size();
         list.sent -= usize::from(entry.is_sent);
+        self.held -= usize::from(entry.is_held);
         self.unlink(key, &entry);
         if self.len == 0 && self.slots.len() > SLOTS_KEPT {
             (self.slots, self.deadlines) = (Chunks::new(), Deadlines::new());
@@ -350,7 +439,7 @@ impl WorkList {
     /// The first unsent letter of a guest is this one, or is behind it.
     fn set_unsent(&mut self, guest: GuestId, mut from: u32) {
         while let Some(entry) = some_key(from).and_then(|key| self.get(key))
-            && entry.is_sent
+            && (entry.is_sent || entry.is_held)
         {
             from = entry.next;
         }
@@ -389,7 +478,7 @@ impl WorkList {
             };
             self.turns.push_back(guest);
             let Some(entry) = self.get(key) else { continue };
-            if may_go(entry) {
+            if entry.ticket.0 <= self.lists[guest.index()].durable && may_go(entry) {
                 let next = entry.next;
                 self.lists[guest.index()].sent += 1;
                 self.set_unsent(guest, next);
@@ -412,10 +501,10 @@ impl WorkList {
                 sent -= usize::from(std::mem::take(&mut entry.is_sent));
                 at = entry.next;
             }
-            let list = &mut self.lists[index];
-            list.unsent = list.first;
-            if list.first != NONE {
-                self.give_turn(GuestId::at(index));
+            let guest = GuestId::at(index);
+            self.set_unsent(guest, self.lists[index].first);
+            if self.lists[index].unsent != NONE {
+                self.give_turn(guest);
             }
         }
     }
@@ -503,7 +592,7 @@ mod tests {
     proptest! {
         #[test]
         fn behaves_like_a_naive_list(steps in prop::collection::vec(step(), 0..200)) {
-            let mut list = WorkList::new(3);
+            let mut list = WorkList::new(3, false);
             let mut model = Model::default();
             let mut keys = std::collections::BTreeMap::new();
             let mut tickets = 0;

@@ -100,6 +100,7 @@ fn random_guest(random: &mut Random) -> GuestSettings {
         }
     }
     GuestSettings {
+        name: "guest".into(),
         subscriptions,
         retries: random.below(3) as u32,
         retry_for: random.pick(&[Duration::ZERO, 5 * SECOND]),

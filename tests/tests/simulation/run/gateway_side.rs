@@ -301,7 +301,7 @@ impl Side {
 
     fn look_at(&mut self, now: u64, step: Step<'_>) -> Check {
         match step {
-            Step::Time | Step::Traffic => Ok(()),
+            Step::Time | Step::Traffic | Step::Commit(_) | Step::Committed => Ok(()),
             Step::Packet(packet) => self.handle_packet(packet),
             Step::Disconnected(reason) => {
                 self.note(|| format!("lost: {reason}"));

@@ -1,0 +1,87 @@
+//! How the office takes up what has outlived an earlier life of the gateway: called
+//! before anything else happens.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{GuestId, Letter, LetterOutcome, Office, PacketId, Payload, Ticket, Time};
+
+/// How a letter goes on that was accepted in an earlier life of the gateway.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remaining {
+    /// When its ttl began, as far as that was after the boot of the machine.
+    pub posted: Time,
+    /// When its ttl is over. If it is held: when it is over at the latest.
+    pub deadline: Time,
+    /// Whether it is not to be sent before it is known how much of its ttl is left.
+    pub is_held: bool,
+}
+
+impl Office {
+    /// A guest of an earlier life is no more: what it had posted goes out all the same,
+    /// and nobody hears what became of it.
+    pub fn restore_gone(&mut self, guest: GuestId) {
+        self.guests.remove(guest);
+    }
+
+    /// A letter of an earlier life that has no outcome. Letters come in the order of
+    /// their tickets. It may have been sent.
+    pub fn restore_letter(&mut self, guest: GuestId, letter: Letter, remaining: Remaining) {
+        self.list.restore(guest, letter, remaining);
+    }
+
+    /// An outcome that a guest of an earlier life was not told.
+    pub fn restore_outcome(&mut self, guest: GuestId, told: LetterOutcome) {
+        self.guests.change(guest, |inbox| inbox.push_outcome(told));
+    }
+
+    /// A letter of an earlier life has its outcome now.
+    pub fn restore_expired(&mut self, guest: GuestId, letter: Letter) {
+        let Letter {
+            ticket,
+            topic,
+            qos,
+            tag,
+            ..
+        } = letter;
+        let outcome = super::Outcome::Expired { sent: true };
+        self.report(guest, ticket, Some((topic, qos)), tag, outcome);
+    }
+
+    /// What a guest has written down.
+    pub fn restore_state(&mut self, guest: GuestId, key: Arc<str>, value: Payload) {
+        Arc::make_mut(&mut self.kept[guest.index()]).restore(key, value);
+    }
+
+    /// A timer that a guest has set: it is due at this moment, and then again and again.
+    pub fn restore_timer(
+        &mut self,
+        guest: GuestId,
+        name: &Arc<str>,
+        first: Time,
+        period: Option<Duration>,
+    ) {
+        self.timers.restore(guest, name, first, period);
+    }
+
+    /// The session of an earlier life, with a broker by its number, and the messages of
+    /// QoS 2 that were taken and that the broker may send again.
+    pub fn restore_session(&mut self, broker: usize, received: impl Iterator<Item = PacketId>) {
+        self.session_of = Some(broker);
+        for id in received {
+            self.inbound.restore(id);
+        }
+    }
+
+    /// It is known now for how long the machine was off: says when the ttl of each letter
+    /// that is held is over, by its ticket.
+    pub fn handle_time_off(&mut self, now: Time, deadline: impl Fn(Ticket) -> Option<Time>) {
+        self.list.release_held(deadline);
+        self.expire(now);
+    }
+
+    /// How many letters are held, as it is not known how much of their ttl is left.
+    pub fn held_letters(&self) -> usize {
+        self.list.held()
+    }
+}
