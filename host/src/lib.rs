@@ -22,6 +22,7 @@
 //! - [`testing`] is for tests of guests in Rust, in virtual time, and
 //!   [`scenario`] for the same as files.
 //! - [`clock`] is where the time comes from by which letters expire.
+//! - [`own_directory`] is a directory that nobody else can change.
 //! - [`example`] holds the guests that are built into the binary.
 
 pub mod office;
@@ -53,6 +54,8 @@ pub mod scenario;
 pub mod clock;
 
 pub mod example;
+
+pub mod own_directory;
 
 mod shown;
 mod words;

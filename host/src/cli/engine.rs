@@ -8,7 +8,8 @@ use tracing::{debug, info, warn};
 
 use super::{Failure, systemd};
 use crate::config::{CacheDirectory, Config};
-use crate::guest::{Engine, EngineError, OwnDirectory};
+use crate::guest::{Engine, EngineError};
+use crate::own_directory::OwnDirectory;
 
 /// What to do about a named directory that can not be used.
 const REMEDY: &str =

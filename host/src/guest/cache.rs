@@ -20,7 +20,7 @@ use wasmtime::CacheConfig;
 
 use super::cache_files::{self, Kept};
 use super::checksums::Checksums;
-use super::own_directory::{NotOwn, OwnDirectory};
+use crate::own_directory::{NotOwn, OwnDirectory};
 
 /// A directory of its own, which nobody else has to be able to look into.
 const SUBDIRECTORY: &str = "compiled-components";

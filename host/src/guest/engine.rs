@@ -10,9 +10,9 @@ use wasmtime::component::{Component, Linker};
 
 use super::cache::Cache;
 use super::gateway_imports;
-use super::own_directory::{NotOwn, OwnDirectory};
 use super::state::State;
 use super::ticker::{Ticker, Ticking};
+use crate::own_directory::{NotOwn, OwnDirectory};
 
 /// Compiles and runs guests. One is enough for a host; clones are handles to
 /// the same engine, and the last one dropped stops its threads.
