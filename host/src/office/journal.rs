@@ -65,6 +65,18 @@ pub enum Change {
     Session(usize),
 }
 
+impl Change {
+    /// The letter that it is about, if it is about one.
+    pub fn ticket(&self) -> Option<Ticket> {
+        match self {
+            Self::Accepted(kept) => Some(kept.letter.ticket),
+            Self::Concluded { told, .. } => Some(told.ticket),
+            Self::Over(ticket) => Some(*ticket),
+            _ => None,
+        }
+    }
+}
+
 /// A letter on the work list, as it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeptLetter {

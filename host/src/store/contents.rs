@@ -62,30 +62,38 @@ impl Contents {
         self.number = group.number;
         let boot = self.boots.observe(group.moment);
         for change in &group.changes {
-            self.apply_change(boot, change);
+            if let Some(ticket) = change.ticket() {
+                self.last_ticket = self.last_ticket.max(ticket.0);
+            }
+            self.apply_change(boot, change.clone());
         }
     }
 
-    fn apply_change(&mut self, boot: u32, change: &Change) {
+    /// Forgets the boots that no time in here is of, but for the present one.
+    pub(super) fn forget_boots(&mut self) {
+        let letters = self.letters.values().map(|letter| letter.boot);
+        let timers = self.timers.values().flat_map(BTreeMap::values);
+        let used: BTreeSet<u32> = letters.chain(timers.map(|timer| timer.boot)).collect();
+        self.boots.forget(|boot| used.contains(&boot));
+    }
+
+    /// What a change makes of it whose times are of this boot.
+    pub(super) fn apply_change(&mut self, boot: u32, change: Change) {
         match change {
             Change::Accepted(kept) => {
-                let ticket = self.note_ticket(kept.letter.ticket);
-                let kept = kept.clone();
+                let ticket = kept.letter.ticket;
                 self.letters.insert(ticket, StoredLetter { boot, kept });
             }
             Change::Concluded { guest, told } => {
-                let ticket = self.note_ticket(told.ticket);
+                let ticket = told.ticket;
                 self.letters.remove(&ticket);
-                let (guest, told) = (guest.clone(), told.clone());
                 self.outcomes.insert(ticket, OwedOutcome { guest, told });
             }
             Change::Over(ticket) => {
-                let ticket = self.note_ticket(*ticket);
                 self.letters.remove(&ticket);
                 self.outcomes.remove(&ticket);
             }
             Change::Wrote { guest, key, value } => {
-                let value = value.clone();
                 set(&mut self.state, guest, key, value);
             }
             Change::Timer { guest, name, timer } => {
@@ -93,41 +101,35 @@ impl Contents {
                 set(&mut self.timers, guest, name, timer);
             }
             Change::Received(id) => {
-                self.received.insert(*id);
+                self.received.insert(id);
             }
             Change::Released(id) => {
-                self.received.remove(id);
+                self.received.remove(&id);
             }
             Change::Session(broker) => {
                 self.received.clear();
-                self.session = Some(*broker);
+                self.session = Some(broker);
             }
         }
-    }
-
-    fn note_ticket(&mut self, ticket: Ticket) -> Ticket {
-        self.last_ticket = self.last_ticket.max(ticket.0);
-        ticket
     }
 }
 
 /// Sets or removes what a guest has under a name.
 fn set<T>(
     all: &mut BTreeMap<Arc<str>, BTreeMap<Arc<str>, T>>,
-    guest: &Arc<str>,
-    name: &Arc<str>,
+    guest: Arc<str>,
+    name: Arc<str>,
     value: Option<T>,
 ) {
     match value {
         Some(value) => {
-            let of_guest = all.entry(guest.clone()).or_default();
-            of_guest.insert(name.clone(), value);
+            all.entry(guest).or_default().insert(name, value);
         }
         None => {
-            if let Some(of_guest) = all.get_mut(guest) {
-                of_guest.remove(name);
+            if let Some(of_guest) = all.get_mut(&guest) {
+                of_guest.remove(&name);
                 if of_guest.is_empty() {
-                    all.remove(guest);
+                    all.remove(&guest);
                 }
             }
         }

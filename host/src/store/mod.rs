@@ -7,9 +7,13 @@
 //! the groups that were committed.
 
 mod contents;
+mod disk;
+mod error;
 mod time_off;
 
 pub use contents::{Contents, OwedOutcome, StoredLetter, StoredTimer};
+pub use disk::Disk;
+pub use error::StoreError;
 pub use time_off::{
     Boot, BootId, Boots, ClockTrust, EARLIEST, InAll, Lifetime, Moment, NoBootId, Since, Trust,
     Ttl, UnknownClockTrust,
@@ -51,8 +55,3 @@ pub trait Store: Send {
     /// It still does not work; this can be called again.
     fn reopen(&mut self) -> Result<u64, StoreError>;
 }
-
-/// What is wrong with a store.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct StoreError(pub String);

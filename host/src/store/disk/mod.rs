@@ -1,0 +1,145 @@
+//! The work list on a disk: a log of groups, in files of a directory of its own.
+//!
+//! ```text
+//! DIRECTORY/lock                  taken by the gateway that uses it
+//! DIRECTORY/log/0000000007.log    segments, of which the last one is written to
+//! DIRECTORY/log.damaged-1/        what was set aside
+//! ```
+//!
+//! [`Log`] says when what is durable. Each segment begins with a [`header`] and goes on in
+//! [`frame`]s, a group each, of [`record`]s, a change each; [`index`] knows which of them
+//! still live. What is asked of the disk goes through [`files`], in whose place the tests
+//! put a disk that forgets what was not synced.
+
+mod codec;
+mod files;
+mod frame;
+mod header;
+mod index;
+mod lock;
+mod log;
+mod record;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use super::{Contents, Group, Store, StoreError};
+use crate::own_directory::OwnDirectory;
+use files::{Directory, Files, sync_directory};
+use lock::Lock;
+use log::{Log, Sizes};
+
+/// A store in a directory on a disk.
+#[derive(Debug)]
+pub struct Disk {
+    directory: PathBuf,
+    keeper: Keeper<Directory>,
+    _lock: Lock,
+}
+
+/// What of a store does not hang on where its files are.
+#[derive(Debug)]
+struct Keeper<F: Files> {
+    files: F,
+    sizes: Sizes,
+    random: u64,
+    /// None: before it is read, and after an error.
+    log: Option<Log<F>>,
+}
+
+impl Disk {
+    /// Takes a directory, which is made if it is missing. Nothing is read yet. `random`
+    /// is any number that guests do not know.
+    ///
+    /// # Errors
+    /// It is not our own, another gateway has it, or it can not be used.
+    pub fn open(directory: &Path, random: u64) -> Result<Self, StoreError> {
+        let is_new = !directory.exists();
+        let own = OwnDirectory::open(directory).map_err(StoreError::not_own)?;
+        let directory = own.path().to_owned();
+        let lock = Lock::take(&directory)?;
+        if is_new && let Some(above) = directory.parent() {
+            sync_directory(above).map_err(|error| StoreError::io("sync", above, error))?;
+        }
+        Ok(Self {
+            keeper: Keeper::new(Directory(directory.join("log")), Sizes::DISK, random),
+            directory,
+            _lock: lock,
+        })
+    }
+
+    /// Sets aside what is there, as it is damaged, and begins anew with nothing. Returns
+    /// where it is now.
+    ///
+    /// # Errors
+    /// The directory can not be written to.
+    pub fn set_aside(&mut self) -> Result<PathBuf, StoreError> {
+        self.keeper.log = None;
+        let from = self.directory.join("log");
+        let to = (1..).map(|number: u64| self.directory.join(format!("log.damaged-{number}")));
+        // No name is taken twice, whatever is behind it.
+        let mut to = to.skip_while(|path| {
+            !matches!(fs::symlink_metadata(path), Err(error) if error.kind() == ErrorKind::NotFound)
+        });
+        let to = to.next().unwrap_or_default();
+        fs::rename(&from, &to)
+            .and_then(|()| sync_directory(&self.directory))
+            .map_err(|error| StoreError::io("rename", &from, error))?;
+        Ok(to)
+    }
+}
+
+impl Store for Disk {
+    fn load(&mut self) -> Result<Contents, StoreError> {
+        self.keeper.load()
+    }
+
+    fn commit(&mut self, group: &Group) -> Result<(), StoreError> {
+        self.keeper.commit(group)
+    }
+
+    fn reopen(&mut self) -> Result<u64, StoreError> {
+        self.keeper.reopen()
+    }
+}
+
+impl<F: Files> Keeper<F> {
+    fn new(files: F, sizes: Sizes, random: u64) -> Self {
+        Self {
+            files,
+            sizes,
+            random,
+            log: None,
+        }
+    }
+
+    fn load(&mut self) -> Result<Contents, StoreError> {
+        let mut contents = Contents::default();
+        self.open(Some(&mut contents))?;
+        Ok(contents)
+    }
+
+    fn commit(&mut self, group: &Group) -> Result<(), StoreError> {
+        // An error leaves none behind.
+        let mut log = self.log.take().ok_or(StoreError::Closed)?;
+        log.commit(group)?;
+        self.log = Some(log);
+        Ok(())
+    }
+
+    fn reopen(&mut self) -> Result<u64, StoreError> {
+        self.open(None)
+    }
+
+    fn open(&mut self, contents: Option<&mut Contents>) -> Result<u64, StoreError> {
+        self.log = None;
+        let log = Log::open(self.files.clone(), self.sizes, self.random, contents)?;
+        let number = log.number();
+        self.log = Some(log);
+        Ok(number)
+    }
+}

@@ -1,0 +1,154 @@
+//! Each operation fails once, in each way. The store says so and is closed; opened again
+//! it goes on with what is durable, and loses nothing of that.
+
+use std::io;
+use std::path::Path;
+
+use super::*;
+use crate::store::StoreError;
+
+const EIO: i32 = 5;
+const EACCES: i32 = 13;
+const EFBIG: i32 = 27;
+const ENOSPC: i32 = 28;
+const EROFS: i32 = 30;
+const EDQUOT: i32 = 122;
+
+fn is(error: &StoreError, errno: i32) -> bool {
+    match error {
+        StoreError::Full { .. } => [ENOSPC, EDQUOT, EFBIG].contains(&errno),
+        StoreError::ReadOnly { .. } => errno == EROFS,
+        StoreError::NoPermission { .. } => errno == EACCES,
+        StoreError::Io { .. } => errno == EIO,
+        _ => false,
+    }
+}
+
+#[test]
+fn errors_are_told_apart_and_say_what_to_do() {
+    let remedies = [
+        (ENOSPC, "make room"),
+        (EDQUOT, "make room"),
+        (EFBIG, "make room"),
+        (EROFS, "read-only"),
+        (EACCES, "chown"),
+        (EIO, "kernel's log"),
+    ];
+    for (errno, remedy) in remedies {
+        let source = io::Error::from_raw_os_error(errno);
+        let error = StoreError::io("write", Path::new("/there/log"), source);
+        assert!(is(&error, errno), "{error:?}");
+        let text = error.to_string();
+        assert!(
+            text.contains("/there/log") && text.contains(remedy),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn after_an_error_it_goes_on_with_what_is_durable() {
+    const GROUPS: usize = 60;
+    let mut whole = Pair::new(5);
+    let before = whole.memory.operations();
+    whole.commit(GROUPS);
+    let operations = whole.memory.operations();
+    assert!(whole.has_given_up(), "segments come and go");
+    for errno in [EIO, ENOSPC, EROFS] {
+        for at in before..operations {
+            check(GROUPS, at, errno);
+        }
+    }
+}
+
+/// The operation after so many fails.
+fn check(groups: usize, at: usize, errno: i32) {
+    let mut chance = Chance(at as u64);
+    let mut pair = Pair::new(5);
+    pair.memory.fail(at, errno);
+    while pair.last().number < groups as u64 {
+        let before = pair.last().clone();
+        let (group, after) = pair.generator.group(&before);
+        pair.memory.begin(group.number);
+        pair.after.push(after);
+        if let Err(error) = pair.keeper.commit(&group) {
+            assert!(is(&error, errno), "operation {at}: {error:?}");
+            let closed = pair.keeper.commit(&group);
+            assert!(matches!(closed, Err(StoreError::Closed)), "{closed:?}");
+            // It may fail again, and is opened another time.
+            if chance.one_in(2) {
+                pair.memory
+                    .fail(pair.memory.operations() + chance.below(6), errno);
+                let _ = pair.keeper.reopen();
+            }
+            let number = match pair.keeper.reopen() {
+                Ok(number) => number,
+                Err(_) => pair.keeper.reopen().expect("that was the last error"),
+            };
+            pair.memory.heal();
+            assert!(
+                (before.number..=group.number).contains(&number),
+                "operation {at}"
+            );
+            if number < group.number {
+                pair.keeper.commit(&group).expect("there is room again");
+            }
+            assert_durable(&pair, &mut chance, at);
+        }
+        pair.memory.end(group.number);
+    }
+    assert_durable(&pair, &mut chance, at);
+}
+
+/// What was said to be durable is so.
+fn assert_durable(pair: &Pair, chance: &mut Chance, at: usize) {
+    let mut cut = keeper(pair.memory.snapshot().cut(chance));
+    let contents = cut.load().expect("it is whole");
+    assert_eq!(
+        contents,
+        pair.read_after(pair.last().number),
+        "operation {at}"
+    );
+}
+
+#[test]
+fn reading_that_fails_is_an_error_and_can_be_tried_again() {
+    let mut pair = Pair::new(5);
+    pair.commit(30);
+    for operation in 0.. {
+        let memory = pair.memory.snapshot().as_it_is();
+        memory.fail(operation, EIO);
+        let mut keeper = keeper(memory.clone());
+        match keeper.load() {
+            Err(error) => assert!(is(&error, EIO), "{error:?}"),
+            Ok(_) => {
+                assert!(memory.is_to_fail(), "no error is passed over");
+                assert!(operation > 5);
+                return;
+            }
+        }
+        let contents = keeper.load().expect("it fails once");
+        assert_eq!(contents, pair.read_after(30));
+    }
+}
+
+#[test]
+fn groups_come_in_their_order_each_once() {
+    let mut pair = Pair::new(5);
+    pair.commit(3);
+    for number in [0, 2, 3, 5] {
+        let (mut group, _) = pair.generator.group(&pair.after[3]);
+        group.number = number;
+        let error = pair
+            .keeper
+            .commit(&group)
+            .expect_err("it is not the next one");
+        let text = error.to_string();
+        assert!(
+            matches!(error, StoreError::Number { next: 4, .. }),
+            "{text}"
+        );
+        assert_eq!(pair.keeper.reopen().expect("nothing fails"), 3);
+    }
+    pair.commit(1);
+}

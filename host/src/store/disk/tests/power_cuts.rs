@@ -1,0 +1,86 @@
+//! After each operation on the disk the power is cut, in some ways each time. What is
+//! there then is what some group has left, which is not before the last one that was
+//! durable, nor behind the last one that was begun.
+
+use super::*;
+
+/// In so many ways after each operation.
+const WAYS: usize = 4;
+
+const SEEDS: u64 = 20;
+
+const GROUPS: usize = 50;
+
+#[test]
+fn what_was_durable_is_there_after_a_power_cut_and_nothing_is_by_halves() {
+    let mut points = 0;
+    let mut given_up = 0;
+    for seed in 0..SEEDS {
+        let mut pair = Pair::new(seed);
+        pair.memory.record();
+        pair.commit(GROUPS / 2);
+        pair.keeper.reopen().expect("nothing fails");
+        pair.commit(GROUPS / 2);
+        given_up += u64::from(pair.has_given_up());
+        for (n, snapshot) in pair.memory.take_history().iter().enumerate() {
+            for way in 0..WAYS {
+                let chance = seed << 32 | (n * WAYS + way) as u64;
+                check(&pair, snapshot, chance);
+                points += 1;
+            }
+        }
+    }
+    assert!(points >= 10_000, "{points} points");
+    assert!(given_up > SEEDS / 2, "segments come and go: {given_up}");
+}
+
+/// Cuts the power after one operation; `point` says how.
+fn check(pair: &Pair, snapshot: &disk::Snapshot, point: u64) {
+    let mut chance = Chance(point);
+    let memory = snapshot.cut(&mut chance);
+    memory.record();
+    let number = check_opened(pair, &memory, snapshot.ended..=snapshot.begun, point);
+
+    // The power is cut again, while that was read and put in order.
+    if chance.one_in(3) {
+        let history = memory.take_history();
+        let again = &history[chance.below(history.len())];
+        let is_done = std::ptr::eq(again, history.last().expect("it has been recorded"));
+        let least = if is_done { number } else { snapshot.ended };
+        let memory = again.cut(&mut chance);
+        check_opened(pair, &memory, least..=snapshot.begun, point);
+    }
+
+    // It goes on from there.
+    if chance.one_in(4) {
+        let before = pair.read_after(number);
+        let (group, mut after) = Generator::new(point).of_picks(&before, &[(0, 0, 0), (11, 1, 1)]);
+        let mut keeper = keeper(memory.clone());
+        keeper.load().expect("it was just read");
+        keeper.commit(&group).expect("nothing fails");
+        let memory = memory.snapshot().cut(&mut chance);
+        after.forget_boots();
+        let contents = self::keeper(memory).load();
+        assert_eq!(contents.expect("it is whole"), after, "point {point}");
+    }
+}
+
+/// Opens it. Returns the number of its last group.
+fn check_opened(
+    pair: &Pair,
+    memory: &Memory,
+    numbers: std::ops::RangeInclusive<u64>,
+    point: u64,
+) -> u64 {
+    let contents = match keeper(memory.clone()).load() {
+        Ok(contents) => contents,
+        Err(error) => panic!("point {point}: {error}"),
+    };
+    let number = contents.number;
+    assert!(
+        numbers.contains(&number),
+        "point {point}: {number} is not in {numbers:?}"
+    );
+    assert_eq!(contents, pair.read_after(number), "point {point}");
+    number
+}
