@@ -9,11 +9,13 @@
 mod contents;
 mod disk;
 mod error;
+mod restore;
 mod time_off;
 
 pub use contents::{Contents, OwedOutcome, StoredLetter, StoredTimer};
 pub use disk::Disk;
 pub use error::StoreError;
+pub use restore::{Held, OldLetters};
 pub use time_off::{
     Boot, BootId, Boots, ClockTrust, EARLIEST, InAll, Lifetime, Moment, NoBootId, Since, Trust,
     Ttl, UnknownClockTrust,

@@ -1,0 +1,229 @@
+//! How the post office takes up what was kept: letters with what is left of their ttl,
+//! outcomes that nobody was told, state and timers of guests, and the session.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Boot, Boots, Contents, InAll, Lifetime, Moment, StoredLetter, StoredTimer, Ttl};
+use crate::office::{Change, GuestId, KeptLetter, Office, Remaining, Ticket, Time, WhenOff};
+
+/// What holds for letters of an earlier boot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct OldLetters {
+    /// What their ttl does while the machine is off, unless their senders say so.
+    pub when_off: WhenOff,
+    /// When those are given up whose ttl cannot be known, by the present boot clock.
+    pub hold_until: Time,
+}
+
+/// The letters that are held: not sent, as it is not known how long the machine was off.
+#[derive(Debug, Clone, Default)]
+pub struct Held {
+    boots: Boots,
+    letters: BTreeMap<Ticket, Lifetime>,
+    hold_until: Time,
+}
+
+impl Contents {
+    /// The guests that have something here.
+    pub fn guests(&self) -> BTreeSet<&Arc<str>> {
+        let letters = self.letters.values().map(|letter| &letter.kept.guest);
+        let outcomes = self.outcomes.values().map(|owed| &owed.guest);
+        let guests = letters.chain(outcomes);
+        guests
+            .chain(self.state.keys())
+            .chain(self.timers.keys())
+            .collect()
+    }
+
+    /// What makes nothing be left of the guests that are not there.
+    pub fn without_those_gone(&self, is_there: impl Fn(&str) -> bool) -> Vec<Change> {
+        let letters = self.letters.iter();
+        let letters = letters.filter(|(_, letter)| !is_there(&letter.kept.guest));
+        let outcomes = self.outcomes.iter();
+        let outcomes = outcomes.filter(|(_, owed)| !is_there(&owed.guest));
+        let tickets = letters.map(|(ticket, _)| *ticket);
+        let tickets = tickets.chain(outcomes.map(|(ticket, _)| *ticket));
+        let state = names(&self.state, &is_there).map(|(guest, key)| Change::Wrote {
+            guest,
+            key,
+            value: None,
+        });
+        let timers = names(&self.timers, &is_there).map(|(guest, name)| Change::Timer {
+            guest,
+            name,
+            timer: None,
+        });
+        tickets
+            .map(Change::Over)
+            .chain(state)
+            .chain(timers)
+            .collect()
+    }
+
+    /// Has an office that nothing has happened in take up all that is here. `place` says
+    /// which guest has a name; of one that has none everything stays where it is.
+    ///
+    /// The last moment that was [noted](Boots::observe) is the present one.
+    pub fn restore(
+        self,
+        office: &mut Office,
+        now: Time,
+        old: OldLetters,
+        place: impl Fn(&str) -> Option<GuestId>,
+    ) -> Held {
+        let mut held = Held {
+            hold_until: old.hold_until,
+            ..Held::default()
+        };
+        for (guest, owed) in self.outcomes.into_values().filter_map(|owed| {
+            let guest = place(&owed.guest)?;
+            Some((guest, owed.told))
+        }) {
+            office.restore_outcome(guest, owed);
+        }
+        for (guest, values) in self.state {
+            if let Some(guest) = place(&guest) {
+                for (key, value) in values {
+                    office.restore_state(guest, key, value);
+                }
+            }
+        }
+        for (guest, timers) in self.timers {
+            if let Some(guest) = place(&guest) {
+                for (name, timer) in timers {
+                    let first = next_moment(&self.boots, &timer, now);
+                    office.restore_timer(guest, &name, first, timer.timer.period);
+                }
+            }
+        }
+        if let Some(broker) = self.session {
+            office.restore_session(broker, self.received.into_iter());
+        }
+        for (ticket, stored) in self.letters {
+            let Some(guest) = place(&stored.kept.guest) else {
+                continue;
+            };
+            let life = lifetime(&stored, old.when_off);
+            let KeptLetter { letter, .. } = stored.kept;
+            let posted = |age: Duration| before(now, age);
+            match self.boots.ttl(&life, now, old.hold_until) {
+                Ttl::Live { age, deadline } => {
+                    let remaining = Remaining {
+                        posted: posted(age),
+                        deadline,
+                        is_held: false,
+                    };
+                    office.restore_letter(guest, letter, remaining);
+                }
+                Ttl::Held { until } => {
+                    let remaining = Remaining {
+                        posted: now,
+                        deadline: until,
+                        is_held: true,
+                    };
+                    office.restore_letter(guest, letter, remaining);
+                    held.letters.insert(ticket, life);
+                }
+                Ttl::Expired => office.restore_expired(guest, letter),
+            }
+        }
+        held.boots = self.boots;
+        held
+    }
+}
+
+impl Held {
+    /// Whether no letter is held.
+    pub fn is_empty(&self) -> bool {
+        self.letters.is_empty()
+    }
+
+    /// Looks at the clocks again: letters whose time off is known by now go on, or have
+    /// expired. Returns whether there were any.
+    pub fn handle_moment(&mut self, office: &mut Office, moment: Moment) -> bool {
+        if self.is_empty() {
+            return false;
+        }
+        self.boots.observe(moment);
+        let now = moment.running;
+        if office.held_letters() == 0 {
+            self.letters.clear();
+            return false;
+        }
+        if !self.boots.is_trusted() {
+            return false;
+        }
+        let (boots, hold_until) = (&self.boots, self.hold_until);
+        let mut known = BTreeMap::new();
+        self.letters.retain(|ticket, life| {
+            let deadline = match boots.ttl(life, now, hold_until) {
+                Ttl::Live { deadline, .. } => deadline,
+                Ttl::Expired => now,
+                Ttl::Held { .. } => return true,
+            };
+            known.insert(*ticket, deadline);
+            false
+        });
+        office.handle_time_off(now, |ticket| known.get(&ticket).copied());
+        !known.is_empty()
+    }
+}
+
+fn lifetime(stored: &StoredLetter, when_off: WhenOff) -> Lifetime {
+    let KeptLetter { letter, posted, .. } = &stored.kept;
+    Lifetime {
+        boot: stored.boot,
+        posted: *posted,
+        deadline: *posted + letter.ttl,
+        when_off: letter.when_off.unwrap_or(when_off),
+    }
+}
+
+/// When a timer is due next. While the machine was off it went on, as far as it is known
+/// for how long that was; if not, it comes later than it should and never earlier.
+fn next_moment(boots: &Boots, stored: &StoredTimer, now: Time) -> Time {
+    let StoredTimer { boot, timer } = *stored;
+    // A moment of its boot, and how long ago that was.
+    let is_present = |row: &&Boot| boots.present() == Some(*row);
+    let row = boots.0.iter().rfind(|row| row.number == boot);
+    let (then, gone) = match row {
+        None => return now,
+        Some(row) if is_present(&row) => (now, Duration::ZERO),
+        Some(row) => match boots.since(boot, row.ran, now) {
+            None => return now,
+            Some(since) => match since.in_all {
+                InAll::Exactly(gone) => (row.ran, gone),
+                InAll::AtMost(_) | InAll::Unknown => (row.ran, since.running),
+            },
+        },
+    };
+    let to_first = timer.first.since(then);
+    if gone < to_first {
+        return now + (to_first - gone);
+    }
+    let Some(period) = timer.period.filter(|period| !period.is_zero()) else {
+        return now;
+    };
+    // How long it has been since the first moment, and so since the last one.
+    let late = then.since(timer.first) + (gone - to_first);
+    let since_last = late.as_millis() % period.as_millis();
+    let since_last = Duration::from_millis(u64::try_from(since_last).unwrap_or_default());
+    now + (period - since_last)
+}
+
+/// So long before a moment, or at the boot if that was later.
+fn before(now: Time, age: Duration) -> Time {
+    let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+    Time::from_millis(now.as_millis().saturating_sub(age))
+}
+
+/// What guests that are not there have, by guest and name.
+fn names<'a, T>(
+    all: &'a BTreeMap<Arc<str>, BTreeMap<Arc<str>, T>>,
+    is_there: &'a impl Fn(&str) -> bool,
+) -> impl Iterator<Item = (Arc<str>, Arc<str>)> {
+    let gone = all.iter().filter(|(guest, _)| !is_there(guest));
+    gone.flat_map(|(guest, of_guest)| of_guest.keys().map(|name| (guest.clone(), name.clone())))
+}
