@@ -55,7 +55,9 @@ pub(crate) fn resolve(
 fn overflow(entry: &Entry) -> Result<Overflow, String> {
     match entry.value.as_str() {
         Some("drop-oldest") => Ok(Overflow::DropOldest),
+        Some("drop-newest") => Ok(Overflow::DropNewest),
         Some("reject") => Ok(Overflow::Reject),
-        _ => Err(entry.but(r#"is not a way to overflow; write "drop-oldest" or "reject""#)),
+        _ => Err(entry
+            .but(r#"is not a way to overflow; write "drop-oldest", "drop-newest" or "reject""#)),
     }
 }

@@ -17,9 +17,9 @@ use wasmtime::component::{Linker, LinkerInstance, Lower};
 use super::state::State;
 use crate::office::topic::TopicError;
 use crate::office::{
-    Assignment, Call, DEFAULT_TTL, Draft, Effects, Letter, NotAccepted, Payload, Priority,
-    Properties, Qos, Room, Status, Ticket, Time, TimerChanges, TimerTable, WhenOff, check_size,
-    letter_size,
+    Assignment, Call, DEFAULT_TTL, Draft, Effects, Letter, NotAccepted, Overflow, Payload,
+    Priority, Properties, Qos, Room, Status, Ticket, Time, TimerChanges, TimerTable, Tray, WhenOff,
+    check_size, letter_size,
 };
 
 /// What the functions work on: one guest, one call at a time.
@@ -32,8 +32,8 @@ pub(super) struct GatewayImports {
     timers: Option<Arc<TimerTable>>,
     now: Time,
     effects: Effects,
-    /// How many bytes the letters in it take, by their size.
-    bytes: usize,
+    /// The letters are in here, and not in `effects` yet.
+    tray: Tray,
     state: Draft,
     settings: Arc<str>,
 }
@@ -42,6 +42,7 @@ pub(super) struct GatewayImports {
 pub(super) struct Held {
     accept: usize,
     effects: Effects,
+    tray: Tray,
     state: Draft,
 }
 
@@ -90,6 +91,7 @@ impl GatewayImports {
                 accept_bytes: 0,
                 keep: 1,
                 keep_bytes: usize::MAX,
+                overflow: Overflow::DropOldest,
                 max_qos: Qos::ExactlyOnce,
                 carries_properties: false,
                 timers: 0,
@@ -99,7 +101,7 @@ impl GatewayImports {
             timers: None,
             now: Time::default(),
             effects: Effects::default(),
-            bytes: 0,
+            tray: Tray::default(),
             state: Draft::closed(),
             settings,
         }
@@ -110,6 +112,7 @@ impl GatewayImports {
         Held {
             accept: std::mem::take(&mut self.room.accept),
             effects: std::mem::take(&mut self.effects),
+            tray: std::mem::take(&mut self.tray),
             state: std::mem::replace(&mut self.state, Draft::closed()),
         }
     }
@@ -118,6 +121,7 @@ impl GatewayImports {
     pub(super) fn go_on(&mut self, held: Held) {
         self.room.accept = held.accept;
         self.effects = held.effects;
+        self.tray = held.tray;
         self.state = held.state;
     }
 
@@ -138,7 +142,7 @@ impl GatewayImports {
             timers: TimerChanges::beginning(&assignment.call),
             ..Effects::default()
         };
-        self.bytes = 0;
+        self.tray = Tray::default();
     }
 
     /// A call has succeeded: hands out what it asked for.
@@ -146,8 +150,15 @@ impl GatewayImports {
         // The office changes the table without a copy when nobody else has it.
         self.timers = None;
         let state = self.state.take_changes();
-        let effects = std::mem::take(&mut self.effects);
-        Effects { state, ..effects }
+        let Effects {
+            reconnect, timers, ..
+        } = std::mem::take(&mut self.effects);
+        Effects {
+            state,
+            reconnect,
+            timers,
+            ..self.tray.take()
+        }
     }
 
     /// What is looked at first.
@@ -155,12 +166,8 @@ impl GatewayImports {
         let Options {
             qos, retain, ttl, ..
         } = *options;
-        self.room.check(self.accepted(), topic, qos, retain, ttl)
-    }
-
-    /// How many letters this call has accepted.
-    fn accepted(&self) -> usize {
-        self.effects.displaced.len() + self.effects.letters.len()
+        let accepted = self.tray.accepted();
+        self.room.check(accepted, topic, qos, retain, ttl)
     }
 
     /// What is looked at last: whether there is room for it.
@@ -173,7 +180,7 @@ impl GatewayImports {
     ) -> Result<(), NotAccepted> {
         check_size(self.max_packet_size, topic, qos, properties, payload)?;
         let size = letter_size(topic, payload, qos, properties);
-        self.room.check_room(self.accepted(), self.bytes, size)
+        self.tray.check(&self.room, size)
     }
 
     fn accept(
@@ -199,14 +206,7 @@ impl GatewayImports {
             properties: None,
         };
         add_extras(&mut letter);
-        self.bytes += letter.size();
-        self.effects.letters.push_back(letter);
-        while (self.effects.letters.len() > self.room.keep || self.bytes > self.room.keep_bytes)
-            && let Some(oldest) = self.effects.letters.pop_front()
-        {
-            self.bytes -= oldest.size();
-            self.effects.displaced.push((oldest.ticket, oldest.tag));
-        }
+        self.tray.put(&self.room, letter);
         ticket
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::{Component, Engine, Guest, GuestOptions};
 use crate::office::{
-    Assignment, Call, GuestId, Kept, LetterOutcome, MAX_STATE, Message, Origin, Outcome, Payload,
-    Qos, Room, Status, Ticket, Time,
+    Assignment, Call, GuestId, Kept, LetterOutcome, MAX_STATE, Message, Origin, Outcome, Overflow,
+    Payload, Qos, Room, Status, Ticket, Time,
 };
 
 /// A guest in the text format. Each export has a body of core WebAssembly
@@ -160,6 +160,7 @@ pub(super) fn assignment(call: Call) -> Assignment {
             accept_bytes: usize::MAX,
             keep: 100,
             keep_bytes: usize::MAX,
+            overflow: Overflow::DropOldest,
             max_qos: Qos::ExactlyOnce,
             carries_properties: true,
             timers: 100,

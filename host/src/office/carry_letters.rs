@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::session::{Acked, Refusal};
-use super::work_list::Key;
+use super::work_list::{Key, WorkList};
 use super::{
     Carried, Concluded, Disconnection, Dispatch, GuestId, Letter, LetterOutcome, MAX_OWED_OUTCOMES,
     Notice, Office, Outcome, Outgoing, Outlook, Overflow, Qos, Refused, Room, Ticket, Time,
@@ -215,33 +215,50 @@ impl Office {
             self.report(guest, ticket, about, letter.tag, outcome);
             return false;
         }
-        let size = letter.size();
+        match self.make_room(guest, &letter) {
+            Ok(displaces) => {
+                self.note_letter(guest, since, &letter);
+                self.list.push(guest, letter, since);
+                displaces
+            }
+            Err(outcome) => {
+                let about = Some((letter.topic, letter.qos));
+                self.report(guest, ticket, about, letter.tag, outcome);
+                matches!(outcome, Outcome::Displaced { .. })
+            }
+        }
+    }
+
+    /// Makes room for a letter on the work list. Returns whether others were displaced
+    /// for it, or else what becomes of it.
+    fn make_room(&mut self, guest: GuestId, letter: &Letter) -> Result<bool, Outcome> {
         let WorkListSettings {
             max,
             max_bytes,
             overflow,
         } = self.work_list(guest);
-        let mut displaces = false;
-        while self.list.len_of(guest) >= max
-            || size > max_bytes.saturating_sub(self.list.bytes_of(guest))
-        {
-            match (overflow, self.list.oldest(guest)) {
-                (Overflow::DropOldest, Some(oldest)) if size <= max_bytes => {
-                    let sent = self.was_sent(oldest) || self.is_in_flight(oldest);
-                    self.conclude(oldest, Outcome::Displaced { sent });
-                    displaces = true;
-                }
-                _ => {
-                    let outcome = Outcome::Refused(Refused::Unspecified);
-                    let about = Some((letter.topic, letter.qos));
-                    self.report(guest, ticket, about, letter.tag, outcome);
-                    return displaces;
-                }
+        let size = letter.size();
+        let has_room = |len, bytes| len < max && size <= max_bytes.saturating_sub(bytes);
+        let is_full = |list: &WorkList| !has_room(list.len_of(guest), list.bytes_of(guest));
+        if !is_full(&self.list) {
+            return Ok(false);
+        }
+        let (above, bytes_above) = self.list.above(guest, letter.priority);
+        match overflow {
+            _ if size > max_bytes => return Err(Outcome::Refused(Refused::Unspecified)),
+            Overflow::Reject => return Err(Outcome::Refused(Refused::Unspecified)),
+            Overflow::DropOldest if has_room(above, bytes_above) => {}
+            Overflow::DropOldest | Overflow::DropNewest => {
+                return Err(Outcome::Displaced { sent: false });
             }
         }
-        self.note_letter(guest, since, &letter);
-        self.list.push(guest, letter, since);
-        displaces
+        while is_full(&self.list)
+            && let Some(least) = self.list.least(guest)
+        {
+            let sent = self.was_sent(least) || self.is_in_flight(least);
+            self.conclude(least, Outcome::Displaced { sent });
+        }
+        Ok(true)
     }
 
     /// The bounds of the work list of a guest.
@@ -268,15 +285,16 @@ impl Office {
         };
         Room {
             accept: match overflow {
-                Overflow::DropOldest => accept,
+                Overflow::DropOldest | Overflow::DropNewest => accept,
                 Overflow::Reject => accept.min(max.saturating_sub(listed)),
             },
             accept_bytes: match overflow {
-                Overflow::DropOldest => usize::MAX,
+                Overflow::DropOldest | Overflow::DropNewest => usize::MAX,
                 Overflow::Reject => max_bytes.saturating_sub(self.list.bytes_of(guest)),
             },
             keep: max,
             keep_bytes: max_bytes,
+            overflow,
             max_qos,
             carries_properties,
             timers: self.settings.guests[guest.index()].timers.max,

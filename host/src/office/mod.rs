@@ -63,7 +63,7 @@ use work_list::WorkList;
 pub use acceptance::{NotAccepted, check_replace_key, check_size, check_tag};
 pub use change_guests::SessionChange;
 pub use guests::{
-    Answer, Assignment, Call, Effects, Message, Origin, Permissions, Rate, Room, Rule, Status,
+    Answer, Assignment, Call, Effects, Message, Origin, Permissions, Rate, Room, Rule, Status, Tray,
 };
 pub use journal::{Change, KeptLetter, KeptTimer};
 pub use kept::{Changes, Draft, Kept, MAX_KEY, NotWritten};

@@ -93,8 +93,12 @@ impl Default for WorkListSettings {
 /// What happens to a letter when the work list has no room for it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Overflow {
-    /// It is accepted, and the oldest letters give their places up.
+    /// It is accepted, and the oldest letters of the lowest priority give their places
+    /// up. Those of a higher priority than its own do not: where there are no others, it
+    /// gives its own up.
     DropOldest,
+    /// It is accepted, and gives its place up at once.
+    DropNewest,
     /// It is not accepted.
     Reject,
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use jackalope::guest::{Component, Engine, Guest, GuestOptions};
 use jackalope::office::{
     Answer, Assignment, Call, GuestId, Kept, LetterOutcome, MAX_STATE, Message, Origin, Outcome,
-    Payload, Qos, Room, Status, Time,
+    Overflow, Payload, Qos, Room, Status, Time,
 };
 use jackalope_tests::ECHO;
 use tokio::runtime::Runtime;
@@ -106,6 +106,7 @@ pub(crate) fn assignment(call: Call) -> Assignment {
             accept_bytes: usize::MAX,
             keep: 100,
             keep_bytes: usize::MAX,
+            overflow: Overflow::DropOldest,
             max_qos: Qos::ExactlyOnce,
             carries_properties: false,
             timers: 100,

@@ -18,6 +18,7 @@ mod network;
 mod operate;
 mod outcomes;
 mod permissions;
+mod priorities;
 mod shared;
 mod shutdown;
 mod status;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jackalope::broker::{ConnectionId, Core, Event, Fault, Packet};
-use jackalope::office::{GuestId, Qos, Ticket};
+use jackalope::office::{GuestId, Priority, Qos, Ticket};
 
 use crate::guests::Key;
 use crate::messages::Messages;
@@ -29,9 +29,9 @@ pub(crate) struct BrokerLog {
     logged: BTreeSet<u64>,
     logged_in_session: BTreeSet<(u64, u64)>,
     /// The latest letter that has arrived.
-    latest_arrived: BTreeMap<(GuestId, Qos), u64>,
+    latest_arrived: BTreeMap<(GuestId, Qos, Priority), u64>,
     /// The latest letter that was logged.
-    latest_logged: BTreeMap<(GuestId, Qos), u64>,
+    latest_logged: BTreeMap<(GuestId, Qos, Priority), u64>,
     /// Letters that the broker may have lost although it acknowledges them.
     forgotten: BTreeSet<u64>,
     /// Whether QoS 2 letters are delivered in the order of their PUBLISH.
@@ -172,7 +172,7 @@ impl BrokerLog {
             let Some(Key::Letter(ticket)) = Key::of(&message.payload) else {
                 continue;
             };
-            let Some((guest, qos)) = model.origin(ticket) else {
+            let Some((guest, qos, priority)) = model.origin(ticket) else {
                 return Err(format!("letter {ticket} was never accepted, and arrives"));
             };
             if let (Some(piece), Some(deadline)) = (arrives, model.deadline(ticket)) {
@@ -191,7 +191,10 @@ impl BrokerLog {
             }
             let is_ordered = self.orders && (qos != Qos::ExactlyOnce || self.orders_qos2);
             if self.logged.insert(ticket) && is_ordered {
-                let latest = self.latest_logged.entry((guest, qos)).or_default();
+                let latest = self
+                    .latest_logged
+                    .entry((guest, qos, priority))
+                    .or_default();
                 ensure!(
                     ticket > *latest,
                     "letter {ticket} is delivered after letter {latest}"

@@ -5,15 +5,15 @@
 use std::collections::BTreeMap;
 
 use jackalope::office::{
-    Disconnection, GuestId, MAX_OUTCOMES, OutcomeWord, Ticket, WorkListSettings,
+    Disconnection, GuestId, MAX_OUTCOMES, OutcomeWord, Priority, Ticket, WorkListSettings,
 };
 use jackalope::wire::Version;
 
 use crate::guests::Key;
 use crate::model::{Check, ensure};
 use crate::schedule::{
-    CallPlan, GuestSetup, HOUR, LetterPlan, Schedule, Setup, Step, TOPICS, Verdict, overflow, qos,
-    timers,
+    CallPlan, GuestSetup, HOUR, LetterPlan, Schedule, Setup, Step, TOPICS, Verdict, overflow,
+    priority, qos, timers,
 };
 use crate::terms::Terms;
 use jackalope_tests::Random;
@@ -214,6 +214,7 @@ fn hostile_letter(random: &mut Random) -> LetterPlan {
         qos: qos(random),
         retain: random.one_in(8),
         ttl: random.pick(&[1, 2, 5, 20, 100, 1_000, HOUR]),
+        priority: priority(random),
         padding: random.pick(&[0, 0, 1_000, 60_000]),
     }
 }
@@ -224,6 +225,7 @@ fn honest_letter(random: &mut Random) -> LetterPlan {
         qos: qos(random),
         retain: false,
         ttl: HOUR,
+        priority: priority(random),
         padding: random.pick(&[0, 100]),
     }
 }
@@ -234,6 +236,7 @@ fn message(random: &mut Random) -> LetterPlan {
         qos: qos(random),
         retain: false,
         ttl: 0,
+        priority: Priority::Normal,
         padding: 0,
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jackalope::office::{
-    Answer, Assignment, Call, Changes, Draft, Effects, Kept, LastWill, Letter, Payload, Priority,
-    Qos, Schedule, Ticket, Time, TimerChanges,
+    Answer, Assignment, Call, Changes, Draft, Effects, Kept, LastWill, Letter, Payload, Qos,
+    Schedule, Ticket, Time, TimerChanges, Tray,
 };
 
 use crate::schedule::{CallPlan, LetterPlan, MINUTE, TIMERS, TimerPlan, Verdict};
@@ -133,27 +133,20 @@ impl Guest {
             state: counted(&assignment.kept),
             ..Effects::default()
         };
-        let (mut published, mut bytes) = (Vec::new(), 0);
+        let (mut published, mut tray) = (Vec::new(), Tray::default());
         let room = &assignment.room;
         for plan in &plan.letters {
             let ticket = next_ticket(tickets);
             let letter = to_letter(ticket, plan);
-            if room
-                .check_room(published.len(), bytes, letter.size())
-                .is_err()
-            {
-                continue;
-            }
-            published.push((ticket, *plan));
-            bytes += letter.size();
-            effects.letters.push_back(letter);
-            while (effects.letters.len() > room.keep || bytes > room.keep_bytes)
-                && let Some(oldest) = effects.letters.pop_front()
-            {
-                bytes -= oldest.size();
-                effects.displaced.push((oldest.ticket, oldest.tag));
+            if tray.check(room, letter.size()).is_ok() {
+                published.push((ticket, *plan));
+                tray.put(room, letter);
             }
         }
+        let Effects {
+            letters, displaced, ..
+        } = tray.take();
+        (effects.letters, effects.displaced) = (letters, displaced);
         let is_message = matches!(assignment.call, Call::Message(_));
         let answer = match plan.verdict {
             Verdict::Trap => Answer::Failed("trap".into()),
@@ -235,7 +228,7 @@ pub(crate) fn to_letter(ticket: Ticket, plan: &LetterPlan) -> Letter {
         retain: plan.retain,
         ttl: Duration::from_millis(plan.ttl),
         when_off: None,
-        priority: Priority::Normal,
+        priority: plan.priority,
         replace_key: None,
         tag: tag(ticket),
         properties: None,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use jackalope::office::{
     Carried, Delivery, Disconnection, GuestId, Incoming, Letter, OutcomeWord, Overflow, PacketId,
-    Qos, Reason, Refusal, Ticket, WorkListSettings,
+    Priority, Qos, Reason, Refusal, Ticket, WorkListSettings,
 };
 
 use crate::schedule::Setup;
@@ -32,6 +32,7 @@ struct Known {
     topic: Arc<str>,
     qos: Qos,
     retain: bool,
+    priority: Priority,
     deadline: u64,
     /// As a packet.
     size: usize,
@@ -79,8 +80,10 @@ pub(crate) struct Model {
     deadlines: BTreeSet<(u64, u64)>,
     exchanges: BTreeMap<PacketId, Exchange>,
     subscribes: BTreeSet<PacketId>,
-    /// The latest letter of each guest that the present connection has seen.
-    latest: Vec<u64>,
+    /// The latest letter of each guest and each priority that the present connection has
+    /// seen, and all of those that it has seen.
+    latest: Vec<[u64; 3]>,
+    seen: BTreeSet<u64>,
     /// Outcomes that the present input must lead to.
     expected: Vec<(u64, OutcomeWord)>,
     /// Outcomes that each guest is still to be told.
@@ -103,7 +106,8 @@ impl Model {
             deadlines: BTreeSet::new(),
             exchanges: BTreeMap::new(),
             subscribes: BTreeSet::new(),
-            latest: vec![0; guests],
+            latest: vec![[0; 3]; guests],
+            seen: BTreeSet::new(),
             expected: Vec::new(),
             to_tell: vec![VecDeque::new(); guests],
             hears: setup
@@ -141,10 +145,10 @@ impl Model {
         open.map(|(_, ticket)| *ticket).collect()
     }
 
-    /// Who wrote a letter, and with which quality of service.
-    pub(crate) fn origin(&self, ticket: u64) -> Option<(GuestId, Qos)> {
+    /// Who wrote a letter, and with which quality of service and which priority.
+    pub(crate) fn origin(&self, ticket: u64) -> Option<(GuestId, Qos, Priority)> {
         let known = self.letters.get(&ticket)?;
-        Some((known.guest, known.qos))
+        Some((known.guest, known.qos, known.priority))
     }
 
     /// The letters of QoS 2 that the broker has a part in.
@@ -179,6 +183,7 @@ impl Model {
             topic: letter.topic.clone(),
             qos: letter.qos,
             retain: letter.retain,
+            priority: letter.priority,
             deadline: since + ttl,
             size: size(letter),
             outcome: None,
@@ -191,30 +196,42 @@ impl Model {
             return self.conclude(ticket, OutcomeWord::Expired);
         }
         let bounds = self.work_lists[guest.index()];
-        let is_full = |model: &Self| {
-            model.open_of(guest) >= bounds.max
-                || model.bytes_of(guest) + size(letter) > bounds.max_bytes
+        let has_room = |model: &Self, open: &[u64]| {
+            let bytes = open.iter().map(|ticket| model.letters[ticket].size);
+            open.len() < bounds.max && bytes.sum::<usize>() + size(letter) <= bounds.max_bytes
         };
+        // Those that give their places up first are the first.
+        let mut open = Vec::from(self.lists[guest.index()].clone());
+        open.sort_by_key(|ticket| (self.letters[ticket].priority, *ticket));
+        let is_full = !has_room(self, &open);
         let never_fits = size(letter) > bounds.max_bytes;
-        if is_full(self) && (never_fits || bounds.overflow == Overflow::Reject) {
+        if is_full && (never_fits || bounds.overflow == Overflow::Reject) {
             return self.conclude(ticket, OutcomeWord::Refused);
         }
-        while is_full(self)
-            && let Some(&oldest) = self.lists[guest.index()].front()
-        {
-            self.conclude(oldest, OutcomeWord::Displaced);
+        let mut displaced = 0;
+        while !has_room(self, &open[displaced..]) {
+            let least = open.get(displaced);
+            let gives_way = least.is_some_and(|it| self.letters[it].priority <= letter.priority);
+            if bounds.overflow == Overflow::DropNewest || !gives_way {
+                return self.conclude(ticket, OutcomeWord::Displaced);
+            }
+            displaced += 1;
+        }
+        for ticket in &open[..displaced] {
+            self.conclude(*ticket, OutcomeWord::Displaced);
         }
         self.lists[guest.index()].push_back(ticket);
         self.deadlines.insert((deadline, ticket));
     }
 
-    /// A letter that gave its place to a younger one of the same call.
+    /// A letter that found no place beside others of the same call.
     pub(crate) fn displace(&mut self, guest: GuestId, letter: &Letter) {
         let known = Known {
             guest,
             topic: letter.topic.clone(),
             qos: letter.qos,
             retain: letter.retain,
+            priority: letter.priority,
             deadline: 0,
             size: 0,
             outcome: None,
@@ -272,8 +289,9 @@ impl Model {
                 }
             } else if let Some(known) = self.letters.get(&ticket) {
                 // It goes again, and those behind it that have not gone.
-                let latest = &mut self.latest[known.guest.index()];
+                let latest = &mut self.latest[known.guest.index()][known.priority as usize];
                 *latest = (*latest).min(ticket - 1);
+                self.seen.remove(&ticket);
             }
         }
     }
@@ -401,7 +419,8 @@ impl Model {
         self.online = true;
         self.terms = terms;
         self.subscribes.clear();
-        self.latest.fill(0);
+        self.latest.fill([0; 3]);
+        self.seen.clear();
         if !session_present {
             self.exchanges.clear();
             return;

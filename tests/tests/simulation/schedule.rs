@@ -2,7 +2,7 @@
 
 use jackalope::broker::v5::Reason;
 use jackalope::broker::{Ack, PacketType};
-use jackalope::office::{MAX_OUTCOMES, Overflow, Qos, WorkListSettings};
+use jackalope::office::{MAX_OUTCOMES, Overflow, Priority, Qos, WorkListSettings};
 use jackalope::wire::Version;
 
 use crate::terms::Terms;
@@ -108,6 +108,7 @@ pub(crate) struct LetterPlan {
     pub(crate) retain: bool,
     /// In milliseconds.
     pub(crate) ttl: u64,
+    pub(crate) priority: Priority,
     pub(crate) padding: usize,
 }
 
@@ -339,11 +340,17 @@ pub(crate) fn timers(random: &mut Random) -> Vec<TimerPlan> {
 }
 
 pub(crate) fn overflow(random: &mut Random) -> Overflow {
-    random.pick(&[Overflow::DropOldest, Overflow::Reject])
+    random.pick(&[Overflow::DropOldest, Overflow::DropNewest, Overflow::Reject])
 }
 
 pub(crate) fn qos(random: &mut Random) -> Qos {
     random.pick(&[Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce])
+}
+
+/// Mostly that of most.
+pub(crate) fn priority(random: &mut Random) -> Priority {
+    let normal = Priority::Normal;
+    random.pick(&[normal, normal, Priority::Low, Priority::High])
 }
 
 fn letter(random: &mut Random, flavour: &Flavour) -> LetterPlan {
@@ -363,6 +370,7 @@ fn letter(random: &mut Random, flavour: &Flavour) -> LetterPlan {
         },
         retain: random.one_in(8),
         ttl,
+        priority: priority(random),
         padding: padding(random),
     }
 }
@@ -381,6 +389,7 @@ fn message(random: &mut Random) -> LetterPlan {
         qos: qos(random),
         retain: random.one_in(8),
         ttl: 0,
+        priority: Priority::Normal,
         padding: padding(random),
     }
 }

@@ -151,6 +151,9 @@ fn each_key_is_read() {
         c.session.work_list.max_bytes = 128
     });
     check("work-list.overflow = 'drop-oldest'", |_| {});
+    check("work-list.overflow = 'drop-newest'", |c| {
+        c.session.work_list.overflow = Overflow::DropNewest;
+    });
 }
 
 #[test]

@@ -379,7 +379,7 @@ fn work_list() {
     ];
     let whole = "is not a whole number from 1 to 1000000";
     check_values("work-list", "max", &values, whole);
-    let way = r#"is not a way to overflow; write "drop-oldest" or "reject""#;
+    let way = r#"is not a way to overflow; write "drop-oldest", "drop-newest" or "reject""#;
     check_values("work-list", "overflow", NO_TEXTS, way);
     check_values("work-list", "overflow", &[("'Reject'", "\"Reject\"")], way);
     let values = [("'1MB'", "\"1MB\""), ("true", "true"), ("1.5", "1.5")];

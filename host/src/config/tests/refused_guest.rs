@@ -194,7 +194,7 @@ fn guest_work_list() {
         ".work-list",
         "overflow",
         &[("'drop'", "\"drop\"")],
-        r#"is not a way to overflow; write "drop-oldest" or "reject""#,
+        r#"is not a way to overflow; write "drop-oldest", "drop-newest" or "reject""#,
     );
 }
 

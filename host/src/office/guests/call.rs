@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::office::{
-    Changes, DueTimer, Filter, GuestId, Kept, LastWill, Letter, LetterOutcome, Payload,
+    Changes, DueTimer, Filter, GuestId, Kept, LastWill, Letter, LetterOutcome, Overflow, Payload,
     Permissions, Properties, Qos, Ticket, Time, TimerChanges, TimerTable,
 };
 
@@ -99,11 +99,13 @@ pub struct Room {
     /// At most so many bytes of letters are accepted, by their [size](Letter::size);
     /// `publish` answers `work-list-full` to more.
     pub accept_bytes: usize,
-    /// At most so many of the accepted are kept, namely the youngest. The others
-    /// are displaced before they are committed. At least 1.
+    /// At most so many of the accepted are kept. The others are displaced before they
+    /// are committed, by `overflow`. At least 1.
     pub keep: usize,
     /// At most so many bytes of them are kept, and no letter is accepted that is larger.
     pub keep_bytes: usize,
+    /// Which of the accepted are kept.
+    pub overflow: Overflow,
     /// None is accepted of a higher quality of service.
     pub max_qos: Qos,
     /// Whether any is accepted that has properties.
@@ -135,8 +137,8 @@ pub enum Answer {
 /// What one call asked for, not yet committed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Effects {
-    /// Letters that were accepted and gave their place to younger ones of the
-    /// same call, each with its tag.
+    /// Letters that were accepted and found no place beside others of the same call,
+    /// each with its tag.
     pub displaced: Vec<(Ticket, Option<Arc<str>>)>,
     /// The other accepted letters, in the order they were published.
     pub letters: VecDeque<Letter>,

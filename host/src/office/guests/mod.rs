@@ -4,6 +4,7 @@ mod bounds;
 mod call;
 mod inbox;
 mod permissions;
+mod tray;
 
 use std::time::Duration;
 
@@ -14,6 +15,7 @@ pub use call::{Answer, Assignment, Call, Effects, Message, Origin, Room, Status}
 pub(super) use inbox::{Decision, Ended, Inbox};
 pub(super) use permissions::Allowance;
 pub use permissions::{Permissions, Rate, Rule};
+pub use tray::Tray;
 
 /// How long a guest has to wait from one connection that it asked for to the
 /// next.

@@ -29,6 +29,11 @@ pub enum Priority {
     High = 2,
 }
 
+impl Priority {
+    /// All of them, the lowest first.
+    pub const ALL: [Self; 3] = [Self::Low, Self::Normal, Self::High];
+}
+
 /// The number of a letter, unique while the host runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Ticket(pub u64);

@@ -1,6 +1,7 @@
-//! The work list: every letter that has no outcome yet, in one list a guest.
+//! The work list: every letter that has no outcome yet, in one list a guest, with a
+//! queue for each priority.
 //!
-//! Letters stay in their list, in the order they came, from being posted to
+//! Letters stay in their queue, in the order they came, from being posted to
 //! their outcome. Each knows whether it has been sent on the current connection, and
 //! a cursor marks the first that has not: before it are sent ones alone, and behind it
 //! some may be, where one before them is to be sent again. Going back to the beginning
@@ -127,8 +128,9 @@ enum Slot {
     Free { next: u32 },
 }
 
+/// The letters of one guest and one priority.
 #[derive(Debug)]
-struct List {
+struct Queue {
     first: u32,
     last: u32,
     /// The first letter that has not been sent on this connection.
@@ -138,6 +140,24 @@ struct List {
     bytes: usize,
     /// How many have been sent.
     sent: usize,
+}
+
+impl Queue {
+    const EMPTY: Self = Self {
+        first: NONE,
+        last: NONE,
+        unsent: NONE,
+        len: 0,
+        bytes: 0,
+        sent: 0,
+    };
+}
+
+/// The letters of one guest.
+#[derive(Debug)]
+struct List {
+    /// By priority, the lowest first.
+    queues: [Queue; 3],
     /// Whether the guest stands in `turns`.
     has_turn: bool,
     /// The last letter that was put on it, the last one that is being kept, and the last
@@ -145,6 +165,17 @@ struct List {
     last_ticket: u64,
     begun: u64,
     durable: u64,
+}
+
+impl List {
+    fn queue(&mut self, priority: Priority) -> &mut Queue {
+        &mut self.queues[priority as usize]
+    }
+
+    /// Whether there are letters that have not been sent on this connection.
+    fn has_unsent(&self) -> bool {
+        self.queues.iter().any(|queue| queue.unsent != NONE)
+    }
 }
 
 /// All letters without an outcome.
@@ -188,12 +219,7 @@ impl WorkList {
     pub(super) fn resize(&mut self, guests: usize) {
         let durable = if self.is_durable { 0 } else { u64::MAX };
         self.lists.resize_with(guests, || List {
-            first: NONE,
-            last: NONE,
-            unsent: NONE,
-            len: 0,
-            bytes: 0,
-            sent: 0,
+            queues: [Queue::EMPTY; 3],
             has_turn: false,
             last_ticket: 0,
             begun: durable,
@@ -208,12 +234,22 @@ impl WorkList {
 
     /// How many letters of one guest there are.
     pub(super) fn len_of(&self, guest: GuestId) -> usize {
-        self.lists[guest.index()].len
+        let queues = self.lists[guest.index()].queues.iter();
+        queues.map(|queue| queue.len).sum()
     }
 
     /// How many bytes the letters of one guest take, by their size.
     pub(super) fn bytes_of(&self, guest: GuestId) -> usize {
-        self.lists[guest.index()].bytes
+        let queues = self.lists[guest.index()].queues.iter();
+        queues.map(|queue| queue.bytes).sum()
+    }
+
+    /// How many letters of one guest have a higher priority than this, and how many bytes
+    /// they take.
+    pub(super) fn above(&self, guest: GuestId, priority: Priority) -> (usize, usize) {
+        let queues = &self.lists[guest.index()].queues[priority as usize + 1..];
+        let add = |(len, bytes), queue: &Queue| (len + queue.len, bytes + queue.bytes);
+        queues.iter().fold((0, 0), add)
     }
 
     pub(super) fn get(&self, key: Key) -> Option<&Entry> {
@@ -230,24 +266,30 @@ impl WorkList {
         }
     }
 
-    /// The letter of a guest that has been there for longest.
-    pub(super) fn oldest(&self, guest: GuestId) -> Option<Key> {
-        some_key(self.lists[guest.index()].first)
+    /// The letter of a guest that is the first to give its place up: of those of the
+    /// lowest priority, the one that has been there for longest.
+    pub(super) fn least(&self, guest: GuestId) -> Option<Key> {
+        let queues = self.lists[guest.index()].queues.iter();
+        queues.map(|queue| queue.first).find_map(some_key)
     }
 
-    /// The letters of a guest in their order.
+    /// The letters of a guest in the order in which they are to be sent.
     pub(super) fn letters_of(&self, guest: GuestId) -> impl Iterator<Item = &Entry> {
-        let mut next = self.lists[guest.index()].first;
-        std::iter::from_fn(move || {
-            let entry = self.get(some_key(next)?)?;
-            next = entry.next;
-            Some(entry)
+        let queues = self.lists[guest.index()].queues.iter().rev();
+        queues.flat_map(move |queue| {
+            let mut next = queue.first;
+            std::iter::from_fn(move || {
+                let entry = self.get(some_key(next)?)?;
+                next = entry.next;
+                Some(entry)
+            })
         })
     }
 
     /// How many letters of one guest have been sent on this connection.
     pub(super) fn sent_of(&self, guest: GuestId) -> usize {
-        self.lists[guest.index()].sent
+        let queues = self.lists[guest.index()].queues.iter();
+        queues.map(|queue| queue.sent).sum()
     }
 
     /// The letter with this number. Looks at all of them.
@@ -255,7 +297,8 @@ impl WorkList {
         self.deadlines.slot_of(ticket).map(Key)
     }
 
-    /// Puts a letter behind all others of its guest, whose ttl began at this moment.
+    /// Puts a letter behind all others of its guest and priority, whose ttl began at this
+    /// moment.
     pub(super) fn push(&mut self, guest: GuestId, letter: Letter, posted: Time) {
         let deadline = posted + letter.ttl;
         self.insert(guest, letter, posted, deadline, false);
@@ -288,6 +331,7 @@ impl WorkList {
         let (slot, size) = (self.take_slot(), letter.size());
         let list = &mut self.lists[guest.index()];
         list.last_ticket = letter.ticket.0;
+        let queue = list.queue(letter.priority);
         let extras = Extras::of(&mut letter);
         let entry = Entry {
             ticket: letter.ticket,
@@ -305,22 +349,22 @@ impl WorkList {
             tries: 0,
             priority: letter.priority,
             is_held,
-            previous: list.last,
+            previous: queue.last,
             next: NONE,
             extras,
         };
         if let Some(place) = self.slots.get_mut(slot as usize) {
             *place = Slot::Taken(entry);
         }
-        let previous = std::mem::replace(&mut list.last, slot);
-        if list.first == NONE {
-            list.first = slot;
+        let previous = std::mem::replace(&mut queue.last, slot);
+        if queue.first == NONE {
+            queue.first = slot;
         }
-        if list.unsent == NONE && !is_held {
-            list.unsent = slot;
+        if queue.unsent == NONE && !is_held {
+            queue.unsent = slot;
         }
-        list.len += 1;
-        list.bytes += size;
+        queue.len += 1;
+        queue.bytes += size;
         self.len += 1;
         if let Some(previous) = some_key(previous).and_then(|key| self.get_mut(key)) {
             previous.next = slot;
@@ -351,22 +395,24 @@ impl WorkList {
 
     /// Letters that are held may be sent until this moment, where it is known by now.
     pub(super) fn release_held(&mut self, deadline: impl Fn(Ticket) -> Option<Time>) {
-        for index in 0..self.lists.len() {
-            let guest = GuestId::at(index);
-            let mut at = self.lists[index].first;
-            while let Some(entry) = some_key(at).and_then(|key| self.get_mut(key)) {
-                let (slot, next, ticket) = (at, entry.next, entry.ticket);
-                if entry.is_held
-                    && let Some(deadline) = deadline(ticket)
-                {
-                    entry.is_held = false;
-                    entry.deadline = deadline;
-                    self.held -= 1;
-                    self.deadlines.set(slot, deadline, ticket.0);
+        for guest in (0..self.lists.len()).map(GuestId::at) {
+            for priority in Priority::ALL {
+                let first = self.lists[guest.index()].queue(priority).first;
+                let mut at = first;
+                while let Some(entry) = some_key(at).and_then(|key| self.get_mut(key)) {
+                    let (slot, next, ticket) = (at, entry.next, entry.ticket);
+                    if entry.is_held
+                        && let Some(deadline) = deadline(ticket)
+                    {
+                        entry.is_held = false;
+                        entry.deadline = deadline;
+                        self.held -= 1;
+                        self.deadlines.set(slot, deadline, ticket.0);
+                    }
+                    at = next;
                 }
-                at = next;
+                self.set_unsent(guest, priority, first);
             }
-            self.set_unsent(guest, self.lists[index].first);
             self.give_turn(guest);
         }
     }
@@ -387,7 +433,7 @@ impl WorkList {
         slot
     }
 
-    /// Takes a letter out, wherever it is in its list.
+    /// Takes a letter out, wherever it is in its queue.
     pub(super) fn remove(&mut self, key: Key) -> Option<Entry> {
         self.get(key)?;
         let place = self.slots.get_mut(key.0 as usize)?;
@@ -397,10 +443,10 @@ impl WorkList {
         self.free = key.0;
         self.len -= 1;
         self.deadlines.clear(key.0);
-        let list = &mut self.lists[entry.guest.index()];
-        list.len -= 1;
-        list.bytes -= entry.size();
-        list.sent -= usize::from(entry.is_sent);
+        let queue = self.lists[entry.guest.index()].queue(entry.priority);
+        queue.len -= 1;
+        queue.bytes -= entry.size();
+        queue.sent -= usize::from(entry.is_sent);
         self.held -= usize::from(entry.is_held);
         self.unlink(key, &entry);
         if self.len == 0 && self.slots.len() > SLOTS_KEPT {
@@ -410,23 +456,24 @@ impl WorkList {
         Some(entry)
     }
 
-    /// Joins what is before a letter in its list to what is behind it.
+    /// Joins what is before a letter in its queue to what is behind it.
     fn unlink(&mut self, key: Key, entry: &Entry) {
         let Entry {
             guest,
+            priority,
             previous,
             next,
             ..
         } = *entry;
-        let list = &mut self.lists[guest.index()];
-        if list.first == key.0 {
-            list.first = next;
+        let queue = self.lists[guest.index()].queue(priority);
+        if queue.first == key.0 {
+            queue.first = next;
         }
-        if list.last == key.0 {
-            list.last = previous;
+        if queue.last == key.0 {
+            queue.last = previous;
         }
-        if list.unsent == key.0 {
-            self.set_unsent(guest, next);
+        if queue.unsent == key.0 {
+            self.set_unsent(guest, priority, next);
         }
         if let Some(previous) = some_key(previous).and_then(|key| self.get_mut(key)) {
             previous.next = next;
@@ -436,14 +483,14 @@ impl WorkList {
         }
     }
 
-    /// The first unsent letter of a guest is this one, or is behind it.
-    fn set_unsent(&mut self, guest: GuestId, mut from: u32) {
+    /// The first unsent letter of a guest and a priority is this one, or is behind it.
+    fn set_unsent(&mut self, guest: GuestId, priority: Priority, mut from: u32) {
         while let Some(entry) = some_key(from).and_then(|key| self.get(key))
             && (entry.is_sent || entry.is_held)
         {
             from = entry.next;
         }
-        self.lists[guest.index()].unsent = from;
+        self.lists[guest.index()].queue(priority).unsent = from;
     }
 
     /// Makes a letter unsent again that was sent. It keeps its place.
@@ -455,33 +502,38 @@ impl WorkList {
         if !std::mem::take(&mut entry.is_sent) {
             return;
         }
-        let (guest, ticket) = (entry.guest, entry.ticket);
-        self.lists[guest.index()].sent -= 1;
-        let unsent = some_key(self.lists[guest.index()].unsent).and_then(|key| self.get(key));
+        let (guest, priority, ticket) = (entry.guest, entry.priority, entry.ticket);
+        let queue = self.lists[guest.index()].queue(priority);
+        queue.sent -= 1;
+        let unsent = some_key(queue.unsent);
+        let unsent = unsent.and_then(|key| self.get(key));
         if unsent.is_none_or(|first| ticket < first.ticket) {
-            self.lists[guest.index()].unsent = key.0;
+            self.lists[guest.index()].queue(priority).unsent = key.0;
         }
         self.give_turn(guest);
     }
 
     /// Returns the letter to send next that `may_go`, and moves past it. Guests
-    /// take turns. A letter that may not go holds back those behind it in its list.
+    /// take turns. A letter that may not go holds back those of its guest that are behind
+    /// it or of a lower priority.
     pub(super) fn next_unsent(
         &mut self,
         mut may_go: impl FnMut(&Entry) -> bool,
     ) -> Option<(Key, &mut Entry)> {
         for _ in 0..self.turns.len() {
             let guest = self.turns.pop_front()?;
-            let Some(key) = some_key(self.lists[guest.index()].unsent) else {
+            if !self.lists[guest.index()].has_unsent() {
                 self.lists[guest.index()].has_turn = false;
                 continue;
-            };
+            }
             self.turns.push_back(guest);
-            let Some(entry) = self.get(key) else { continue };
-            if entry.ticket.0 <= self.lists[guest.index()].durable && may_go(entry) {
-                let next = entry.next;
-                self.lists[guest.index()].sent += 1;
-                self.set_unsent(guest, next);
+            let Some((key, entry)) = self.first_unsent(guest) else {
+                continue;
+            };
+            if may_go(entry) {
+                let (priority, next) = (entry.priority, entry.next);
+                self.lists[guest.index()].queue(priority).sent += 1;
+                self.set_unsent(guest, priority, next);
                 let entry = self.get_mut(key)?;
                 entry.is_sent = true;
                 return Some((key, entry));
@@ -490,20 +542,33 @@ impl WorkList {
         None
     }
 
+    /// The first letter of a guest that has not been sent on this connection, of the
+    /// highest priority. One that is not kept yet holds back its own priority alone.
+    fn first_unsent(&self, guest: GuestId) -> Option<(Key, &Entry)> {
+        let list = &self.lists[guest.index()];
+        list.queues.iter().rev().find_map(|queue| {
+            let key = some_key(queue.unsent)?;
+            let entry = self.get(key)?;
+            (entry.ticket.0 <= list.durable).then_some((key, entry))
+        })
+    }
+
     /// Makes every letter unsent again, in its old order.
     pub(super) fn rewind(&mut self) {
-        for index in 0..self.lists.len() {
-            let mut sent = std::mem::take(&mut self.lists[index].sent);
-            let mut at = self.lists[index].first;
-            while sent > 0
-                && let Some(entry) = some_key(at).and_then(|key| self.get_mut(key))
-            {
-                sent -= usize::from(std::mem::take(&mut entry.is_sent));
-                at = entry.next;
+        for guest in (0..self.lists.len()).map(GuestId::at) {
+            for priority in Priority::ALL {
+                let queue = self.lists[guest.index()].queue(priority);
+                let first = queue.first;
+                let (mut at, mut sent) = (first, std::mem::take(&mut queue.sent));
+                while sent > 0
+                    && let Some(entry) = some_key(at).and_then(|key| self.get_mut(key))
+                {
+                    sent -= usize::from(std::mem::take(&mut entry.is_sent));
+                    at = entry.next;
+                }
+                self.set_unsent(guest, priority, first);
             }
-            let guest = GuestId::at(index);
-            self.set_unsent(guest, self.lists[index].first);
-            if self.lists[index].unsent != NONE {
+            if self.lists[guest.index()].has_unsent() {
                 self.give_turn(guest);
             }
         }
@@ -564,17 +629,26 @@ mod tests {
 
     #[derive(Debug, Clone)]
     enum Step {
-        Push { guest: u16, deadline: u64 },
+        Push {
+            guest: u16,
+            priority: Priority,
+            deadline: u64,
+        },
         Send,
         RemoveNth(usize),
         UnsendNth(usize),
         Rewind,
-        Expire { now: u64 },
+        Expire {
+            now: u64,
+        },
     }
 
     fn step() -> impl Strategy<Value = Step> {
+        let priority = prop::sample::select(&Priority::ALL[..]);
         prop_oneof![
-            4 => (0..3_u16, 0..1000_u64).prop_map(|(guest, deadline)| Step::Push { guest, deadline }),
+            4 => (0..3_u16, priority, 0..1000_u64).prop_map(|(guest, priority, deadline)| {
+                Step::Push { guest, priority, deadline }
+            }),
             3 => Just(Step::Send),
             2 => (0..20_usize).prop_map(Step::RemoveNth),
             1 => (0..20_usize).prop_map(Step::UnsendNth),
@@ -583,10 +657,29 @@ mod tests {
         ]
     }
 
-    /// The same list, as naive as can be.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    struct Known {
+        guest: u16,
+        priority: Priority,
+        ticket: u64,
+        deadline: u64,
+        is_sent: bool,
+    }
+
+    /// The same list, as naive as can be: in the order in which letters came.
     #[derive(Default)]
     struct Model {
-        letters: Vec<(u16, u64, u64, bool)>,
+        letters: Vec<Known>,
+    }
+
+    impl Model {
+        /// The letters of a guest, the highest priority first.
+        fn of(&self, guest: u16) -> Vec<Known> {
+            let of = self.letters.iter().filter(|letter| letter.guest == guest);
+            let mut of: Vec<_> = of.copied().collect();
+            of.sort_by_key(|letter| std::cmp::Reverse(letter.priority));
+            of
+        }
     }
 
     proptest! {
@@ -598,74 +691,80 @@ mod tests {
             let mut tickets = 0;
             for step in steps {
                 match step {
-                    Step::Push { guest, deadline } => {
+                    Step::Push { guest, priority, deadline } => {
                         tickets += 1;
-                        list.push(GuestId(guest), letter(tickets, deadline), Time::default());
+                        let letter = Letter { priority, ..letter(tickets, deadline) };
+                        list.push(GuestId(guest), letter, Time::default());
                         let slot = (0..list.slots.len() as u32).find(|slot| {
                             list.get(Key(*slot)).is_some_and(|entry| entry.ticket == Ticket(tickets))
                         });
                         keys.insert(tickets, Key(slot.expect("just pushed")));
-                        model.letters.push((guest, tickets, deadline, false));
+                        let (ticket, is_sent) = (tickets, false);
+                        model.letters.push(Known { guest, priority, ticket, deadline, is_sent });
                     }
                     Step::Send => {
                         let sent = list.next_unsent(|_| true).map(|(_, entry)| entry.ticket.0);
                         let Some(ticket) = sent else {
-                            prop_assert!(model.letters.iter().all(|letter| letter.3));
+                            prop_assert!(model.letters.iter().all(|letter| letter.is_sent));
                             continue;
                         };
-                        let at = model.letters.iter().position(|letter| letter.1 == ticket).expect("known");
-                        let guest = model.letters[at].0;
-                        let first = model.letters.iter().position(|letter| letter.0 == guest && !letter.3);
-                        prop_assert_eq!(first, Some(at), "first in, first out");
-                        model.letters[at].3 = true;
+                        let at = model.letters.iter().position(|letter| letter.ticket == ticket).expect("known");
+                        let of = model.of(model.letters[at].guest);
+                        let first = of.iter().find(|letter| !letter.is_sent);
+                        prop_assert_eq!(first, Some(&model.letters[at]), "the first of the highest");
+                        model.letters[at].is_sent = true;
                     }
                     Step::RemoveNth(n) => {
                         if n < model.letters.len() {
-                            let (_, ticket, ..) = model.letters.remove(n);
+                            let Known { ticket, .. } = model.letters.remove(n);
                             let entry = list.remove(keys[&ticket]).expect("live");
                             prop_assert_eq!(entry.ticket, Ticket(ticket));
                         }
                     }
                     Step::UnsendNth(n) => {
-                        let sent = model.letters.iter().filter(|letter| letter.3);
-                        let Some(ticket) = sent.map(|letter| letter.1).nth(n) else { continue };
-                        list.unsend(keys[&ticket]);
-                        let mut all = model.letters.iter_mut();
-                        let letter = all.find(|letter| letter.1 == ticket);
-                        letter.expect("it is there").3 = false;
+                        let mut sent = model.letters.iter_mut().filter(|letter| letter.is_sent);
+                        let Some(letter) = sent.nth(n) else { continue };
+                        list.unsend(keys[&letter.ticket]);
+                        letter.is_sent = false;
                     }
                     Step::Rewind => {
                         list.rewind();
-                        model.letters.iter_mut().for_each(|letter| letter.3 = false);
+                        model.letters.iter_mut().for_each(|letter| letter.is_sent = false);
                     }
                     Step::Expire { now } => {
                         while let Some(key) = list.due(Time::from_millis(now)) {
                             let entry = list.remove(key).expect("due letters are live");
-                            let at = model.letters.iter().position(|letter| letter.1 == entry.ticket.0);
+                            let at = model.letters.iter().position(|letter| letter.ticket == entry.ticket.0);
                             let gone = model.letters.remove(at.expect("known"));
-                            prop_assert!(gone.2 <= now);
+                            prop_assert!(gone.deadline <= now);
                         }
-                        prop_assert!(model.letters.iter().all(|letter| letter.2 > now));
+                        prop_assert!(model.letters.iter().all(|letter| letter.deadline > now));
                     }
                 }
                 prop_assert_eq!(list.len(), model.letters.len());
-                let next = model.letters.iter().map(|letter| letter.2).min();
+                let next = model.letters.iter().map(|letter| letter.deadline).min();
                 prop_assert_eq!(list.next_deadline(), next.map(Time::from_millis));
                 for (ticket, key) in &keys {
-                    let letter = model.letters.iter().find(|letter| letter.1 == *ticket);
+                    let letter = model.letters.iter().find(|letter| letter.ticket == *ticket);
                     prop_assert_eq!(list.find(Ticket(*ticket)), letter.map(|_| *key));
                 }
-                for guest in 0..3 {
-                    let of = model.letters.iter().filter(|letter| letter.0 == guest);
-                    prop_assert_eq!(list.len_of(GuestId(guest)), of.clone().count());
-                    let bytes = of.clone().map(|it| letter(it.1, it.2).size()).sum::<usize>();
-                    prop_assert_eq!(list.bytes_of(GuestId(guest)), bytes);
-                    let oldest = list.oldest(GuestId(guest)).map(|key| list.get(key).expect("live").ticket.0);
-                    prop_assert_eq!(oldest, of.clone().map(|letter| letter.1).next());
-                    let all = list.letters_of(GuestId(guest)).map(|entry| (entry.ticket.0, entry.is_sent));
-                    prop_assert!(all.eq(of.clone().map(|letter| (letter.1, letter.3))));
-                    let sent = of.filter(|letter| letter.3).count();
-                    prop_assert_eq!(list.sent_of(GuestId(guest)), sent);
+                for number in 0..3 {
+                    let (guest, of) = (GuestId(number), model.of(number));
+                    prop_assert_eq!(list.len_of(guest), of.len());
+                    let size = |it: &Known| letter(it.ticket, it.deadline).size();
+                    prop_assert_eq!(list.bytes_of(guest), of.iter().map(size).sum::<usize>());
+                    for priority in Priority::ALL {
+                        let above = of.iter().filter(|letter| letter.priority > priority);
+                        let expect = (above.clone().count(), above.map(size).sum::<usize>());
+                        prop_assert_eq!(list.above(guest, priority), expect);
+                    }
+                    let least = list.least(guest).map(|key| list.get(key).expect("live").ticket.0);
+                    let expect = of.iter().min_by_key(|letter| (letter.priority, letter.ticket));
+                    prop_assert_eq!(least, expect.map(|letter| letter.ticket));
+                    let all = list.letters_of(guest).map(|entry| (entry.ticket.0, entry.is_sent));
+                    prop_assert!(all.eq(of.iter().map(|letter| (letter.ticket, letter.is_sent))));
+                    let sent = of.iter().filter(|letter| letter.is_sent).count();
+                    prop_assert_eq!(list.sent_of(guest), sent);
                 }
             }
         }

@@ -109,7 +109,7 @@ fn random_guest(random: &mut Random) -> GuestSettings {
         work_list: WorkListSettings {
             max: 1 + random.below(6) as usize,
             max_bytes: usize::MAX,
-            overflow: random.pick(&[Overflow::DropOldest, Overflow::Reject]),
+            overflow: random.pick(&[Overflow::DropOldest, Overflow::DropNewest, Overflow::Reject]),
         },
         timers: TimerSettings { max: 10, given },
         permissions: random.one_in(3).then(|| Arc::new(Permissions::default())),

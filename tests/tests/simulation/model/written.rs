@@ -56,12 +56,24 @@ impl Model {
             known.qos == Qos::AtMostOnce || open.count() < most,
             "letter {ticket} is sent with {most} open"
         );
-        let latest = &mut self.latest[known.guest.index()];
+        let (guest, priority) = (known.guest.index(), known.priority);
+        let latest = &mut self.latest[guest][priority as usize];
         ensure!(
             *latest < ticket,
             "letter {ticket} is sent after letter {latest}"
         );
         *latest = ticket;
+        self.seen.insert(ticket);
+        let higher = self.lists[guest].iter().find(|other| {
+            let other_known = &self.letters[other];
+            other_known.priority > priority
+                && !self.seen.contains(other)
+                && self.refusal(other_known).is_none()
+        });
+        ensure!(
+            higher.is_none(),
+            "letter {ticket} is sent before letter {higher:?}, which has a higher priority"
+        );
         if let Some(known) = self.letters.get_mut(&ticket) {
             known.is_handed_over = true;
         }
@@ -122,6 +134,7 @@ impl Model {
         ensure!(!exchange.is_sent, "PUBREL for letter {ticket} twice");
         exchange.stage = Stage::Released;
         exchange.is_sent = true;
+        self.seen.insert(ticket);
         let deadline = self.letters.get(&ticket).map_or(0, |known| known.deadline);
         ensure!(
             now < deadline,

@@ -1,6 +1,6 @@
 //! The calm after the storm: everything is healed, and must come to a good end.
 
-use jackalope::office::{OutcomeWord, Qos, Status};
+use jackalope::office::{OutcomeWord, Priority, Qos, Status};
 
 use super::Run;
 use crate::equals::Equals;
@@ -124,6 +124,7 @@ impl Run {
                     qos,
                     retain: false,
                     ttl: 48 * HOUR,
+                    priority: Priority::Normal,
                     padding: 0,
                 };
                 let ticket = self.post(guest, &letter)?;
@@ -147,6 +148,7 @@ impl Run {
                     qos,
                     retain: false,
                     ttl: 0,
+                    priority: Priority::Normal,
                     padding: 0,
                 })?;
             }

@@ -126,13 +126,12 @@ impl Side {
             ..
         } = finished;
         if let Answer::Done(effects) | Answer::Rejected(_, effects) = &answer {
-            let displaced = effects.displaced.len();
-            for (place, (ticket, plan)) in published.iter().enumerate() {
+            for (ticket, plan) in &published {
                 let letter = to_letter(*ticket, plan);
                 if let Some(equals) = &mut self.equals {
                     equals.handle_posted(now, guest, *ticket);
                 }
-                if place < displaced {
+                if effects.displaced.iter().any(|(other, _)| other == ticket) {
                     self.model.displace(guest, &letter);
                 } else {
                     self.model.post(since, now, guest, &letter);
@@ -246,7 +245,7 @@ impl Side {
                 equals.handle_outcome(self.now, *ticket, *outcome)?;
             }
             let origin = self.model.origin(ticket.0);
-            let is_acked = origin.is_some_and(|(_, qos)| qos != Qos::AtMostOnce);
+            let is_acked = origin.is_some_and(|(_, qos, _)| qos != Qos::AtMostOnce);
             if is_acked && *outcome == OutcomeWord::Delivered {
                 self.broker_log.check_delivered(*ticket)?;
             }

@@ -1,0 +1,160 @@
+//! What a call has published, until it has succeeded.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::{Effects, Room};
+use crate::office::{Letter, NotAccepted, Overflow, Priority, Ticket};
+
+/// The letters of one call. It holds no more than the work list of its guest does, and
+/// those that have to go are the same that would have to go there.
+#[derive(Debug, Default)]
+pub struct Tray {
+    /// In the order in which they were published.
+    letters: VecDeque<Letter>,
+    /// Those that gave their places to younger ones or found none, each with its tag.
+    displaced: Vec<(Ticket, Option<Arc<str>>)>,
+    /// How many bytes `letters` take, by their size.
+    bytes: usize,
+    /// How many of them have each priority.
+    count: [usize; 3],
+}
+
+impl Tray {
+    /// How many letters the call has accepted.
+    pub fn accepted(&self) -> usize {
+        self.displaced.len() + self.letters.len()
+    }
+
+    /// Checks whether there is room for one more of this [size](Letter::size).
+    ///
+    /// # Errors
+    /// It is too large, or there is none.
+    pub fn check(&self, room: &Room, size: usize) -> Result<(), NotAccepted> {
+        room.check_room(self.accepted(), self.bytes, size)
+    }
+
+    /// Puts a letter into it that was accepted.
+    pub fn put(&mut self, room: &Room, letter: Letter) {
+        self.bytes += letter.size();
+        self.count[letter.priority as usize] += 1;
+        self.letters.push_back(letter);
+        while (self.letters.len() > room.keep || self.bytes > room.keep_bytes)
+            && let Some(place) = self.least(room.overflow)
+        {
+            self.displace(place);
+        }
+    }
+
+    /// Hands over what was published.
+    pub fn take(&mut self) -> Effects {
+        let Self {
+            letters, displaced, ..
+        } = std::mem::take(self);
+        Effects {
+            displaced,
+            letters,
+            ..Effects::default()
+        }
+    }
+
+    /// The letter that is the first to go.
+    fn least(&self, overflow: Overflow) -> Option<usize> {
+        if overflow != Overflow::DropOldest {
+            return self.letters.len().checked_sub(1);
+        }
+        let has_some = |priority: &Priority| self.count[*priority as usize] > 0;
+        let lowest = Priority::ALL.into_iter().find(has_some)?;
+        let mut letters = self.letters.iter();
+        letters.position(|letter| letter.priority == lowest)
+    }
+
+    fn displace(&mut self, place: usize) {
+        if let Some(letter) = self.letters.remove(place) {
+            self.bytes -= letter.size();
+            self.count[letter.priority as usize] -= 1;
+            self.displaced.push((letter.ticket, letter.tag));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::office::{Payload, Qos};
+    use Priority::{High, Low, Normal};
+
+    fn room(keep: usize, overflow: Overflow) -> Room {
+        Room {
+            accept: usize::MAX,
+            accept_bytes: usize::MAX,
+            keep,
+            keep_bytes: usize::MAX,
+            overflow,
+            max_qos: Qos::ExactlyOnce,
+            carries_properties: true,
+            timers: 0,
+            permissions: None,
+            permitted: usize::MAX,
+        }
+    }
+
+    fn letter(ticket: u64, priority: Priority) -> Letter {
+        Letter {
+            ticket: Ticket(ticket),
+            topic: "t".into(),
+            payload: Payload::new([]),
+            qos: Qos::AtLeastOnce,
+            retain: false,
+            ttl: Duration::from_secs(1),
+            when_off: None,
+            priority,
+            replace_key: None,
+            tag: None,
+            properties: None,
+        }
+    }
+
+    /// Which letters of these priorities stay, and which go, in their order.
+    #[track_caller]
+    fn check(room: &Room, letters: &[Priority], stay: &[u64], go: &[u64]) {
+        let mut tray = Tray::default();
+        for (number, priority) in (0..).zip(letters) {
+            tray.put(room, letter(number, *priority));
+        }
+        assert_eq!(tray.accepted(), letters.len());
+        let effects = tray.take();
+        let letters = effects.letters.iter().map(|letter| letter.ticket.0);
+        assert_eq!(letters.collect::<Vec<_>>(), stay);
+        let displaced = effects.displaced.iter().map(|(ticket, _)| ticket.0);
+        assert_eq!(displaced.collect::<Vec<_>>(), go);
+        assert_eq!(tray.accepted(), 0);
+    }
+
+    #[test]
+    fn of_more_than_the_work_list_holds_the_least_go() {
+        let two = room(2, Overflow::DropOldest);
+        check(&two, &[Normal; 4], &[2, 3], &[0, 1]);
+        check(&two, &[High, Low, Normal, Low], &[0, 2], &[1, 3]);
+        check(&two, &[High, High, Normal, High], &[1, 3], &[2, 0]);
+        check(&two, &[], &[], &[]);
+    }
+
+    #[test]
+    fn by_drop_newest_the_youngest_go() {
+        let two = room(2, Overflow::DropNewest);
+        check(&two, &[Low, Normal, High, High], &[0, 1], &[2, 3]);
+    }
+
+    #[test]
+    fn bytes_count_as_well() {
+        let size = letter(0, Normal).size();
+        let for_two = Room {
+            keep_bytes: 3 * size - 1,
+            ..room(100, Overflow::DropOldest)
+        };
+        check(&for_two, &[Normal, Low, Normal], &[0, 2], &[1]);
+    }
+}
