@@ -7,7 +7,7 @@
 //! ```
 //!
 //! [`Log`] says when what is durable. Each segment begins with a [`header`] and goes on in
-//! [`frame`]s, a group each, of [`record`]s, a change each; [`index`] knows which of them
+//! [`frame`]s, a group each, of [`records`], a change each; [`index`] knows which of them
 //! still live. What is asked of the disk goes through [`files`], in whose place the tests
 //! put a disk that forgets what was not synced.
 
@@ -19,6 +19,9 @@ mod index;
 mod lock;
 mod log;
 mod record;
+mod records;
+mod replay;
+mod segments;
 
 #[cfg(test)]
 mod tests;
@@ -118,9 +121,7 @@ impl<F: Files> Keeper<F> {
     }
 
     fn load(&mut self) -> Result<Contents, StoreError> {
-        let mut contents = Contents::default();
-        self.open(Some(&mut contents))?;
-        Ok(contents)
+        self.open(true)
     }
 
     fn commit(&mut self, group: &Group) -> Result<(), StoreError> {
@@ -132,14 +133,15 @@ impl<F: Files> Keeper<F> {
     }
 
     fn reopen(&mut self) -> Result<u64, StoreError> {
-        self.open(None)
+        self.open(false)?;
+        Ok(self.log.as_ref().map_or(0, Log::number))
     }
 
-    fn open(&mut self, contents: Option<&mut Contents>) -> Result<u64, StoreError> {
+    /// Opens it. Returns what is in it, if it is asked for.
+    fn open(&mut self, is_asked: bool) -> Result<Contents, StoreError> {
         self.log = None;
-        let log = Log::open(self.files.clone(), self.sizes, self.random, contents)?;
-        let number = log.number();
+        let (log, contents) = Log::open(self.files.clone(), self.sizes, self.random, is_asked)?;
         self.log = Some(log);
-        Ok(number)
+        Ok(contents)
     }
 }

@@ -133,8 +133,13 @@ fn a_group_that_is_missing() {
 fn zeros_at_the_end_are_a_power_cut() {
     let (pair, names) = several();
     let newest = names.last().expect("there are some");
-    let number = open(&pair, newest, |bytes| bytes.extend([0; 10_000]));
-    assert_eq!(number.expect("they are cut off"), pair.last().number);
+    let memory = pair.memory.snapshot().as_it_is();
+    let before = memory.read(newest).expect("it is there");
+    memory.damage(newest, |bytes| bytes.extend([0; 10_000]));
+    let contents = keeper(memory.clone()).load();
+    let contents = contents.expect("they are cut off");
+    assert_eq!(contents, pair.read_after(pair.last().number));
+    assert_eq!(memory.read(newest).expect("it is there"), before);
 }
 
 #[test]

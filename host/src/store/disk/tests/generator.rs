@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::log::next_random;
+use super::super::segments::next_random;
 use crate::office::{
     Change, KeptLetter, KeptTimer, Letter, LetterOutcome, Outcome, Payload, Priority, Properties,
     Qos, Refused, Ticket, Time, WhenOff,
