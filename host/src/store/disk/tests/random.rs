@@ -2,6 +2,8 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::*;
+use crate::store::StoreError;
+use crate::store::disk::header::Header;
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
@@ -35,6 +37,33 @@ proptest! {
         }
         let contents = keeper(pair.memory.clone()).load().expect("nothing fails");
         prop_assert_eq!(contents, pair.read_after(pair.last().number));
+    }
+
+    /// Whatever stands in a group whose checksum is right, it is read or it is damaged.
+    #[test]
+    fn nothing_that_is_read_makes_it_panic(
+        records in vec((1_u8..9, vec(any::<u8>(), 0..60)), 0..5),
+        cut in 0_usize..20,
+    ) {
+        let memory = Pair::new(1).memory;
+        let name = "0000000001.log";
+        let (header, _) = Header::decode(&memory.read(name).expect("it is there"))
+            .expect("it is whole");
+        let mut frame = vec![0; frame::HEAD];
+        // A moment.
+        frame.extend([0; 19]);
+        for (kind, bytes) in records {
+            frame.extend((bytes.len() as u32 + 1).to_le_bytes());
+            frame.push(kind);
+            frame.extend(bytes);
+        }
+        frame.truncate(frame::HEAD.max(frame.len().saturating_sub(cut)));
+        frame::seal(&mut frame, header.salt, 1).expect("it is small");
+        memory.damage(name, |bytes| bytes.extend(frame));
+        match keeper(memory).load() {
+            Ok(contents) => prop_assert_eq!(contents.number, 1),
+            Err(error) => prop_assert!(matches!(error, StoreError::Damaged { .. }), "{}", error),
+        }
     }
 }
 
