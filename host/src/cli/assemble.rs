@@ -14,7 +14,8 @@ use super::components::Components;
 use crate::clock::TimeOfDay;
 use crate::config::{ComponentSource, Config, GuestConfig, ServerConfig};
 use crate::gateway::{
-    ConnectionOptions, ControlSender, Dialer, Handler, Logger, Options, Proxy, Server,
+    ConnectionOptions, ControlSender, Dialer, Handler, KeepingOptions, Logger, Options, Proxy,
+    Server,
 };
 use crate::guest::{Component, Grants, Guest, GuestOptions, Limits, Listener, Prints};
 use crate::office::{
@@ -236,14 +237,23 @@ pub(super) fn check_timers(guest: &GuestConfig, component: &Component) -> anyhow
 }
 
 /// A gateway of these guests.
-pub(super) fn options(config: Config, loaded: Vec<Loaded>, slow_calls: Handle) -> Options {
+pub(super) fn options(
+    config: Config,
+    loaded: Vec<Loaded>,
+    keeping: Option<KeepingOptions>,
+    slow_calls: Handle,
+) -> Options {
     let (guests, settings) = loaded
         .into_iter()
         .map(|guest| ((guest.name, guest.handler), guest.settings))
         .unzip();
     Options {
-        settings: settings_of(&config, settings),
+        settings: Settings {
+            is_durable: keeping.is_some(),
+            ..settings_of(&config, settings)
+        },
         guests,
+        keeping,
         slow_calls,
         connection: connection(config),
     }

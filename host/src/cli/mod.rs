@@ -17,6 +17,7 @@ mod assemble;
 mod components;
 mod control;
 mod engine;
+mod keeping;
 mod logging;
 mod reload;
 mod signals;

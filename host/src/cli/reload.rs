@@ -45,12 +45,13 @@ impl Loader {
         config: Config,
         has_control: bool,
         listener: Listener,
+        first_ticket: u64,
     ) -> Self {
         Self {
             path,
             look,
             components: None,
-            tickets: Arc::new(AtomicU64::new(1)),
+            tickets: Arc::new(AtomicU64::new(first_ticket)),
             has_control,
             listener,
             config,
@@ -145,6 +146,9 @@ impl Loader {
         }
         if self.components.is_some() && config.cache_directory != self.config.cache_directory {
             names.push("cache-directory".into());
+        }
+        if config.keeping != self.config.keeping {
+            names.push("work-list.store and what belongs to it".into());
         }
         names
     }

@@ -14,7 +14,7 @@ use super::assemble::options;
 use super::control::Bound;
 use super::reload::Loader;
 use super::signals::Orders;
-use super::{Failure, control, logging, signals};
+use super::{Failure, control, keeping, logging, signals};
 use crate::config::{Config, DEFAULT_TLS_PORT, ServerConfig, UnknownVariable};
 use crate::control::{Reloads, Server as ControlServer};
 use crate::gateway::{Control, Followers, Gateway, Options, Server};
@@ -60,7 +60,15 @@ pub(super) fn run(path: Option<&Path>, look: Look) -> Result<(), Failure> {
     let followers = Followers::default();
     let path = path.map(Path::to_path_buf);
     let listener = followers.listener();
-    let mut loader = Loader::new(path, look, config.clone(), bound.is_some(), listener);
+    let kept = keeping::open(&config)?;
+    let mut loader = Loader::new(
+        path,
+        look,
+        config.clone(),
+        bound.is_some(),
+        listener,
+        kept.first_ticket,
+    );
     let loaded = runtime.block_on(loader.begin())?;
     let slow = Builder::new_multi_thread()
         .worker_threads(SLOW_CALL_THREADS)
@@ -68,7 +76,7 @@ pub(super) fn run(path: Option<&Path>, look: Look) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(Failure::other)?;
-    let options = options(config, loaded, slow.handle().clone());
+    let options = options(config, loaded, kept.options, slow.handle().clone());
     let serve = serve(
         options,
         loader,
@@ -229,7 +237,13 @@ async fn serve(
             "stopped with outcomes that guests were not told: they are lost"
         );
     }
-    if (summary.letters_lost, summary.outcomes_lost) == (0, 0) {
+    if summary.letters_kept > 0 {
+        let letters = summary.letters_kept;
+        info!(
+            letters,
+            "stopped with letters on the work list: they are kept"
+        );
+    } else if (summary.letters_lost, summary.outcomes_lost) == (0, 0) {
         info!("stopped");
     }
     Ok(())

@@ -18,7 +18,7 @@ fn is_of_others(name: &str) -> bool {
 type Slot = fn(&mut Written) -> &mut Option<Entry>;
 
 /// All variables. Guests are configured in the file alone.
-const VARIABLES: [(&str, Slot); 48] = [
+const VARIABLES: [(&str, Slot); 55] = [
     ("JACKALOPE_CLIENT_ID", |w| &mut w.client_id),
     ("JACKALOPE_CLEAN_SESSION", |w| &mut w.clean_session),
     ("JACKALOPE_SESSION_EXPIRY", |w| &mut w.session_expiry),
@@ -81,6 +81,23 @@ const VARIABLES: [(&str, Slot); 48] = [
     ("JACKALOPE_WORK_LIST_OVERFLOW", |w| {
         &mut w.work_list.keys.overflow
     }),
+    ("JACKALOPE_WORK_LIST_STORE", |w| &mut w.work_list.keys.store),
+    ("JACKALOPE_WORK_LIST_DIRECTORY", |w| {
+        &mut w.work_list.keys.directory
+    }),
+    ("JACKALOPE_WORK_LIST_ON_DAMAGE", |w| {
+        &mut w.work_list.keys.on_damage
+    }),
+    ("JACKALOPE_WORK_LIST_GONE_GUESTS", |w| {
+        &mut w.work_list.keys.gone_guests
+    }),
+    ("JACKALOPE_WORK_LIST_AFTER_REBOOT", |w| {
+        &mut w.work_list.keys.after_reboot
+    }),
+    ("JACKALOPE_WORK_LIST_CLOCK_TRUST", |w| {
+        &mut w.work_list.keys.clock_trust
+    }),
+    ("JACKALOPE_WORK_LIST_HOLD", |w| &mut w.work_list.keys.hold),
 ];
 
 /// The table of TLS, begun where the file has none.

@@ -113,6 +113,13 @@ pub(crate) struct WorkList {
     pub(super) max: Option<Entry>,
     pub(super) max_bytes: Option<Entry>,
     pub(super) overflow: Option<Entry>,
+    pub(super) store: Option<Entry>,
+    pub(super) directory: Option<Entry>,
+    pub(super) on_damage: Option<Entry>,
+    pub(super) gone_guests: Option<Entry>,
+    pub(super) after_reboot: Option<Entry>,
+    pub(super) clock_trust: Option<Entry>,
+    pub(super) hold: Option<Entry>,
 }
 
 #[derive(Default, Deserialize)]

@@ -22,6 +22,7 @@ mod env;
 mod error;
 pub(crate) mod file;
 pub(crate) mod guest;
+pub(crate) mod keeping;
 mod login;
 mod permissions;
 mod placeholders;
@@ -53,6 +54,7 @@ pub use control::ControlConfig;
 pub use env::UnknownVariable;
 pub use error::{ConfigError, Place};
 pub use guest::{ComponentSource, GuestConfig, GuestLimits};
+pub use keeping::{GoneGuests, Keeping, OnDamage};
 pub use proxy::ProxyConfig;
 pub use server::{DEFAULT_TLS_PORT, ServerAddressError, ServerConfig};
 pub(crate) use values::parse_duration;
@@ -97,6 +99,9 @@ pub struct Config {
     /// `[control-permissions]`: what may be published and asked for over it. Default:
     /// everything.
     pub control_permissions: Option<Permissions>,
+    /// `[work-list]` with `store = "disk"`: how letters are kept so that they outlive
+    /// the gateway. Default: they are not.
+    pub keeping: Option<Keeping>,
     /// What the post office has to know.
     pub session: SessionConfig,
     /// `subscriptions`: what the built-in handler hears of, which there is where no
@@ -161,6 +166,7 @@ impl Default for Config {
             cache_directory: CacheDirectory::Default,
             control: ControlConfig::Default,
             control_permissions: None,
+            keeping: None,
             session: SessionConfig::default(),
             subscriptions: Vec::new(),
             show_payloads: false,

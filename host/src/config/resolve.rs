@@ -12,8 +12,8 @@ use super::placeholders::{Machine, Placeholders};
 use super::table::Table;
 use super::values::{Period, Size, period, size};
 use super::{
-    Config, GuestConfig, control, guest, login, permissions, proxy, server, status, websocket,
-    work_list,
+    Config, GuestConfig, control, guest, keeping, login, permissions, proxy, server, status,
+    websocket, work_list,
 };
 use crate::office::{
     BackoffSettings, LastWill, Payload, Qos, UnknownWord, WorkListSettings, topic,
@@ -94,6 +94,7 @@ pub(super) fn resolve(
         config.control_permissions = Some(permissions::of_control(&written.keys)?);
     }
     session.work_list = bound_of_all(written)?;
+    config.keeping = keeping::resolve(&written.work_list.keys, directory)?;
     backoff(&mut session.backoff, &written.backoff.keys)?;
     if let Some(will) = &written.last_will {
         let last_will = last_will(will, &placeholders, session.max_qos)?;

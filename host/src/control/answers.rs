@@ -156,6 +156,7 @@ pub(crate) struct ListedLetter {
 pub(crate) enum LetterState {
     Waiting,
     InFlight,
+    Held,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -171,6 +172,8 @@ pub(crate) struct Health {
     pub(crate) session: SessionState,
     /// For how long that has been so.
     pub(crate) since_ms: u64,
+    /// Why the work list cannot be kept, if so.
+    pub(crate) not_kept: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -185,6 +188,10 @@ pub(crate) struct Status {
     pub(crate) last_error: Option<LastError>,
     pub(crate) letters: usize,
     pub(crate) in_flight: usize,
+    /// How many wait until it is known how much of their ttl is left.
+    pub(crate) held: usize,
+    /// Why the work list cannot be kept, if so.
+    pub(crate) not_kept: Option<String>,
     pub(crate) guests: Vec<GuestStatus>,
     /// Of the gateway.
     pub(crate) version: String,
@@ -250,6 +257,7 @@ impl From<&Report> for Health {
         Self {
             session: report.is_online.into(),
             since_ms: millis(report.lasted),
+            not_kept: report.not_kept.clone(),
         }
     }
 }
@@ -269,6 +277,8 @@ impl From<Report> for Status {
             last_error: report.last_error.map(LastError::from),
             letters: all().map(|standing| standing.letters).sum(),
             in_flight: all().map(|standing| standing.in_flight).sum(),
+            held: report.held,
+            not_kept: report.not_kept,
             guests: report.guests.into_iter().map(GuestStatus::from).collect(),
             broker: report.broker,
             client_id: report.client_id,
@@ -339,9 +349,10 @@ fn listed((guest, letter): (String, OpenLetter)) -> ListedLetter {
         after_reboot: letter.when_off.map(|when_off| when_off.to_string()),
         priority: letter.priority.to_string(),
         replace_key: letter.replace_key.map(|key| key.to_string()),
-        state: match letter.is_in_flight {
-            true => LetterState::InFlight,
-            false => LetterState::Waiting,
+        state: match (letter.is_in_flight, letter.is_held) {
+            (true, _) => LetterState::InFlight,
+            (false, true) => LetterState::Held,
+            (false, false) => LetterState::Waiting,
         },
         age_ms: millis(letter.age),
         left_ms: millis(letter.left),

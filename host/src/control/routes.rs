@@ -200,7 +200,7 @@ async fn act(
         }
         Action::Health => {
             let report = control.report().await?;
-            let status = match report.is_online {
+            let status = match report.is_online && report.not_kept.is_none() {
                 true => StatusCode::OK,
                 false => StatusCode::SERVICE_UNAVAILABLE,
             };
@@ -417,6 +417,7 @@ impl From<NotCancelled> for Refusal {
         let (status, code) = match why {
             NotCancelled::Unknown => (StatusCode::NOT_FOUND, Code::UnknownTicket),
             NotCancelled::InFlight => (StatusCode::CONFLICT, Code::InFlight),
+            NotCancelled::NotKept(_) => (StatusCode::SERVICE_UNAVAILABLE, Code::NotKept),
         };
         Self(status, code, why.to_string())
     }

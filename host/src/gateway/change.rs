@@ -84,6 +84,10 @@ impl Gateway {
                     info!(guest = name, "guest added");
                     self.machine.guests.add(*guest, handler);
                     self.machine.log.set_name(*guest, name.clone());
+                    if let Some(keeper) = &mut self.machine.keeper {
+                        let office = self.engine.office_mut();
+                        keeper.handle_added(office, &name, *guest);
+                    }
                     changed.added.push(name);
                 }
                 (Some(handler), Some(_)) => {

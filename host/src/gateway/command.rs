@@ -7,7 +7,7 @@ use super::control::{Command, UnknownGuest};
 use super::control_sender::{Accepted, Draft};
 use super::report::{GuestReport, LetterList, Report};
 use crate::clock;
-use crate::office::{GuestId, NotAccepted, NotHanded, Payload, Status};
+use crate::office::{GuestId, NotAccepted, NotCancelled, NotHanded, Office, Payload, Status};
 
 impl Gateway {
     /// Who asked and does not wait for the answer any more does not get it.
@@ -38,7 +38,17 @@ impl Gateway {
                 office.handle_local_message(now, topic, payload, properties);
             }
             Command::Publish(draft, reply) => {
-                let _ = reply.send(self.publish(draft));
+                let accepted = self.publish(draft);
+                self.when_kept(move |office, kept| {
+                    let _ = reply.send(match (accepted, kept) {
+                        (Ok(accepted), Err(why)) => {
+                            // Nobody is told that it was accepted, so it is not sent.
+                            let _ = office.handle_cancel(clock::now(), accepted.ticket);
+                            Err(NotAccepted::NotKept(why))
+                        }
+                        (accepted, _) => accepted,
+                    });
+                });
             }
             Command::Hand {
                 guest,
@@ -50,7 +60,12 @@ impl Gateway {
             }
             Command::Cancel(ticket, reply) => {
                 let cancelled = self.engine.office_mut().handle_cancel(now, ticket);
-                let _ = reply.send(cancelled);
+                self.when_kept(move |_, kept| {
+                    let _ = reply.send(match (cancelled, kept) {
+                        (Ok(_), Err(why)) => Err(NotCancelled::NotKept(why)),
+                        (cancelled, _) => cancelled,
+                    });
+                });
             }
             Command::Letters { guest, most, reply } => {
                 let _ = reply.send(self.letters(guest.as_deref(), most));
@@ -66,6 +81,18 @@ impl Gateway {
                 office.set_detailed_notices(true);
                 let _ = reply.send(following.map(|following| (following, self.report())));
             }
+        }
+    }
+
+    /// Answers when everything up to here is kept, or cannot be.
+    fn when_kept(
+        &mut self,
+        answer: impl FnOnce(&mut Office, Result<(), Arc<str>>) + Send + 'static,
+    ) {
+        let office = self.engine.office_mut();
+        match &mut self.machine.keeper {
+            Some(keeper) => keeper.when_kept(office, Box::new(answer)),
+            None => answer(office, Ok(())),
         }
     }
 
@@ -121,6 +148,8 @@ impl Gateway {
             last_error: record.error_of(now, guest),
         };
         Report {
+            not_kept: office.commit_failed().map(ToString::to_string),
+            held: office.held_letters(),
             version: self.engine.version().filter(|_| self.is_online()),
             broker: machine.connection.servers[self.engine.broker()].to_string(),
             client_id: machine.connection.handshake.client_id.clone(),

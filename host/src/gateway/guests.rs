@@ -135,6 +135,16 @@ impl Guests {
         }
     }
 
+    /// One that is gone has a place behind all others.
+    pub(super) fn add_gone(&mut self) {
+        self.slots.push(Slot {
+            handler: None,
+            is_slow: false,
+            successor: None,
+            is_gone: true,
+        });
+    }
+
     /// A guest is gone.
     pub(super) fn remove(&mut self, guest: GuestId) {
         if let Some(slot) = self.slots.get_mut(guest.index()) {

@@ -8,6 +8,7 @@ use bytes::BytesMut;
 use super::ConnectionOptions;
 use super::dial::Dialer;
 use super::guests::Guests;
+use super::keeper::Keeper;
 use super::log::Log;
 use super::probe::Probe;
 use super::server::Server;
@@ -15,7 +16,7 @@ use super::socket::Socket;
 use crate::clock;
 use crate::engine::{Machine, Step};
 use crate::login::HeaderSource;
-use crate::office::{Answer, Assignment, Office, Time};
+use crate::office::{Answer, Assignment, Change, Office, Time};
 
 /// The machine that the gateway runs on.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub(super) struct RealMachine {
     pub(super) probe: Probe,
     pub(super) guests: Guests,
     pub(super) log: Log,
+    /// None: nothing outlives the gateway.
+    pub(super) keeper: Option<Keeper>,
 }
 
 impl RealMachine {
@@ -90,6 +93,12 @@ impl Machine for RealMachine {
 
     fn call(&mut self, assignment: Assignment) -> Option<Answer> {
         self.guests.call(assignment)
+    }
+
+    fn commit(&mut self, changes: Vec<Change>) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.commit(clock::now(), changes);
+        }
     }
 
     fn observe(&mut self, now: Time, office: &mut Office, step: Step<'_>) {

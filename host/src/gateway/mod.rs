@@ -16,6 +16,7 @@ mod control_sender;
 mod dial;
 mod followers;
 mod guests;
+mod keeper;
 mod log;
 mod machine;
 mod news;
@@ -26,7 +27,8 @@ mod report;
 mod server;
 mod socket;
 
-use std::future::Future;
+use std::collections::{BTreeMap, BTreeSet};
+use std::future::{Future, pending};
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -43,6 +45,7 @@ pub use dial::{Dialer, Proxy};
 pub use followers::Followers;
 pub(crate) use followers::{Following, Line, TooManyFollow};
 pub use guests::{Handler, Logger};
+pub use keeper::KeepingOptions;
 pub(crate) use news::{Event as NewsEvent, News, Subject, Teller};
 pub use observer::Observed;
 pub use report::{GuestReport, LetterList, PastError, Report};
@@ -51,10 +54,11 @@ pub use server::Server;
 use crate::clock::{self, Alarm};
 use crate::engine::Engine;
 use crate::login::{Credentials, HeaderSource};
-use crate::office::{GuestId, Office, Settings};
+use crate::office::{GuestId, GuestSettings, Office, Settings};
 use crate::wire::Handshake;
 use control::CommandQueue;
 use guests::Guests;
+use keeper::{Keeper, Report as FromStore};
 use log::Log;
 use machine::RealMachine;
 use probe::Probe;
@@ -89,6 +93,9 @@ pub struct Options {
     pub settings: Settings,
     /// The guests, with their names.
     pub guests: Vec<(String, Handler)>,
+    /// How the work list is kept. None: it is not, and the post office is not told that
+    /// it [is](Settings::is_durable).
+    pub keeping: Option<KeepingOptions>,
     /// The runtime on which slow calls go on. Not the one that the gateway runs
     /// on, unless that has threads to spare.
     pub slow_calls: Handle,
@@ -102,6 +109,8 @@ pub struct Summary {
     /// How many letters had an outcome at the end that their guest was not told,
     /// and never will be.
     pub outcomes_lost: usize,
+    /// How many letters had no outcome at the end, and are kept.
+    pub letters_kept: usize,
 }
 
 /// Something that only a fault of the machine or of the gateway can bring about.
@@ -111,6 +120,9 @@ pub enum GatewayError {
     /// The machine's timers do not work.
     #[error("the machine's timer does not work")]
     Clock(#[source] io::Error),
+    /// There can be no more threads.
+    #[error("no thread can be started that keeps the work list")]
+    Thread(#[source] io::Error),
     /// A call of a guest has taken its task down.
     #[error("a call of a guest panicked, which is a fault of the gateway")]
     Panicked(#[source] tokio::task::JoinError),
@@ -131,21 +143,47 @@ impl Gateway {
     pub fn new(options: Options) -> Result<Self, GatewayError> {
         let Options {
             connection,
-            settings,
+            mut settings,
             guests,
+            keeping,
             slow_calls,
         } = options;
-        let (names, guests) = guests.into_iter().unzip();
+        let (mut names, guests): (Vec<_>, Vec<_>) = guests.into_iter().unzip();
+        let mut guests = Guests::new(guests, slow_calls);
+        let mut gone = BTreeSet::new();
+        if let Some(keeping) = &keeping {
+            gone = keeping.gone(&settings);
+            for name in &gone {
+                guests.add_gone();
+                names.push(name.to_string());
+                settings.guests.push(GuestSettings::gone(name.clone()));
+            }
+        }
+        let places: BTreeMap<Arc<str>, GuestId> = settings
+            .guests
+            .iter()
+            .zip((0..).map(GuestId))
+            .map(|(guest, place)| (guest.name.clone(), place))
+            .collect();
         let log = Log::new(clock::now(), names, connection.identity());
+        let mut office = Office::new(clock::now(), settings);
+        for name in &gone {
+            office.restore_gone(places[name]);
+        }
+        let keeper = keeping
+            .map(|keeping| Keeper::start(keeping, &mut office, |name| places.get(name).copied()))
+            .transpose()
+            .map_err(GatewayError::Thread)?;
         Ok(Self {
-            engine: Engine::new(Office::new(clock::now(), settings))
+            engine: Engine::new(office)
                 .with_brokers(connection.servers.len(), connection.server_return),
             machine: RealMachine {
                 connection,
                 socket: Socket::None,
                 probe: Probe::default(),
-                guests: Guests::new(guests, slow_calls),
+                guests,
                 log,
+                keeper,
             },
             commands: CommandQueue::default(),
             alarm: Alarm::new().map_err(GatewayError::Clock)?,
@@ -194,7 +232,14 @@ impl Gateway {
             if !has_more {
                 self.machine.log.handle_waiting(now, self.engine.office());
             }
-            let timeout = [self.engine.next_timeout(), self.machine.log.next_timeout()];
+            let keeper = self.machine.keeper.as_mut();
+            let kept = keeper.and_then(|keeper| {
+                let office = self.engine.office_mut();
+                keeper.handle_timeout(now, office);
+                keeper.next_timeout(office)
+            });
+            let log = self.machine.log.next_timeout();
+            let timeout = [self.engine.next_timeout(), log, kept];
             let timeout = timeout.into_iter().flatten().min();
             let (reads, writes) = (self.engine.wants_read(), self.engine.wants_write());
             tokio::select! {
@@ -209,6 +254,7 @@ impl Gateway {
                     self.install(guest);
                 }
                 command = self.commands.next() => self.handle_command(command),
+                report = report(&mut self.machine.keeper) => self.handle_report(report),
                 reached = self.machine.probe.done() => self.handle_reached(reached),
                 event = self.machine.socket.wait(reads, writes) => self.handle_event(event),
                 // The runtime looks at the network when this task yields, and only then.
@@ -217,10 +263,34 @@ impl Gateway {
             }
         }
         self.machine.log.handle_end();
-        Ok(Summary {
-            letters_lost: self.engine.office().open_letters(),
-            outcomes_lost: self.engine.office().untold_outcomes(),
+        if let Some(keeper) = self.machine.keeper.take() {
+            keeper.finish();
+        }
+        let office = self.engine.office();
+        let (letters, outcomes) = (office.open_letters(), office.untold_outcomes());
+        Ok(match office.is_kept() {
+            true => Summary {
+                letters_lost: 0,
+                outcomes_lost: 0,
+                letters_kept: letters,
+            },
+            false => Summary {
+                letters_lost: letters,
+                outcomes_lost: outcomes,
+                letters_kept: 0,
+            },
         })
+    }
+
+    fn handle_report(&mut self, report: FromStore) {
+        if let Some(keeper) = &mut self.machine.keeper
+            && keeper.handle_report(self.engine.office_mut(), report)
+        {
+            self.engine.handle_committed(&mut self.machine);
+            if let Some(keeper) = &mut self.machine.keeper {
+                keeper.handle_committed(self.engine.office_mut());
+            }
+        }
     }
 
     fn handle_event(&mut self, event: Event) {
@@ -257,6 +327,14 @@ impl Gateway {
             self.engine.office_mut().handle_replaced(guest);
             self.machine.log.handle_replaced(guest);
         }
+    }
+}
+
+/// What comes next of the store, if there is one.
+async fn report(keeper: &mut Option<Keeper>) -> FromStore {
+    match keeper {
+        Some(keeper) => keeper.report().await,
+        None => pending().await,
     }
 }
 

@@ -23,6 +23,10 @@ pub struct Report {
     pub broker: String,
     /// What the gateway calls itself to the broker.
     pub client_id: String,
+    /// Why the work list cannot be kept at the moment, if so. Nothing is accepted then.
+    pub not_kept: Option<String>,
+    /// How many letters wait until it is known how much of their ttl is left.
+    pub held: usize,
     /// The guests, and last the gateway's own sender, if there is one.
     pub guests: Vec<GuestReport>,
 }
@@ -123,6 +127,8 @@ impl Record {
     /// Of the session; what it does not know is left out.
     pub(super) fn report(&self, now: Time) -> Report {
         Report {
+            not_kept: None,
+            held: 0,
             is_online: self.is_online,
             lasted: now.since(self.since),
             version: None,

@@ -87,6 +87,7 @@ impl GatewayImports {
             max_packet_size,
             status: Status::Offline,
             room: Room {
+                not_kept: None,
                 accept: 0,
                 accept_bytes: 0,
                 keep: 1,

@@ -156,6 +156,7 @@ pub(super) fn assignment(call: Call) -> Assignment {
         call,
         status: Status::Offline,
         room: Room {
+            not_kept: None,
             accept: usize::MAX,
             accept_bytes: usize::MAX,
             keep: 100,

@@ -75,6 +75,9 @@ impl Room {
         retain: bool,
         ttl: Duration,
     ) -> Result<(), NotAccepted> {
+        if let Some(why) = &self.not_kept {
+            return Err(NotAccepted::NotKept(why.clone()));
+        }
         topic::check_name(topic).map_err(NotAccepted::Topic)?;
         if qos > self.max_qos {
             return Err(NotAccepted::Qos(self.max_qos));

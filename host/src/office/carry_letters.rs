@@ -299,6 +299,7 @@ impl Office {
             carries_properties,
             timers: self.settings.guests[guest.index()].timers.max,
             permissions: allowance.permissions().cloned(),
+            not_kept: self.journal.failed().cloned(),
             permitted: allowance.letters(now),
         }
     }

@@ -189,6 +189,13 @@ pub(super) fn with_will(guests: &[GuestSettings], has_status_topic: bool) -> Vec
 /// The number of no broker.
 const NOBODY: usize = usize::MAX;
 
+impl GuestSettings {
+    /// Of a guest of an earlier life that is there no more.
+    pub fn gone(name: Arc<str>) -> Self {
+        gone(name, WorkListSettings::default())
+    }
+}
+
 /// Of a guest that is gone, and may be at its last call.
 fn gone(name: Arc<str>, work_list: WorkListSettings) -> GuestSettings {
     GuestSettings {

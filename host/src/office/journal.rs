@@ -146,6 +146,16 @@ impl Journal {
         self.failed.as_ref()
     }
 
+    /// In which group everything up to here is durable.
+    pub(super) fn group(&self) -> u64 {
+        self.begun + u64::from(!self.pending.is_empty())
+    }
+
+    /// How many groups are durable.
+    pub(super) fn durable(&self) -> u64 {
+        self.durable
+    }
+
     /// Whether all is durable.
     pub(super) fn is_idle(&self) -> bool {
         self.begun == self.durable && self.pending.is_empty()
@@ -157,8 +167,7 @@ impl Journal {
         if self.is_idle() {
             return Some(answer);
         }
-        let group = self.begun + u64::from(!self.pending.is_empty());
-        self.answers.push_back((group, answer));
+        self.answers.push_back((self.group(), answer));
         None
     }
 

@@ -221,6 +221,17 @@ impl Office {
         self.journal.failed()
     }
 
+    /// Returns whether all that is to outlive the gateway is kept. Never, if nothing is.
+    pub fn is_kept(&self) -> bool {
+        self.journal.is_on() && self.journal.is_idle()
+    }
+
+    /// Returns how many groups were and will have been [handed out](Self::poll_commit)
+    /// when everything up to here has been, and how many of them are kept.
+    pub fn groups(&self) -> (u64, u64) {
+        (self.journal.group(), self.journal.durable())
+    }
+
     /// Returns how many letters have no outcome yet.
     pub fn open_letters(&self) -> usize {
         self.list.len()

@@ -43,6 +43,8 @@ pub struct OpenLetter {
     pub tries: u8,
     /// Whether it is under way on the connection at hand.
     pub is_in_flight: bool,
+    /// Whether it is not sent, as it is not known how much of its ttl is left.
+    pub is_held: bool,
 }
 
 /// How one guest is doing.
@@ -65,13 +67,16 @@ pub struct Standing {
 }
 
 /// Why a letter is not called back.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotCancelled {
     /// No letter of this number is on the work list: it has its outcome, or there
     /// never was one.
     Unknown,
     /// It is under way, and what the network has cannot be called back.
     InFlight,
+    /// It has its outcome, and that cannot be kept: this is why. After a restart it may
+    /// be back.
+    NotKept(Arc<str>),
 }
 
 /// Why a message is not handed to a guest.
@@ -89,10 +94,17 @@ pub enum NotHanded {
 
 impl fmt::Display for NotCancelled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Unknown => "no letter with this ticket waits: it has its outcome, or never was",
-            Self::InFlight => "the letter is in flight, and cannot be called back",
-        })
+        match self {
+            Self::Unknown => {
+                f.write_str("no letter with this ticket waits: it has its outcome, or never was")
+            }
+            Self::InFlight => f.write_str("the letter is in flight, and cannot be called back"),
+            Self::NotKept(why) => write!(
+                f,
+                "the letter is cancelled, and comes back with a restart, as that cannot be \
+                 kept: {why}"
+            ),
+        }
     }
 }
 
@@ -258,5 +270,6 @@ fn open_letter(now: Time, entry: &Entry, is_in_flight: bool) -> OpenLetter {
         left: entry.deadline.since(now),
         tries: entry.tries,
         is_in_flight,
+        is_held: entry.is_held,
     }
 }

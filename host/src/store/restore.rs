@@ -37,8 +37,17 @@ impl Contents {
             .collect()
     }
 
-    /// What makes nothing be left of the guests that are not there.
-    pub fn without_those_gone(&self, is_there: impl Fn(&str) -> bool) -> Vec<Change> {
+    /// Drops all that is of guests that are not there. Returns what makes a store drop it,
+    /// too.
+    pub fn drop_those_gone(&mut self, is_there: impl Fn(&str) -> bool) -> Vec<Change> {
+        let changes = self.of_those_gone(is_there);
+        for change in &changes {
+            self.apply_change(0, change.clone());
+        }
+        changes
+    }
+
+    fn of_those_gone(&self, is_there: impl Fn(&str) -> bool) -> Vec<Change> {
         let letters = self.letters.iter();
         let letters = letters.filter(|(_, letter)| !is_there(&letter.kept.guest));
         let outcomes = self.outcomes.iter();
@@ -67,7 +76,7 @@ impl Contents {
     ///
     /// The last moment that was [noted](Boots::observe) is the present one.
     pub fn restore(
-        self,
+        &mut self,
         office: &mut Office,
         now: Time,
         old: OldLetters,
@@ -77,31 +86,16 @@ impl Contents {
             hold_until: old.hold_until,
             ..Held::default()
         };
-        for (guest, owed) in self.outcomes.into_values().filter_map(|owed| {
-            let guest = place(&owed.guest)?;
-            Some((guest, owed.told))
-        }) {
-            office.restore_outcome(guest, owed);
-        }
-        for (guest, values) in self.state {
-            if let Some(guest) = place(&guest) {
-                for (key, value) in values {
-                    office.restore_state(guest, key, value);
-                }
-            }
-        }
-        for (guest, timers) in self.timers {
-            if let Some(guest) = place(&guest) {
-                for (name, timer) in timers {
-                    let first = next_moment(&self.boots, &timer, now);
-                    office.restore_timer(guest, &name, first, timer.timer.period);
-                }
+        let guests = self.guests().into_iter().cloned().collect::<Vec<_>>();
+        for name in guests {
+            if let Some(guest) = place(&name).filter(|guest| !office.is_gone(*guest)) {
+                self.restore_guest(office, now, &name, guest);
             }
         }
         if let Some(broker) = self.session {
-            office.restore_session(broker, self.received.into_iter());
+            office.restore_session(broker, std::mem::take(&mut self.received).into_iter());
         }
-        for (ticket, stored) in self.letters {
+        for (ticket, stored) in std::mem::take(&mut self.letters) {
             let Some(guest) = place(&stored.kept.guest) else {
                 continue;
             };
@@ -129,8 +123,23 @@ impl Contents {
                 Ttl::Expired => office.restore_expired(guest, letter),
             }
         }
-        held.boots = self.boots;
+        held.boots = self.boots.clone();
         held
+    }
+
+    /// Has a guest of the office take up what one of this name has, but for its letters.
+    pub fn restore_guest(&mut self, office: &mut Office, now: Time, name: &str, guest: GuestId) {
+        let owed = self.outcomes.extract_if(.., |_, owed| *owed.guest == *name);
+        for (_, owed) in owed {
+            office.restore_outcome(guest, owed.told);
+        }
+        for (key, value) in self.state.remove(name).unwrap_or_default() {
+            office.restore_state(guest, key, value);
+        }
+        for (name, timer) in self.timers.remove(name).unwrap_or_default() {
+            let first = next_moment(&self.boots, &timer, now);
+            office.restore_timer(guest, &name, first, timer.timer.period);
+        }
     }
 }
 

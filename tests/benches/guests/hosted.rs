@@ -102,6 +102,7 @@ pub(crate) fn assignment(call: Call) -> Assignment {
         call,
         status: Status::Online,
         room: Room {
+            not_kept: None,
             accept: 100,
             accept_bytes: usize::MAX,
             keep: 100,

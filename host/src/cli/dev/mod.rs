@@ -81,7 +81,7 @@ async fn run(guest: GuestConfig, is_default: bool, screen: Screen) -> Result<(),
     let signal = signals::listen()?;
     let (state, seen) = watch::channel(State::default());
     let mut reporter = Reporter::new(screen.clone(), state);
-    let mut gateway = Gateway::new(options(config, vec![loaded], Handle::current()))
+    let mut gateway = Gateway::new(options(config, vec![loaded], None, Handle::current()))
         .map_err(Failure::other)?
         .observed_by(move |observed| reporter.report(observed));
     let control = gateway.control();

@@ -34,6 +34,15 @@ impl fmt::Display for Shown<'_, Status> {
         }
         let letters = Counted(status.letters, "letter");
         write!(f, "\n{letters}, {} in flight", status.in_flight)?;
+        if status.held > 0 {
+            write!(f, ", {} held until the clock is trusted", status.held)?;
+        }
+        if let Some(why) = &status.not_kept {
+            write!(
+                f,
+                "\nTHE WORK LIST CANNOT BE KEPT, nothing is accepted: {why}"
+            )?;
+        }
         for guest in &status.guests {
             write!(f, "\n{}", Shown(guest))?;
         }
@@ -132,6 +141,7 @@ impl fmt::Display for Shown<'_, Letters> {
             let state = match letter.state {
                 LetterState::Waiting => "waiting",
                 LetterState::InFlight => "in flight",
+                LetterState::Held => "held",
             };
             let (age, left) = (span(letter.age_ms), span(letter.left_ms));
             write!(

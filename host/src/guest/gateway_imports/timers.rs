@@ -24,6 +24,9 @@ fn set(
         return Ok((Err(TimerError::InvalidName),));
     };
     let gateway = &mut store.data_mut().gateway;
+    if let Some(why) = gateway.room.not_kept.clone() {
+        return Ok((Err(NotSet::NotKept(why).into()),));
+    }
     let (table, max) = (gateway.timers.as_deref(), gateway.room.timers);
     let timers = &mut gateway.effects.timers;
     let set = timers.set(table, max, &name, schedule.into());

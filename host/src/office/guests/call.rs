@@ -114,6 +114,9 @@ pub struct Room {
     pub timers: usize,
     /// What is not permitted. None: nothing.
     pub permissions: Option<Arc<Permissions>>,
+    /// Why nothing is accepted, written down or set at the moment: what is to outlive
+    /// the gateway cannot be kept.
+    pub not_kept: Option<Arc<str>>,
     /// At most so many are accepted by the rate that the guest is permitted;
     /// `publish` answers `not-permitted` to more.
     pub permitted: usize,

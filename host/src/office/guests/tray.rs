@@ -88,6 +88,7 @@ mod tests {
 
     fn room(keep: usize, overflow: Overflow) -> Room {
         Room {
+            not_kept: None,
             accept: usize::MAX,
             accept_bytes: usize::MAX,
             keep,

@@ -58,7 +58,7 @@ pub(super) struct Entry {
     pub(in crate::office) tries: u8,
     pub(in crate::office) priority: Priority,
     /// Whether it is not to be sent, as it is not known how much of its ttl is left.
-    is_held: bool,
+    pub(in crate::office) is_held: bool,
     previous: u32,
     next: u32,
     /// What few letters have.

@@ -37,6 +37,9 @@ fn set(
     (key, value): (WasmStr, WasmList<u8>),
 ) -> wasmtime::Result<(Result<(), StateError>,)> {
     let name = key.to_str(&store)?;
+    if let Some(why) = store.data().gateway.room.not_kept.clone() {
+        return Ok((Err(NotWritten::NotKept(why).into()),));
+    }
     // Nothing that is too large is copied.
     if let Err(error) = store.data().gateway.state.check(&name, value.len()) {
         return Ok((Err(error.into()),));

@@ -1,0 +1,122 @@
+//! The work list on a disk: opened before guests are loaded, as it knows which tickets
+//! there were.
+
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use anyhow::{Context, anyhow};
+use tracing::{info, warn};
+
+use super::Failure;
+use crate::clock;
+use crate::config::{Config, GoneGuests, Keeping, OnDamage};
+use crate::gateway::{ControlSender, KeepingOptions};
+use crate::office::Change;
+use crate::store::{ClockTrust, Contents, Disk, OldLetters, Store, StoreError};
+
+/// The next ticket is one more than a multiple of this. So it is seen from which life of
+/// the gateway a ticket is, and those of calls that were not kept are seldom given again.
+const GAP: u64 = 1_000;
+
+/// What is kept, if anything is.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    pub(super) options: Option<KeepingOptions>,
+    /// The first ticket that there never was.
+    pub(super) first_ticket: u64,
+}
+
+/// Opens what is kept, and says in the log what there is.
+pub(super) fn open(config: &Config) -> Result<Kept, Failure> {
+    let Some(keeping) = &config.keeping else {
+        return Ok(Kept {
+            options: None,
+            first_ticket: 1,
+        });
+    };
+    let options = load(config, keeping).context("[work-list]");
+    let options = options.map_err(Failure::Config)?;
+    let contents = &options.contents;
+    let first_ticket = match contents.last_ticket {
+        0 => 1,
+        last => (last / GAP + 1) * GAP + 1,
+    };
+    info!(
+        directory = %keeping.directory.display(),
+        letters = contents.letters.len(),
+        outcomes = contents.outcomes.len(),
+        "the work list is kept on disk"
+    );
+    Ok(Kept {
+        first_ticket,
+        options: Some(options),
+    })
+}
+
+fn load(config: &Config, keeping: &Keeping) -> anyhow::Result<KeepingOptions> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the keys of a hash map are all that std draws at random"
+    )]
+    let random = RandomState::new().build_hasher().finish();
+    let mut disk = Disk::open(&keeping.directory, random)?;
+    let mut contents = match disk.load() {
+        Err(error @ StoreError::Damaged { .. }) if keeping.on_damage == OnDamage::SetAside => {
+            let place = disk.set_aside()?;
+            warn!(
+                "{}; it is set aside as {}, and the work list begins anew: letters, outcomes \
+                 and state of guests in there are lost to this gateway",
+                error,
+                place.display()
+            );
+            disk.load()?
+        }
+        loaded => loaded?,
+    };
+    let boot = clock::boot_id().map_err(|error| {
+        anyhow!("/proc/sys/kernel/random/boot_id cannot be read, so it is not known whether the machine was off: {error}")
+    })?;
+    let trust = keeping
+        .clock_trust
+        .unwrap_or_else(|| match clock::has_battery_clock() {
+            true => ClockTrust::PastRecord,
+            false => ClockTrust::Synchronised,
+        });
+    if let Err(error) = clock::is_synchronised() {
+        warn!("it cannot be asked whether the clock is synchronised: {error}");
+    }
+    let first = first_changes(config, keeping, &mut contents);
+    Ok(KeepingOptions {
+        store: Box::new(disk),
+        contents,
+        boot,
+        trust,
+        old: OldLetters {
+            when_off: keeping.when_off,
+            hold_until: clock::now() + keeping.hold,
+        },
+        first,
+    })
+}
+
+/// What becomes of what guests have that are not there any more.
+fn first_changes(config: &Config, keeping: &Keeping, contents: &mut Contents) -> Vec<Change> {
+    let is_there = |name: &str| {
+        name == ControlSender::NAME || config.guests.iter().any(|guest| guest.name == name)
+    };
+    let gone = contents.guests().into_iter().filter(|name| !is_there(name));
+    let gone: Vec<_> = gone.map(ToString::to_string).collect();
+    if gone.is_empty() {
+        return Vec::new();
+    }
+    let names = gone.join(", ");
+    match keeping.gone_guests {
+        GoneGuests::Keep => {
+            info!("kept of guests that are not there: {names}; their letters go out");
+            Vec::new()
+        }
+        GoneGuests::Drop => {
+            warn!("dropped, as these guests are not there: all of {names}");
+            contents.drop_those_gone(is_there)
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! Keeps what the post office hands out, in a thread of its own: a disk takes as long as
+//! it takes.
+//!
+//! A group that could not be kept is tried again, for as long as the gateway runs, on a
+//! store that was opened anew. Until that succeeds nothing else is kept.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tracing::{error, info};
+
+use crate::clock;
+use crate::office::{Change, GuestId, Office, Settings, Time};
+use crate::store::{BootId, ClockTrust, Contents, Group, Held, OldLetters, Store, StoreError};
+
+/// How long it is until a group that could not be kept is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// How often it is noted which time it is, while letters wait: how long the machine ran
+/// is known as far as that.
+const NOTE_TIME: Duration = Duration::from_secs(60);
+
+/// How often the clocks are looked at while letters wait for them.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// A commit that takes longer than this has failed until it is done.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A store, and how the gateway uses it.
+pub struct KeepingOptions {
+    /// Where all is kept.
+    pub store: Box<dyn Store>,
+    /// What of it is to be taken up.
+    pub contents: Contents,
+    /// Which boot of the machine this is.
+    pub boot: BootId,
+    /// When the wall clock is trusted.
+    pub trust: ClockTrust,
+    /// What becomes of letters of an earlier boot.
+    pub old: OldLetters,
+    /// What is to be kept before all else.
+    pub first: Vec<Change>,
+}
+
+impl fmt::Debug for Keeper {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Keeper").finish_non_exhaustive()
+    }
+}
+
+impl KeepingOptions {
+    /// The guests that have letters here and are not there.
+    pub(super) fn gone(&self, settings: &Settings) -> BTreeSet<Arc<str>> {
+        let letters = self.contents.letters.values();
+        let names: BTreeSet<_> = letters.map(|letter| &letter.kept.guest).collect();
+        let is_there = |name: &Arc<str>| settings.guests.iter().any(|guest| guest.name == *name);
+        names
+            .into_iter()
+            .filter(|name| !is_there(name))
+            .cloned()
+            .collect()
+    }
+}
+
+impl fmt::Debug for KeepingOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeepingOptions").finish_non_exhaustive()
+    }
+}
+
+/// What the gateway has of its store.
+pub(super) struct Keeper {
+    /// None: the thread is to end.
+    orders: Option<Sender<Order>>,
+    reports: UnboundedReceiver<Report>,
+    thread: Option<JoinHandle<()>>,
+    held: Held,
+    /// What guests have that are not there.
+    left: Contents,
+    boot: BootId,
+    trust: ClockTrust,
+    look_at: Option<Time>,
+    /// Since when a group is under way, and what is known to be wrong.
+    since: Option<Time>,
+    noted_at: Time,
+    failed: Option<Arc<str>>,
+    /// Who is answered when so many groups are kept.
+    answers: VecDeque<(u64, KeptAnswer)>,
+}
+
+/// Hears that all it waits for is kept, or why it cannot be.
+pub(super) type KeptAnswer = Box<dyn FnOnce(&mut Office, Result<(), Arc<str>>) + Send>;
+
+#[derive(Debug)]
+enum Order {
+    /// Keep this, and say so.
+    Commit(Vec<Change>),
+    /// Keep this.
+    Note(Vec<Change>),
+}
+
+/// What has become of an order.
+#[derive(Debug)]
+pub(super) enum Report {
+    /// It is kept.
+    Committed,
+    /// It is not, and is tried again.
+    Failed(String),
+}
+
+impl Keeper {
+    /// Has the office take up what was kept, and begins to keep what it hands out.
+    /// `place` says which guest has a name.
+    ///
+    /// # Errors
+    /// There can be no more threads.
+    pub(super) fn start(
+        options: KeepingOptions,
+        office: &mut Office,
+        place: impl Fn(&str) -> Option<GuestId>,
+    ) -> io::Result<Self> {
+        let KeepingOptions {
+            store,
+            mut contents,
+            boot,
+            trust,
+            old,
+            first,
+        } = options;
+        let moment = clock::moment(boot, trust);
+        let now = moment.running;
+        contents.boots.observe(moment);
+        let number = contents.number;
+        let held = contents.restore(office, now, old, place);
+        let (orders, queue) = mpsc::channel();
+        let (reporter, reports) = unbounded_channel();
+        let desk = Desk {
+            store,
+            number,
+            boot,
+            trust,
+            queue,
+            reporter,
+        };
+        // It waits for a disk, which no runtime does without a thread.
+        let thread = thread::Builder::new()
+            .name("keeper".into())
+            .spawn(move || desk.run())?;
+        let keeper = Self {
+            orders: Some(orders),
+            reports,
+            thread: Some(thread),
+            look_at: (!held.is_empty()).then_some(now),
+            held,
+            left: contents,
+            boot,
+            trust,
+            since: None,
+            noted_at: now,
+            failed: None,
+            answers: VecDeque::new(),
+        };
+        // It is known from here on which boot this is.
+        keeper.order(Order::Note(first));
+        Ok(keeper)
+    }
+
+    pub(super) fn commit(&mut self, now: Time, changes: Vec<Change>) {
+        self.since = Some(now);
+        self.noted_at = now;
+        self.order(Order::Commit(changes));
+    }
+
+    fn order(&self, order: Order) {
+        if let Some(orders) = &self.orders {
+            // A thread that is gone has said why.
+            let _ = orders.send(order);
+        }
+    }
+
+    /// Has somebody answered when everything up to here is kept, or cannot be.
+    pub(super) fn when_kept(&mut self, office: &mut Office, answer: KeptAnswer) {
+        if office.is_kept() {
+            return answer(office, Ok(()));
+        }
+        match office.commit_failed().cloned() {
+            Some(why) => answer(office, Err(why)),
+            None => self.answers.push_back((office.groups().0, answer)),
+        }
+    }
+
+    /// The office has heard of it.
+    pub(super) fn handle_committed(&mut self, office: &mut Office) {
+        let (_, kept) = office.groups();
+        while let Some((_, answer)) = self.answers.pop_front_if(|(group, _)| *group <= kept) {
+            answer(office, Ok(()));
+        }
+    }
+
+    /// What comes next of the store.
+    pub(super) async fn report(&mut self) -> Report {
+        match self.reports.recv().await {
+            Some(report) => report,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Tells the office. Returns whether the group that was under way is kept.
+    pub(super) fn handle_report(&mut self, office: &mut Office, report: Report) -> bool {
+        match report {
+            Report::Committed => {
+                self.since = None;
+                if self.failed.take().is_some() {
+                    info!("the work list is kept again");
+                }
+                true
+            }
+            Report::Failed(why) => {
+                self.fail(office, why);
+                false
+            }
+        }
+    }
+
+    fn fail(&mut self, office: &mut Office, why: String) {
+        if self.failed.as_deref() != Some(&*why) {
+            error!("the work list cannot be kept, and nothing is accepted: {why}");
+            self.failed = Some(why.as_str().into());
+        }
+        let why: Arc<str> = why.into();
+        office.handle_commit_failed(why.clone());
+        for (_, answer) in std::mem::take(&mut self.answers) {
+            answer(office, Err(why.clone()));
+        }
+    }
+
+    /// When there is something to do that nobody else says.
+    pub(super) fn next_timeout(&self, office: &Office) -> Option<Time> {
+        let noted = (office.open_letters() > 0).then(|| self.noted_at + NOTE_TIME);
+        let late = self.since.filter(|_| self.failed.is_none());
+        let late = late.map(|since| since + PATIENCE);
+        [self.look_at, noted, late].into_iter().flatten().min()
+    }
+
+    /// Time has passed.
+    pub(super) fn handle_timeout(&mut self, now: Time, office: &mut Office) {
+        if self.look_at.is_some_and(|at| at <= now) {
+            self.look(now, office);
+        }
+        if office.open_letters() > 0 && self.noted_at + NOTE_TIME <= now {
+            self.note(now);
+        }
+        if self.failed.is_none() && self.since.is_some_and(|since| since + PATIENCE <= now) {
+            let why = format!("the disk has not answered for {} s", PATIENCE.as_secs());
+            self.fail(office, why);
+        }
+    }
+
+    /// A guest is there that was not. It has what one of its name had, if there was any.
+    pub(super) fn handle_added(&mut self, office: &mut Office, name: &str, guest: GuestId) {
+        let moment = clock::moment(self.boot, self.trust);
+        self.left.boots.observe(moment);
+        let left = &mut self.left;
+        left.restore_guest(office, moment.running, name, guest);
+    }
+
+    /// Notes which time it is.
+    fn note(&mut self, now: Time) {
+        self.noted_at = now;
+        self.order(Order::Note(Vec::new()));
+    }
+
+    fn look(&mut self, now: Time, office: &mut Office) {
+        let before = office.held_letters();
+        let moment = clock::moment(self.boot, self.trust);
+        if self.held.handle_moment(office, moment) {
+            let letters = before - office.held_letters();
+            info!(
+                letters,
+                "the clock is trusted now: letters go on, or have expired"
+            );
+            // So that letters of this boot can be judged by it in the next one.
+            self.note(now);
+        }
+        self.look_at = (!self.held.is_empty()).then(|| now + LOOK);
+    }
+
+    /// Ends when what was ordered is done, and the time of the end is noted. A disk that
+    /// does not answer is not waited for.
+    pub(super) fn finish(mut self) {
+        let is_stuck = self.failed.is_some() || self.since.is_some();
+        self.order(Order::Note(Vec::new()));
+        self.orders = None;
+        if let Some(thread) = self.thread.take().filter(|_| !is_stuck) {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// What the thread has.
+struct Desk {
+    store: Box<dyn Store>,
+    /// The last group that is kept.
+    number: u64,
+    boot: BootId,
+    trust: ClockTrust,
+    queue: Receiver<Order>,
+    reporter: UnboundedSender<Report>,
+}
+
+impl Desk {
+    fn run(mut self) {
+        while let Ok(order) = self.queue.recv() {
+            let (changes, is_asked) = match order {
+                Order::Commit(changes) => (changes, true),
+                Order::Note(changes) => (changes, false),
+            };
+            let group = Group {
+                number: self.number + 1,
+                moment: clock::moment(self.boot, self.trust),
+                changes,
+            };
+            if !self.keep(&group) {
+                return;
+            }
+            self.number = group.number;
+            if is_asked && self.reporter.send(Report::Committed).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Returns whether a group is kept. It is not when the gateway ends before.
+    fn keep(&mut self, group: &Group) -> bool {
+        let mut pause = PAUSE;
+        let mut result = self.store.commit(group);
+        loop {
+            let error = match result {
+                Ok(()) => return true,
+                Err(error) => error,
+            };
+            if self.reporter.send(Report::Failed(in_full(&error))).is_err() {
+                return false;
+            }
+            if self.is_over(pause) {
+                return false;
+            }
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            result = match self.store.reopen() {
+                // It was kept after all.
+                Ok(number) if number == group.number => Ok(()),
+                Ok(_) => self.store.commit(group),
+                Err(error) => Err(error),
+            };
+        }
+    }
+
+    /// Waits. Returns whether the gateway has ended meanwhile.
+    fn is_over(&self, pause: Duration) -> bool {
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "this thread has nothing else to do"
+        )]
+        thread::sleep(pause);
+        self.reporter.is_closed()
+    }
+}
+
+/// An error with what is behind it.
+pub(crate) fn in_full(error: &StoreError) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}
