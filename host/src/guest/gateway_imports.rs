@@ -89,7 +89,9 @@ impl GatewayImports {
             room: Room {
                 not_kept: None,
                 accept: 0,
-                accept_bytes: 0,
+                free: 0,
+                free_bytes: 0,
+                replaceable: None,
                 keep: 1,
                 keep_bytes: usize::MAX,
                 overflow: Overflow::DropOldest,
@@ -150,6 +152,7 @@ impl GatewayImports {
     pub(super) fn take_effects(&mut self) -> Effects {
         // The office changes the table without a copy when nobody else has it.
         self.timers = None;
+        self.room.replaceable = None;
         let state = self.state.take_changes();
         let Effects {
             reconnect, timers, ..
@@ -178,10 +181,11 @@ impl GatewayImports {
         payload: usize,
         qos: Qos,
         properties: usize,
+        replace_key: Option<&str>,
     ) -> Result<(), NotAccepted> {
         check_size(self.max_packet_size, topic, qos, properties, payload)?;
         let size = letter_size(topic, payload, qos, properties);
-        self.tray.check(&self.room, size)
+        self.tray.check(&self.room, replace_key, size)
     }
 
     fn accept(

@@ -149,7 +149,7 @@ async fn no_more_bytes_are_accepted_than_there_is_room() {
     }
     .guest();
     let mut call = connection();
-    call.room.accept_bytes = 3 * SIZE - 1;
+    call.room.free_bytes = 3 * SIZE - 1;
     let effects = done(guest.call(&call).await);
     assert_eq!(payloads(&effects), [[1], [2]]);
 }

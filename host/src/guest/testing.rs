@@ -158,7 +158,9 @@ pub(super) fn assignment(call: Call) -> Assignment {
         room: Room {
             not_kept: None,
             accept: usize::MAX,
-            accept_bytes: usize::MAX,
+            free: usize::MAX,
+            free_bytes: usize::MAX,
+            replaceable: None,
             keep: 100,
             keep_bytes: usize::MAX,
             overflow: Overflow::DropOldest,

@@ -99,21 +99,21 @@ impl Room {
     }
 
     /// Checks whether there is room for a letter of this [size](super::Letter::size), when
-    /// the call has so many accepted already, of which those that are kept take so many
-    /// bytes.
+    /// the call has so many accepted already, and so many letters of so many bytes, with
+    /// this one, are to find a place of their own.
     ///
     /// # Errors
     /// It is too large, or there is none.
     pub fn check_room(
         &self,
         accepted: usize,
-        bytes: usize,
         size: usize,
+        (letters, bytes): (usize, usize),
     ) -> Result<(), NotAccepted> {
         if size > self.keep_bytes {
             return Err(NotAccepted::LargerThanWorkList(size, self.keep_bytes));
         }
-        if accepted >= self.accept || size > self.accept_bytes.saturating_sub(bytes) {
+        if accepted >= self.accept || letters > self.free || bytes > self.free_bytes {
             return Err(NotAccepted::Full);
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::session::{Acked, Refusal};
-use super::work_list::{Key, WorkList};
+use super::work_list::{Entry, Key, WorkList};
 use super::{
     Carried, Concluded, Disconnection, Dispatch, GuestId, Letter, LetterOutcome, MAX_OWED_OUTCOMES,
     Notice, Office, Outcome, Outgoing, Outlook, Overflow, Qos, Refused, Room, Ticket, Time,
@@ -186,12 +186,23 @@ impl Office {
             }
             Acked::Again(key) => {
                 if let Some(entry) = self.list.get_mut(key) {
-                    entry.was_sent = true;
+                    (entry.was_sent, entry.packet_id) = (true, None);
                 }
-                self.list.unsend(key);
+                match self.list.is_superseded(key) {
+                    true => self.conclude(key, Outcome::Displaced { sent: true }),
+                    false => self.list.unsend(key),
+                }
             }
             Acked::Nothing => {}
             Acked::Unknown => self.notices.push(Notice::Unexpected { packet }),
+        }
+    }
+
+    /// After a younger letter of its key none is sent again.
+    pub(super) fn displace_superseded(&mut self) {
+        for key in self.list.superseded() {
+            let sent = self.was_sent(key);
+            self.conclude(key, Outcome::Displaced { sent });
         }
     }
 
@@ -215,45 +226,104 @@ impl Office {
             self.report(guest, ticket, about, letter.tag, outcome);
             return false;
         }
-        match self.make_room(guest, &letter) {
-            Ok(displaces) => {
-                self.note_letter(guest, since, &letter);
-                self.list.push(guest, letter, since);
-                displaces
-            }
+        let replaced = self.replaced_by(guest, &letter);
+        let displaces = match self.make_room(guest, &letter, replaced) {
+            Ok(displaces) => displaces,
             Err(outcome) => {
                 let about = Some((letter.topic, letter.qos));
                 self.report(guest, ticket, about, letter.tag, outcome);
-                matches!(outcome, Outcome::Displaced { .. })
+                return matches!(outcome, Outcome::Displaced { .. });
             }
+        };
+        self.note_letter(guest, since, &letter);
+        match replaced {
+            Some(key) => self.replace(key, guest, letter, since),
+            None => {
+                self.list.push(guest, letter, since);
+            }
+        }
+        displaces || replaced.is_some()
+    }
+
+    /// The letter of the same key that waits. One that is in flight does not, nor one
+    /// that goes on where it was if the broker has kept the session.
+    fn replaced_by(&self, guest: GuestId, letter: &Letter) -> Option<Key> {
+        let key = self.list.latest(guest, letter.replace_key.as_deref()?)?;
+        let has_exchange = self.list.get(key)?.packet_id.is_some();
+        (!has_exchange && !self.is_in_flight(key)).then_some(key)
+    }
+
+    /// A letter comes in the place of one that waits, or behind the others of its own
+    /// priority.
+    fn replace(&mut self, key: Key, guest: GuestId, letter: Letter, since: Time) {
+        let sent = self.was_sent(key);
+        let outcome = Outcome::Displaced { sent };
+        let before = self.list.get(key).map(|entry| entry.priority);
+        if before != Some(letter.priority) {
+            self.conclude(key, outcome);
+            self.list.push(guest, letter, since);
+        } else if let Some(mut before) = self.list.replace(key, letter, since) {
+            let tag = before.take_tag();
+            let about = Some((before.topic, before.qos));
+            self.report(guest, before.ticket, about, tag, outcome);
         }
     }
 
-    /// Makes room for a letter on the work list. Returns whether others were displaced
-    /// for it, or else what becomes of it.
-    fn make_room(&mut self, guest: GuestId, letter: &Letter) -> Result<bool, Outcome> {
+    /// Makes room for a letter on the work list, beside that of one whose place it takes.
+    /// Returns whether others were displaced for it, or else what becomes of it.
+    fn make_room(
+        &mut self,
+        guest: GuestId,
+        letter: &Letter,
+        replaced: Option<Key>,
+    ) -> Result<bool, Outcome> {
         let WorkListSettings {
             max,
             max_bytes,
             overflow,
         } = self.work_list(guest);
         let size = letter.size();
-        let has_room = |len, bytes| len < max && size <= max_bytes.saturating_sub(bytes);
+        let goes = replaced.and_then(|key| self.list.get(key));
+        let goes = goes.map(|entry| (entry.priority, entry.size()));
+        let (free, free_bytes) = goes.map_or((0, 0), |(_, size)| (1, size));
+        let has_room = |len, bytes: usize| {
+            let most = max_bytes.saturating_add(free_bytes);
+            len < max + free && size <= most.saturating_sub(bytes)
+        };
         let is_full = |list: &WorkList| !has_room(list.len_of(guest), list.bytes_of(guest));
         if !is_full(&self.list) {
             return Ok(false);
         }
-        let (above, bytes_above) = self.list.above(guest, letter.priority);
+        let refused = Err(Outcome::Refused(Refused::Unspecified));
+        if size > max_bytes {
+            return refused;
+        }
         match overflow {
-            _ if size > max_bytes => return Err(Outcome::Refused(Refused::Unspecified)),
-            Overflow::Reject => return Err(Outcome::Refused(Refused::Unspecified)),
-            Overflow::DropOldest if has_room(above, bytes_above) => {}
-            Overflow::DropOldest | Overflow::DropNewest => {
-                return Err(Outcome::Displaced { sent: false });
+            Overflow::DropNewest => return Err(Outcome::Displaced { sent: false }),
+            Overflow::Reject => {
+                // It was accepted for the sake of one that waited and is in flight by now.
+                let name = letter.replace_key.as_deref().filter(|_| replaced.is_none());
+                let latest = name.and_then(|name| self.list.latest(guest, name));
+                let Some(key) = latest else { return refused };
+                let its_size = self.list.get(key).map_or(0, Entry::size);
+                let (len, bytes) = (self.list.len_of(guest), self.list.bytes_of(guest));
+                if !has_room(len - 1, bytes - its_size) {
+                    return refused;
+                }
+                self.conclude(key, Outcome::Displaced { sent: true });
+                return Ok(true);
             }
+            Overflow::DropOldest => {}
+        }
+        let (mut above, mut bytes_above) = self.list.above(guest, letter.priority);
+        if goes.is_none_or(|(priority, _)| priority <= letter.priority) {
+            (above, bytes_above) = (above + free, bytes_above + free_bytes);
+        }
+        if !has_room(above, bytes_above) {
+            return Err(Outcome::Displaced { sent: false });
         }
         while is_full(&self.list)
-            && let Some(least) = self.list.least(guest)
+            && let Some(least) = self.list.least(guest, replaced)
         {
             let sent = self.was_sent(least) || self.is_in_flight(least);
             self.conclude(least, Outcome::Displaced { sent });
@@ -278,20 +348,25 @@ impl Office {
         let listed = self.list.len_of(guest);
         let owed = listed + self.guests.inbox(guest).outcomes();
         let accept = (max + MAX_OWED_OUTCOMES).saturating_sub(owed);
+        let keys = self.list.keys(guest);
+        let (free, free_bytes, replaceable) = match overflow {
+            Overflow::DropOldest | Overflow::DropNewest => (usize::MAX, usize::MAX, None),
+            Overflow::Reject => (
+                max.saturating_sub(listed),
+                max_bytes.saturating_sub(self.list.bytes_of(guest)),
+                Some(keys).filter(|keys| !keys.is_empty()).cloned(),
+            ),
+        };
         // What the next broker allows is not known yet.
         let (max_qos, carries_properties) = match self.link.is_online() {
             true => (self.limits.max_qos, self.limits.carries_properties),
             false => (self.settings.max_qos, self.settings.carries_properties),
         };
         Room {
-            accept: match overflow {
-                Overflow::DropOldest | Overflow::DropNewest => accept,
-                Overflow::Reject => accept.min(max.saturating_sub(listed)),
-            },
-            accept_bytes: match overflow {
-                Overflow::DropOldest | Overflow::DropNewest => usize::MAX,
-                Overflow::Reject => max_bytes.saturating_sub(self.list.bytes_of(guest)),
-            },
+            accept,
+            free,
+            free_bytes,
+            replaceable,
             keep: max,
             keep_bytes: max_bytes,
             overflow,

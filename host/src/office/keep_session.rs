@@ -48,6 +48,7 @@ impl Office {
                 .handle_connected(now, &terms, session_present, is_another, ids);
         self.handle_terms(terms);
         self.list.rewind();
+        self.displace_superseded();
         self.notices.push(Notice::Online { session_present });
         self.guests.tell_status(Status::Online);
         self.tell_verdicts(refused);

@@ -91,8 +91,8 @@ pub use timers::{
 };
 pub use words::{OutcomeWord, UnknownWord};
 pub use work_list::{
-    GuestId, Letter, LetterOutcome, MAX_REPLACE_KEY, MAX_TAG, Outcome, Priority, Qos, Refused,
-    Ticket, letter_size,
+    GuestId, Keys, Letter, LetterOutcome, MAX_REPLACE_KEY, MAX_TAG, Outcome, Priority, Qos,
+    Refused, Ticket, letter_size,
 };
 
 /// How many outcomes a guest can be owed beyond the letters on its work list.

@@ -10,7 +10,7 @@ use super::topic::{self, TopicError};
 use super::work_list::Entry;
 use super::{
     Delivery, GuestId, Letter, Message, NotAccepted, Notice, Office, Origin, Outcome, Payload,
-    Priority, Qos, Rule, Ticket, Time, TimerStanding, WhenOff, check_replace_key, check_size,
+    Priority, Qos, Rule, Ticket, Time, TimerStanding, Tray, WhenOff, check_replace_key, check_size,
     check_tag,
 };
 
@@ -168,7 +168,8 @@ impl Office {
         if self.shutdown.is_some() {
             return Err(NotAccepted::Stopping);
         }
-        room.check_room(0, 0, letter.size())?;
+        let key = letter.replace_key.as_deref();
+        Tray::default().check(&room, key, letter.size())?;
         self.guests.handle_published(now, guest, 1);
         self.post_since(now, now, guest, letter);
         Ok(())

@@ -104,7 +104,9 @@ pub(crate) fn assignment(call: Call) -> Assignment {
         room: Room {
             not_kept: None,
             accept: 100,
-            accept_bytes: usize::MAX,
+            free: usize::MAX,
+            free_bytes: usize::MAX,
+            replaceable: None,
             keep: 100,
             keep_bytes: usize::MAX,
             overflow: Overflow::DropOldest,

@@ -151,9 +151,9 @@ fn where_nothing_is_displaced_a_call_is_told_how_much_fits() {
     test.publish();
     test.deliver("a/x", Delivery::AtMostOnce, false);
     let room = test.call().expect("a message").room;
-    assert_eq!((room.accept_bytes, room.keep_bytes), (60, 100));
-    assert_eq!(room.check_room(0, 0, 60), Ok(()));
-    assert_eq!(room.check_room(1, 20, 41), Err(NotAccepted::Full));
+    assert_eq!((room.free_bytes, room.keep_bytes), (60, 100));
+    assert_eq!(room.check_room(0, 60, (1, 60)), Ok(()));
+    assert_eq!(room.check_room(1, 41, (2, 61)), Err(NotAccepted::Full));
 
     let refused = post(&mut test, 61);
     test.answer(A, Answer::Done(Effects::default()));
@@ -167,7 +167,7 @@ fn what_a_call_publishes_displaces_what_was_there_before() {
     test.deliver("a/x", Delivery::AtMostOnce, false);
     let assignment = test.call().expect("a message");
     assert!(matches!(assignment.call, Call::Message(_)));
-    assert_eq!(assignment.room.accept_bytes, usize::MAX);
+    assert_eq!(assignment.room.free_bytes, usize::MAX);
     let letters = (0..2).map(|_| letter(&mut test, 50)).collect();
     let effects = Effects {
         letters,

@@ -112,7 +112,7 @@ fn a_full_work_list_displaces_the_oldest_or_accepts_no_more() {
     test.deliver("a/x", Delivery::AtMostOnce, false);
     let assignment = test.call().expect("a message");
     assert_eq!(
-        assignment.room.accept, 1,
+        assignment.room.free, 1,
         "and for one more the answer is work-list-full"
     );
 }

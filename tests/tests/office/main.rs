@@ -19,6 +19,7 @@ mod operate;
 mod outcomes;
 mod permissions;
 mod priorities;
+mod replaced;
 mod shared;
 mod shutdown;
 mod status;

@@ -77,7 +77,7 @@ impl Calls {
         let keep = (room.keep, room.keep_bytes);
         ensure!(keep == (own.max, own.max_bytes), "{id:?}: keeps {keep:?}");
         if own.overflow == Overflow::Reject {
-            let accept = (room.accept, room.accept_bytes);
+            let accept = (room.free, room.free_bytes);
             ensure!(
                 accept == (own.max - listed, own.max_bytes - bytes),
                 "{id:?}: room for {accept:?} with {listed} letters of {bytes} bytes, and {own:?}"

@@ -13,7 +13,7 @@ use crate::guests::Key;
 use crate::model::{Check, ensure};
 use crate::schedule::{
     CallPlan, GuestSetup, HOUR, LetterPlan, Schedule, Setup, Step, TOPICS, Verdict, overflow,
-    priority, qos, timers,
+    priority, qos, replace_key, timers,
 };
 use crate::terms::Terms;
 use jackalope_tests::Random;
@@ -215,6 +215,7 @@ fn hostile_letter(random: &mut Random) -> LetterPlan {
         retain: random.one_in(8),
         ttl: random.pick(&[1, 2, 5, 20, 100, 1_000, HOUR]),
         priority: priority(random),
+        replace_key: replace_key(random),
         padding: random.pick(&[0, 0, 1_000, 60_000]),
     }
 }
@@ -226,6 +227,7 @@ fn honest_letter(random: &mut Random) -> LetterPlan {
         retain: false,
         ttl: HOUR,
         priority: priority(random),
+        replace_key: None,
         padding: random.pick(&[0, 100]),
     }
 }
@@ -237,6 +239,7 @@ fn message(random: &mut Random) -> LetterPlan {
         retain: false,
         ttl: 0,
         priority: Priority::Normal,
+        replace_key: None,
         padding: 0,
     }
 }

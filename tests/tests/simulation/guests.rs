@@ -138,7 +138,7 @@ impl Guest {
         for plan in &plan.letters {
             let ticket = next_ticket(tickets);
             let letter = to_letter(ticket, plan);
-            if tray.check(room, letter.size()).is_ok() {
+            if tray.check(room, plan.replace_key, letter.size()).is_ok() {
                 published.push((ticket, *plan));
                 tray.put(room, letter);
             }
@@ -229,7 +229,7 @@ pub(crate) fn to_letter(ticket: Ticket, plan: &LetterPlan) -> Letter {
         ttl: Duration::from_millis(plan.ttl),
         when_off: None,
         priority: plan.priority,
-        replace_key: None,
+        replace_key: plan.replace_key.map(Arc::from),
         tag: tag(ticket),
         properties: None,
     }

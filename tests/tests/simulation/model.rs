@@ -33,6 +33,11 @@ struct Known {
     qos: Qos,
     retain: bool,
     priority: Priority,
+    key: Option<Arc<str>>,
+    /// What its place among those of its priority goes by.
+    place: u64,
+    /// Whether a younger letter of its key was put on the work list.
+    is_superseded: bool,
     deadline: u64,
     /// As a packet.
     size: usize,
@@ -145,6 +150,11 @@ impl Model {
         open.map(|(_, ticket)| *ticket).collect()
     }
 
+    /// Whether it may have been replaced, or have replaced another one.
+    pub(crate) fn has_key(&self, ticket: u64) -> bool {
+        self.letters.get(&ticket).is_some_and(|it| it.key.is_some())
+    }
+
     /// Who wrote a letter, and with which quality of service and which priority.
     pub(crate) fn origin(&self, ticket: u64) -> Option<(GuestId, Qos, Priority)> {
         let known = self.letters.get(&ticket)?;
@@ -184,6 +194,9 @@ impl Model {
             qos: letter.qos,
             retain: letter.retain,
             priority: letter.priority,
+            key: letter.replace_key.clone(),
+            place: ticket,
+            is_superseded: false,
             deadline: since + ttl,
             size: size(letter),
             outcome: None,
@@ -200,12 +213,28 @@ impl Model {
             let bytes = open.iter().map(|ticket| model.letters[ticket].size);
             open.len() < bounds.max && bytes.sum::<usize>() + size(letter) <= bounds.max_bytes
         };
+        let latest = self.latest_of(guest, letter);
+        let replaced = latest.filter(|latest| self.waits(*latest));
         // Those that give their places up first are the first.
         let mut open = Vec::from(self.lists[guest.index()].clone());
-        open.sort_by_key(|ticket| (self.letters[ticket].priority, *ticket));
+        open.retain(|ticket| Some(*ticket) != replaced);
+        open.sort_by_key(|ticket| {
+            let known = &self.letters[ticket];
+            (known.priority, known.place)
+        });
         let is_full = !has_room(self, &open);
         let never_fits = size(letter) > bounds.max_bytes;
-        if is_full && (never_fits || bounds.overflow == Overflow::Reject) {
+        if is_full && bounds.overflow == Overflow::Reject && !never_fits {
+            // It was accepted for the sake of one that is in flight by now.
+            open.retain(|ticket| Some(*ticket) != latest);
+            if let Some(latest) = latest
+                && has_room(self, &open)
+            {
+                self.conclude(latest, OutcomeWord::Displaced);
+            } else {
+                return self.conclude(ticket, OutcomeWord::Refused);
+            }
+        } else if is_full && never_fits {
             return self.conclude(ticket, OutcomeWord::Refused);
         }
         let mut displaced = 0;
@@ -220,8 +249,45 @@ impl Model {
         for ticket in &open[..displaced] {
             self.conclude(*ticket, OutcomeWord::Displaced);
         }
+        if let Some(replaced) = replaced {
+            let before = &self.letters[&replaced];
+            let place = match before.priority == letter.priority {
+                true => before.place,
+                false => ticket,
+            };
+            self.conclude(replaced, OutcomeWord::Displaced);
+            if let Some(known) = self.letters.get_mut(&ticket) {
+                known.place = place;
+            }
+        }
+        if letter.replace_key.is_some() {
+            for known in self.letters.values_mut() {
+                known.is_superseded |= known.guest == guest && known.key == letter.replace_key;
+            }
+            if let Some(known) = self.letters.get_mut(&ticket) {
+                known.is_superseded = false;
+            }
+        }
         self.lists[guest.index()].push_back(ticket);
         self.deadlines.insert((deadline, ticket));
+    }
+
+    /// The latest letter of the same key, if it is open.
+    fn latest_of(&self, guest: GuestId, letter: &Letter) -> Option<u64> {
+        letter.replace_key.as_ref()?;
+        let mut open = self.lists[guest.index()].iter();
+        let is_it = |ticket: &&u64| {
+            let known = &self.letters[*ticket];
+            known.key == letter.replace_key && !known.is_superseded
+        };
+        open.find(is_it).copied()
+    }
+
+    /// Whether a letter is neither in flight nor in an exchange that may go on.
+    fn waits(&self, ticket: u64) -> bool {
+        let mut exchanges = self.exchanges.values();
+        let has_exchange = exchanges.any(|exchange| exchange.ticket == ticket);
+        !has_exchange && !(self.online && self.seen.contains(&ticket))
     }
 
     /// A letter that found no place beside others of the same call.
@@ -232,6 +298,9 @@ impl Model {
             qos: letter.qos,
             retain: letter.retain,
             priority: letter.priority,
+            key: None,
+            place: letter.ticket.0,
+            is_superseded: false,
             deadline: 0,
             size: 0,
             outcome: None,
@@ -290,8 +359,11 @@ impl Model {
             } else if let Some(known) = self.letters.get(&ticket) {
                 // It goes again, and those behind it that have not gone.
                 let latest = &mut self.latest[known.guest.index()][known.priority as usize];
-                *latest = (*latest).min(ticket - 1);
+                *latest = (*latest).min(known.place - 1);
                 self.seen.remove(&ticket);
+                if known.is_superseded && self.is_open(ticket) {
+                    self.conclude(ticket, OutcomeWord::Displaced);
+                }
             }
         }
     }
@@ -416,6 +488,16 @@ impl Model {
 
     /// A session has begun.
     pub(crate) fn handle_connected(&mut self, session_present: bool, terms: Terms) {
+        self.begin_session(session_present, terms);
+        let open = self.lists.iter().flatten().copied();
+        let superseded = open.filter(|ticket| self.letters[ticket].is_superseded);
+        let waiting: Vec<_> = superseded.filter(|ticket| self.waits(*ticket)).collect();
+        for ticket in waiting {
+            self.conclude(ticket, OutcomeWord::Displaced);
+        }
+    }
+
+    fn begin_session(&mut self, session_present: bool, terms: Terms) {
         self.online = true;
         self.terms = terms;
         self.subscribes.clear();

@@ -109,6 +109,7 @@ pub(crate) struct LetterPlan {
     /// In milliseconds.
     pub(crate) ttl: u64,
     pub(crate) priority: Priority,
+    pub(crate) replace_key: Option<&'static str>,
     pub(crate) padding: usize,
 }
 
@@ -353,6 +354,11 @@ pub(crate) fn priority(random: &mut Random) -> Priority {
     random.pick(&[normal, normal, Priority::Low, Priority::High])
 }
 
+/// Most have none.
+pub(crate) fn replace_key(random: &mut Random) -> Option<&'static str> {
+    random.pick(&[None, None, None, Some("k"), Some("l")])
+}
+
 fn letter(random: &mut Random, flavour: &Flavour) -> LetterPlan {
     let ttl = match random.below(8) {
         _ if flavour.long_ttl => HOUR,
@@ -371,6 +377,7 @@ fn letter(random: &mut Random, flavour: &Flavour) -> LetterPlan {
         retain: random.one_in(8),
         ttl,
         priority: priority(random),
+        replace_key: replace_key(random),
         padding: padding(random),
     }
 }
@@ -390,6 +397,7 @@ fn message(random: &mut Random) -> LetterPlan {
         retain: random.one_in(8),
         ttl: 0,
         priority: Priority::Normal,
+        replace_key: None,
         padding: padding(random),
     }
 }

@@ -34,7 +34,7 @@ fn publish(
     let gateway = &store.data().gateway;
     let checked = gateway
         .check(&name, &options)
-        .and_then(|()| gateway.check_room(&name, payload.len(), options.qos, 0));
+        .and_then(|()| gateway.check_room(&name, payload.len(), options.qos, 0, None));
     if let Err(error) = checked {
         return Ok((Err(error.into()),));
     }

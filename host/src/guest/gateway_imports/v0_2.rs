@@ -108,7 +108,8 @@ fn publish(
     if size > 0 && !gateway.room.carries_properties {
         return Ok((Err(PublishError::NeedsMqtt5),));
     }
-    if let Err(error) = gateway.check_room(&topic, payload.len(), options.qos, size) {
+    let key = replace_key.as_deref();
+    if let Err(error) = gateway.check_room(&topic, payload.len(), options.qos, size, key) {
         return Ok((Err(error.into()),));
     }
     let payload = Payload::new(payload.as_le_slice(&store));

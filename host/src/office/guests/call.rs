@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::office::{
-    Changes, DueTimer, Filter, GuestId, Kept, LastWill, Letter, LetterOutcome, Overflow, Payload,
-    Permissions, Properties, Qos, Ticket, Time, TimerChanges, TimerTable,
+    Changes, DueTimer, Filter, GuestId, Kept, Keys, LastWill, Letter, LetterOutcome, Overflow,
+    Payload, Permissions, Properties, Qos, Ticket, Time, TimerChanges, TimerTable,
 };
 
 /// Whether there is a session with the broker.
@@ -96,9 +96,14 @@ pub struct Assignment {
 pub struct Room {
     /// At most so many are accepted; `publish` answers `work-list-full` to more.
     pub accept: usize,
-    /// At most so many bytes of letters are accepted, by their [size](Letter::size);
-    /// `publish` answers `work-list-full` to more.
-    pub accept_bytes: usize,
+    /// Where nothing gives its place up, no more than these find one, beside those that
+    /// take the place of another one; `publish` answers `work-list-full` to more.
+    pub free: usize,
+    /// The same in bytes, by their [size](Letter::size).
+    pub free_bytes: usize,
+    /// The letters that give their place up there to one of the same key, if there are
+    /// any.
+    pub replaceable: Option<Keys>,
     /// At most so many of the accepted are kept. The others are displaced before they
     /// are committed, by `overflow`. At least 1.
     pub keep: usize,

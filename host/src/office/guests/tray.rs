@@ -1,6 +1,6 @@
 //! What a call has published, until it has succeeded.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::{Effects, Room};
@@ -18,6 +18,11 @@ pub struct Tray {
     bytes: usize,
     /// How many of them have each priority.
     count: [usize; 3],
+    /// The latest of each replace key that was published, until it was displaced.
+    keyed: BTreeMap<Arc<str>, Option<Ticket>>,
+    /// How many letters of the work list give their places up to these, and how many
+    /// bytes they take.
+    replaced: (usize, usize),
 }
 
 impl Tray {
@@ -26,16 +31,38 @@ impl Tray {
         self.displaced.len() + self.letters.len()
     }
 
-    /// Checks whether there is room for one more of this [size](Letter::size).
+    /// Checks whether there is room for one more of this [size](Letter::size) and with
+    /// this replace key.
     ///
     /// # Errors
     /// It is too large, or there is none.
-    pub fn check(&self, room: &Room, size: usize) -> Result<(), NotAccepted> {
-        room.check_room(self.accepted(), self.bytes, size)
+    pub fn check(&self, room: &Room, key: Option<&str>, size: usize) -> Result<(), NotAccepted> {
+        let (mut letters, mut bytes) = (self.letters.len() + 1, self.bytes + size);
+        let (mut replaced, mut replaced_bytes) = self.replaced;
+        if let Some(key) = key {
+            if let Some(letter) = self.place_of(key).and_then(|it| self.letters.get(it)) {
+                (letters, bytes) = (letters - 1, bytes - letter.size());
+            }
+            let (listed, listed_bytes) = self.listed(room, key);
+            (replaced, replaced_bytes) = (replaced + listed, replaced_bytes + listed_bytes);
+        }
+        let needs = (
+            letters.saturating_sub(replaced),
+            bytes.saturating_sub(replaced_bytes),
+        );
+        room.check_room(self.accepted(), size, needs)
     }
 
     /// Puts a letter into it that was accepted.
     pub fn put(&mut self, room: &Room, letter: Letter) {
+        if let Some(key) = letter.replace_key.clone() {
+            let (listed, bytes) = self.listed(room, &key);
+            self.replaced = (self.replaced.0 + listed, self.replaced.1 + bytes);
+            if let Some(place) = self.place_of(&key) {
+                self.displace(place);
+            }
+            self.keyed.insert(key, Some(letter.ticket));
+        }
         self.bytes += letter.size();
         self.count[letter.priority as usize] += 1;
         self.letters.push_back(letter);
@@ -69,10 +96,29 @@ impl Tray {
         letters.position(|letter| letter.priority == lowest)
     }
 
+    /// Where the letter of this key is.
+    fn place_of(&self, key: &str) -> Option<usize> {
+        let ticket = (*self.keyed.get(key)?)?;
+        let letters = &self.letters;
+        letters.binary_search_by_key(&ticket, |it| it.ticket).ok()
+    }
+
+    /// How many letters of the work list, of how many bytes, give their places up when
+    /// the first letter of a key is published.
+    fn listed(&self, room: &Room, key: &str) -> (usize, usize) {
+        let is_first = !self.keyed.contains_key(key);
+        let keys = room.replaceable.as_ref().filter(|_| is_first);
+        let size = keys.and_then(|keys| keys.size_of(key));
+        size.map_or((0, 0), |size| (1, size))
+    }
+
     fn displace(&mut self, place: usize) {
         if let Some(letter) = self.letters.remove(place) {
             self.bytes -= letter.size();
             self.count[letter.priority as usize] -= 1;
+            if let Some(latest) = letter.replace_key.and_then(|key| self.keyed.get_mut(&key)) {
+                *latest = None;
+            }
             self.displaced.push((letter.ticket, letter.tag));
         }
     }
@@ -90,7 +136,9 @@ mod tests {
         Room {
             not_kept: None,
             accept: usize::MAX,
-            accept_bytes: usize::MAX,
+            free: usize::MAX,
+            free_bytes: usize::MAX,
+            replaceable: None,
             keep,
             keep_bytes: usize::MAX,
             overflow,
@@ -147,6 +195,30 @@ mod tests {
     fn by_drop_newest_the_youngest_go() {
         let two = room(2, Overflow::DropNewest);
         check(&two, &[Low, Normal, High, High], &[0, 1], &[2, 3]);
+    }
+
+    #[test]
+    fn of_one_key_the_last_stays() {
+        let mut tray = Tray::default();
+        let four = room(4, Overflow::DropOldest);
+        for (number, key) in (0..).zip([Some("k"), None, Some("k"), Some("l"), Some("k")]) {
+            let replace_key = key.map(Arc::from);
+            tray.put(
+                &four,
+                Letter {
+                    replace_key,
+                    ..letter(number, Normal)
+                },
+            );
+        }
+        let effects = tray.take();
+        let stay: Vec<_> = effects
+            .letters
+            .iter()
+            .map(|letter| letter.ticket.0)
+            .collect();
+        assert_eq!(stay, [1, 3, 4]);
+        assert_eq!(effects.displaced, [(Ticket(0), None), (Ticket(2), None)]);
     }
 
     #[test]

@@ -9,6 +9,7 @@
 
 mod chunks;
 mod deadlines;
+mod keys;
 mod letter;
 
 use std::collections::VecDeque;
@@ -18,6 +19,7 @@ use super::{PacketId, Payload, Properties, Remaining, Time, WhenOff};
 use chunks::Chunks;
 
 pub(super) use deadlines::Deadlines;
+pub use keys::Keys;
 pub use letter::{
     GuestId, Letter, LetterOutcome, MAX_REPLACE_KEY, MAX_TAG, Outcome, Priority, Qos, Refused,
     Ticket, letter_size,
@@ -71,6 +73,8 @@ struct Extras {
     tag: Option<Arc<str>>,
     properties: Option<Arc<Properties>>,
     replace_key: Option<Arc<str>>,
+    /// The letter that had its place first, if it has taken that over.
+    place: Option<Ticket>,
     when_off: Option<WhenOff>,
 }
 
@@ -86,6 +90,7 @@ impl Extras {
                 tag: letter.tag.take(),
                 properties: letter.properties.take(),
                 replace_key: letter.replace_key.take(),
+                place: None,
                 when_off: letter.when_off,
             })
         })
@@ -93,6 +98,37 @@ impl Extras {
 }
 
 impl Entry {
+    /// Of a letter that nothing has become of, with what is before and behind it.
+    fn new(
+        guest: GuestId,
+        mut letter: Letter,
+        [posted, deadline]: [Time; 2],
+        is_held: bool,
+        [previous, next]: [u32; 2],
+    ) -> Self {
+        let extras = Extras::of(&mut letter);
+        Self {
+            ticket: letter.ticket,
+            topic: letter.topic,
+            payload: letter.payload,
+            posted,
+            deadline,
+            guest,
+            qos: letter.qos,
+            retain: letter.retain,
+            packet_id: None,
+            hang_ups: 0,
+            is_sent: false,
+            was_sent: false,
+            tries: 0,
+            priority: letter.priority,
+            is_held,
+            previous,
+            next,
+            extras,
+        }
+    }
+
     /// How many bytes its PUBLISH takes.
     pub(in crate::office) fn size(&self) -> usize {
         let properties = self.own_properties();
@@ -106,6 +142,12 @@ impl Entry {
 
     pub(in crate::office) fn properties(&self) -> Option<&Arc<Properties>> {
         self.extras.as_ref()?.properties.as_ref()
+    }
+
+    /// What its place in its queue goes by: the later the greater.
+    fn place(&self) -> Ticket {
+        let taken_over = self.extras.as_ref().and_then(|extras| extras.place);
+        taken_over.unwrap_or(self.ticket)
     }
 
     /// What it is replaced by.
@@ -158,6 +200,7 @@ impl Queue {
 struct List {
     /// By priority, the lowest first.
     queues: [Queue; 3],
+    keys: Keys,
     /// Whether the guest stands in `turns`.
     has_turn: bool,
     /// The last letter that was put on it, the last one that is being kept, and the last
@@ -220,6 +263,7 @@ impl WorkList {
         let durable = if self.is_durable { 0 } else { u64::MAX };
         self.lists.resize_with(guests, || List {
             queues: [Queue::EMPTY; 3],
+            keys: Keys::default(),
             has_turn: false,
             last_ticket: 0,
             begun: durable,
@@ -267,10 +311,26 @@ impl WorkList {
     }
 
     /// The letter of a guest that is the first to give its place up: of those of the
-    /// lowest priority, the one that has been there for longest.
-    pub(super) fn least(&self, guest: GuestId) -> Option<Key> {
-        let queues = self.lists[guest.index()].queues.iter();
-        queues.map(|queue| queue.first).find_map(some_key)
+    /// lowest priority, the one that has been there for longest, but for this one.
+    pub(super) fn least(&self, guest: GuestId, but: Option<Key>) -> Option<Key> {
+        let mut queues = self.lists[guest.index()].queues.iter();
+        queues.find_map(|queue| {
+            let first = some_key(queue.first)?;
+            match Some(first) == but {
+                true => some_key(self.get(first)?.next),
+                false => Some(first),
+            }
+        })
+    }
+
+    /// The letters of a guest by their replace keys.
+    pub(super) fn keys(&self, guest: GuestId) -> &Keys {
+        &self.lists[guest.index()].keys
+    }
+
+    /// The latest letter of a guest that has this replace key.
+    pub(super) fn latest(&self, guest: GuestId, key: &str) -> Option<Key> {
+        some_key(self.keys(guest).slot_of(key))
     }
 
     /// The letters of a guest in the order in which they are to be sent.
@@ -323,36 +383,20 @@ impl WorkList {
     fn insert(
         &mut self,
         guest: GuestId,
-        mut letter: Letter,
+        letter: Letter,
         posted: Time,
         deadline: Time,
         is_held: bool,
     ) -> Key {
-        let (slot, size) = (self.take_slot(), letter.size());
+        let (slot, size, ticket) = (self.take_slot(), letter.size(), letter.ticket);
         let list = &mut self.lists[guest.index()];
-        list.last_ticket = letter.ticket.0;
+        list.last_ticket = ticket.0;
+        if let Some(key) = &letter.replace_key {
+            list.keys.insert(key.clone(), ticket, slot, size);
+        }
         let queue = list.queue(letter.priority);
-        let extras = Extras::of(&mut letter);
-        let entry = Entry {
-            ticket: letter.ticket,
-            topic: letter.topic,
-            payload: letter.payload,
-            posted,
-            deadline,
-            guest,
-            qos: letter.qos,
-            retain: letter.retain,
-            packet_id: None,
-            hang_ups: 0,
-            is_sent: false,
-            was_sent: false,
-            tries: 0,
-            priority: letter.priority,
-            is_held,
-            previous: queue.last,
-            next: NONE,
-            extras,
-        };
+        let times = [posted, deadline];
+        let entry = Entry::new(guest, letter, times, is_held, [queue.last, NONE]);
         if let Some(place) = self.slots.get_mut(slot as usize) {
             *place = Slot::Taken(entry);
         }
@@ -370,8 +414,67 @@ impl WorkList {
             previous.next = slot;
         }
         self.give_turn(guest);
-        self.deadlines.set(slot, deadline, letter.ticket.0);
+        self.deadlines.set(slot, deadline, ticket.0);
         Key(slot)
+    }
+
+    /// Puts a letter into the place of one of its guest, its priority and its key that
+    /// waits. Returns that one.
+    pub(super) fn replace(&mut self, key: Key, letter: Letter, posted: Time) -> Option<Entry> {
+        self.unsend(key);
+        let deadline = posted + letter.ttl;
+        let (ticket, size, name) = (letter.ticket, letter.size(), letter.replace_key.clone());
+        let before = self.get_mut(key)?;
+        let (guest, priority, place) = (before.guest, before.priority, before.place());
+        let (times, links) = ([posted, deadline], [before.previous, before.next]);
+        let mut entry = Entry::new(guest, letter, times, false, links);
+        if let Some(extras) = &mut entry.extras {
+            extras.place = Some(place);
+        }
+        let before = std::mem::replace(before, entry);
+        self.held -= usize::from(before.is_held);
+        let list = &mut self.lists[guest.index()];
+        list.last_ticket = ticket.0;
+        list.keys.replace(name.as_deref()?, ticket, size);
+        let queue = list.queue(priority);
+        queue.bytes = queue.bytes + size - before.size();
+        self.deadlines.set(key.0, deadline, ticket.0);
+        self.step_back(key);
+        Some(before)
+    }
+
+    /// The letters that wait although a younger one of their key was accepted.
+    pub(super) fn superseded(&self) -> Vec<Key> {
+        let mut superseded = Vec::new();
+        for list in &self.lists {
+            let mut left = list.keys.superseded();
+            for queue in &list.queues {
+                let mut at = queue.first;
+                while left > 0
+                    && let Some(key) = some_key(at)
+                    && let Some(entry) = self.get(key)
+                {
+                    at = entry.next;
+                    if self.is_superseded(key) {
+                        left -= 1;
+                        if !entry.is_sent && entry.packet_id.is_none() {
+                            superseded.push(key);
+                        }
+                    }
+                }
+            }
+        }
+        superseded
+    }
+
+    /// Whether a younger letter of the same key was accepted.
+    pub(super) fn is_superseded(&self, key: Key) -> bool {
+        let Some(entry) = self.get(key) else {
+            return false;
+        };
+        let keys = &self.lists[entry.guest.index()].keys;
+        let name = entry.replace_key();
+        name.is_some_and(|name| keys.is_superseded(name, entry.ticket))
     }
 
     /// What was put there up to now is being kept.
@@ -448,6 +551,9 @@ impl WorkList {
         queue.bytes -= entry.size();
         queue.sent -= usize::from(entry.is_sent);
         self.held -= usize::from(entry.is_held);
+        if let Some(name) = entry.replace_key() {
+            self.lists[entry.guest.index()].keys.remove(name, key.0);
+        }
         self.unlink(key, &entry);
         if self.len == 0 && self.slots.len() > SLOTS_KEPT {
             (self.slots, self.deadlines) = (Chunks::new(), Deadlines::new());
@@ -502,12 +608,20 @@ impl WorkList {
         if !std::mem::take(&mut entry.is_sent) {
             return;
         }
-        let (guest, priority, ticket) = (entry.guest, entry.priority, entry.ticket);
-        let queue = self.lists[guest.index()].queue(priority);
-        queue.sent -= 1;
-        let unsent = some_key(queue.unsent);
-        let unsent = unsent.and_then(|key| self.get(key));
-        if unsent.is_none_or(|first| ticket < first.ticket) {
+        let (guest, priority) = (entry.guest, entry.priority);
+        self.lists[guest.index()].queue(priority).sent -= 1;
+        self.step_back(key);
+    }
+
+    /// A letter is to be sent that was not before.
+    fn step_back(&mut self, key: Key) {
+        let Some(entry) = self.get(key) else {
+            return;
+        };
+        let (guest, priority) = (entry.guest, entry.priority);
+        let unsent = some_key(self.lists[guest.index()].queues[priority as usize].unsent);
+        let first = unsent.and_then(|key| self.get(key));
+        if first.is_none_or(|first| entry.place() < first.place()) {
             self.lists[guest.index()].queue(priority).unsent = key.0;
         }
         self.give_turn(guest);
@@ -632,6 +746,7 @@ mod tests {
         Push {
             guest: u16,
             priority: Priority,
+            key: Option<&'static str>,
             deadline: u64,
         },
         Send,
@@ -645,10 +760,11 @@ mod tests {
 
     fn step() -> impl Strategy<Value = Step> {
         let priority = prop::sample::select(&Priority::ALL[..]);
+        let key = prop::sample::select(&[None, None, Some("k"), Some("l")][..]);
         prop_oneof![
-            4 => (0..3_u16, priority, 0..1000_u64).prop_map(|(guest, priority, deadline)| {
-                Step::Push { guest, priority, deadline }
-            }),
+            4 => (0..3_u16, priority, key, 0..1000_u64).prop_map(
+                |(guest, priority, key, deadline)| Step::Push { guest, priority, key, deadline },
+            ),
             3 => Just(Step::Send),
             2 => (0..20_usize).prop_map(Step::RemoveNth),
             1 => (0..20_usize).prop_map(Step::UnsendNth),
@@ -662,6 +778,9 @@ mod tests {
         guest: u16,
         priority: Priority,
         ticket: u64,
+        key: Option<&'static str>,
+        place: u64,
+        is_superseded: bool,
         deadline: u64,
         is_sent: bool,
     }
@@ -677,8 +796,17 @@ mod tests {
         fn of(&self, guest: u16) -> Vec<Known> {
             let of = self.letters.iter().filter(|letter| letter.guest == guest);
             let mut of: Vec<_> = of.copied().collect();
-            of.sort_by_key(|letter| std::cmp::Reverse(letter.priority));
+            of.sort_by_key(|letter| (std::cmp::Reverse(letter.priority), letter.place));
             of
+        }
+
+        /// The latest letter of a key, if it is there.
+        fn latest(&self, guest: u16, key: Option<&str>) -> Option<usize> {
+            let mut letters = self.letters.iter();
+            letters.position(|letter| {
+                let is_of_key = letter.guest == guest && letter.key == key;
+                key.is_some() && is_of_key && !letter.is_superseded
+            })
         }
     }
 
@@ -691,16 +819,48 @@ mod tests {
             let mut tickets = 0;
             for step in steps {
                 match step {
-                    Step::Push { guest, priority, deadline } => {
+                    Step::Push { guest, priority, key, deadline } => {
                         tickets += 1;
-                        let letter = Letter { priority, ..letter(tickets, deadline) };
-                        list.push(GuestId(guest), letter, Time::default());
+                        let replace_key = key.map(Arc::from);
+                        let letter = Letter { priority, replace_key, ..letter(tickets, deadline) };
+                        // One that waits gives its place up.
+                        let latest = model.latest(guest, key);
+                        let found = key.and_then(|key| list.latest(GuestId(guest), key));
+                        prop_assert_eq!(found, latest.map(|at| keys[&model.letters[at].ticket]));
+                        let waiting = latest.filter(|at| !model.letters[*at].is_sent);
+                        let replaced = waiting.map(|at| model.letters.remove(at));
+                        let mut place = tickets;
+                        if let Some(before) = replaced {
+                            let gone = if before.priority == priority {
+                                place = before.place;
+                                list.replace(keys[&before.ticket], letter, Time::default())
+                            } else {
+                                let gone = list.remove(keys[&before.ticket]);
+                                list.push(GuestId(guest), letter, Time::default());
+                                gone
+                            };
+                            prop_assert_eq!(gone.map(|entry| entry.ticket), Some(Ticket(before.ticket)));
+                        } else {
+                            list.push(GuestId(guest), letter, Time::default());
+                        }
                         let slot = (0..list.slots.len() as u32).find(|slot| {
                             list.get(Key(*slot)).is_some_and(|entry| entry.ticket == Ticket(tickets))
                         });
                         keys.insert(tickets, Key(slot.expect("just pushed")));
-                        let (ticket, is_sent) = (tickets, false);
-                        model.letters.push(Known { guest, priority, ticket, deadline, is_sent });
+                        for letter in &mut model.letters {
+                            letter.is_superseded |=
+                                key.is_some() && letter.guest == guest && letter.key == key;
+                        }
+                        model.letters.push(Known {
+                            guest,
+                            priority,
+                            ticket: tickets,
+                            key,
+                            place,
+                            is_superseded: false,
+                            deadline,
+                            is_sent: false,
+                        });
                     }
                     Step::Send => {
                         let sent = list.next_unsent(|_| true).map(|(_, entry)| entry.ticket.0);
@@ -724,12 +884,23 @@ mod tests {
                     Step::UnsendNth(n) => {
                         let mut sent = model.letters.iter_mut().filter(|letter| letter.is_sent);
                         let Some(letter) = sent.nth(n) else { continue };
-                        list.unsend(keys[&letter.ticket]);
+                        let key = keys[&letter.ticket];
+                        prop_assert_eq!(list.is_superseded(key), letter.is_superseded);
+                        list.unsend(key);
                         letter.is_sent = false;
                     }
                     Step::Rewind => {
                         list.rewind();
                         model.letters.iter_mut().for_each(|letter| letter.is_sent = false);
+                        let mut superseded = list.superseded();
+                        superseded.sort_by_key(|key| key.0);
+                        let is_it = |letter: &&Known| letter.is_superseded;
+                        let expect = model.letters.iter().filter(is_it);
+                        let mut expect: Vec<_> = expect.map(|it| keys[&it.ticket]).collect();
+                        expect.sort_by_key(|key| key.0);
+                        prop_assert_eq!(&superseded, &expect);
+                        superseded.iter().for_each(|key| drop(list.remove(*key)));
+                        model.letters.retain(|letter| !letter.is_superseded);
                     }
                     Step::Expire { now } => {
                         while let Some(key) = list.due(Time::from_millis(now)) {
@@ -758,8 +929,8 @@ mod tests {
                         let expect = (above.clone().count(), above.map(size).sum::<usize>());
                         prop_assert_eq!(list.above(guest, priority), expect);
                     }
-                    let least = list.least(guest).map(|key| list.get(key).expect("live").ticket.0);
-                    let expect = of.iter().min_by_key(|letter| (letter.priority, letter.ticket));
+                    let least = list.least(guest, None).map(|key| list.get(key).expect("live").ticket.0);
+                    let expect = of.iter().min_by_key(|letter| (letter.priority, letter.place));
                     prop_assert_eq!(least, expect.map(|letter| letter.ticket));
                     let all = list.letters_of(guest).map(|entry| (entry.ticket.0, entry.is_sent));
                     prop_assert!(all.eq(of.iter().map(|letter| (letter.ticket, letter.is_sent))));

@@ -547,7 +547,8 @@ impl Run {
         if self.is_kind {
             return effects;
         }
-        for _ in 0..self.random.below(3).min(assignment.room.accept as u64) {
+        let room = assignment.room.accept.min(assignment.room.free);
+        for _ in 0..self.random.below(3).min(room as u64) {
             let letter = self.letter(guest.who, assignment.now);
             effects.letters.push_back(letter);
             guest.slow_until = guest.slow_until.max(self.test.now + 2 * SECOND);

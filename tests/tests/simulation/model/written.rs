@@ -56,13 +56,13 @@ impl Model {
             known.qos == Qos::AtMostOnce || open.count() < most,
             "letter {ticket} is sent with {most} open"
         );
-        let (guest, priority) = (known.guest.index(), known.priority);
+        let (guest, priority, place) = (known.guest.index(), known.priority, known.place);
         let latest = &mut self.latest[guest][priority as usize];
         ensure!(
-            *latest < ticket,
-            "letter {ticket} is sent after letter {latest}"
+            *latest < place,
+            "letter {ticket} is sent from place {place}, after that of letter {latest}"
         );
-        *latest = ticket;
+        *latest = place;
         self.seen.insert(ticket);
         let higher = self.lists[guest].iter().find(|other| {
             let other_known = &self.letters[other];

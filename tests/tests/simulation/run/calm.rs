@@ -125,6 +125,7 @@ impl Run {
                     retain: false,
                     ttl: 48 * HOUR,
                     priority: Priority::Normal,
+                    replace_key: None,
                     padding: 0,
                 };
                 let ticket = self.post(guest, &letter)?;
@@ -149,6 +150,7 @@ impl Run {
                     retain: false,
                     ttl: 0,
                     priority: Priority::Normal,
+                    replace_key: None,
                     padding: 0,
                 })?;
             }

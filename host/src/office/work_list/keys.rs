@@ -1,0 +1,95 @@
+//! Which letter of a guest is the latest of its replace key.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::NONE;
+use crate::office::Ticket;
+
+/// The latest letters of one guest, by their replace keys. Letters without a key have no
+/// part in it.
+///
+/// A copy shares what is in it, until one of both is changed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Keys {
+    latest: Arc<BTreeMap<Arc<str>, Latest>>,
+    /// How many letters with a key are on the work list and not the latest of it.
+    superseded: usize,
+}
+
+/// The latest letter of a key, which is known for as long as there is any.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Latest {
+    ticket: Ticket,
+    /// Where it lies, or [`NONE`] if it has its outcome.
+    slot: u32,
+    size: usize,
+    /// How many letters of the key are on the work list.
+    letters: usize,
+}
+
+impl Keys {
+    /// Whether there are no letters with a key.
+    pub(in crate::office) fn is_empty(&self) -> bool {
+        self.latest.is_empty()
+    }
+
+    /// How many bytes the latest letter of a key takes, if it is on the work list.
+    pub fn size_of(&self, key: &str) -> Option<usize> {
+        let latest = self.latest.get(key)?;
+        (latest.slot != NONE).then_some(latest.size)
+    }
+
+    /// Where the latest letter of a key lies, or [`NONE`].
+    pub(super) fn slot_of(&self, key: &str) -> u32 {
+        self.latest.get(key).map_or(NONE, |latest| latest.slot)
+    }
+
+    /// Whether a letter is not the latest of its key.
+    pub(super) fn is_superseded(&self, key: &str, ticket: Ticket) -> bool {
+        let latest = self.latest.get(key);
+        latest.is_some_and(|latest| latest.ticket != ticket)
+    }
+
+    /// How many letters are not.
+    pub(super) fn superseded(&self) -> usize {
+        self.superseded
+    }
+
+    /// A letter comes, in a place that was free.
+    pub(super) fn insert(&mut self, key: Arc<str>, ticket: Ticket, slot: u32, size: usize) {
+        let all = Arc::make_mut(&mut self.latest);
+        let latest = all.entry(key).or_insert(Latest {
+            ticket,
+            slot: NONE,
+            size,
+            letters: 0,
+        });
+        self.superseded += usize::from(latest.slot != NONE);
+        (latest.ticket, latest.slot, latest.size) = (ticket, slot, size);
+        latest.letters += 1;
+    }
+
+    /// A letter comes in the place of the latest one.
+    pub(super) fn replace(&mut self, key: &str, ticket: Ticket, size: usize) {
+        if let Some(latest) = Arc::make_mut(&mut self.latest).get_mut(key) {
+            (latest.ticket, latest.size) = (ticket, size);
+        }
+    }
+
+    /// The letter that lay there goes.
+    pub(super) fn remove(&mut self, key: &str, slot: u32) {
+        let all = Arc::make_mut(&mut self.latest);
+        let Some(latest) = all.get_mut(key) else {
+            return;
+        };
+        match latest.slot == slot {
+            true => latest.slot = NONE,
+            false => self.superseded -= 1,
+        }
+        latest.letters -= 1;
+        if latest.letters == 0 {
+            all.remove(key);
+        }
+    }
+}
