@@ -287,7 +287,8 @@ impl Model {
     fn waits(&self, ticket: u64) -> bool {
         let mut exchanges = self.exchanges.values();
         let has_exchange = exchanges.any(|exchange| exchange.ticket == ticket);
-        !has_exchange && !(self.online && self.seen.contains(&ticket))
+        let is_seen = self.online && self.seen.contains(&ticket);
+        !has_exchange && !is_seen
     }
 
     /// A letter that found no place beside others of the same call.
