@@ -85,6 +85,14 @@ pub fn has_battery_clock() -> bool {
     })
 }
 
+/// When the wall clock of this machine is trusted, unless it is configured.
+pub fn usual_trust() -> ClockTrust {
+    match has_battery_clock() {
+        true => ClockTrust::PastRecord,
+        false => ClockTrust::Synchronised,
+    }
+}
+
 /// The wall clock, in milliseconds since 1970.
 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
 fn wall() -> u64 {

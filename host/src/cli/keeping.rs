@@ -11,7 +11,7 @@ use crate::clock;
 use crate::config::{Config, GoneGuests, Keeping, OnDamage};
 use crate::gateway::{ControlSender, KeepingOptions};
 use crate::office::Change;
-use crate::store::{ClockTrust, Contents, Disk, OldLetters, Store, StoreError};
+use crate::store::{Contents, Disk, OldLetters, Store, StoreError};
 
 /// The next ticket is one more than a multiple of this. So it is seen from which life of
 /// the gateway a ticket is, and those of calls that were not kept are seldom given again.
@@ -75,12 +75,7 @@ fn load(config: &Config, keeping: &Keeping) -> anyhow::Result<KeepingOptions> {
     let boot = clock::boot_id().map_err(|error| {
         anyhow!("/proc/sys/kernel/random/boot_id cannot be read, so it is not known whether the machine was off: {error}")
     })?;
-    let trust = keeping
-        .clock_trust
-        .unwrap_or_else(|| match clock::has_battery_clock() {
-            true => ClockTrust::PastRecord,
-            false => ClockTrust::Synchronised,
-        });
+    let trust = keeping.clock_trust.unwrap_or_else(clock::usual_trust);
     if let Err(error) = clock::is_synchronised() {
         warn!("it cannot be asked whether the clock is synchronised: {error}");
     }

@@ -13,6 +13,8 @@ mod new;
 
 mod remote;
 
+mod letters;
+
 mod assemble;
 mod components;
 mod control;
@@ -160,9 +162,15 @@ enum Command {
         gateway: remote::Where,
     },
     /// List the letters of a gateway that have no outcome yet, or call one back.
+    ///
+    /// Of a gateway that runs, or with --directory of one that is stopped and keeps them on
+    /// a disk; of that one letters can also be exported and imported.
+    #[command(after_help = letters::HELP)]
     Letters {
         #[command(flatten)]
         listing: remote::Listing,
+        #[command(flatten)]
+        kept: letters::Kept,
         #[command(flatten)]
         gateway: remote::Where,
     },
@@ -299,7 +307,11 @@ pub fn main() -> ExitCode {
         Command::Send { message, gateway } => remote::send(&gateway, message),
         Command::Status { json, gateway } => remote::status(&gateway, json),
         Command::Follow { look, gateway } => remote::follow(&gateway, look),
-        Command::Letters { listing, gateway } => remote::letters(&gateway, &listing),
+        Command::Letters {
+            listing,
+            kept,
+            gateway,
+        } => letters::letters(&gateway, &listing, &kept),
         Command::Reload { gateway } => remote::reload(&gateway),
         Command::Reconnect { gateway } => remote::reconnect(&gateway),
         Command::Check { guests, config } => check::check(&guests, config.as_deref()),

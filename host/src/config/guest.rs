@@ -240,9 +240,9 @@ fn resolve_one(
     Ok(config)
 }
 
-const NOT_A_NAME: &str = "is not a name; write 1 to 64 of A-Z, a-z, 0-9, _ and -";
+pub(crate) const NOT_A_NAME: &str = "is not a name; write 1 to 64 of A-Z, a-z, 0-9, _ and -";
 
-fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && text
             .chars()

@@ -9,6 +9,7 @@
 mod contents;
 mod disk;
 mod error;
+mod open_letters;
 mod restore;
 mod time_off;
 

@@ -180,7 +180,7 @@ impl Held {
     }
 }
 
-fn lifetime(stored: &StoredLetter, when_off: WhenOff) -> Lifetime {
+pub(super) fn lifetime(stored: &StoredLetter, when_off: WhenOff) -> Lifetime {
     let KeptLetter { letter, posted, .. } = &stored.kept;
     Lifetime {
         boot: stored.boot,

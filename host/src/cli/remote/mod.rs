@@ -104,14 +104,14 @@ pub(super) struct Message {
 pub(super) struct Listing {
     /// Only those of this guest.
     #[arg(long, value_name = "NAME", conflicts_with = "cancel")]
-    guest: Option<String>,
+    pub(super) guest: Option<String>,
     /// Print JSON.
     #[arg(long, conflicts_with = "cancel")]
-    json: bool,
+    pub(super) json: bool,
     /// Call this letter back instead: it is not sent any more, and its outcome is
     /// `expired`. One that is in flight cannot be called back.
     #[arg(long, value_name = "TICKET")]
-    cancel: Option<u64>,
+    pub(super) cancel: Option<u64>,
 }
 
 pub(super) fn publish(gateway: &Where, letter: Letter) -> Result<ExitCode, Failure> {

@@ -75,6 +75,12 @@ impl Disk {
         })
     }
 
+    /// Whether there is a store in a directory, as far as that can be seen.
+    pub fn is_in(directory: &Path) -> bool {
+        let names = Directory(directory.join("log")).names();
+        names.is_ok_and(|names| names.iter().any(|name| segments::number(name).is_some()))
+    }
+
     /// Sets aside what is there, as it is damaged, and begins anew with nothing. Returns
     /// where it is now.
     ///

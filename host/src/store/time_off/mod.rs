@@ -159,6 +159,13 @@ impl Boots {
         self.present().is_some_and(Boot::is_trusted)
     }
 
+    /// What the wall clock is at a time of the present boot, in milliseconds since 1970, if
+    /// it is trusted.
+    pub fn wall(&self, time: Time) -> Option<u64> {
+        let present = self.present().filter(|boot| boot.is_trusted());
+        present.map(|boot| boot.wall_at(time))
+    }
+
     /// Forgets the boots that no time is of; never the present one.
     pub fn forget(&mut self, is_used: impl Fn(u32) -> bool) {
         let present = self.present().map(|boot| boot.number);

@@ -1,0 +1,365 @@
+//! `jackalope letters`: of a gateway that runs, by its control socket, and of one that is
+//! stopped, by the directory that it keeps them in.
+
+mod line;
+mod list;
+
+#[cfg(test)]
+mod tests;
+
+use std::fs;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io::{self, BufWriter, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, anyhow, bail};
+use clap::Args;
+
+use self::line::{Line, Now};
+use self::list::List;
+use super::{Failure, print_error, remote};
+use crate::clock;
+use crate::office::{Change, KeptLetter, Ticket, Time, WhenOff};
+use crate::own_directory::NotOwn;
+use crate::store::{
+    ClockTrust, Contents, Disk, Group, Moment, OldLetters, Store, StoreError, Trust, Ttl,
+};
+use crate::words::Counted;
+
+pub(super) const HELP: &str = "\
+Exit codes: 0 done, 69 no gateway answers, 64 wrong usage, 1 anything else.
+
+Examples:
+  jackalope letters --cancel 17
+  jackalope letters --directory /var/lib/jackalope/letters
+  jackalope letters --directory OLD --export | jackalope letters --directory NEW --import -";
+
+/// Which letters, of a gateway that is stopped.
+#[derive(Debug, Args)]
+pub(super) struct Kept {
+    /// Those in this directory, which `directory` in [work-list] names, of a gateway that
+    /// is stopped.
+    #[arg(long, value_name = "DIR", conflicts_with = "socket")]
+    directory: Option<PathBuf>,
+    /// Print the whole letters, payloads as well, a line of JSON each, for --import.
+    #[arg(long, requires = "directory", conflicts_with_all = ["json", "cancel"])]
+    export: bool,
+    /// Add those that were exported into this file (`-`: standard input), all or none, with
+    /// new tickets and with what is left of their ttl. Those that have expired are left out.
+    #[arg(
+        long,
+        value_name = "FILE",
+        requires = "directory",
+        conflicts_with_all = ["json", "cancel", "guest", "export"]
+    )]
+    import: Option<PathBuf>,
+    /// When the clock of this machine is trusted to say how long letters of an earlier boot
+    /// or of another machine are old: past-record or synchronised, as in [work-list].
+    /// Without: past-record with a battery clock, and else synchronised.
+    #[arg(long, value_name = "TRUST", requires = "directory")]
+    clock_trust: Option<ClockTrust>,
+}
+
+/// What `jackalope letters` does.
+pub(super) fn letters(
+    gateway: &remote::Where,
+    listing: &remote::Listing,
+    kept: &Kept,
+) -> Result<ExitCode, Failure> {
+    let Some(directory) = kept.directory.as_deref() else {
+        return remote::letters(gateway, listing).map_err(with_hint);
+    };
+    let trust = kept.clock_trust.unwrap_or_else(clock::usual_trust);
+    let done = match (&kept.import, listing.cancel, kept.export) {
+        (Some(file), ..) => import(directory, file, trust),
+        (None, Some(ticket), _) => cancel(directory, Ticket(ticket)),
+        (None, None, true) => export(directory, listing.guest.as_deref(), trust),
+        (None, None, false) => list(directory, listing, trust),
+    };
+    done.map(|()| ExitCode::SUCCESS).map_err(Failure::Other)
+}
+
+/// Where else letters may be.
+fn with_hint(failure: Failure) -> Failure {
+    match failure {
+        Failure::Unavailable(error) => Failure::Unavailable(anyhow!(
+            "{error:#}; the letters of a gateway that is stopped and keeps them on a disk \
+             are shown by `jackalope letters --directory DIR`"
+        )),
+        other => other,
+    }
+}
+
+fn list(directory: &Path, listing: &remote::Listing, trust: ClockTrust) -> anyhow::Result<()> {
+    let opened = Opened::open(directory, trust)?;
+    let list = opened.list(listing.guest.as_deref());
+    match listing.json {
+        true => print(|out| {
+            serde_json::to_writer(&mut *out, &list)?;
+            writeln!(out)
+        }),
+        false => print(|out| writeln!(out, "{list}")),
+    }
+}
+
+fn export(directory: &Path, guest: Option<&str>, trust: ClockTrust) -> anyhow::Result<()> {
+    // The directory is let go of before somebody takes long to read.
+    let lines = Opened::open(directory, trust)?.export(guest);
+    print(|out| {
+        for line in &lines {
+            serde_json::to_writer(&mut *out, line)?;
+            out.write_all(b"\n")?;
+        }
+        Ok(())
+    })?;
+    let is_unknown = |line: &&Line| line.left_ms != Some(0) && line.deadline_unix_ms.is_none();
+    match lines.iter().filter(is_unknown).count() {
+        0 => {}
+        unknown => print_error(format_args!(
+            "{} without `deadline-unix-ms`, which an import asks for: the clock of this \
+             machine is not trusted, or it is not known for how long the machine was off",
+            Counted(unknown, "letter")
+        )),
+    }
+    Ok(())
+}
+
+fn import(directory: &Path, file: &Path, trust: ClockTrust) -> anyhow::Result<()> {
+    let (name, lines) = match file.to_str() {
+        Some("-") => {
+            let mut lines = Vec::new();
+            let read = io::stdin().lock().read_to_end(&mut lines);
+            ("standard input".to_owned(), read.map(|_| lines))
+        }
+        _ => (file.display().to_string(), fs::read(file)),
+    };
+    let lines = lines.with_context(|| format!("{name} cannot be read"))?;
+    let is_new = is_nothing_in(directory);
+    let mut opened = match is_new {
+        true => Opened::take(directory, trust)?,
+        false => Opened::open(directory, trust)?,
+    };
+    let import = opened.import(&lines);
+    let (changes, expired) = import.map_err(|error| anyhow!("{name}{error}"))?;
+    let tickets: Vec<_> = changes.iter().filter_map(Change::ticket).collect();
+    if !changes.is_empty() {
+        opened.commit(changes)?;
+    }
+    let what = match tickets[..] {
+        [] => "no letter imported".to_owned(),
+        [Ticket(only)] => format!("1 letter imported, as {only}"),
+        [Ticket(first), .., Ticket(last)] => {
+            let count = Counted(tickets.len(), "letter");
+            format!("{count} imported, as {first} to {last}")
+        }
+    };
+    print(|out| {
+        write!(out, "{what}")?;
+        if expired > 0 {
+            write!(out, "; {} left out: expired", Counted(expired, "letter"))?;
+        }
+        if is_new {
+            write!(out, "; {} is a new work list", directory.display())?;
+        }
+        writeln!(out)
+    })
+}
+
+fn cancel(directory: &Path, ticket: Ticket) -> anyhow::Result<()> {
+    // No ttl is looked at, so that the wall clock does not matter, and is not recorded.
+    let mut opened = Opened::open(directory, ClockTrust::Synchronised)?;
+    opened.moment.trust = Trust::Never;
+    let cancelled = opened.contents.cancel(ticket);
+    let change = cancelled.map_err(|why| match opened.contents.outcomes.get(&ticket) {
+        Some(owed) => anyhow!(
+            "letter {} has its outcome already: {}",
+            ticket.0,
+            owed.told.outcome
+        ),
+        None => anyhow!("{why}"),
+    })?;
+    opened.commit(vec![change])?;
+    print(|out| {
+        let ticket = ticket.0;
+        writeln!(
+            out,
+            "letter {ticket} is not sent any more; it may have been sent before"
+        )
+    })
+}
+
+/// The work list of a gateway that does not run, and does not start as long as this is.
+#[derive(Debug)]
+struct Opened {
+    disk: Disk,
+    contents: Contents,
+    moment: Moment,
+}
+
+impl Opened {
+    /// Opens a work list that is there.
+    fn open(directory: &Path, trust: ClockTrust) -> anyhow::Result<Self> {
+        match fs::read_dir(directory) {
+            Err(error) if error.kind() == ErrorKind::NotFound => bail!(
+                "there is no directory {}; `directory` in [work-list] of its configuration \
+                 says where a gateway keeps its letters",
+                directory.display()
+            ),
+            Ok(_) if !Disk::is_in(directory) => bail!(
+                "{} is not the directory of a work list: there is no log of letters in it; \
+                 `directory` in [work-list] of its configuration says where a gateway keeps \
+                 them",
+                directory.display()
+            ),
+            // What is wrong is said by whoever opens it.
+            Ok(_) | Err(_) => Self::take(directory, trust),
+        }
+    }
+
+    /// Opens a work list, which is made if it is not there.
+    fn take(directory: &Path, trust: ClockTrust) -> anyhow::Result<Self> {
+        let boot = clock::boot_id().context(
+            "/proc/sys/kernel/random/boot_id cannot be read, so it is not known whether the \
+             machine was off",
+        )?;
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "the keys of a hash map are all that std draws at random"
+        )]
+        let random = RandomState::new().build_hasher().finish();
+        let mut disk = Disk::open(directory, random).map_err(|error| not_ours(error, directory))?;
+        let contents = disk.load()?;
+        Ok(Self::at(disk, contents, clock::moment(boot, trust)))
+    }
+
+    fn at(disk: Disk, mut contents: Contents, moment: Moment) -> Self {
+        contents.boots.observe(moment);
+        Self {
+            disk,
+            contents,
+            moment,
+        }
+    }
+
+    /// The letters of a guest or of all, each with what has become of its ttl.
+    fn letters<'a>(
+        &'a self,
+        guest: Option<&'a str>,
+    ) -> impl Iterator<Item = (&'a KeptLetter, Ttl)> {
+        let old = OldLetters {
+            when_off: WhenOff::default(),
+            // For how long a gateway holds them begins when it does.
+            hold_until: Time::from_millis(u64::MAX),
+        };
+        let letters = self.contents.open_letters(self.moment.running, old);
+        letters.filter(move |(kept, _)| guest.is_none_or(|guest| *kept.guest == *guest))
+    }
+
+    fn list(&self, guest: Option<&str>) -> List {
+        let listed = |(kept, ttl)| Line::listed(kept, ttl, self.moment.running);
+        let outcomes = self.contents.outcomes.values();
+        let is_of = |name: &str| guest.is_none_or(|guest| name == guest);
+        List::new(
+            self.letters(guest).map(listed).collect(),
+            outcomes.filter(|owed| is_of(&owed.guest)).count(),
+        )
+    }
+
+    fn export(&self, guest: Option<&str>) -> Vec<Line> {
+        let now = Now::of(&self.contents.boots, self.moment.running);
+        let whole = |(kept, ttl)| Line::whole(kept, ttl, now);
+        self.letters(guest).map(whole).collect()
+    }
+
+    /// What imports letters, a line of JSON each, and how many are left out as they have
+    /// expired.
+    ///
+    /// # Errors
+    /// What is wrong, behind the name of the file.
+    fn import(&self, lines: &[u8]) -> Result<(Vec<Change>, usize), String> {
+        let Now { running, wall } = Now::of(&self.contents.boots, self.moment.running);
+        let wall = wall.ok_or(
+            ": the clock of this machine is not trusted, so it is not known how much of a ttl \
+             is left: have it synchronised or, if it is right, write `--clock-trust \
+             past-record`",
+        )?;
+        let (mut changes, mut expired) = (Vec::new(), 0);
+        let mut last = self.contents.last_ticket;
+        for (at, line) in lines.split(|byte| *byte == b'\n').enumerate() {
+            if line.trim_ascii().is_empty() {
+                continue;
+            }
+            let letter = Line::parse(line)
+                .and_then(|line| line.to_letter(Ticket(last + 1), running, wall))
+                .map_err(|error| format!(", line {}: {error}; nothing is imported", at + 1))?;
+            match letter {
+                None => expired += 1,
+                Some(letter) => {
+                    last += 1;
+                    changes.push(Change::Accepted(letter));
+                }
+            }
+        }
+        Ok((changes, expired))
+    }
+
+    fn commit(&mut self, changes: Vec<Change>) -> Result<(), StoreError> {
+        let group = Group {
+            number: self.contents.number + 1,
+            moment: self.moment,
+            changes,
+        };
+        self.disk.commit(&group)?;
+        self.contents.apply(&group);
+        Ok(())
+    }
+}
+
+/// Whether a work list can begin there: there is nothing, or what others were before.
+fn is_nothing_in(directory: &Path) -> bool {
+    let is_nothing = |entry: io::Result<fs::DirEntry>| {
+        entry.is_ok_and(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name == "lock" || name.starts_with("log.damaged-")
+        })
+    };
+    match fs::read_dir(directory) {
+        Ok(mut entries) => entries.all(is_nothing),
+        Err(error) => error.kind() == ErrorKind::NotFound,
+    }
+}
+
+/// What an error of a directory means for somebody who only looks at it.
+fn not_ours(error: StoreError, directory: &Path) -> anyhow::Error {
+    match error {
+        StoreError::InUse { path, process } => {
+            let process =
+                process.map_or("another process".to_owned(), |id| format!("process {id}"));
+            anyhow!(
+                "{} is in use by {process}; if that is a gateway, ask it by its control \
+                 socket: `jackalope letters` without --directory",
+                path.display()
+            )
+        }
+        StoreError::NotOwn(NotOwn::Foreign { path, owner, .. })
+            if directory.canonicalize().is_ok_and(|real| real == path) =>
+        {
+            anyhow!(
+                "{} belongs to user {owner}, and what another one writes there that user's \
+                 gateway could not read: run this as that user, e.g. with `sudo -u '#{owner}'`",
+                path.display()
+            )
+        }
+        error => anyhow!(error),
+    }
+}
+
+/// Prints all of something, or says that it could not.
+fn print(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> anyhow::Result<()> {
+    let mut out = BufWriter::new(io::stdout().lock());
+    write(&mut out)
+        .and_then(|()| out.flush())
+        .context("standard output cannot be written")
+}

@@ -1,0 +1,412 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::line::State;
+use super::*;
+use crate::office::{Letter, LetterOutcome, Outcome, Payload, Priority, Properties, Qos};
+use crate::store::BootId;
+
+/// When all of this happens, by a wall clock that is trusted.
+const WALL: u64 = 1_800_000_000_000;
+
+const HOUR: u64 = 3_600_000;
+
+/// A moment of a boot.
+fn moment(boot: u8, running: u64, wall: u64) -> Moment {
+    Moment {
+        boot: BootId([boot; 16]),
+        running: Time::from_millis(running),
+        wall,
+        trust: Trust::Synchronised,
+    }
+}
+
+fn letter(ttl: u64) -> Letter {
+    Letter {
+        ticket: Ticket(1),
+        topic: "doors/front/command".into(),
+        payload: Payload::new("unlock"),
+        qos: Qos::AtLeastOnce,
+        retain: false,
+        ttl: Duration::from_millis(ttl),
+        when_off: None,
+        priority: Priority::Normal,
+        replace_key: None,
+        tag: None,
+        properties: None,
+    }
+}
+
+/// A directory in which these were posted to the door at this moment, with tickets from 1
+/// on; who opens it says when.
+struct Place(TempDir);
+
+impl Place {
+    fn with(moment: Moment, letters: Vec<Letter>) -> Self {
+        let place = Self(TempDir::new().expect("there is a place for temporary files"));
+        let mut opened = place.open(moment);
+        let letters = letters.into_iter().zip(1..).map(|(letter, ticket)| {
+            Change::Accepted(KeptLetter {
+                guest: "door".into(),
+                letter: Letter {
+                    ticket: Ticket(ticket),
+                    ..letter
+                },
+                posted: moment.running,
+            })
+        });
+        opened.commit(letters.collect()).expect("nothing fails");
+        place
+    }
+
+    fn open(&self, moment: Moment) -> Opened {
+        let mut disk = Disk::open(self.0.path(), 1).expect("it is ours");
+        let contents = disk.load().expect("nothing fails");
+        Opened::at(disk, contents, moment)
+    }
+
+    /// The state of each letter, with its age and what is left.
+    fn states(&self, moment: Moment) -> Vec<(State, Option<u64>, Option<u64>)> {
+        let list = self.open(moment).list(None);
+        let lines = list.letters.iter();
+        lines
+            .map(|line| (line.state.expect("known"), line.age_ms, line.left_ms))
+            .collect()
+    }
+}
+
+fn lines(opened: &Opened) -> Vec<u8> {
+    let export = opened.export(None);
+    let lines = export.iter();
+    let lines = lines.map(|line| serde_json::to_string(line).expect("it is JSON"));
+    lines.collect::<Vec<_>>().join("\n").into_bytes()
+}
+
+fn imported(opened: &Opened, lines: &[u8]) -> Vec<KeptLetter> {
+    let (changes, _) = opened.import(lines).expect("it is well");
+    let letters = changes.into_iter().map(|change| match change {
+        Change::Accepted(letter) => letter,
+        other => panic!("{other:?}"),
+    });
+    letters.collect()
+}
+
+#[test]
+fn letters_are_listed_as_the_next_start_would_find_them() {
+    let posted = moment(1, 5_000, WALL);
+    let mut paused = letter(10_000);
+    paused.when_off = Some(WhenOff::Pause);
+    let place = Place::with(posted, vec![letter(10_000), letter(HOUR), paused]);
+    use State::{Expired, Held, Waiting};
+    let live = |age, left| (Waiting, Some(age), Some(left));
+    assert_eq!(
+        place.states(moment(1, 8_000, WALL + 3_000)),
+        [
+            live(3_000, 7_000),
+            live(3_000, HOUR - 3_000),
+            live(3_000, 7_000)
+        ]
+    );
+    let expired = (Expired, None, Some(0));
+    let later = moment(2, 1_000, WALL + HOUR / 2);
+    assert_eq!(
+        place.states(later),
+        [expired, live(HOUR / 2, HOUR / 2), live(1_000, 9_000)]
+    );
+    let unknown = Moment {
+        trust: Trust::Never,
+        ..later
+    };
+    let held = |left| (Held, None, Some(left));
+    assert_eq!(
+        place.states(unknown),
+        [held(9_000), held(HOUR - 1_000), live(1_000, 9_000)]
+    );
+}
+
+#[test]
+fn a_list_says_what_there_is_to_people_and_to_programs() {
+    let posted = moment(1, 5_000, WALL);
+    let mut keyed = letter(10_000);
+    (keyed.replace_key, keyed.topic) = (Some("key".into()), "a\u{1b}b".into());
+    let place = Place::with(posted, vec![letter(HOUR), keyed]);
+    let mut opened = place.open(moment(1, 17_000, WALL + 12_000));
+    let told = LetterOutcome {
+        ticket: Ticket(7),
+        tag: None,
+        outcome: Outcome::Delivered,
+    };
+    let guest: Arc<str> = "sensor".into();
+    let change = Change::Concluded { guest, told };
+    opened.commit(vec![change]).expect("nothing fails");
+    assert_eq!(
+        opened.list(None).to_string(),
+        "  TICKET  STATE           AGE      LEFT  QOS  PRIORITY     BYTES  GUEST         TOPIC\n\
+        \x20      1  waiting        12 s    3588 s    1  normal           6  door          doors/front/command\n\
+        \x20      2  expired           -      0 ms    1  normal           6  door          a\u{fffd}b (replace key key)\n\
+         1 outcome not told to their guests"
+    );
+    assert_eq!(
+        serde_json::to_value(opened.list(Some("sensor"))).expect("it is JSON"),
+        serde_json::json!({"total": 0, "letters": [], "outcomes": 1})
+    );
+    let list = serde_json::to_value(opened.list(Some("door"))).expect("it is JSON");
+    assert_eq!(
+        list["letters"][0],
+        serde_json::json!({
+            "ticket": 1, "guest": "door", "topic": "doors/front/command", "bytes": 6,
+            "qos": 1, "retain": false, "priority": "normal", "state": "waiting",
+            "age-ms": 12_000, "left-ms": HOUR - 12_000
+        })
+    );
+}
+
+#[test]
+fn what_is_called_back_has_its_outcome() {
+    let now = moment(1, 5_000, WALL);
+    let mut tagged = letter(HOUR);
+    tagged.tag = Some("a tag".into());
+    let place = Place::with(now, vec![letter(HOUR), tagged]);
+    let mut opened = place.open(now);
+    let change = opened.contents.cancel(Ticket(2)).expect("it is there");
+    opened.commit(vec![change]).expect("nothing fails");
+    drop(opened);
+    let contents = place.open(now).contents;
+    assert!(contents.letters.keys().eq(&[Ticket(1)]));
+    let owed = &contents.outcomes[&Ticket(2)];
+    assert_eq!(
+        (&*owed.guest, owed.told.tag.as_deref()),
+        ("door", Some("a tag"))
+    );
+    assert_eq!(owed.told.outcome, Outcome::Expired { sent: true });
+    contents.cancel(Ticket(2)).expect_err("it has its outcome");
+    contents.cancel(Ticket(3)).expect_err("it never was");
+}
+
+/// A ttl goes on by the wall clock, wherever the letter is.
+#[test]
+fn what_is_exported_is_no_younger_elsewhere() {
+    let posted = moment(1, 5_000, WALL);
+    let from = Place::with(posted, vec![letter(10_000), letter(HOUR), letter(2 * HOUR)]);
+    let exported = lines(&from.open(moment(1, 6_000, WALL + 1_000)));
+    let to = Place::with(moment(9, 500, WALL), vec![letter(1), letter(1)]);
+    let now = moment(9, HOUR, WALL + HOUR / 2);
+    let opened = to.open(now);
+    let (_, expired) = opened.import(&exported).expect("it is well");
+    assert_eq!(expired, 1);
+    let letters = imported(&opened, &exported);
+    let left = letters.iter().map(|kept| {
+        let deadline = kept.posted + kept.letter.ttl;
+        (
+            kept.letter.ticket.0,
+            deadline.since(now.running).as_millis() as u64,
+        )
+    });
+    assert!(left.eq([(3, HOUR / 2), (4, HOUR * 3 / 2)]));
+    drop(opened);
+    // A clock that is behind makes no letter live longer than it had left.
+    let behind = to.open(moment(9, HOUR, WALL - 10 * HOUR));
+    let letters = imported(&behind, &exported);
+    let left = letters
+        .iter()
+        .map(|kept| (kept.posted + kept.letter.ttl).since(now.running));
+    assert!(left.eq([9_000, HOUR - 1_000, 2 * HOUR - 1_000].map(Duration::from_millis)));
+}
+
+#[test]
+fn what_is_not_known_is_not_exported_and_not_imported() {
+    let posted = moment(1, 5_000, WALL);
+    let place = Place::with(posted, vec![letter(HOUR)]);
+    let unknown = Moment {
+        trust: Trust::Never,
+        ..moment(2, 1_000, WALL)
+    };
+    let held = lines(&place.open(unknown));
+    assert!(!text(&held).contains("unix-ms"), "{}", text(&held));
+    let error = place.open(moment(2, 1_000, WALL)).import(&held);
+    let error = error.expect_err("it is not known how much is left");
+    assert!(error.contains("there is no `deadline-unix-ms`"), "{error}");
+    let error = place.open(unknown).import(&held);
+    let error = error.expect_err("it is not known what time it is");
+    assert!(error.contains("--clock-trust past-record"), "{error}");
+    // One that is over is, whatever else is not known.
+    let over = br#"{"guest": "door", "topic": "a", "left-ms": 0}"#;
+    let opened = place.open(moment(2, 1_000, WALL));
+    assert_eq!(opened.import(over), Ok((vec![], 1)));
+}
+
+#[test]
+fn a_line_by_hand_needs_little() {
+    let place = Place::with(moment(1, 5_000, WALL), vec![]);
+    let opened = place.open(moment(1, 5_000, WALL));
+    let line = format!(
+        "\n  \n{{\"guest\": \"(control)\", \"topic\": \"a\", \"deadline-unix-ms\": {}}}\r\n",
+        WALL + 10
+    );
+    let letters = imported(&opened, line.as_bytes());
+    let [
+        KeptLetter {
+            guest,
+            letter: read,
+            posted,
+        },
+    ] = &letters[..]
+    else {
+        panic!("{letters:?}")
+    };
+    let expected = Letter {
+        topic: "a".into(),
+        payload: Payload::new(""),
+        ..letter(10)
+    };
+    assert_eq!((&**guest, read), ("(control)", &expected));
+    assert_eq!(*posted, Time::from_millis(5_000));
+}
+
+#[test]
+fn a_line_that_is_wrong_is_named() {
+    let place = Place::with(moment(1, 5_000, WALL), vec![]);
+    let opened = place.open(moment(1, 5_000, WALL));
+    let good = format!(
+        "{{\"guest\": \"door\", \"topic\": \"a\", \"deadline-unix-ms\": {}",
+        WALL + 10
+    );
+    let check = |rest: &str, expected: &str| {
+        let lines = format!("{good}}}\n\n{good}{rest}");
+        let error = opened.import(lines.as_bytes()).expect_err(rest);
+        let expected = format!(", line 3: {expected}");
+        assert!(error.starts_with(&expected), "{error}\nand not {expected}");
+        assert!(error.ends_with("; nothing is imported"), "{error}");
+    };
+    check("", "column 65: EOF while parsing an object");
+    check(r#", "qos": "1"}"#, "column 77: invalid type: string");
+    check(r#", "colour": 1}"#, "column 75: unknown field `colour`");
+    check(r#", "qos": 3}"#, "qos \"3\" is not a quality of service");
+    check(
+        r#", "priority": "urgent"}"#,
+        "priority \"urgent\" is no priority",
+    );
+    check(
+        r#", "after-reboot": "stay"}"#,
+        "after-reboot \"stay\" is nothing that a ttl does",
+    );
+    check(
+        r#", "payload": "a", "payload-base64": "YQ=="}"#,
+        "there is both `payload` and `payload-base64`",
+    );
+    check(
+        r#", "payload-base64": "?"}"#,
+        "`payload-base64` is not base64",
+    );
+    let long = "x".repeat(257);
+    check(
+        &format!(r#", "tag": "{long}"}}"#),
+        "the tag is longer than 256",
+    );
+    check(
+        &format!(r#", "replace-key": "{long}"}}"#),
+        "the replace key is longer than 256",
+    );
+    check(
+        r#", "properties": {"response-topic": "a/+"}}"#,
+        "response topic holds a wildcard",
+    );
+    let of = |guest: &str, topic: &str| {
+        let line = format!(r#"{{"guest": "{guest}", "topic": "{topic}", "left-ms": 1}}"#);
+        opened.import(line.as_bytes()).expect_err("it is wrong")
+    };
+    assert!(of("a guest", "a").starts_with(", line 1: guest \"a guest\" is not a name"));
+    assert!(of("door", "a/#").starts_with(", line 1: the topic holds a wildcard"));
+    assert!(of("door", "a").starts_with(", line 1: there is no `deadline-unix-ms`"));
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn some_text() -> impl Strategy<Value = Arc<str>> {
+    "[^\u{0}]{0,20}".prop_map(Arc::from)
+}
+
+fn some_bytes() -> impl Strategy<Value = Payload> {
+    prop_oneof![
+        vec(any::<u8>(), 0..40).prop_map(Payload::new),
+        ".{0,20}".prop_map(Payload::new),
+    ]
+}
+
+fn some_letter() -> impl Strategy<Value = Letter> {
+    let properties = (
+        option::of(some_text()),
+        option::of("[a-z/]{1,9}".prop_map(Arc::from)),
+        option::of(some_bytes()),
+        vec((some_text(), some_text()), 0..3),
+    );
+    let properties = properties.prop_map(|(content_type, response_topic, data, user)| {
+        Arc::new(Properties {
+            content_type,
+            response_topic,
+            correlation_data: data,
+            user,
+        })
+    });
+    let when_off = [WhenOff::Count, WhenOff::Pause, WhenOff::Drop];
+    let qos = [Qos::AtMostOnce, Qos::AtLeastOnce, Qos::ExactlyOnce];
+    let priority = [Priority::Low, Priority::Normal, Priority::High];
+    (
+        ("[^\u{0}+#]{1,20}", some_bytes(), any::<bool>(), 1..2 * HOUR),
+        (0..3_usize, option::of(0..3_usize), 0..3_usize),
+        (option::of(some_text()), option::of(some_text())),
+        option::of(properties),
+    )
+        .prop_map(
+            move |(main, (qos_at, when_off_at, priority_at), texts, properties)| {
+                let (topic, payload, retain, ttl) = main;
+                let (replace_key, tag) = texts;
+                Letter {
+                    topic: topic.into(),
+                    payload,
+                    retain,
+                    qos: qos[qos_at],
+                    when_off: when_off_at.map(|at| when_off[at]),
+                    priority: priority[priority_at],
+                    replace_key,
+                    tag,
+                    properties,
+                    ..letter(ttl)
+                }
+            },
+        )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// What is exported and imported again is the same letter, with another ticket, posted
+    /// when it was and over when it would have been; or it has expired meanwhile.
+    #[test]
+    fn what_is_imported_is_what_was_exported(
+        letters in vec(some_letter(), 0..4),
+        before in 0..HOUR,
+        after in 0..HOUR,
+    ) {
+        let posted = moment(1, 5_000, WALL);
+        let place = Place::with(posted, letters.clone());
+        let exported = moment(1, 5_000 + before, WALL + before);
+        let exported = lines(&place.open(exported));
+        let now = moment(1, 5_000 + before + after, WALL + before + after);
+        let read = imported(&place.open(now), &exported);
+        let live = letters.iter().filter(|it| it.ttl > Duration::from_millis(before + after));
+        let expected = live.zip(letters.len() as u64 + 1..).map(|(letter, ticket)| KeptLetter {
+            guest: "door".into(),
+            letter: Letter { ticket: Ticket(ticket), ..letter.clone() },
+            posted: posted.running,
+        });
+        prop_assert_eq!(read, expected.collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,337 @@
+//! `jackalope letters` of a gateway that is stopped, on directories that were written
+//! here.
+
+use std::fs::{self, Permissions};
+use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use jackalope::clock;
+use jackalope::office::{
+    Change, KeptLetter, Letter, LetterOutcome, Outcome, Payload, Priority, Qos, Ticket,
+};
+use jackalope::store::{ClockTrust, Contents, Disk, Group, Store};
+use jackalope_tests::{command, run_to_end};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
+
+/// Nobody waits for a letter to expire here.
+const DAY: Duration = Duration::from_secs(86_400);
+
+struct Site(TempDir);
+
+impl Site {
+    /// With letters 1 and 2 of the door, of which the second is not text, letter 3 of the
+    /// sensor, which has expired, and an outcome that the sensor was not told.
+    fn new() -> Self {
+        let site = Self(TempDir::new().expect("there is a place for temporary files"));
+        let letters = [
+            letter("door", 1, b"unlock", DAY),
+            letter("door", 2, b"caf\xe9", DAY),
+            letter("sensor", 3, b"21.5", Duration::ZERO),
+        ];
+        let told = LetterOutcome {
+            ticket: Ticket(4),
+            tag: None,
+            outcome: Outcome::Delivered,
+        };
+        let guest = "sensor".into();
+        let owed = Change::Concluded { guest, told };
+        let mut disk = site.disk();
+        for changes in [letters.map(Change::Accepted).to_vec(), vec![owed]] {
+            commit(&mut disk, changes);
+        }
+        site
+    }
+
+    fn directory(&self) -> PathBuf {
+        self.0.path().join("letters")
+    }
+
+    fn disk(&self) -> Disk {
+        Disk::open(&self.directory(), 1).expect("it is ours")
+    }
+
+    fn contents(&self) -> Contents {
+        self.disk().load().expect("it is whole")
+    }
+
+    fn log(&self) -> PathBuf {
+        self.directory().join("log/0000000001.log")
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let trust = ["letters", "--clock-trust", "past-record"];
+        let arguments = [&trust[..], arguments].concat();
+        run_to_end(BINARY, self.0.path(), &arguments, &[])
+    }
+
+    /// Runs it on the directory; it succeeds. Returns what it prints.
+    #[track_caller]
+    fn expect(&self, arguments: &[&str]) -> String {
+        let output = self.run(&[&["--directory", "letters"], arguments].concat());
+        check(&output, 0);
+        String::from_utf8(output.stdout).expect("it is text")
+    }
+
+    /// The same; it fails, and says so.
+    #[track_caller]
+    fn check_fails(&self, arguments: &[&str], expected: &str) {
+        let output = self.run(&[&["--directory", "letters"], arguments].concat());
+        let said = check(&output, 1);
+        assert!(said.contains(expected), "{said}\nand not {expected}");
+    }
+}
+
+#[track_caller]
+fn check(output: &Output, code: i32) -> String {
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    said
+}
+
+fn letter(guest: &str, ticket: u64, payload: &[u8], ttl: Duration) -> KeptLetter {
+    KeptLetter {
+        guest: guest.into(),
+        posted: clock::now(),
+        letter: Letter {
+            ticket: Ticket(ticket),
+            topic: format!("topics/{guest}").into(),
+            payload: Payload::new(payload),
+            qos: Qos::AtLeastOnce,
+            retain: false,
+            ttl,
+            when_off: None,
+            priority: Priority::High,
+            replace_key: None,
+            tag: Some("a tag".into()),
+            properties: None,
+        },
+    }
+}
+
+fn commit(disk: &mut Disk, changes: Vec<Change>) {
+    let number = disk.load().expect("it is whole").number + 1;
+    let boot = clock::boot_id().expect("it is Linux");
+    let group = Group {
+        number,
+        moment: clock::moment(boot, ClockTrust::PastRecord),
+        changes,
+    };
+    disk.commit(&group).expect("there is room");
+}
+
+#[test]
+fn letters_of_a_stopped_gateway_are_listed() {
+    let site = Site::new();
+    let printed = site.expect(&[]);
+    let lines: Vec<_> = printed.lines().map(words).collect();
+    let [head, first, second, third, outcomes] = &lines[..] else {
+        panic!("{printed}");
+    };
+    assert_eq!(head[..2], ["TICKET", "STATE"]);
+    assert_eq!(first[..2], ["1", "waiting"]);
+    assert_eq!(first[first.len() - 3..], ["6", "door", "topics/door"]);
+    assert_eq!(second[..2], ["2", "waiting"]);
+    assert_eq!(third[..3], ["3", "expired", "-"]);
+    assert_eq!(outcomes.join(" "), "1 outcome not told to their guests");
+
+    let list: Value =
+        serde_json::from_str(&site.expect(&["--json", "--guest", "door"])).expect("it is JSON");
+    assert_eq!((&list["total"], &list["outcomes"]), (&2.into(), &0.into()));
+    let left = list["letters"][1]["left-ms"].as_u64().expect("it is known");
+    assert!(
+        left <= DAY.as_millis() as u64 && left > 80_000_000,
+        "{left}"
+    );
+}
+
+fn words(line: &str) -> Vec<String> {
+    line.split_whitespace().map(str::to_owned).collect()
+}
+
+#[test]
+fn a_letter_of_a_stopped_gateway_is_called_back() {
+    let site = Site::new();
+    let said = site.expect(&["--cancel", "1"]);
+    assert_eq!(
+        said,
+        "letter 1 is not sent any more; it may have been sent before\n"
+    );
+    let contents = site.contents();
+    assert!(contents.letters.keys().eq(&[Ticket(2), Ticket(3)]));
+    let told = &contents.outcomes[&Ticket(1)].told;
+    assert_eq!(told.outcome, Outcome::Expired { sent: true });
+    site.check_fails(
+        &["--cancel", "1"],
+        "letter 1 has its outcome already: expired",
+    );
+    site.check_fails(&["--cancel", "9"], "no letter with this ticket waits");
+    assert_eq!(site.contents(), contents);
+}
+
+#[test]
+fn letters_move_from_one_directory_to_another() {
+    let site = Site::new();
+    let exported = site.expect(&["--export"]);
+    assert_eq!(exported.lines().count(), 3, "{exported}");
+    assert!(exported.contains(r#""payload":"unlock""#), "{exported}");
+    assert!(
+        exported.contains(r#""payload-base64":"Y2Fm6Q==""#),
+        "{exported}"
+    );
+
+    let other = Site(TempDir::new().expect("there is a place for temporary files"));
+    let mut import = command(BINARY)
+        .args(["letters", "--clock-trust", "past-record"])
+        .args(["--import", "-", "--directory", "letters"])
+        .current_dir(other.0.path())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the binary was built");
+    let mut stdin = import.stdin.take().expect("it is piped");
+    stdin.write_all(exported.as_bytes()).expect("it is read");
+    drop(stdin);
+    let output = import.wait_with_output().expect("it ends");
+    check(&output, 0);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "2 letters imported, as 1 to 2; 1 letter left out: expired; letters is a new work list\n"
+    );
+    let (ours, theirs) = (site.contents(), other.contents());
+    for (ticket, stored) in theirs.letters {
+        let from = &ours.letters[&ticket].kept;
+        let deadline = |kept: &KeptLetter| kept.posted + kept.letter.ttl;
+        // By the wall clock, which may be set between the two.
+        let kept = stored.kept;
+        let ttl = from.letter.ttl;
+        assert_eq!(
+            Letter {
+                ttl,
+                ..kept.letter.clone()
+            },
+            from.letter
+        );
+        assert!(deadline(&kept) <= deadline(from) + Duration::from_secs(60));
+    }
+
+    let file = site.0.path().join("letters.jsonl");
+    fs::write(&file, exported).expect("there is room");
+    let said = site.expect(&["--import", "letters.jsonl"]);
+    assert_eq!(
+        said,
+        "2 letters imported, as 5 to 6; 1 letter left out: expired\n"
+    );
+    assert_eq!(site.contents().letters.len(), 5);
+}
+
+#[test]
+fn all_of_an_import_is_there_or_nothing() {
+    let site = Site::new();
+    let exported = site
+        .expect(&["--export"])
+        .replacen("\"door\"", "\"a door\"", 2);
+    let broken = exported.replacen("\"a door\"", "\"door\"", 1);
+    fs::write(site.0.path().join("broken.jsonl"), broken).expect("there is room");
+    let before = site.contents();
+    site.check_fails(
+        &["--import", "broken.jsonl"],
+        "broken.jsonl, line 2: guest \"a door\" is not a name",
+    );
+    site.check_fails(
+        &["--import", "missing.jsonl"],
+        "missing.jsonl cannot be read",
+    );
+    assert_eq!(site.contents(), before);
+}
+
+/// A directory that is not a work list's, or not to be used, stays as it is.
+#[test]
+fn other_directories_are_refused() {
+    let site = Site(TempDir::new().expect("there is a place for temporary files"));
+    for arguments in [&[][..], &["--export"], &["--cancel", "1"]] {
+        site.check_fails(arguments, "there is no directory letters");
+    }
+    fs::write(site.0.path().join("none.jsonl"), "").expect("there is room");
+    let log = site.directory().join("log");
+    fs::create_dir_all(&log).expect("there is room");
+    fs::write(log.join("daemon.log"), "").expect("there is room");
+    for arguments in [&[][..], &["--cancel", "1"], &["--import", "none.jsonl"]] {
+        site.check_fails(arguments, "letters is not the directory of a work list");
+    }
+    let names = |path: &Path| fs::read_dir(path).expect("it is there").count();
+    assert_eq!((names(&site.directory()), names(&log)), (1, 1));
+
+    let site = Site::new();
+    fs::set_permissions(site.directory(), Permissions::from_mode(0o777)).expect("it is ours");
+    site.check_fails(&[], "other users can write to");
+}
+
+#[test]
+fn a_directory_in_use_is_left_to_its_gateway() {
+    let site = Site::new();
+    let disk = site.disk();
+    let process = format!("is in use by process {}", std::process::id());
+    for arguments in [&[][..], &["--export"], &["--cancel", "1"]] {
+        site.check_fails(arguments, &process);
+    }
+    site.check_fails(&[], "`jackalope letters` without --directory");
+    drop(disk);
+    site.expect(&[]);
+}
+
+#[test]
+fn damage_is_told() {
+    let site = Site::new();
+    let mut bytes = fs::read(site.log()).expect("it is there");
+    let place = bytes.windows(6).position(|six| six == b"unlock");
+    bytes[place.expect("it is there")] ^= 1;
+    fs::write(site.log(), &bytes).expect("there is room");
+    site.check_fails(&[], "0000000001.log is damaged at byte");
+    assert_eq!(fs::read(site.log()).expect("it is there"), bytes);
+}
+
+#[test]
+fn what_does_not_go_together_is_wrong_usage() {
+    let site = Site::new();
+    for arguments in [
+        &["--export"][..],
+        &["--import", "file"],
+        &["--directory", "letters", "--socket", "socket"],
+        &["--directory", "letters", "--export", "--json"],
+        &[
+            "--directory",
+            "letters",
+            "--import",
+            "file",
+            "--cancel",
+            "1",
+        ],
+    ] {
+        check(
+            &run_to_end(
+                BINARY,
+                site.0.path(),
+                &[&["letters"], arguments].concat(),
+                &[],
+            ),
+            64,
+        );
+    }
+}
+
+/// Who asks a gateway that does not run hears where its letters are.
+#[test]
+fn the_error_of_the_socket_names_the_directory() {
+    let site = Site::new();
+    let output = run_to_end(BINARY, site.0.path(), &["letters", "--socket", "none"], &[]);
+    let said = check(&output, 69);
+    assert!(said.contains("no gateway answers at none"), "{said}");
+    assert!(said.contains("jackalope letters --directory DIR"), "{said}");
+}
