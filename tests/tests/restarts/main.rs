@@ -1,0 +1,195 @@
+//! The post office and what it keeps, over restarts of the gateway and of the machine,
+//! in one thread and simulated time.
+//!
+//! A schedule of steps is made from a seed: guests publish, write down, set timers and
+//! fail; the network and the store fail; the wall clock is wrong; and at any moment the
+//! gateway is killed, the power is cut, or the gateway stops in good order. What was
+//! durable is known to a naive model, and compared with what the next life of the
+//! gateway takes up; at the end everything is healed and must come to rest with nothing
+//! lost.
+//!
+//! - `JACKALOPE_SIM_SCHEDULES=1000000` runs so many schedules.
+//! - `JACKALOPE_SIM_START=…` is the seed of the first; they count up from there.
+//! - `JACKALOPE_SIM_SEED=…` runs one schedule and shows what happens in it.
+
+// A test that can not go on says so by panicking.
+#![allow(clippy::panic, clippy::print_stderr)]
+
+mod broker;
+mod clocks;
+mod facts;
+mod run;
+mod schedule;
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+
+use run::Run;
+use schedule::Schedule;
+
+/// How many schedules are run when nothing else is asked for.
+const SCHEDULES: u64 = 2_000;
+
+/// How often a schedule is run to make it shorter.
+const ATTEMPTS: u32 = 2_000;
+
+/// How many lines of a trace are shown.
+const LINES: usize = 120;
+
+/// What has been seen how often.
+type Seen = BTreeMap<&'static str, u64>;
+
+/// What has to be seen, or the schedules show nothing.
+const KINDS: [&str; 17] = [
+    "killed",
+    "group lost",
+    "group durable at the last moment",
+    "stopped in good order",
+    "rebooted",
+    "store failed",
+    "group durable in spite of the error",
+    "letter not accepted while the store fails",
+    "letter sent in another life",
+    "letter sent in another boot",
+    "letter held",
+    "letter sent that was held",
+    "letter expired over a restart",
+    "outcome told in another life",
+    "timer told in another life",
+    "message known from another life",
+    "guest gone whose letters go out",
+];
+
+#[test]
+fn what_was_durable_goes_on_and_nothing_else() {
+    if let Some(seed) = variable("JACKALOPE_SIM_SEED") {
+        let schedule = Schedule::generate(seed);
+        let mut trace = Vec::new();
+        match run_caught(&schedule, Some(&mut trace)) {
+            Ok(_) => return eprintln!("{}", trace.join("\n")),
+            Err(reason) => fail(seed, &reason),
+        }
+    }
+    let count = variable("JACKALOPE_SIM_SCHEDULES").unwrap_or(SCHEDULES);
+    let start = variable("JACKALOPE_SIM_START").unwrap_or(0);
+    let (next, has_failed) = (AtomicU64::new(0), AtomicBool::new(false));
+    let (mut seen, mut failed) = (Seen::new(), None);
+    let work = || {
+        let mut seen = Seen::new();
+        while !has_failed.load(Ordering::Relaxed) {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            if number >= count {
+                break;
+            }
+            match run_caught(&Schedule::generate(start + number), None) {
+                Ok(new) => add(&mut seen, new),
+                Err(reason) => {
+                    has_failed.store(true, Ordering::Relaxed);
+                    return Err((start + number, reason));
+                }
+            }
+        }
+        Ok(seen)
+    };
+    thread::scope(|scope| {
+        let cores = thread::available_parallelism().map_or(2, usize::from);
+        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            match worker.join().expect("panics are caught") {
+                Ok(new) => add(&mut seen, new),
+                Err(failure) => failed = Some(failure),
+            }
+        }
+    });
+    if let Some((seed, reason)) = failed {
+        fail(seed, &reason);
+    }
+    eprintln!("{count} schedules: {seen:?}");
+    let missing = KINDS.iter().find(|kind| !seen.contains_key(*kind));
+    assert!(count < SCHEDULES || missing.is_none(), "never: {missing:?}");
+}
+
+fn add(all: &mut Seen, new: Seen) {
+    for (kind, count) in new {
+        *all.entry(kind).or_default() += count;
+    }
+}
+
+#[test]
+fn the_same_seed_does_the_same() {
+    for seed in 0..20 {
+        let (mut first, mut second) = (Vec::new(), Vec::new());
+        let schedule = Schedule::generate(seed);
+        let results = (
+            run_caught(&schedule, Some(&mut first)),
+            run_caught(&schedule, Some(&mut second)),
+        );
+        assert_eq!(results.0, results.1, "seed {seed}");
+        assert!(!first.is_empty(), "seed {seed} leaves no trace");
+        assert_eq!(first, second, "seed {seed}");
+    }
+}
+
+/// Shows a schedule that fails, made shorter, and how to see it again.
+#[track_caller]
+fn fail(seed: u64, reason: &str) -> ! {
+    // Each try that fails would say so.
+    let hook = take_hook();
+    set_hook(Box::new(|_| {}));
+    let (schedule, shorter_reason) = shrink(Schedule::generate(seed), reason.to_owned());
+    let mut trace = Vec::new();
+    let _ = run_caught(&schedule, Some(&mut trace));
+    set_hook(hook);
+    let cut = trace.len().saturating_sub(LINES);
+    panic!(
+        "seed {seed}: {reason}\n\n{shorter_reason}, after\n{}\n{:?}\n\n\
+         again: JACKALOPE_SIM_SEED={seed} cargo test -p jackalope-tests --test restarts",
+        trace[cut..].join("\n"),
+        schedule.setup,
+    );
+}
+
+/// The shortest schedule found that fails, whatever the reason, and the reason.
+fn shrink(mut best: Schedule, mut reason: String) -> (Schedule, String) {
+    let mut attempts = 0;
+    let mut size = best.steps.len().div_ceil(2).max(1);
+    loop {
+        let (mut place, mut is_shorter) = (0, false);
+        while place < best.steps.len() && attempts < ATTEMPTS {
+            attempts += 1;
+            let mut shorter = best.clone();
+            let end = (place + size).min(best.steps.len());
+            shorter.steps.drain(place..end);
+            match run_caught(&shorter, None) {
+                Err(other) => (best, reason, is_shorter) = (shorter, other, true),
+                Ok(_) => place += size,
+            }
+        }
+        if size == 1 && !is_shorter || attempts >= ATTEMPTS {
+            return (best, reason);
+        }
+        size = (size / 2).max(1);
+    }
+}
+
+/// Runs a schedule; a panic is a failure like any other.
+fn run_caught(schedule: &Schedule, trace: Option<&mut Vec<String>>) -> Result<Seen, String> {
+    let run = AssertUnwindSafe(|| Run::new(schedule.setup, trace).run(&schedule.steps));
+    catch_unwind(run).map_err(|panic| {
+        let text = panic
+            .downcast_ref::<String>()
+            .cloned()
+            .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
+        format!("panicked: {}", text.unwrap_or_default())
+    })
+}
+
+fn variable(name: &str) -> Option<u64> {
+    let value = std::env::var(name).ok()?;
+    match value.parse() {
+        Ok(number) => Some(number),
+        Err(_) => panic!("{name} is no number: {value}"),
+    }
+}

@@ -1,0 +1,231 @@
+//! The gateway dies, and starts again with what was durable.
+
+use std::time::Duration;
+
+use jackalope::office::{Time, TimerStanding};
+use jackalope::store::OldLetters;
+
+use super::life::{Life, Presence};
+use super::{Run, SECOND, WHEN_OFF};
+use crate::facts::{NAMES, Timer};
+
+impl Run<'_> {
+    /// `kill -9`, and another start in the same boot.
+    pub(super) fn kill(&mut self) {
+        self.see("killed");
+        self.die();
+        if !self.is_kind {
+            let down = self.random.pick(&[0, 100, 5_000, 600_000]);
+            self.clocks.pass(Duration::from_millis(down));
+        }
+        self.start();
+    }
+
+    /// The power is cut.
+    pub(super) fn reboot(&mut self) {
+        self.see("rebooted");
+        self.die();
+        let off = SECOND * self.random.pick(&[1, 60, 3_000, 20_000]);
+        let has_battery = !self.random.one_in(3);
+        self.clocks.reboot(off, has_battery);
+        if self.random.one_in(4) {
+            self.clocks.synchronise();
+        }
+        self.start();
+    }
+
+    /// The gateway stops in good order, and starts again.
+    pub(super) fn stop(&mut self) {
+        let until = self.clocks.running() + jackalope::office::SHUTDOWN_TIME;
+        self.life.office.handle_shutdown(self.clocks.running());
+        while !self.life.office.is_finished(self.clocks.running()) {
+            while !self.life.calls.is_empty() {
+                self.answer_one();
+            }
+            self.call();
+            self.write(10);
+            self.brokers[self.life.broker].read();
+            self.read();
+            self.commit();
+            self.store();
+            self.pass(Duration::from_millis(200));
+        }
+        if self.clocks.running() < until {
+            self.see("stopped in good order");
+            assert!(self.under_way.is_none(), "a group is under way");
+            let (live, durable) = (&self.live, &self.durable);
+            assert!(live.letters.keys().eq(durable.letters.keys()));
+            assert!(live.owed.keys().eq(durable.owed.keys()));
+            assert_eq!(live.over, durable.over);
+            assert_eq!(live.state, durable.state);
+            assert_eq!(live.received, durable.received);
+        }
+        self.die();
+        self.clocks.pass(SECOND);
+        self.start();
+    }
+
+    fn die(&mut self) {
+        if self.under_way.is_some() {
+            if self.random.one_in(2) {
+                self.see("group durable at the last moment");
+                self.make_durable();
+            } else {
+                self.see("group lost");
+            }
+            self.under_way = None;
+        }
+        if self.life.is_online {
+            let arrived = self.random.below(4);
+            (0..arrived).for_each(|_| self.brokers[self.life.broker].read());
+            self.handle_disconnected();
+        }
+        // A session that nobody has written down is taken for the one before: MQTT
+        // 3.1.1 has no means to tell them apart. So this broker loses it.
+        for (number, broker) in self.brokers.iter_mut().enumerate() {
+            let is_known = self.durable.session != Some((number, broker.session));
+            if broker.has_session && is_known && !self.durable.received.is_empty() {
+                *broker = Default::default();
+            }
+        }
+    }
+
+    pub(super) fn start(&mut self) {
+        let mut presence = [Presence::There; NAMES.len()];
+        let mut drops = [false; NAMES.len()];
+        if !self.is_kind {
+            for guest in 0..NAMES.len() {
+                match self.random.below(24) {
+                    0 => presence[guest] = Presence::Gone,
+                    1 => presence[guest] = Presence::Away,
+                    2 => (presence[guest], drops[guest]) = (Presence::Away, true),
+                    _ => {}
+                }
+            }
+        }
+        self.note(|| format!("  a life begins: {presence:?}, dropped: {drops:?}"));
+        self.drop_guests(drops);
+        self.live = self.durable.clone();
+        self.life = Life::new(self.setup, &self.clocks, &presence);
+        self.life.knew_time = self.clocks.knows_time();
+        self.life.has_seen_trust = self.life.knew_time;
+        self.take_up();
+        self.listen();
+        self.life.was_held = self.life.office.held_letters() > 0;
+        if self.life.was_held {
+            self.see("letter held");
+        }
+        self.compare();
+    }
+
+    /// What some guests had is dropped for good.
+    fn drop_guests(&mut self, drops: [bool; NAMES.len()]) {
+        let is_dropped = |name: &str| {
+            NAMES
+                .iter()
+                .zip(drops)
+                .any(|(other, drops)| drops && *other == name)
+        };
+        let mut contents = self.contents.clone();
+        let changes = contents.drop_those_gone(|name| !is_dropped(name));
+        if changes.is_empty() {
+            return;
+        }
+        self.keep_at_once(changes);
+        for guest in (0..NAMES.len()).filter(|guest| drops[*guest]) {
+            self.durable.drop_guest(guest);
+        }
+        self.durable.check(&self.contents);
+    }
+
+    /// The office takes up what was kept.
+    fn take_up(&mut self) {
+        let mut contents = self.contents.clone();
+        contents.boots.observe(self.clocks.moment());
+        let now = self.clocks.running();
+        let life = &mut self.life;
+        life.last_ticket = contents.last_ticket;
+        life.restored = self.live.letters.keys().copied().collect();
+        life.restored.extend(self.live.owed.keys());
+        for guest in 0..NAMES.len() {
+            if let Some(place) = life.place(guest)
+                && !life.is_there(guest)
+            {
+                life.office.restore_gone(place);
+                let mut letters = self.live.letters.values();
+                if letters.any(|it| it.guest == guest) {
+                    *self
+                        .seen
+                        .entry("guest gone whose letters go out")
+                        .or_default() += 1;
+                }
+            }
+        }
+        let old = OldLetters {
+            when_off: WHEN_OFF,
+            hold_until: now + self.setup.hold,
+        };
+        let places: Vec<_> = (0..NAMES.len()).map(|guest| life.place(guest)).collect();
+        life.held = contents.restore(&mut life.office, now, old, |name| {
+            let guest = NAMES.iter().position(|other| *other == name)?;
+            places[guest]
+        });
+    }
+
+    /// The office has what was durable, and nothing else.
+    fn compare(&self) {
+        let now = self.clocks.running();
+        for guest in 0..NAMES.len() {
+            let Some(place) = self.life.place(guest) else {
+                continue;
+            };
+            let letters = self.life.office.letters(now, place);
+            let letters: std::collections::BTreeSet<_> = letters.map(|it| it.ticket).collect();
+            let expect = self.live.letters.iter();
+            let expect = expect.filter(|(_, it)| it.guest == guest);
+            assert!(
+                letters.iter().eq(expect.map(|it| it.0)),
+                "the letters of {guest}"
+            );
+            let timers: Vec<_> = self.life.office.timers(now, place).collect();
+            if !self.life.is_there(guest) {
+                assert!(timers.is_empty(), "nobody hears of them");
+                continue;
+            }
+            let outcomes = self.life.office.standing(place).outcomes;
+            let expect = self.live.owed.values().filter(|it| it.0 == guest);
+            assert_eq!(outcomes, expect.count(), "the outcomes of {guest}");
+            let expect = self.live.timers[guest].iter();
+            let names = timers.iter().map(|it| (&it.name, it.period));
+            assert!(names.eq(expect.clone().map(|(name, it)| (name, it.period))));
+            for (standing, (_, timer)) in timers.iter().zip(expect) {
+                self.compare_timer(now, standing, timer);
+            }
+        }
+    }
+
+    fn compare_timer(&self, now: Time, standing: &TimerStanding, timer: &Timer) {
+        let clocks = &self.clocks;
+        let first = timer.first.at;
+        let is_of_this_boot = clocks.is_of_this_boot(timer.first);
+        if !is_of_this_boot && !clocks.are_right() {
+            return;
+        }
+        let at = clocks.instant_of(now).at;
+        let due = at + u64::try_from(standing.due_in.as_millis()).expect("it is soon");
+        assert!(due >= first, "{standing:?} is early");
+        let is_known = self.life.knew_time && clocks.is_known(timer.first);
+        if !is_of_this_boot && !is_known {
+            return;
+        }
+        let expect = match timer.period {
+            _ if first > at => first,
+            None => at,
+            Some(period) => {
+                let period = u64::try_from(period.as_millis()).expect("it is short");
+                at + period - (at - first) % period
+            }
+        };
+        assert_eq!(due, expect, "{standing:?}");
+    }
+}
