@@ -18,7 +18,7 @@ fn is_of_others(name: &str) -> bool {
 type Slot = fn(&mut Written) -> &mut Option<Entry>;
 
 /// All variables. Guests are configured in the file alone.
-const VARIABLES: [(&str, Slot); 55] = [
+const VARIABLES: [(&str, Slot); 57] = [
     ("JACKALOPE_CLIENT_ID", |w| &mut w.client_id),
     ("JACKALOPE_CLEAN_SESSION", |w| &mut w.clean_session),
     ("JACKALOPE_SESSION_EXPIRY", |w| &mut w.session_expiry),
@@ -80,6 +80,12 @@ const VARIABLES: [(&str, Slot); 55] = [
     }),
     ("JACKALOPE_WORK_LIST_OVERFLOW", |w| {
         &mut w.work_list.keys.overflow
+    }),
+    ("JACKALOPE_WORK_LIST_TOTAL_MAX", |w| {
+        &mut w.work_list.keys.total_max
+    }),
+    ("JACKALOPE_WORK_LIST_TOTAL_MAX_BYTES", |w| {
+        &mut w.work_list.keys.total_max_bytes
     }),
     ("JACKALOPE_WORK_LIST_STORE", |w| &mut w.work_list.keys.store),
     ("JACKALOPE_WORK_LIST_DIRECTORY", |w| {

@@ -113,6 +113,8 @@ pub(crate) struct WorkList {
     pub(super) max: Option<Entry>,
     pub(super) max_bytes: Option<Entry>,
     pub(super) overflow: Option<Entry>,
+    pub(super) total_max: Option<Entry>,
+    pub(super) total_max_bytes: Option<Entry>,
     pub(super) store: Option<Entry>,
     pub(super) directory: Option<Entry>,
     pub(super) on_damage: Option<Entry>,

@@ -124,6 +124,8 @@ pub(super) fn resolve(written: &WorkList, directory: &Path) -> Result<Option<Kee
 /// Refuses what is said of the gateway as a whole where a part of it is spoken of.
 pub(crate) fn refuse(written: &WorkList) -> Result<(), Refusal> {
     let keys = [
+        (&written.total_max, "total-max"),
+        (&written.total_max_bytes, "total-max-bytes"),
         (&written.store, "store"),
         (&written.directory, "directory"),
         (&written.on_damage, "on-damage"),

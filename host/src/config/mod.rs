@@ -147,7 +147,8 @@ pub struct SessionConfig {
     /// `[work-list]`: the bounds of the work list of each guest that does not say
     /// otherwise, and of the sender behind the control socket: from 1 to 1,000,000
     /// letters and from 128 bytes to 64 GiB, and what happens at them. Default: 100
-    /// letters of any size, and the oldest is dropped.
+    /// letters of any size, and the oldest is dropped. `total-max` and `total-max-bytes`
+    /// are not here: they are no less than all of these together, or refused.
     pub work_list: WorkListSettings,
 }
 

@@ -12,9 +12,10 @@ use super::placeholders::{Machine, Placeholders};
 use super::table::Table;
 use super::values::{Period, Size, period, size};
 use super::{
-    Config, GuestConfig, control, guest, keeping, login, permissions, proxy, server, status,
-    websocket, work_list,
+    Config, ControlConfig, GuestConfig, control, guest, keeping, login, permissions, proxy, server,
+    status, websocket, work_list,
 };
+use crate::gateway::ControlSender;
 use crate::office::{
     BackoffSettings, LastWill, Payload, Qos, UnknownWord, WorkListSettings, topic,
 };
@@ -134,6 +135,14 @@ pub(super) fn resolve(
     config.headers = websocket::resolve(written, has_websocket, directory)?;
     config.proxy = proxy::resolve(written, directory)?;
     config.guests = guest::resolve(&written.guest, config.session.work_list, directory)?;
+    let guests = config.guests.iter();
+    let mut shares: Vec<_> = guests
+        .map(|guest| (&*guest.name, guest.work_list))
+        .collect();
+    if config.control != ControlConfig::None {
+        shares.push((ControlSender::NAME, config.session.work_list));
+    }
+    work_list::check_totals(&written.work_list.keys, &shares)?;
     let keys = ["subscriptions.filter", "subscriptions.qos"];
     config.subscriptions = guest::subscriptions(&written.subscriptions, keys)?;
     if let Some(first) = written.subscriptions.first()

@@ -52,6 +52,63 @@ pub(crate) fn resolve(
     Ok(bounds)
 }
 
+/// Refuses totals that are less than what all may have together. So each has its own
+/// bounds for certain, and nobody's letters are in the way of another's.
+pub(super) fn check_totals(
+    written: &WorkList,
+    shares: &[(&str, WorkListSettings)],
+) -> Result<(), Refusal> {
+    if let Some(entry) = &written.total_max {
+        let refuse = |reason| entry.refuse("work-list.total-max", reason);
+        let total = entry.whole(1..=100_000_000).map_err(refuse)?;
+        let together: u64 = shares.iter().map(|(_, bounds)| bounds.max as u64).sum();
+        if (total as u64) < together {
+            let shares = listed(shares, |bounds| bounds.max.to_string());
+            let reason = entry.but(format_args!(
+                "is less than the {together} letters that all may have together, each by its \
+                 `max`: {shares}; lower some of them in [guest.work-list], or raise this"
+            ));
+            return Err(refuse(reason));
+        }
+    }
+    if let Some(entry) = &written.total_max_bytes {
+        let refuse = |reason| entry.refuse("work-list.total-max-bytes", reason);
+        let total = size(entry, Size(128)..=Size(1024 << 30)).map_err(refuse)?;
+        let unbounded = shares
+            .iter()
+            .find(|(_, bounds)| bounds.max_bytes == usize::MAX);
+        if let Some((name, _)) = unbounded {
+            let each = Size((total / shares.len().max(1)) as u64);
+            let reason = entry.but(format_args!(
+                "needs `max-bytes` for each work list, and that of {name} has none; write \
+                 e.g. max-bytes = {each} in [work-list], which is the same for all"
+            ));
+            return Err(refuse(reason));
+        }
+        let sum = |sum: usize, (_, bounds): &(&str, WorkListSettings)| {
+            sum.saturating_add(bounds.max_bytes)
+        };
+        let together = shares.iter().fold(0, sum);
+        if total < together {
+            let shares = listed(shares, |bounds| Size(bounds.max_bytes as u64).to_string());
+            let together = Size(together as u64);
+            let reason = entry.but(format_args!(
+                "is less than the {together} that all may have together, each by its \
+                 `max-bytes`: {shares}; lower some of them in [guest.work-list], or raise this"
+            ));
+            return Err(refuse(reason));
+        }
+    }
+    Ok(())
+}
+
+fn listed(shares: &[(&str, WorkListSettings)], of: impl Fn(&WorkListSettings) -> String) -> String {
+    let shares = shares
+        .iter()
+        .map(|(name, bounds)| format!("{name} {}", of(bounds)));
+    shares.collect::<Vec<_>>().join(", ")
+}
+
 fn overflow(entry: &Entry) -> Result<Overflow, String> {
     match entry.value.as_str() {
         Some("drop-oldest") => Ok(Overflow::DropOldest),

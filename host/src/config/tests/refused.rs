@@ -390,6 +390,46 @@ fn work_list() {
 }
 
 #[test]
+fn totals_are_no_less_than_what_all_may_have() {
+    let whole = "is not a whole number from 1 to 100000000";
+    check_values("work-list", "total-max", &[("0", "0")], whole);
+    let range = r#"is out of range; write 128 to "1024GiB""#;
+    check_values("work-list", "total-max-bytes", &[("127", "127")], range);
+
+    let guests = "[[guest]]\ncomponent = 'a.wasm'\nwork-list.max = 200\n\
+                  [[guest]]\ncomponent = 'b.wasm'\nwork-list.max-bytes = '1MiB'\n";
+    let letters = |total: u32| format!("work-list.total-max = {total}\n{guests}");
+    check_refused(
+        &letters(399),
+        "1:23: work-list.total-max: 399 is less than the 400 letters that all may have \
+         together, each by its `max`: a 200, b 100, (control) 100; lower some of them in \
+         [guest.work-list], or raise this",
+    );
+    assert!(load(&letters(400)).is_ok());
+    // Nothing is published over a control socket that there is not.
+    let without = |total| format!("control-socket = ''\n{}", letters(total));
+    assert!(load(&without(300)).is_ok());
+    assert!(load(&without(299)).is_err());
+
+    check_refused(
+        &format!("work-list.total-max-bytes = '6MiB'\n{guests}"),
+        "1:29: work-list.total-max-bytes: \"6MiB\" needs `max-bytes` for each work list, and \
+         that of a has none; write e.g. max-bytes = \"2MiB\" in [work-list], which is the \
+         same for all",
+    );
+    let bytes = |total: &str| {
+        format!("[work-list]\nmax-bytes = '2MiB'\ntotal-max-bytes = '{total}'\n{guests}")
+    };
+    check_refused(
+        &bytes("4MiB"),
+        "3:19: work-list.total-max-bytes: \"4MiB\" is less than the \"5MiB\" that all may have \
+         together, each by its `max-bytes`: a \"2MiB\", b \"1MiB\", (control) \"2MiB\"; lower \
+         some of them in [guest.work-list], or raise this",
+    );
+    assert!(load(&bytes("5MiB")).is_ok());
+}
+
+#[test]
 fn last_will() {
     let (long, shown) = too_long();
     let topic = [
