@@ -71,6 +71,7 @@ const fn guest(speech: Speech) -> Kind {
         component: ECHO,
         filter: "echo/in/+",
         speech,
+        is_kept: false,
     }
 }
 

@@ -48,6 +48,14 @@ const GUEST: Kind = Kind::Guest {
     component: BURST,
     filter: START,
     speech: Speech::V4,
+    is_kept: false,
+};
+/// The same, with its work list on a disk.
+const KEPT: Kind = Kind::Guest {
+    component: BURST,
+    filter: START,
+    speech: Speech::V4,
+    is_kept: true,
 };
 const PLAIN: Kind = plain(false);
 const PLAIN_ON_THREADS: Kind = plain(true);
@@ -126,10 +134,10 @@ async fn run(publisher: &mut Publisher, messages: Messages) -> Run {
 }
 
 async fn compare(place: Place, rounds: usize) {
-    let mut runs = [(); 6].map(|()| [const { Vec::new() }; 3]);
+    let mut runs = [(); 6].map(|()| [const { Vec::new() }; 4]);
     for _ in 0..rounds {
         let mut publishers = Vec::new();
-        for kind in [GUEST, PLAIN, PLAIN_ON_THREADS] {
+        for kind in [GUEST, PLAIN, PLAIN_ON_THREADS, KEPT] {
             publishers.push(Publisher::start(place, &kind).await);
         }
         for (messages, runs) in Messages::ALL.into_iter().zip(&mut runs) {
@@ -149,12 +157,15 @@ async fn compare(place: Place, rounds: usize) {
         publish,
         "guest / plain",
         "guest / plain on threads",
+        "guest / kept on disk",
         "guest, letters/s",
         "plain",
         "on threads",
+        "kept",
         "guest, CPU µs",
         "plain",
         "on threads",
+        "kept",
         busy,
     ]);
     for (messages, [guest, others @ ..]) in Messages::ALL.into_iter().zip(runs) {

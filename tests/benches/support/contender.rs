@@ -26,6 +26,8 @@ pub(crate) enum Kind {
         component: &'static str,
         filter: &'static str,
         speech: Speech,
+        /// Whether its work list is kept on a disk.
+        is_kept: bool,
     },
     /// A program with rumqttc's `AsyncClient`, by its path, on one thread or on
     /// as many as tokio likes.
@@ -78,6 +80,7 @@ impl Contender {
                 component,
                 filter,
                 speech,
+                is_kept,
             } => {
                 let binary = env!("CARGO_BIN_EXE_jackalope-under-test");
                 let options = match speech {
@@ -90,12 +93,13 @@ impl Contender {
                         "version = \"3.1.1\"",
                     ),
                 };
-                let gateway = options.config("[work-list]\nmax = 100000").guest(
-                    "bench",
-                    component,
-                    &[filter],
-                    "",
-                );
+                let work_list = match is_kept {
+                    false => "[work-list]\nmax = 100000",
+                    true => "[work-list]\nmax = 100000\nstore = \"disk\"\ndirectory = \"letters\"",
+                };
+                let gateway = options
+                    .config(work_list)
+                    .guest("bench", component, &[filter], "");
                 Self {
                     gateway: Some(gateway.start()),
                     children: Vec::new(),
