@@ -46,7 +46,7 @@ pub(super) struct Written {
     pub(super) backoff: Table<Backoff>,
     pub(super) last_will: Option<Table<LastWill>>,
     pub(super) status: Option<Table<Status>>,
-    pub(super) work_list: Table<WorkList>,
+    pub(super) work_list: Table<GatewayWorkList>,
     pub(super) subscriptions: Vec<Subscription>,
     pub(super) show_payloads: Option<Entry>,
     pub(super) guest: Vec<Table<Guest>>,
@@ -110,6 +110,15 @@ pub(super) struct Status {
 #[derive(Default, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub(crate) struct WorkList {
+    pub(super) max: Option<Entry>,
+    pub(super) max_bytes: Option<Entry>,
+    pub(super) overflow: Option<Entry>,
+}
+
+/// The work lists of the gateway: the bounds of each, and how all are kept.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct GatewayWorkList {
     pub(super) max: Option<Entry>,
     pub(super) max_bytes: Option<Entry>,
     pub(super) overflow: Option<Entry>,

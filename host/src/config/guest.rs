@@ -10,7 +10,6 @@ use toml::Spanned;
 
 use super::entry::{Entry, Origin, Refusal};
 use super::file::Guest;
-use super::keeping;
 use super::permissions;
 use super::resolve::{path, qos, set};
 use super::settings::settings;
@@ -171,7 +170,6 @@ fn resolve_one(
     };
     let (source, stem) = component_source(component, directory)
         .map_err(|reason| component.refuse("guest.component", reason))?;
-    keeping::refuse(&guest.work_list.keys)?;
     let mut config = GuestConfig {
         name: stem,
         component: source,

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::entry::{Entry, Refusal};
-use super::file::WorkList;
+use super::file::GatewayWorkList;
 use super::resolve::{path, set};
 use super::values::{Period, period};
 use crate::office::{UnknownWord, WhenOff};
@@ -52,7 +52,10 @@ pub enum GoneGuests {
 }
 
 /// Resolves what `[work-list]` says beside bounds. None: letters are kept in memory.
-pub(super) fn resolve(written: &WorkList, directory: &Path) -> Result<Option<Keeping>, Refusal> {
+pub(super) fn resolve(
+    written: &GatewayWorkList,
+    directory: &Path,
+) -> Result<Option<Keeping>, Refusal> {
     let mut is_on_disk = false;
     set(&mut is_on_disk, &written.store, "work-list.store", store)?;
     let mut keeping = Keeping {
@@ -119,29 +122,6 @@ pub(super) fn resolve(written: &WorkList, directory: &Path) -> Result<Option<Kee
         (true, ..) => Ok(Some(keeping)),
         (false, ..) => Ok(None),
     }
-}
-
-/// Refuses what is said of the gateway as a whole where a part of it is spoken of.
-pub(crate) fn refuse(written: &WorkList) -> Result<(), Refusal> {
-    let keys = [
-        (&written.total_max, "total-max"),
-        (&written.total_max_bytes, "total-max-bytes"),
-        (&written.store, "store"),
-        (&written.directory, "directory"),
-        (&written.on_damage, "on-damage"),
-        (&written.gone_guests, "gone-guests"),
-        (&written.after_reboot, "after-reboot"),
-        (&written.clock_trust, "clock-trust"),
-        (&written.hold, "hold"),
-    ];
-    for (entry, key) in keys {
-        if let Some(entry) = entry {
-            let reason = "is of the gateway as a whole: it stands in [work-list] of its \
-                          configuration";
-            return Err(entry.refuse(key, reason.to_owned()));
-        }
-    }
-    Ok(())
 }
 
 fn store(entry: &Entry) -> Result<bool, String> {

@@ -22,7 +22,7 @@ mod env;
 mod error;
 pub(crate) mod file;
 pub(crate) mod guest;
-pub(crate) mod keeping;
+mod keeping;
 mod login;
 mod permissions;
 mod placeholders;

@@ -1,7 +1,7 @@
 //! The bounds of work lists.
 
 use super::entry::{Entry, Refusal};
-use super::file::WorkList;
+use super::file::{GatewayWorkList, WorkList};
 use super::resolve::set;
 use super::values::{Size, size};
 use crate::office::{Overflow, WorkListSettings};
@@ -27,25 +27,53 @@ pub(super) const OF_GUEST: Keys = Keys {
     overflow: "guest.work-list.overflow",
 };
 
+/// Bounds as they are written.
+pub(crate) struct Bounds<'a> {
+    max: &'a Option<Entry>,
+    max_bytes: &'a Option<Entry>,
+    overflow: &'a Option<Entry>,
+}
+
+impl<'a> From<&'a WorkList> for Bounds<'a> {
+    fn from(written: &'a WorkList) -> Self {
+        Self {
+            max: &written.max,
+            max_bytes: &written.max_bytes,
+            overflow: &written.overflow,
+        }
+    }
+}
+
+impl<'a> From<&'a GatewayWorkList> for Bounds<'a> {
+    fn from(written: &'a GatewayWorkList) -> Self {
+        Self {
+            max: &written.max,
+            max_bytes: &written.max_bytes,
+            overflow: &written.overflow,
+        }
+    }
+}
+
 /// Resolves bounds; what is not written is as in `otherwise`.
-pub(crate) fn resolve(
-    written: &WorkList,
+pub(crate) fn resolve<'a>(
+    written: impl Into<Bounds<'a>>,
     otherwise: WorkListSettings,
     keys: &Keys,
 ) -> Result<WorkListSettings, Refusal> {
+    let written = written.into();
     let mut bounds = otherwise;
-    set(&mut bounds.max, &written.max, keys.max, |entry| {
+    set(&mut bounds.max, written.max, keys.max, |entry| {
         entry.whole(1..=1_000_000).map(|max| max as usize)
     })?;
     set(
         &mut bounds.max_bytes,
-        &written.max_bytes,
+        written.max_bytes,
         keys.max_bytes,
         |entry| size(entry, Size(128)..=Size(64 << 30)),
     )?;
     set(
         &mut bounds.overflow,
-        &written.overflow,
+        written.overflow,
         keys.overflow,
         overflow,
     )?;

@@ -15,7 +15,6 @@ use super::step::{Action, ExpectedPayload, Step};
 use crate::config::Place;
 use crate::config::entry::{Entry, Origin, Refusal};
 use crate::config::guest::{env, subscriptions};
-use crate::config::keeping;
 use crate::config::resolve::{qos, set, topic_name};
 use crate::config::settings::settings;
 use crate::config::table::{Subscription, Table};
@@ -48,7 +47,6 @@ pub(super) fn resolve(
     text: &str,
     written: &Written,
 ) -> Result<Vec<Scenario>, Refusal> {
-    keeping::refuse(&written.work_list.keys)?;
     let keys = ["subscriptions.filter", "subscriptions.qos"];
     let options = WorldOptions {
         subscriptions: subscriptions(&written.subscriptions, keys)?,

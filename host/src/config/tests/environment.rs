@@ -163,6 +163,13 @@ fn each_variable_goes_before_the_file() {
         "JACKALOPE_CONTROL_SOCKET",
         "JACKALOPE_CONTROL_ADDRESS",
         "JACKALOPE_CONTROL_TOKEN_FILE",
+        "JACKALOPE_WORK_LIST_STORE",
+        "JACKALOPE_WORK_LIST_DIRECTORY",
+        "JACKALOPE_WORK_LIST_ON_DAMAGE",
+        "JACKALOPE_WORK_LIST_GONE_GUESTS",
+        "JACKALOPE_WORK_LIST_AFTER_REBOOT",
+        "JACKALOPE_WORK_LIST_CLOCK_TRUST",
+        "JACKALOPE_WORK_LIST_HOLD",
     ]
     .map(str::to_owned)
     .to_vec();
@@ -381,4 +388,32 @@ fn variables_that_are_not_text() {
             .to_string(),
         "JACKALOPE_SERVER: is not UTF-8 text"
     );
+}
+
+#[test]
+fn where_letters_are_kept() {
+    let variables = [
+        ("JACKALOPE_WORK_LIST_STORE", "disk"),
+        ("JACKALOPE_WORK_LIST_DIRECTORY", "letters"),
+        ("JACKALOPE_WORK_LIST_ON_DAMAGE", "set-aside"),
+        ("JACKALOPE_WORK_LIST_GONE_GUESTS", "drop"),
+        ("JACKALOPE_WORK_LIST_AFTER_REBOOT", "drop"),
+        ("JACKALOPE_WORK_LIST_CLOCK_TRUST", "past-record"),
+        ("JACKALOPE_WORK_LIST_HOLD", "5m"),
+    ];
+    let expect = Keeping {
+        // As it is said there, in the working directory.
+        directory: "letters".into(),
+        on_damage: OnDamage::SetAside,
+        gone_guests: GoneGuests::Drop,
+        when_off: crate::office::WhenOff::Drop,
+        clock_trust: Some(crate::store::ClockTrust::PastRecord),
+        hold: Duration::from_mins(5),
+    };
+    let other = "work-list = { store = 'memory', on-damage = 'refuse', gone-guests = 'keep', \
+                 after-reboot = 'pause', clock-trust = 'synchronised', hold = '1h' }";
+    for text in ["", other] {
+        let config = load_with(text, &variables).unwrap();
+        assert_eq!(config.keeping.as_ref(), Some(&expect), "{text}");
+    }
 }

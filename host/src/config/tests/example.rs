@@ -48,6 +48,7 @@ fn the_example_states_the_defaults() {
 fn the_example_in_full_is_accepted() {
     // Of what excludes each other, one is enough.
     let text: String = in_full()
+        .replace("store = \"memory\"", "store = \"disk\"")
         .lines()
         .filter(|line| !line.starts_with("user-name-file") && !line.starts_with("password-command"))
         .filter(|line| {
@@ -98,6 +99,14 @@ fn the_example_in_full_is_accepted() {
         ..Permissions::default()
     };
     assert_eq!(config.control_permissions, Some(expect));
+    let keeping = config.keeping.unwrap();
+    assert_eq!(keeping.directory.to_str(), Some("/var/lib/jackalope"));
+    let least = "work-list = { store = 'disk', directory = '/var/lib/jackalope' }";
+    let states_the_defaults = Keeping {
+        clock_trust: keeping.clock_trust,
+        ..load(least).unwrap().keeping.unwrap()
+    };
+    assert_eq!(keeping, states_the_defaults);
     assert_eq!(config.binding.interface.as_deref(), Some("eth0"));
     let websocket = format!("server = 'ws://broker'\n[websocket.headers]\n{headers}");
     let error = load(&websocket).unwrap_err().to_string();

@@ -154,6 +154,21 @@ fn each_key_is_read() {
     check("work-list.overflow = 'drop-newest'", |c| {
         c.session.work_list.overflow = Overflow::DropNewest;
     });
+    check("work-list.store = 'memory'", |_| {});
+    check(
+        "work-list = { store = 'disk', directory = 'letters', on-damage = 'set-aside', \
+         gone-guests = 'drop', after-reboot = 'pause', clock-trust = 'synchronised', hold = '0s' }",
+        |c| {
+            c.keeping = Some(Keeping {
+                directory: "/etc/letters".into(),
+                on_damage: OnDamage::SetAside,
+                gone_guests: GoneGuests::Drop,
+                when_off: crate::office::WhenOff::Pause,
+                clock_trust: Some(crate::store::ClockTrust::Synchronised),
+                hold: Duration::ZERO,
+            });
+        },
+    );
 }
 
 #[test]

@@ -379,6 +379,25 @@ fn work_list() {
     ];
     let whole = "is not a whole number from 1 to 1000000";
     check_values("work-list", "max", &values, whole);
+    let way = r#"is no store; write "memory" or "disk""#;
+    check_values("work-list", "store", NO_TEXTS, way);
+    check_values("work-list", "store", &[("'file'", "\"file\"")], way);
+    let what = r#"is not what to do; write "refuse" or "set-aside""#;
+    check_values("work-list", "on-damage", NO_TEXTS, what);
+    let what = r#"is not what to do; write "keep" or "drop""#;
+    check_values("work-list", "gone-guests", NO_TEXTS, what);
+    check_values("work-list", "hold", NO_TEXTS, NO_DURATION);
+    let trust = r#"is no way to trust a clock; write "past-record" or "synchronised""#;
+    check_values("work-list", "clock-trust", &[("'ntp'", "\"ntp\"")], trust);
+    check_refused(
+        "work-list.store = 'disk'",
+        "1:19: work-list.store: \"disk\" needs a directory: write directory = \"…\" beside it, \
+         one that only this gateway uses",
+    );
+    check_refused(
+        "work-list.directory = '/d'",
+        "1:23: work-list.directory: \"/d\" means nothing without store = \"disk\" beside it",
+    );
     let way = r#"is not a way to overflow; write "drop-oldest", "drop-newest" or "reject""#;
     check_values("work-list", "overflow", NO_TEXTS, way);
     check_values("work-list", "overflow", &[("'Reject'", "\"Reject\"")], way);

@@ -15,7 +15,9 @@ fn unknown_keys() {
     );
     check_refused(
         "work-list = { max = 1, size = 2 }",
-        "1:24: work-list: unknown key `size`, expected one of `max`, `max-bytes`, `overflow`, `total-max`, `total-max-bytes`, `store`, `directory`, `on-damage`, `gone-guests`, `after-reboot`, `clock-trust`, `hold`",
+        "1:24: work-list: unknown key `size`, expected one of `max`, `max-bytes`, `overflow`, \
+         `total-max`, `total-max-bytes`, \
+         `store`, `directory`, `on-damage`, `gone-guests`, `after-reboot`, `clock-trust`, `hold`",
     );
     check_refused(
         "[last-will]\nmessage = 'x'",
