@@ -83,7 +83,7 @@ pub(crate) fn resolve<'a>(
 /// Refuses totals that are less than what all may have together. So each has its own
 /// bounds for certain, and nobody's letters are in the way of another's.
 pub(super) fn check_totals(
-    written: &WorkList,
+    written: &GatewayWorkList,
     shares: &[(&str, WorkListSettings)],
 ) -> Result<(), Refusal> {
     if let Some(entry) = &written.total_max {
