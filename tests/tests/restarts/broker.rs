@@ -59,7 +59,13 @@ impl Broker {
 
     /// Somebody publishes a message.
     pub(crate) fn publish(&mut self, number: u64, topic: &'static str, qos: Qos, is_online: bool) {
-        let id = (1..).find_map(|id| {
+        // Ids of QoS 1 are taken in turn, as a message that comes again while it is being
+        // taken is acknowledged twice.
+        let first = match qos {
+            Qos::AtLeastOnce => 1_000 + u16::try_from(number % 50_000).expect("it is small"),
+            Qos::AtMostOnce | Qos::ExactlyOnce => 1,
+        };
+        let id = (first..).find_map(|id| {
             let id = PacketId::new(id)?;
             let mut all = self.messages.iter();
             all.all(|it| it.delivery.packet_id() != Some(id))
