@@ -45,7 +45,8 @@ impl Office {
         }
     }
 
-    pub(super) fn next_packet(&mut self, now: Time, outlook: Outlook) -> Option<Dispatch> {
+    /// The next packet that goes ahead of all letters.
+    pub(super) fn next_ahead_of_letters(&mut self, now: Time) -> Option<Dispatch> {
         let answer = self.answers.pop_front();
         if let Some(packet) = answer.or_else(|| self.next_subscribe(now)) {
             return Some(Dispatch {
@@ -54,18 +55,18 @@ impl Office {
                 carried: Carried::Nothing,
             });
         }
-        let makes_way = self.outbound.makes_way(now);
-        if !makes_way {
+        if !self.outbound.makes_way(now) {
             match self.presence.poll(&self.limits, &mut self.ids) {
                 Some(Ok(dispatch)) => return Some(dispatch),
                 Some(Err(refusal)) => self.refuse_status(refusal),
                 None => {}
             }
         }
-        let release = self.outbound.poll_release(now);
-        if release.is_some() || makes_way {
-            return release;
-        }
+        self.outbound.poll_release(now)
+    }
+
+    /// The next packet of a letter whose turn it is.
+    pub(super) fn next_of_letters(&mut self, now: Time, outlook: Outlook) -> Option<Dispatch> {
         while let Some((key, entry)) = self.outbound.next_letter(now, &mut self.list, outlook) {
             if let Err(refusal) = self.outbound.check(entry, &self.limits) {
                 self.refuse(key, refusal);
@@ -73,6 +74,7 @@ impl Office {
             }
             let dispatch = self.outbound.send(now, key, entry, &mut self.ids);
             if dispatch.is_some() {
+                self.link.handle_sent(now);
                 self.notices.push_detail(|| Notice::Sent {
                     guest: entry.guest,
                     ticket: entry.ticket,

@@ -108,9 +108,8 @@ impl Office {
         for letter in effects.letters {
             has_displaced |= self.post_since(called, now, guest, letter);
         }
-        self.guests.change(guest, |inbox| {
-            inbox.handle_committed(now, was_outcome, has_displaced);
-        });
+        self.guests
+            .handle_committed(now, guest, was_outcome, has_displaced);
         if !effects.timers.is_empty() && !is_gone {
             self.change_timers(called, guest, ended, effects.timers);
         }

@@ -587,11 +587,12 @@ impl Office {
         if !self.link.is_online() {
             return None;
         }
-        let dispatch = self.next_packet(now, outlook);
-        if dispatch.is_some() {
+        let ahead = self.next_ahead_of_letters(now);
+        if ahead.is_some() {
             self.link.handle_sent(now);
+            return ahead;
         }
-        dispatch
+        self.next_of_letters(now, outlook)
     }
 
     /// The next call of a guest. Its answer goes to

@@ -111,6 +111,19 @@ impl Guests {
         self.all[guest.index()].allowance.take(now, letters);
     }
 
+    /// What the last call of a guest published is committed. Whether there is another
+    /// call to make is as it was.
+    pub(super) fn handle_committed(
+        &mut self,
+        now: Time,
+        guest: GuestId,
+        was_outcome: bool,
+        has_displaced: bool,
+    ) {
+        let inbox = &mut self.all[guest.index()].inbox;
+        inbox.handle_committed(now, was_outcome, has_displaced);
+    }
+
     /// Changes the inbox of a guest.
     pub(super) fn change<T>(&mut self, guest: GuestId, change: impl FnOnce(&mut Inbox) -> T) -> T {
         let changed = change(&mut self.all[guest.index()].inbox);

@@ -154,6 +154,9 @@ impl Outbound {
         list: &'a mut WorkList,
         outlook: Outlook,
     ) -> Option<(Key, &'a mut Entry)> {
+        if self.makes_way(now) {
+            return None;
+        }
         if let Some((key, ticket)) = self.suspects.alone(now) {
             if list.get(key).is_some_and(|entry| entry.ticket == ticket) {
                 return None;
