@@ -6,7 +6,7 @@
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     let names = [
-        "burst", "echo", "flood", "hostile", "keeper", "sensor", "will",
+        "burst", "echo", "flood", "hostile", "keeper", "sensor", "teller", "will",
     ];
     let mut guests = guest_build::build("guests", &names);
     guests.extend(guest_build::build("../guest-example", &["door"]));

@@ -60,6 +60,9 @@ pub const SENSOR: &str = env!("TEST_GUEST_SENSOR");
 /// Keeps a state as messages say, and looks at its settings.
 pub const KEEPER: &str = env!("TEST_GUEST_KEEPER");
 
+/// Tells what becomes of its letters, and counts in its state.
+pub const TELLER: &str = env!("TEST_GUEST_TELLER");
+
 /// Names the last will of the session.
 pub const WILL: &str = env!("TEST_GUEST_WILL");
 

@@ -113,6 +113,8 @@ pub(super) enum Report {
     Committed,
     /// It is not, and is tried again.
     Failed(String),
+    /// What nobody waits for is kept after all, as all that comes next will be.
+    Noted,
 }
 
 impl Keeper {
@@ -217,16 +219,25 @@ impl Keeper {
         match report {
             Report::Committed => {
                 self.since = None;
-                if self.failed.take().is_some() {
-                    info!("the work list is kept again");
-                }
+                self.recover(office);
                 true
+            }
+            Report::Noted => {
+                self.recover(office);
+                false
             }
             Report::Failed(why) => {
                 self.fail(office, why);
                 false
             }
         }
+    }
+
+    fn recover(&mut self, office: &mut Office) {
+        if self.failed.take().is_some() {
+            info!("the work list is kept again");
+        }
+        office.handle_commit_possible();
     }
 
     fn fail(&mut self, office: &mut Office, why: String) {
@@ -327,30 +338,38 @@ impl Desk {
                 moment: clock::moment(self.boot, self.trust),
                 changes,
             };
-            if !self.keep(&group) {
+            let Some(has_failed) = self.keep(&group) else {
                 return;
-            }
+            };
             self.number = group.number;
-            if is_asked && self.reporter.send(Report::Committed).is_err() {
+            let report = match (is_asked, has_failed) {
+                (true, _) => Report::Committed,
+                (false, true) => Report::Noted,
+                (false, false) => continue,
+            };
+            if self.reporter.send(report).is_err() {
                 return;
             }
         }
     }
 
-    /// Returns whether a group is kept. It is not when the gateway ends before.
-    fn keep(&mut self, group: &Group) -> bool {
+    /// Keeps a group, and returns whether that has failed before. None: the gateway has
+    /// ended, and it is not kept.
+    fn keep(&mut self, group: &Group) -> Option<bool> {
         let mut pause = PAUSE;
+        let mut has_failed = false;
         let mut result = self.store.commit(group);
         loop {
             let error = match result {
-                Ok(()) => return true,
+                Ok(()) => return Some(has_failed),
                 Err(error) => error,
             };
+            has_failed = true;
             if self.reporter.send(Report::Failed(in_full(&error))).is_err() {
-                return false;
+                return None;
             }
             if self.is_over(pause) {
-                return false;
+                return None;
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
             result = match self.store.reopen() {
@@ -382,4 +401,61 @@ pub(crate) fn in_full(error: &StoreError) -> String {
         source = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A disk that fails so often.
+    struct Failing(usize);
+
+    impl Store for Failing {
+        fn load(&mut self) -> Result<Contents, StoreError> {
+            Ok(Contents::default())
+        }
+
+        fn commit(&mut self, _group: &Group) -> Result<(), StoreError> {
+            match self.0 {
+                0 => Ok(()),
+                _ => {
+                    self.0 -= 1;
+                    Err(StoreError::Closed)
+                }
+            }
+        }
+
+        fn reopen(&mut self) -> Result<u64, StoreError> {
+            Ok(0)
+        }
+    }
+
+    #[test]
+    fn a_note_that_has_failed_is_told_when_it_is_kept() {
+        let (orders, queue) = mpsc::channel();
+        let (reporter, mut reports) = unbounded_channel();
+        let desk = Desk {
+            store: Box::new(Failing(1)),
+            number: 0,
+            boot: clock::boot_id().expect("it is Linux"),
+            trust: ClockTrust::PastRecord,
+            queue,
+            reporter,
+        };
+        for _ in 0..2 {
+            orders.send(Order::Note(Vec::new())).expect("it is there");
+        }
+        orders.send(Order::Commit(Vec::new())).expect("it is there");
+        drop(orders);
+        desk.run();
+        let mut told = Vec::new();
+        while let Ok(report) = reports.try_recv() {
+            told.push(match report {
+                Report::Failed(_) => "failed",
+                Report::Noted => "noted",
+                Report::Committed => "committed",
+            });
+        }
+        assert_eq!(told, ["failed", "noted", "committed"]);
+    }
 }

@@ -203,6 +203,11 @@ impl Journal {
     pub(super) fn handle_failed(&mut self, why: Arc<str>) {
         self.failed = Some(why);
     }
+
+    /// Groups can be made durable again.
+    pub(super) fn handle_possible(&mut self) {
+        self.failed = None;
+    }
 }
 
 /// About how many bytes a change takes.

@@ -474,6 +474,11 @@ impl Office {
         self.journal.handle_failed(why);
     }
 
+    /// Groups can be kept again.
+    pub fn handle_commit_possible(&mut self) {
+        self.journal.handle_possible();
+    }
+
     /// The operator asks for a new connection. Guests [ask](Effects::reconnect) as
     /// well, and get one a minute each.
     pub fn handle_reconnect(&mut self, now: Time) {

@@ -1,0 +1,163 @@
+//! What a gateway finds again that one before has left.
+
+use jackalope::clock;
+use jackalope::office::{
+    Change, KeptLetter, Letter, LetterOutcome, Outcome, Payload, Priority, Qos, Ticket,
+};
+use jackalope::store::{ClockTrust, Disk, Group, Store};
+use std::time::Duration;
+
+use crate::site::{Site, ticket, words};
+
+#[track_caller]
+fn check_all_is_there_after(signal: &str) {
+    let site = Site::new();
+    let (out, told) = (site.subscribe("out"), site.subscribe("told"));
+    let (due, by_hand) = (site.subscribe("due"), site.subscribe("by-hand"));
+    let mut first = site.start_online();
+    site.cut(&first);
+    site.send("tell/in", "a");
+    site.send("tell/in", "b 1");
+    site.send("tell/timer", "later");
+    // `a`, and that `b` has expired.
+    site.wait_for_letters(2);
+    site.send("tell/timer", "soon 300");
+    let before = ticket(&site.expect(&["publish", "by-hand", "x"], 0));
+    first.signal(signal);
+    let status = first.wait();
+    assert_eq!(status.success(), signal == "TERM", "{status}");
+
+    let second = site.start();
+    let line = second.log.wait_for("the work list is kept on disk");
+    assert!(line.contains("letters="), "{line}");
+    assert!(out.messages().is_empty());
+    let after = ticket(&site.expect(&["publish", "by-hand", "y"], 0));
+    assert!(after > before, "{after} comes after {before}");
+    site.network.restore();
+    out.wait_for_message("out 0 a 1");
+    by_hand.wait_for_message("by-hand 0 x");
+    by_hand.wait_for_message("by-hand 0 y");
+    due.wait_for_message("due 0 soon");
+    let told = told.wait_for(2);
+    let told: Vec<_> = told.iter().map(|it| words(it)[1..].join(" ")).collect();
+    assert_eq!(told, ["expired-unsent 1 b 2", "delivered 2 a 1"]);
+    site.wait_for_report("count=2 told=2 timers=later");
+    assert_eq!(out.messages(), ["out 0 a 1"]);
+    assert_eq!(due.messages(), ["due 0 soon"]);
+}
+
+#[test]
+fn all_is_there_after_a_good_end() {
+    check_all_is_there_after("TERM");
+}
+
+#[test]
+fn all_is_there_after_a_kill() {
+    check_all_is_there_after("KILL");
+}
+
+#[test]
+fn an_outcome_that_is_owed_is_told_once() {
+    let site = Site::new();
+    leave_outcome(&site);
+    let told = site.subscribe("told");
+    let mut first = site.start_online();
+    told.wait_for_message("told 0 7 delivered 1 a 1");
+    // All that was done is kept when this is answered.
+    site.wait_for_letters(0);
+    first.signal("KILL");
+    first.wait();
+    let second = site.start_online();
+    site.wait_for_report("count=0 told=1 timers=");
+    assert_eq!(told.messages(), ["told 0 7 delivered 1 a 1"]);
+    assert!(second.log.count("outcomes=0") > 0);
+}
+
+/// As a gateway leaves it that is killed when a letter of the guest was just delivered.
+fn leave_outcome(site: &Site) {
+    let mut disk = Disk::open(site.directory(), 1).expect("it is ours");
+    let (guest, tag) = (|| "teller".into(), || Some("a 1".into()));
+    let letter = Letter {
+        ticket: Ticket(7),
+        topic: "out".into(),
+        payload: Payload::new(b"a 1"),
+        qos: Qos::AtLeastOnce,
+        retain: false,
+        ttl: Duration::from_secs(3_600),
+        when_off: None,
+        priority: Priority::Normal,
+        replace_key: None,
+        tag: tag(),
+        properties: None,
+    };
+    let accepted = Change::Accepted(KeptLetter {
+        guest: guest(),
+        letter,
+        posted: clock::now(),
+    });
+    let concluded = Change::Concluded {
+        guest: guest(),
+        told: LetterOutcome {
+            ticket: Ticket(7),
+            tag: tag(),
+            outcome: Outcome::Delivered,
+        },
+    };
+    let number = disk.load().expect("it is empty").number + 1;
+    let boot = clock::boot_id().expect("it is Linux");
+    let group = Group {
+        number,
+        moment: clock::moment(boot, ClockTrust::PastRecord),
+        changes: vec![accepted, concluded],
+    };
+    disk.commit(&group).expect("there is room");
+}
+
+/// A gateway that has a letter and a timer of its guest, and is killed.
+fn leave_letter(site: &Site) {
+    let mut first = site.start_online();
+    site.cut(&first);
+    site.send("tell/timer", "later");
+    site.send("tell/in", "a");
+    site.wait_for_letters(1);
+    first.signal("KILL");
+    first.wait();
+}
+
+#[test]
+fn what_a_guest_had_that_is_gone_is_kept_for_it() {
+    let site = Site::new();
+    let (out, told) = (site.subscribe("out"), site.subscribe("told"));
+    leave_letter(&site);
+    let second = site.without_guests("gone-guests = \"keep\"").start();
+    second
+        .log
+        .wait_for("kept of guests that are not there: teller; their letters go out");
+    site.network.restore();
+    out.wait_for_message("out 0 a 1");
+    site.wait_for_letters(0);
+    second.reconfigure(&site.options("gone-guests = \"keep\""));
+    site.expect(&["reload"], 0);
+    let told = told.wait_for(1);
+    assert_eq!(words(&told[0])[1..].join(" "), "delivered 1 a 1");
+    second.log.wait_for("subscribed filter=tell/report");
+    site.wait_for_report("count=1 told=1 timers=later");
+}
+
+#[test]
+fn what_a_guest_had_that_is_gone_is_dropped_if_it_is_to_be() {
+    let site = Site::new();
+    let out = site.subscribe("out");
+    leave_letter(&site);
+    let second = site.without_guests("gone-guests = \"drop\"").start();
+    second
+        .log
+        .wait_for("dropped, as these guests are not there: all of teller");
+    site.network.restore();
+    second.log.wait_for(" online");
+    second.reconfigure(&site.options("gone-guests = \"drop\""));
+    site.expect(&["reload"], 0);
+    second.log.wait_for("subscribed filter=tell/report");
+    site.wait_for_report("count=0 told=0 timers=");
+    assert_eq!(out.messages(), [""; 0]);
+}
