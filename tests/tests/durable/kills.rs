@@ -109,7 +109,7 @@ impl Campaign {
     /// From one start to the next kill.
     fn round(&mut self) {
         let gateway = self.start();
-        let seen = self.out.messages().len();
+        let seen = self.told.messages().len();
         match self.random.below(5) {
             // While it starts.
             0 => {
@@ -128,7 +128,8 @@ impl Campaign {
             _ => {
                 self.come(MESSAGES);
                 let some = self.random.below(2 * MESSAGES) as usize;
-                self.out.wait_for(seen + some);
+                // Whatever becomes of its letter, each message leads to one of these.
+                self.told.wait_for(seen + some);
                 self.pause(4_000);
             }
         }

@@ -1,13 +1,13 @@
 //! What a gateway finds again that one before has left.
 
+use std::time::Duration;
+
+use crate::site::{Site, ticket, words};
 use jackalope::clock;
 use jackalope::office::{
     Change, KeptLetter, Letter, LetterOutcome, Outcome, Payload, Priority, Qos, Ticket,
 };
 use jackalope::store::{ClockTrust, Disk, Group, Store};
-use std::time::Duration;
-
-use crate::site::{Site, ticket, words};
 
 #[track_caller]
 fn check_all_is_there_after(signal: &str) {

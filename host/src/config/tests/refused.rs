@@ -386,6 +386,12 @@ fn work_list() {
     check_values("work-list", "on-damage", NO_TEXTS, what);
     let what = r#"is not what to do; write "keep" or "drop""#;
     check_values("work-list", "gone-guests", NO_TEXTS, what);
+    let what = r#"is nothing that a ttl does; write "count", "pause" or "drop""#;
+    check_values("work-list", "after-reboot", NO_TEXTS, what);
+    check_values("work-list", "directory", NO_TEXTS, NO_TEXT);
+    check_values("work-list", "directory", &[("''", "\"\"")], "is not a path");
+    let range = r#"is out of range; write "0s" to "8760h""#;
+    check_values("work-list", "hold", &[("'8761h'", "\"8761h\"")], range);
     check_values("work-list", "hold", NO_TEXTS, NO_DURATION);
     let trust = r#"is no way to trust a clock; write "past-record" or "synchronised""#;
     check_values("work-list", "clock-trust", &[("'ntp'", "\"ntp\"")], trust);

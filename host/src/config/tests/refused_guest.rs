@@ -196,6 +196,23 @@ fn guest_work_list() {
         &[("'drop'", "\"drop\"")],
         r#"is not a way to overflow; write "drop-oldest", "drop-newest" or "reject""#,
     );
+    // How letters are kept is of the gateway as a whole.
+    for key in [
+        "store",
+        "directory",
+        "on-damage",
+        "gone-guests",
+        "after-reboot",
+        "clock-trust",
+        "hold",
+    ] {
+        check_refused(
+            &format!("[[guest]]\ncomponent = 'd.wasm'\n[guest.work-list]\n{key} = 'x'"),
+            &format!(
+                "4:1: guest.work-list: unknown key `{key}`, expected one of `max`, `max-bytes`, `overflow`"
+            ),
+        );
+    }
 }
 
 #[test]
