@@ -15,7 +15,7 @@ use crate::BINARY;
 use crate::site::{Site, ticket, words};
 
 /// How often it is killed, unless the environment says otherwise.
-const ROUNDS: u64 = 40;
+const ROUNDS: u64 = 80;
 
 /// How many messages of each quality of service come in a round.
 const MESSAGES: u64 = 12;
