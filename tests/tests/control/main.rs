@@ -206,6 +206,46 @@ fn a_temperature_waits_while_the_network_is_away_and_expires() {
 }
 
 #[test]
+fn letters_have_a_priority_and_take_the_place_of_others() {
+    let site = Site::start();
+    let subscriber = site.broker.subscribe("doors/#", 1);
+    site.cut();
+    let publish = |arguments: &[&str]| {
+        let all = [&["publish", "doors/front"], arguments].concat();
+        site.expect(&all, 0)
+    };
+    let low = ["--priority", "low", "--replace-key", "front"];
+    publish(&[&["first"], &low[..]].concat());
+    publish(&[&["second", "--after-reboot", "pause"], &low[..]].concat());
+    publish(&["alarm", "--priority", "high"]);
+
+    let listed = site.expect(&["letters"], 0);
+    let rows: Vec<_> = listed.lines().collect();
+    assert_eq!(rows.len(), 3, "the first is displaced: {listed}");
+    assert!(rows[1].contains(" high "), "{listed}");
+    assert!(
+        rows[2].contains(" low ") && rows[2].ends_with("doors/front (replace key front)"),
+        "{listed}"
+    );
+    let listed = site.expect(&["letters", "--json"], 0);
+    for said in [
+        r#""priority":"low""#,
+        r#""replace-key":"front""#,
+        r#""after-reboot":"pause""#,
+    ] {
+        assert!(listed.contains(said), "{said}: {listed}");
+    }
+    let wrong = site.ask("POST /letters?topic=a&priority=urgent", "");
+    check_refused(&wrong, "400", "invalid-request");
+    let long = format!("POST /letters?topic=a&replace-key={}", "k".repeat(257));
+    check_refused(&site.ask(&long, ""), "400", "replace-key-too-long");
+
+    site.network.restore();
+    let arrived = subscriber.wait_for(2);
+    assert_eq!(arrived, ["doors/front 0 alarm", "doors/front 0 second"]);
+}
+
+#[test]
 fn a_letter_is_called_back() {
     let site = Site::start();
     let subscriber = site.broker.subscribe("doors/#", 1);

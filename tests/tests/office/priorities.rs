@@ -281,3 +281,22 @@ fn a_letter_that_is_held_back_holds_back_lower_ones() {
     test.receive(Incoming::PubAck(id_of(&sent[0])));
     assert_eq!(test.topics(), ["t/201"]);
 }
+
+#[test]
+fn one_that_is_not_kept_yet_holds_back_no_lower_one() {
+    let mut test = TestOffice::online(Settings {
+        is_durable: true,
+        ..settings()
+    });
+    while test.office.poll_commit().is_some() {
+        test.office.handle_committed();
+    }
+    post(&mut test, Normal);
+    assert!(test.office.poll_commit().is_some());
+    post(&mut test, High);
+    test.office.handle_committed();
+    assert_eq!(test.topics(), ["t/1"]);
+    assert!(test.office.poll_commit().is_some());
+    test.office.handle_committed();
+    assert_eq!(test.topics(), ["t/2"]);
+}
