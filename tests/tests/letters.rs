@@ -13,7 +13,7 @@ use jackalope::office::{
     Change, KeptLetter, Letter, LetterOutcome, Outcome, Payload, Priority, Qos, Ticket,
 };
 use jackalope::store::{ClockTrust, Contents, Disk, Group, Store};
-use jackalope_tests::{command, run_to_end};
+use jackalope_tests::{ECHO, GatewayOptions, Mosquitto, command, free_port, run_to_end};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -281,7 +281,7 @@ fn a_directory_in_use_is_left_to_its_gateway() {
     for arguments in [&[][..], &["--export"], &["--cancel", "1"]] {
         site.check_fails(arguments, &process);
     }
-    site.check_fails(&[], "`jackalope letters` without --directory");
+    site.check_fails(&[], "`jackalope letters` without --config and --directory");
     drop(disk);
     site.expect(&[]);
 }
@@ -298,12 +298,29 @@ fn damage_is_told() {
 }
 
 #[test]
+fn a_configuration_says_where_letters_are() {
+    let site = Site::new();
+    let run = |config: &str| {
+        fs::write(site.0.path().join("jackalope.toml"), config).expect("there is room");
+        let arguments = ["letters", "--config", "jackalope.toml"];
+        run_to_end(BINARY, site.0.path(), &arguments, &[])
+    };
+    let output = run("[work-list]\nstore = \"disk\"\ndirectory = \"letters\"");
+    check(&output, 0);
+    assert!(String::from_utf8_lossy(&output.stdout).contains("topics/door"));
+    let said = check(&run("[work-list]\nmax = 10"), 78);
+    assert!(said.contains("letters are kept in memory alone"), "{said}");
+    check(&run("[work-list]\nstore = \"disk\""), 78);
+}
+
+#[test]
 fn what_does_not_go_together_is_wrong_usage() {
     let site = Site::new();
     for arguments in [
         &["--export"][..],
         &["--import", "file"],
         &["--directory", "letters", "--socket", "socket"],
+        &["--directory", "letters", "--config", "file"],
         &["--directory", "letters", "--export", "--json"],
         &[
             "--directory",
@@ -326,6 +343,75 @@ fn what_does_not_go_together_is_wrong_usage() {
     }
 }
 
+/// A gateway that is stopped with letters, is looked at, and starts again.
+#[test]
+fn what_was_changed_meanwhile_is_what_the_gateway_finds() {
+    let site = Site(TempDir::new().expect("there is a place for temporary files"));
+    let work_list = format!(
+        "[work-list]\nstore = \"disk\"\nclock-trust = \"past-record\"\ndirectory = {:?}",
+        site.directory()
+    );
+    fs::write(site.0.path().join("jackalope.toml"), &work_list).expect("there is room");
+    let socket = site.0.path().join("run/control.sock");
+    let gateway = |port| {
+        GatewayOptions::new(BINARY, port)
+            .config("backoff = { min = \"50ms\", max = \"100ms\" }")
+            .config(&format!("control-socket = {socket:?}\n{work_list}"))
+            .guest("echo", ECHO, &["echo/in/+"], "")
+            .start()
+    };
+    let address = socket.display().to_string();
+    let run = |arguments: &[&str]| {
+        let environment = [("JACKALOPE_CONTROL_SOCKET", &*address)];
+        run_to_end(BINARY, site.0.path(), arguments, &environment)
+    };
+    let kept = |arguments: &[&str]| {
+        let output = run(&[&["letters", "--config", "jackalope.toml"], arguments].concat());
+        check(&output, 0);
+        String::from_utf8(output.stdout).expect("it is text")
+    };
+
+    let mut offline = gateway(free_port());
+    offline.log.wait_for("offline");
+    for payload in ["first", "second"] {
+        check(&run(&["publish", "readings", payload]), 0);
+    }
+    let asked = run(&["letters", "--config", "jackalope.toml"]);
+    let said = check(&asked, 1);
+    let process = format!("is in use by process {}", offline.id());
+    assert!(said.contains(&process), "{said}");
+    offline.signal("KILL");
+    offline.wait();
+
+    let printed = kept(&[]);
+    assert_eq!(printed.matches("waiting").count(), 2, "{printed}");
+    let exported = kept(&["--export", "--guest", "(control)"]);
+    let first: Value =
+        serde_json::from_str(exported.lines().next().expect("there are two")).expect("it is JSON");
+    assert_eq!(
+        (&first["guest"], &first["payload"]),
+        (&"(control)".into(), &"first".into())
+    );
+    kept(&["--cancel", &first["ticket"].to_string()]);
+    // One more of the echo guest, which hears what became of it.
+    let line = exported.lines().next().expect("there are two");
+    let line = line.replace("(control)", "echo").replace("first", "third");
+    fs::write(site.0.path().join("more.jsonl"), line).expect("there is room");
+    kept(&["--import", "more.jsonl"]);
+    assert_eq!(kept(&[]).matches("waiting").count(), 2);
+
+    let broker = Mosquitto::start();
+    let readings = broker.subscribe("readings", 1);
+    let mut online = gateway(broker.port());
+    let mut messages = readings.wait_for(2);
+    messages.sort();
+    assert_eq!(messages, ["readings 0 second", "readings 0 third"]);
+    online.log.wait_for("online");
+    online.signal("TERM");
+    assert!(online.wait().success());
+    assert_eq!(kept(&[]), "0 letters\n");
+}
+
 /// Who asks a gateway that does not run hears where its letters are.
 #[test]
 fn the_error_of_the_socket_names_the_directory() {
@@ -333,5 +419,8 @@ fn the_error_of_the_socket_names_the_directory() {
     let output = run_to_end(BINARY, site.0.path(), &["letters", "--socket", "none"], &[]);
     let said = check(&output, 69);
     assert!(said.contains("no gateway answers at none"), "{said}");
-    assert!(said.contains("jackalope letters --directory DIR"), "{said}");
+    assert!(
+        said.contains("`jackalope letters --config FILE` or `--directory DIR`"),
+        "{said}"
+    );
 }

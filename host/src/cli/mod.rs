@@ -163,8 +163,8 @@ enum Command {
     },
     /// List the letters of a gateway that have no outcome yet, or call one back.
     ///
-    /// Of a gateway that runs, or with --directory of one that is stopped and keeps them on
-    /// a disk; of that one letters can also be exported and imported.
+    /// Of a gateway that runs, or with --config or --directory of one that is stopped and
+    /// keeps them on a disk; of that one letters can also be exported and imported.
     #[command(after_help = letters::HELP)]
     Letters {
         #[command(flatten)]

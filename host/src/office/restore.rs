@@ -32,6 +32,10 @@ impl Office {
 
     /// An outcome that a guest of an earlier life was not told.
     pub fn restore_outcome(&mut self, guest: GuestId, told: LetterOutcome) {
+        // Another component of the same name may hear of none any more.
+        if !self.guests.inbox(guest).hears_outcomes() {
+            return self.note_told(vec![told.ticket]);
+        }
         self.guests.change(guest, |inbox| inbox.push_outcome(told));
     }
 

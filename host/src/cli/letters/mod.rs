@@ -7,6 +7,7 @@ mod list;
 #[cfg(test)]
 mod tests;
 
+use std::env;
 use std::fs;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, BufWriter, ErrorKind, Read, Write};
@@ -20,6 +21,7 @@ use self::line::{Line, Now};
 use self::list::List;
 use super::{Failure, print_error, remote};
 use crate::clock;
+use crate::config::Config;
 use crate::office::{Change, KeptLetter, Ticket, Time, WhenOff};
 use crate::own_directory::NotOwn;
 use crate::store::{
@@ -28,11 +30,12 @@ use crate::store::{
 use crate::words::Counted;
 
 pub(super) const HELP: &str = "\
-Exit codes: 0 done, 69 no gateway answers, 64 wrong usage, 1 anything else.
+Exit codes: 0 done, 69 no gateway answers, 64 wrong usage, 78 wrong configuration, 1
+anything else.
 
 Examples:
   jackalope letters --cancel 17
-  jackalope letters --directory /var/lib/jackalope/letters
+  jackalope letters --config /etc/jackalope/jackalope.toml
   jackalope letters --directory OLD --export | jackalope letters --directory NEW --import -";
 
 /// Which letters, of a gateway that is stopped.
@@ -40,24 +43,27 @@ Examples:
 pub(super) struct Kept {
     /// Those in this directory, which `directory` in [work-list] names, of a gateway that
     /// is stopped.
-    #[arg(long, value_name = "DIR", conflicts_with = "socket")]
+    #[arg(long, value_name = "DIR", group = "place", conflicts_with = "socket")]
     directory: Option<PathBuf>,
+    /// Those in the directory that this configuration names.
+    #[arg(long, value_name = "FILE", group = "place", conflicts_with = "socket")]
+    config: Option<PathBuf>,
     /// Print the whole letters, payloads as well, a line of JSON each, for --import.
-    #[arg(long, requires = "directory", conflicts_with_all = ["json", "cancel"])]
+    #[arg(long, requires = "place", conflicts_with_all = ["json", "cancel"])]
     export: bool,
     /// Add those that were exported into this file (`-`: standard input), all or none, with
     /// new tickets and with what is left of their ttl. Those that have expired are left out.
     #[arg(
         long,
         value_name = "FILE",
-        requires = "directory",
+        requires = "place",
         conflicts_with_all = ["json", "cancel", "guest", "export"]
     )]
     import: Option<PathBuf>,
     /// When the clock of this machine is trusted to say how long letters of an earlier boot
     /// or of another machine are old: past-record or synchronised, as in [work-list].
     /// Without: past-record with a battery clock, and else synchronised.
-    #[arg(long, value_name = "TRUST", requires = "directory")]
+    #[arg(long, value_name = "TRUST", requires = "place")]
     clock_trust: Option<ClockTrust>,
 }
 
@@ -67,15 +73,14 @@ pub(super) fn letters(
     listing: &remote::Listing,
     kept: &Kept,
 ) -> Result<ExitCode, Failure> {
-    let Some(directory) = kept.directory.as_deref() else {
+    let Some(place) = Place::of(kept)? else {
         return remote::letters(gateway, listing).map_err(with_hint);
     };
-    let trust = kept.clock_trust.unwrap_or_else(clock::usual_trust);
     let done = match (&kept.import, listing.cancel, kept.export) {
-        (Some(file), ..) => import(directory, file, trust),
-        (None, Some(ticket), _) => cancel(directory, Ticket(ticket)),
-        (None, None, true) => export(directory, listing.guest.as_deref(), trust),
-        (None, None, false) => list(directory, listing, trust),
+        (Some(file), ..) => import(&place, file),
+        (None, Some(ticket), _) => cancel(&place, Ticket(ticket)),
+        (None, None, true) => export(&place, listing.guest.as_deref()),
+        (None, None, false) => list(&place, listing),
     };
     done.map(|()| ExitCode::SUCCESS).map_err(Failure::Other)
 }
@@ -85,14 +90,49 @@ fn with_hint(failure: Failure) -> Failure {
     match failure {
         Failure::Unavailable(error) => Failure::Unavailable(anyhow!(
             "{error:#}; the letters of a gateway that is stopped and keeps them on a disk \
-             are shown by `jackalope letters --directory DIR`"
+             are shown by `jackalope letters --config FILE` or `--directory DIR`"
         )),
         other => other,
     }
 }
 
-fn list(directory: &Path, listing: &remote::Listing, trust: ClockTrust) -> anyhow::Result<()> {
-    let opened = Opened::open(directory, trust)?;
+/// Where letters are kept, and how the gateway judges them.
+#[derive(Debug)]
+struct Place {
+    directory: PathBuf,
+    trust: ClockTrust,
+    when_off: WhenOff,
+}
+
+impl Place {
+    /// What is said of it. None: letters of a gateway that runs are meant.
+    fn of(kept: &Kept) -> Result<Option<Self>, Failure> {
+        let (directory, trust, when_off) = match (&kept.directory, &kept.config) {
+            (None, None) => return Ok(None),
+            (Some(directory), _) => (directory.clone(), None, WhenOff::default()),
+            (None, Some(file)) => {
+                let config = Config::load(Some(file), env::vars_os()).map_err(Failure::config)?;
+                let keeping = config.keeping.ok_or_else(|| {
+                    Failure::Config(anyhow!(
+                        "{}: letters are kept in memory alone, and are gone when the gateway \
+                         stops; `store = \"disk\"` in [work-list] keeps them",
+                        file.display()
+                    ))
+                })?;
+                (keeping.directory, keeping.clock_trust, keeping.when_off)
+            }
+        };
+        let trust = kept.clock_trust.or(trust);
+        Ok(Some(Self {
+            directory,
+            trust: trust.unwrap_or_else(clock::usual_trust),
+            when_off,
+        }))
+    }
+}
+
+fn list(place: &Place, listing: &remote::Listing) -> anyhow::Result<()> {
+    let opened = Opened::open(place)?;
     let list = opened.list(listing.guest.as_deref());
     match listing.json {
         true => print(|out| {
@@ -103,9 +143,9 @@ fn list(directory: &Path, listing: &remote::Listing, trust: ClockTrust) -> anyho
     }
 }
 
-fn export(directory: &Path, guest: Option<&str>, trust: ClockTrust) -> anyhow::Result<()> {
+fn export(place: &Place, guest: Option<&str>) -> anyhow::Result<()> {
     // The directory is let go of before somebody takes long to read.
-    let lines = Opened::open(directory, trust)?.export(guest);
+    let lines = Opened::open(place)?.export(guest);
     print(|out| {
         for line in &lines {
             serde_json::to_writer(&mut *out, line)?;
@@ -125,7 +165,7 @@ fn export(directory: &Path, guest: Option<&str>, trust: ClockTrust) -> anyhow::R
     Ok(())
 }
 
-fn import(directory: &Path, file: &Path, trust: ClockTrust) -> anyhow::Result<()> {
+fn import(place: &Place, file: &Path) -> anyhow::Result<()> {
     let (name, lines) = match file.to_str() {
         Some("-") => {
             let mut lines = Vec::new();
@@ -135,10 +175,10 @@ fn import(directory: &Path, file: &Path, trust: ClockTrust) -> anyhow::Result<()
         _ => (file.display().to_string(), fs::read(file)),
     };
     let lines = lines.with_context(|| format!("{name} cannot be read"))?;
-    let is_new = is_nothing_in(directory);
+    let is_new = is_nothing_in(&place.directory);
     let mut opened = match is_new {
-        true => Opened::take(directory, trust)?,
-        false => Opened::open(directory, trust)?,
+        true => Opened::take(place)?,
+        false => Opened::open(place)?,
     };
     let import = opened.import(&lines);
     let (changes, expired) = import.map_err(|error| anyhow!("{name}{error}"))?;
@@ -160,15 +200,15 @@ fn import(directory: &Path, file: &Path, trust: ClockTrust) -> anyhow::Result<()
             write!(out, "; {} left out: expired", Counted(expired, "letter"))?;
         }
         if is_new {
-            write!(out, "; {} is a new work list", directory.display())?;
+            write!(out, "; {} is a new work list", place.directory.display())?;
         }
         writeln!(out)
     })
 }
 
-fn cancel(directory: &Path, ticket: Ticket) -> anyhow::Result<()> {
-    // No ttl is looked at, so that the wall clock does not matter, and is not recorded.
-    let mut opened = Opened::open(directory, ClockTrust::Synchronised)?;
+fn cancel(place: &Place, ticket: Ticket) -> anyhow::Result<()> {
+    let mut opened = Opened::open(place)?;
+    // The wall clock does not matter to this, and what it says is not recorded.
     opened.moment.trust = Trust::Never;
     let cancelled = opened.contents.cancel(ticket);
     let change = cancelled.map_err(|why| match opened.contents.outcomes.get(&ticket) {
@@ -195,11 +235,13 @@ struct Opened {
     disk: Disk,
     contents: Contents,
     moment: Moment,
+    when_off: WhenOff,
 }
 
 impl Opened {
     /// Opens a work list that is there.
-    fn open(directory: &Path, trust: ClockTrust) -> anyhow::Result<Self> {
+    fn open(place: &Place) -> anyhow::Result<Self> {
+        let directory = &place.directory;
         match fs::read_dir(directory) {
             Err(error) if error.kind() == ErrorKind::NotFound => bail!(
                 "there is no directory {}; `directory` in [work-list] of its configuration \
@@ -213,12 +255,12 @@ impl Opened {
                 directory.display()
             ),
             // What is wrong is said by whoever opens it.
-            Ok(_) | Err(_) => Self::take(directory, trust),
+            Ok(_) | Err(_) => Self::take(place),
         }
     }
 
     /// Opens a work list, which is made if it is not there.
-    fn take(directory: &Path, trust: ClockTrust) -> anyhow::Result<Self> {
+    fn take(place: &Place) -> anyhow::Result<Self> {
         let boot = clock::boot_id().context(
             "/proc/sys/kernel/random/boot_id cannot be read, so it is not known whether the \
              machine was off",
@@ -228,17 +270,20 @@ impl Opened {
             reason = "the keys of a hash map are all that std draws at random"
         )]
         let random = RandomState::new().build_hasher().finish();
+        let directory = &place.directory;
         let mut disk = Disk::open(directory, random).map_err(|error| not_ours(error, directory))?;
         let contents = disk.load()?;
-        Ok(Self::at(disk, contents, clock::moment(boot, trust)))
+        let moment = clock::moment(boot, place.trust);
+        Ok(Self::at(disk, contents, moment, place.when_off))
     }
 
-    fn at(disk: Disk, mut contents: Contents, moment: Moment) -> Self {
+    fn at(disk: Disk, mut contents: Contents, moment: Moment, when_off: WhenOff) -> Self {
         contents.boots.observe(moment);
         Self {
             disk,
             contents,
             moment,
+            when_off,
         }
     }
 
@@ -248,7 +293,7 @@ impl Opened {
         guest: Option<&'a str>,
     ) -> impl Iterator<Item = (&'a KeptLetter, Ttl)> {
         let old = OldLetters {
-            when_off: WhenOff::default(),
+            when_off: self.when_off,
             // For how long a gateway holds them begins when it does.
             hold_until: Time::from_millis(u64::MAX),
         };
@@ -339,7 +384,7 @@ fn not_ours(error: StoreError, directory: &Path) -> anyhow::Error {
                 process.map_or("another process".to_owned(), |id| format!("process {id}"));
             anyhow!(
                 "{} is in use by {process}; if that is a gateway, ask it by its control \
-                 socket: `jackalope letters` without --directory",
+                 socket: `jackalope letters` without --config and --directory",
                 path.display()
             )
         }

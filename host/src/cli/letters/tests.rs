@@ -67,7 +67,7 @@ impl Place {
     fn open(&self, moment: Moment) -> Opened {
         let mut disk = Disk::open(self.0.path(), 1).expect("it is ours");
         let contents = disk.load().expect("nothing fails");
-        Opened::at(disk, contents, moment)
+        Opened::at(disk, contents, moment, WhenOff::Count)
     }
 
     /// The state of each letter, with its age and what is left.
