@@ -107,6 +107,8 @@ pub(super) struct Journal {
     /// How many groups were handed out, and how many of them are durable.
     begun: u64,
     durable: u64,
+    /// The group in which the session at hand is.
+    session: u64,
     /// What is to be written when so many groups are durable.
     answers: VecDeque<(u64, Outgoing)>,
     failed: Option<Arc<str>>,
@@ -132,6 +134,19 @@ impl Journal {
         }
         self.pending_bytes += size(&change);
         self.pending.push(change);
+    }
+
+    /// Notes that there is a new session.
+    pub(super) fn push_session(&mut self, change: Change) {
+        self.push(change);
+        self.session = self.group();
+    }
+
+    /// Whether it is durable which session is at hand. Before, nothing is to come in it: a
+    /// message would be taken for one of the session before if the gateway began anew.
+    #[inline]
+    pub(super) fn knows_session(&self) -> bool {
+        self.session <= self.durable
     }
 
     /// Whether so much waits to become durable that nothing is to be added.

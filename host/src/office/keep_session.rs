@@ -90,7 +90,7 @@ impl Office {
             self.routed = guests;
             self.notices.push(Notice::Unrouted { topic });
             let answer = self.inbound.handle_unwanted(delivery, duplicate);
-            self.answers.extend(answer);
+            self.answer_unwanted(answer);
             return;
         }
         match self

@@ -395,7 +395,7 @@ impl Office {
                 self.notices.push(Notice::TooLarge { topic, size });
                 // What was too large before is not here.
                 let answer = self.inbound.handle_unwanted(delivery, false);
-                self.answers.extend(answer);
+                self.answer_unwanted(answer);
             }
             Incoming::Disconnect(reason, server) => {
                 let ended = match server {

@@ -20,6 +20,13 @@ impl Office {
         self.answers.extend(self.journal.hold(answer));
     }
 
+    /// Answers a message that nobody wants. It may have been taken by one who is gone.
+    pub(super) fn answer_unwanted(&mut self, answer: Option<Outgoing>) {
+        if let Some(answer) = answer {
+            self.answer(answer);
+        }
+    }
+
     #[inline]
     pub(super) fn note_letter(&mut self, guest: GuestId, posted: Time, letter: &Letter) {
         if self.journal.is_on() {
@@ -168,7 +175,7 @@ impl Office {
     /// There is a new session.
     pub(super) fn note_session(&mut self) {
         if self.keeps_session() {
-            self.journal.push(Change::Session(self.broker));
+            self.journal.push_session(Change::Session(self.broker));
         }
     }
 

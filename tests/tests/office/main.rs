@@ -12,6 +12,7 @@ mod connection;
 mod exchanges;
 mod hang_ups;
 mod hang_ups_at_subscriptions;
+mod kept;
 mod letters;
 mod messages;
 mod network;

@@ -1,0 +1,123 @@
+//! What is to outlive the gateway: what waits until it is kept.
+
+use jackalope::office::{
+    Answer, Change, Delivery, Effects, Incoming, Outgoing, Qos, SessionChange, Settings,
+};
+use jackalope_tests::office::{A, TWO_HOURS, TestOffice, connack, id, kept_session};
+
+fn durable() -> Settings {
+    Settings {
+        is_durable: true,
+        ..kept_session()
+    }
+}
+
+/// Everything up to here is kept. Returns what that was.
+fn keep(test: &mut TestOffice) -> Vec<Change> {
+    let mut all = Vec::new();
+    while let Some(changes) = test.office.poll_commit() {
+        all.extend(changes);
+        test.office.handle_committed();
+    }
+    all
+}
+
+/// With a session that is kept.
+fn online() -> TestOffice {
+    let mut test = TestOffice::offline(durable());
+    test.dial();
+    test.receive(connack(false));
+    keep(&mut test);
+    test.grant_subscriptions();
+    test.take_calls();
+    keep(&mut test);
+    test
+}
+
+#[test]
+fn a_letter_is_not_sent_before_it_is_kept() {
+    let mut test = online();
+    test.post(Qos::AtLeastOnce, TWO_HOURS);
+    assert_eq!(test.packets(), []);
+    let changes = test.office.poll_commit().expect("a letter");
+    assert!(matches!(&changes[..], [Change::Accepted(_)]), "{changes:?}");
+    assert_eq!(test.packets(), []);
+    assert_eq!(test.office.poll_commit(), None, "one group at a time");
+    test.office.handle_commit_failed("the disk is full".into());
+    assert_eq!(test.packets(), []);
+    test.office.handle_committed();
+    assert_eq!(test.packets().len(), 1);
+}
+
+#[test]
+fn a_message_is_acknowledged_when_what_it_led_to_is_kept() {
+    for delivery in [Delivery::AtLeastOnce(id(7)), Delivery::ExactlyOnce(id(7))] {
+        let mut test = online();
+        test.deliver("a/x", delivery, false);
+        assert!(test.call().is_some());
+        let mut effects = Effects::default();
+        effects
+            .letters
+            .push_back(test.letter(Qos::AtLeastOnce, TWO_HOURS));
+        test.answer(A, Answer::Done(effects));
+        assert_eq!(test.packets(), []);
+        keep(&mut test);
+        let acknowledged = match delivery {
+            Delivery::ExactlyOnce(id) => Outgoing::PubRec(id),
+            _ => Outgoing::PubAck(id(7)),
+        };
+        assert_eq!(test.packets().first(), Some(&acknowledged));
+    }
+}
+
+#[test]
+fn a_duplicate_of_a_guest_that_is_gone_is_acknowledged_no_earlier() {
+    let mut test = online();
+    let delivery = Delivery::ExactlyOnce(id(7));
+    test.deliver("a/x", delivery, false);
+    test.take_calls();
+    let settings = Settings {
+        guests: Vec::new(),
+        ..durable()
+    };
+    let now = test.now;
+    let session = SessionChange::None;
+    test.office.handle_changed(now, settings, &[], session);
+    test.lose_connection();
+    test.dial();
+    test.receive(connack(true));
+    test.deliver("a/x", delivery, true);
+    let is_answer = |packet: &Outgoing| matches!(packet, Outgoing::PubRec(_));
+    assert!(!test.packets().iter().any(is_answer));
+    keep(&mut test);
+    assert!(test.packets().iter().any(is_answer));
+}
+
+#[test]
+fn nothing_comes_in_a_new_session_before_it_is_known_after_a_crash() {
+    let mut test = online();
+    test.deliver("a/x", Delivery::ExactlyOnce(id(7)), false);
+    test.take_calls();
+    keep(&mut test);
+    test.lose_connection();
+    test.dial();
+    test.receive(connack(false));
+    assert_eq!(test.packets(), [], "no SUBSCRIBE");
+    let changes = keep(&mut test);
+    assert!(matches!(&changes[..], [Change::Session(0)]), "{changes:?}");
+    test.grant_subscriptions();
+}
+
+#[test]
+fn pubcomp_waits_until_the_message_is_forgotten() {
+    let mut test = online();
+    test.deliver("a/x", Delivery::ExactlyOnce(id(7)), false);
+    test.take_calls();
+    let taken = keep(&mut test);
+    assert!(taken.contains(&Change::Received(id(7))), "{taken:?}");
+    assert_eq!(test.packets(), [Outgoing::PubRec(id(7))]);
+    test.receive(Incoming::PubRel(id(7)));
+    assert_eq!(test.packets(), []);
+    assert_eq!(keep(&mut test), [Change::Released(id(7))]);
+    assert_eq!(test.packets(), [Outgoing::PubComp(id(7))]);
+}
