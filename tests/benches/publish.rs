@@ -9,7 +9,9 @@
 //! the work list, out to the broker, and as an outcome back to the guest. The
 //! plain program awaits `publish` in one task and counts acknowledgements in
 //! another, both on one thread, and once more on as many as tokio likes; its
-//! windows are those of rumqttc, 100 in its queue and 100 in flight. A burst ends when its maker has heard of the last letter and says so.
+//! windows are those of rumqttc, 100 in its queue and 100 in flight. A second
+//! gateway has its work list on a disk, where temporary files are. A burst ends
+//! when its maker has heard of the last letter and says so.
 //! QoS 0 is not acknowledged: what is heard of is that it was written.
 //!
 //! Sink and mosquitto are as in the benchmark `echo`. On the sink, each letter
