@@ -110,7 +110,7 @@ fn a_full_disk() {
     site.send("tell/in", "b");
     let line = gateway.log.wait_for("NotKept(\"the disk is full");
     assert!(line.contains("the disk is full: "), "{line}");
-    let status = site.expect(&["status"], 3);
+    let status = site.expect(&["status"], 4);
     let said = "THE WORK LIST CANNOT BE KEPT, nothing is accepted: the disk is full: ";
     assert!(status.contains(said), "{status}");
     let online = |site: &Site| {

@@ -22,8 +22,11 @@ use super::{Failure, control};
 use crate::control::answers::{AcceptedLetter, Changes, Letters, SessionState, Status};
 use crate::office::OutcomeWord;
 
-/// The session is down.
+/// What `jackalope status` ends with when the session is down.
 const EXIT_OFFLINE: u8 = 3;
+
+/// What `jackalope status` ends with when the work list cannot be kept.
+const EXIT_NOT_KEPT: u8 = 4;
 
 /// Outcomes other than `delivered`.
 const EXIT_EXPIRED: u8 = 3;
@@ -42,7 +45,7 @@ Exit codes: 0 the gateway has ended, or Ctrl-C; 69 no gateway answers, or it bro
 An example: jackalope follow --json | jq 'select(.event == \"expired\").topic'";
 
 pub(super) const STATUS_HELP: &str = "\
-Exit codes: 0 online, 3 offline, 69 no gateway answers.";
+Exit codes: 0 online, 3 offline, 4 the work list cannot be kept, 69 no gateway answers.";
 
 /// Which gateway is meant.
 #[derive(Debug, Args)]
@@ -206,9 +209,10 @@ pub(super) fn status(gateway: &Where, is_json: bool) -> Result<ExitCode, Failure
         true => print_raw(&reply),
         false => print(shown::Shown(&status)),
     }
-    Ok(match status.session {
-        SessionState::Online => ExitCode::SUCCESS,
-        SessionState::Offline => ExitCode::from(EXIT_OFFLINE),
+    Ok(match (status.not_kept, status.session) {
+        (Some(_), _) => ExitCode::from(EXIT_NOT_KEPT),
+        (None, SessionState::Offline) => ExitCode::from(EXIT_OFFLINE),
+        (None, SessionState::Online) => ExitCode::SUCCESS,
     })
 }
 
