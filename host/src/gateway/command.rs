@@ -120,15 +120,16 @@ impl Gateway {
 
     fn letters(&self, guest: Option<&str>, most: usize) -> Result<LetterList, UnknownGuest> {
         let (now, office) = (clock::now(), self.engine.office());
-        let only = guest.map(|name| self.guest_called(name)).transpose()?;
+        // Letters of one that is gone are still on their way.
+        let is_asked_for = |name: &str| guest.is_none_or(|guest| guest == name);
+        if guest.is_some() && !self.places().any(|(_, name)| is_asked_for(name)) {
+            return Err(UnknownGuest);
+        }
         let mut list = LetterList {
             letters: Vec::new(),
             total: 0,
         };
-        for (guest, name) in self.places() {
-            if only.is_some_and(|only| only != guest) {
-                continue;
-            }
+        for (guest, name) in self.places().filter(|(_, name)| is_asked_for(name)) {
             list.total += office.standing(guest).letters;
             let left = most - list.letters.len();
             let letters = office.letters(now, guest).take(left);

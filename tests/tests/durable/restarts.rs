@@ -133,6 +133,8 @@ fn what_a_guest_had_that_is_gone_is_kept_for_it() {
     second
         .log
         .wait_for("kept of guests that are not there: teller; their letters go out");
+    let listed = site.expect(&["letters", "--guest", "teller"], 0);
+    assert!(listed.contains("out"), "{listed}");
     site.network.restore();
     out.wait_for_message("out 0 a 1");
     site.wait_for_letters(0);
