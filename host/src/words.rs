@@ -1,5 +1,6 @@
-//! Payloads, properties, durations and numbers in words, as people read them.
+//! Payloads, properties, durations, numbers and errors in words, as people read them.
 
+use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -44,6 +45,15 @@ impl fmt::Display for Shown<'_> {
             None => f.write_str(&text),
         }
     }
+}
+
+/// An error with all its causes.
+pub(crate) fn in_full(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |&error| error.source());
+    causes
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 /// Displays a number of things.

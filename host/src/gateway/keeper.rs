@@ -17,7 +17,8 @@ use tracing::{error, info};
 
 use crate::clock;
 use crate::office::{Change, GuestId, Office, Settings, Time};
-use crate::store::{BootId, ClockTrust, Contents, Group, Held, OldLetters, Store, StoreError};
+use crate::store::{BootId, ClockTrust, Contents, Group, Held, OldLetters, Store};
+use crate::words::in_full;
 
 /// How long it is until a group that could not be kept is tried again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -87,10 +88,9 @@ pub(super) struct Keeper {
     boot: BootId,
     trust: ClockTrust,
     look_at: Option<Time>,
-    /// Since when a group is under way, and what is known to be wrong.
+    /// Since when a group is under way.
     since: Option<Time>,
     noted_at: Time,
-    failed: Option<Arc<str>>,
     /// Who is answered when so many groups are kept.
     answers: VecDeque<(u64, KeptAnswer)>,
 }
@@ -166,7 +166,6 @@ impl Keeper {
             trust,
             since: None,
             noted_at: now,
-            failed: None,
             answers: VecDeque::new(),
         };
         // It is known from here on which boot this is.
@@ -234,16 +233,15 @@ impl Keeper {
     }
 
     fn recover(&mut self, office: &mut Office) {
-        if self.failed.take().is_some() {
+        if office.commit_failed().is_some() {
             info!("the work list is kept again");
         }
         office.handle_commit_possible();
     }
 
     fn fail(&mut self, office: &mut Office, why: String) {
-        if self.failed.as_deref() != Some(&*why) {
+        if office.commit_failed().is_none_or(|known| **known != *why) {
             error!("the work list cannot be kept, and nothing is accepted: {why}");
-            self.failed = Some(why.as_str().into());
         }
         let why: Arc<str> = why.into();
         office.handle_commit_failed(why.clone());
@@ -255,7 +253,7 @@ impl Keeper {
     /// When there is something to do that nobody else says.
     pub(super) fn next_timeout(&self, office: &Office) -> Option<Time> {
         let noted = (office.open_letters() > 0).then(|| self.noted_at + NOTE_TIME);
-        let late = self.since.filter(|_| self.failed.is_none());
+        let late = self.since.filter(|_| office.commit_failed().is_none());
         let late = late.map(|since| since + PATIENCE);
         [self.look_at, noted, late].into_iter().flatten().min()
     }
@@ -268,7 +266,8 @@ impl Keeper {
         if office.open_letters() > 0 && self.noted_at + NOTE_TIME <= now {
             self.note(now);
         }
-        if self.failed.is_none() && self.since.is_some_and(|since| since + PATIENCE <= now) {
+        let is_late = self.since.is_some_and(|since| since + PATIENCE <= now);
+        if is_late && office.commit_failed().is_none() {
             let why = format!("the disk has not answered for {} s", PATIENCE.as_secs());
             self.fail(office, why);
         }
@@ -305,8 +304,8 @@ impl Keeper {
 
     /// Ends when what was ordered is done, and the time of the end is noted. A disk that
     /// does not answer is not waited for.
-    pub(super) fn finish(mut self) {
-        let is_stuck = self.failed.is_some() || self.since.is_some();
+    pub(super) fn finish(mut self, office: &Office) {
+        let is_stuck = office.commit_failed().is_some() || self.since.is_some();
         self.order(Order::Note(Vec::new()));
         self.orders = None;
         if let Some(thread) = self.thread.take().filter(|_| !is_stuck) {
@@ -392,20 +391,10 @@ impl Desk {
     }
 }
 
-/// An error with what is behind it.
-pub(crate) fn in_full(error: &StoreError) -> String {
-    let mut text = error.to_string();
-    let mut source = std::error::Error::source(error);
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::StoreError;
 
     /// A disk that fails so often.
     struct Failing(usize);

@@ -54,7 +54,7 @@ pub use server::Server;
 use crate::clock::{self, Alarm};
 use crate::engine::Engine;
 use crate::login::{Credentials, HeaderSource};
-use crate::office::{GuestId, GuestSettings, Office, Settings};
+use crate::office::{GuestId, GuestSettings, Office, Settings, WorkListSettings};
 use crate::wire::Handshake;
 use control::CommandQueue;
 use guests::Guests;
@@ -156,7 +156,10 @@ impl Gateway {
             for name in &gone {
                 guests.add_gone();
                 names.push(name.to_string());
-                settings.guests.push(GuestSettings::gone(name.clone()));
+                let work_list = WorkListSettings::default();
+                settings
+                    .guests
+                    .push(GuestSettings::gone(name.clone(), work_list));
             }
         }
         let places: BTreeMap<Arc<str>, GuestId> = settings
@@ -264,7 +267,7 @@ impl Gateway {
         }
         self.machine.log.handle_end();
         if let Some(keeper) = self.machine.keeper.take() {
-            keeper.finish();
+            keeper.finish(self.engine.office());
         }
         let office = self.engine.office();
         let (letters, outcomes) = (office.open_letters(), office.untold_outcomes());

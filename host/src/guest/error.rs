@@ -7,6 +7,7 @@ use std::io;
 use super::allowed_imports::Served;
 use super::component::MAX_COMPONENT_SIZE;
 use super::hint;
+use crate::words::in_full;
 
 /// A file that is no guest.
 #[derive(Debug)]
@@ -158,15 +159,6 @@ impl fmt::Display for LoadProblem {
             ),
         }
     }
-}
-
-/// An error with all its causes.
-fn in_full(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |&error| error.source());
-    causes
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }
 
 impl Error for LoadError {

@@ -88,7 +88,7 @@ impl Office {
 
     fn remove_guest(&mut self, guest: GuestId) {
         let settings = &mut self.settings.guests[guest.index()];
-        *settings = gone(settings.name.clone(), settings.work_list);
+        *settings = GuestSettings::gone(settings.name.clone(), settings.work_list);
         self.note_removed(guest);
         self.timers.remove_all(guest);
         self.kept[guest.index()] = Arc::new(Kept::new(0));
@@ -190,28 +190,23 @@ pub(super) fn with_will(guests: &[GuestSettings], has_status_topic: bool) -> Vec
 const NOBODY: usize = usize::MAX;
 
 impl GuestSettings {
-    /// Of a guest of an earlier life that is there no more.
-    pub fn gone(name: Arc<str>) -> Self {
-        gone(name, WorkListSettings::default())
-    }
-}
-
-/// Of a guest that is gone, and may be at its last call.
-fn gone(name: Arc<str>, work_list: WorkListSettings) -> GuestSettings {
-    GuestSettings {
-        name,
-        subscriptions: Vec::new(),
-        retries: 0,
-        retry_for: Duration::ZERO,
-        has_will: false,
-        outcomes: 0,
-        hears_subscriptions: false,
-        work_list,
-        timers: TimerSettings {
-            max: 0,
-            given: Vec::new(),
-        },
-        max_state: 0,
-        permissions: None,
+    /// Of a guest that is gone, and may be at its last call.
+    pub fn gone(name: Arc<str>, work_list: WorkListSettings) -> Self {
+        Self {
+            name,
+            subscriptions: Vec::new(),
+            retries: 0,
+            retry_for: Duration::ZERO,
+            has_will: false,
+            outcomes: 0,
+            hears_subscriptions: false,
+            work_list,
+            timers: TimerSettings {
+                max: 0,
+                given: Vec::new(),
+            },
+            max_state: 0,
+            permissions: None,
+        }
     }
 }

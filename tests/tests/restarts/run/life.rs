@@ -122,7 +122,7 @@ impl Life {
 
 fn guest_settings(setup: Setup, number: usize, presence: Presence) -> GuestSettings {
     if presence == Presence::Gone {
-        return GuestSettings::gone(NAMES[number].into());
+        return GuestSettings::gone(NAMES[number].into(), WorkListSettings::default());
     }
     GuestSettings {
         name: NAMES[number].into(),
