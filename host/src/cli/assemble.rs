@@ -1,7 +1,5 @@
 //! From a configuration to the options of a gateway.
 
-use std::collections::hash_map::RandomState;
-use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -9,8 +7,8 @@ use std::time::Duration;
 use anyhow::{Context, anyhow, ensure};
 use tokio::runtime::Handle;
 
-use super::Failure;
 use super::components::Components;
+use super::{Failure, random};
 use crate::clock::TimeOfDay;
 use crate::config::{ComponentSource, Config, GuestConfig, ServerConfig};
 use crate::gateway::{
@@ -274,12 +272,7 @@ pub(super) fn settings_of(config: &Config, guests: Vec<GuestSettings>) -> Settin
         carries_properties: config.versions != Versions::Only(Version::V4),
         is_durable: false,
         guests,
-        // The keys of a hash map are all that std draws at random.
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this is the seed that chance comes in as"
-        )]
-        seed: RandomState::new().build_hasher().finish(),
+        seed: random(),
     }
 }
 

@@ -1,17 +1,15 @@
 //! The work list on a disk: opened before guests are loaded, as it knows which tickets
 //! there were.
 
-use std::hash::{BuildHasher, Hasher, RandomState};
-
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use tracing::{info, warn};
 
-use super::Failure;
+use super::{Failure, random};
 use crate::clock;
 use crate::config::{Config, GoneGuests, Keeping, OnDamage};
 use crate::gateway::{ControlSender, KeepingOptions};
 use crate::office::Change;
-use crate::store::{Contents, Disk, OldLetters, Store, StoreError};
+use crate::store::{BootId, Contents, Disk, OldLetters, Store, StoreError};
 
 /// The next ticket is one more than a multiple of this. So it is seen from which life of
 /// the gateway a ticket is, and those of calls that were not kept are seldom given again.
@@ -52,13 +50,16 @@ pub(super) fn open(config: &Config) -> Result<Kept, Failure> {
     })
 }
 
+/// Which boot of the machine this is.
+pub(super) fn boot_id() -> anyhow::Result<BootId> {
+    clock::boot_id().context(
+        "/proc/sys/kernel/random/boot_id cannot be read, so it is not known whether the \
+         machine was off",
+    )
+}
+
 fn load(config: &Config, keeping: &Keeping) -> anyhow::Result<KeepingOptions> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "the keys of a hash map are all that std draws at random"
-    )]
-    let random = RandomState::new().build_hasher().finish();
-    let mut disk = Disk::open(&keeping.directory, random)?;
+    let mut disk = Disk::open(&keeping.directory, random())?;
     let mut contents = match disk.load() {
         Err(error @ StoreError::Damaged { .. }) if keeping.on_damage == OnDamage::SetAside => {
             let place = disk.set_aside()?;
@@ -72,9 +73,7 @@ fn load(config: &Config, keeping: &Keeping) -> anyhow::Result<KeepingOptions> {
         }
         loaded => loaded?,
     };
-    let boot = clock::boot_id().map_err(|error| {
-        anyhow!("/proc/sys/kernel/random/boot_id cannot be read, so it is not known whether the machine was off: {error}")
-    })?;
+    let boot = boot_id()?;
     let trust = keeping.clock_trust.unwrap_or_else(clock::usual_trust);
     if let Err(error) = clock::is_synchronised() {
         warn!("it cannot be asked whether the clock is synchronised: {error}");

@@ -26,6 +26,7 @@ mod signals;
 mod systemd;
 
 use std::fmt::Display;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -274,6 +275,15 @@ impl Failure {
         print_error(format_args!("error: {error:#}"));
         ExitCode::from(code)
     }
+}
+
+/// A number that nobody knows before: where chance comes in.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the keys of a hash map are all that std draws at random"
+)]
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// Prints a line on standard error, if there is one.

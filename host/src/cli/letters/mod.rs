@@ -9,7 +9,6 @@ mod tests;
 
 use std::env;
 use std::fs;
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -19,7 +18,8 @@ use clap::Args;
 
 use self::line::{Line, Now};
 use self::list::List;
-use super::{Failure, print_error, remote};
+use super::keeping::boot_id;
+use super::{Failure, print_error, random, remote};
 use crate::clock;
 use crate::config::Config;
 use crate::office::{Change, KeptLetter, Ticket, Time, WhenOff};
@@ -261,17 +261,10 @@ impl Opened {
 
     /// Opens a work list, which is made if it is not there.
     fn take(place: &Place) -> anyhow::Result<Self> {
-        let boot = clock::boot_id().context(
-            "/proc/sys/kernel/random/boot_id cannot be read, so it is not known whether the \
-             machine was off",
-        )?;
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the keys of a hash map are all that std draws at random"
-        )]
-        let random = RandomState::new().build_hasher().finish();
+        let boot = boot_id()?;
         let directory = &place.directory;
-        let mut disk = Disk::open(directory, random).map_err(|error| not_ours(error, directory))?;
+        let mut disk =
+            Disk::open(directory, random()).map_err(|error| not_ours(error, directory))?;
         let contents = disk.load()?;
         let moment = clock::moment(boot, place.trust);
         Ok(Self::at(disk, contents, moment, place.when_off))
