@@ -29,12 +29,16 @@ impl Contents {
     /// The guests that have something here.
     pub fn guests(&self) -> BTreeSet<&Arc<str>> {
         let letters = self.letters.values().map(|letter| &letter.kept.guest);
-        let outcomes = self.outcomes.values().map(|owed| &owed.guest);
-        let guests = letters.chain(outcomes);
+        let mut guests = self.guests_beside_letters();
+        guests.extend(letters);
         guests
-            .chain(self.state.keys())
-            .chain(self.timers.keys())
-            .collect()
+    }
+
+    /// Those that have something other than letters.
+    fn guests_beside_letters(&self) -> BTreeSet<&Arc<str>> {
+        let outcomes = self.outcomes.values().map(|owed| &owed.guest);
+        let others = self.state.keys().chain(self.timers.keys());
+        outcomes.chain(others).collect()
     }
 
     /// Drops all that is of guests that are not there. Returns what makes a store drop it,
@@ -86,8 +90,8 @@ impl Contents {
             hold_until: old.hold_until,
             ..Held::default()
         };
-        let guests = self.guests().into_iter().cloned().collect::<Vec<_>>();
-        for name in guests {
+        let guests = self.guests_beside_letters();
+        for name in guests.into_iter().cloned().collect::<Vec<_>>() {
             if let Some(guest) = place(&name).filter(|guest| !office.is_gone(*guest)) {
                 self.restore_guest(office, now, &name, guest);
             }
@@ -101,11 +105,10 @@ impl Contents {
             };
             let life = lifetime(&stored, old.when_off);
             let KeptLetter { letter, .. } = stored.kept;
-            let posted = |age: Duration| before(now, age);
             match self.boots.ttl(&life, now, old.hold_until) {
                 Ttl::Live { age, deadline } => {
                     let remaining = Remaining {
-                        posted: posted(age),
+                        posted: before(now, age),
                         deadline,
                         is_held: false,
                     };
