@@ -90,10 +90,7 @@ impl Office {
     /// The next UNSUBSCRIBE or SUBSCRIBE. One after which the broker may hang up goes
     /// alone.
     fn next_subscribe(&mut self, now: Time) -> Option<Outgoing> {
-        if !self.journal.knows_session() {
-            return None;
-        }
-        if !self.subscriptions.is_due(now) {
+        if !self.subscriptions.is_due(now) || !self.journal.knows_session() {
             return None;
         }
         let next = self.subscriptions.poll_unwanted(&mut self.ids);

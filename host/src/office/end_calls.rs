@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::guests::{Decision, Ended, Inbox};
 use super::session::Receipt;
 use super::{
-    Answer, Call, Effects, GuestId, LastWill, Notice, Office, Outcome, Rule, Time, TimerChanges,
-    topic,
+    Answer, Call, Effects, GuestId, LastWill, Notice, Office, Outcome, Rule, Ticket, Time,
+    TimerChanges, topic,
 };
 
 impl Office {
@@ -15,10 +15,7 @@ impl Office {
         match answer {
             Answer::Done(effects) => {
                 let ended = self.guests.change(guest, Inbox::handle_done);
-                self.end(guest, ended.as_ref());
-                self.note_told(told);
-                self.commit(now, guest, ended.as_ref(), effects);
-                self.acknowledge(ended.as_ref());
+                self.succeed(now, guest, ended.as_ref(), told, effects);
             }
             Answer::Rejected(reason, effects) => {
                 let ended = self.guests.change(guest, Inbox::handle_done);
@@ -30,10 +27,7 @@ impl Office {
                         reason,
                     });
                 }
-                self.end(guest, ended.as_ref());
-                self.note_told(told);
-                self.commit(now, guest, ended.as_ref(), effects);
-                self.acknowledge(ended.as_ref());
+                self.succeed(now, guest, ended.as_ref(), told, effects);
             }
             Answer::Will(will) => {
                 self.guests.change(guest, Inbox::handle_done);
@@ -57,9 +51,7 @@ impl Office {
                             let error = format!("put off for too long: {reason}");
                             self.notices.push(Notice::GivenUp { guest, call, error });
                         }
-                        self.end(guest, Some(&ended));
-                        self.note_told(told);
-                        self.acknowledge(Some(&ended));
+                        self.give_up_call(guest, &ended, told);
                     }
                     Decision::TryAgain(..) | Decision::NoCall => {}
                 }
@@ -77,9 +69,7 @@ impl Office {
                     Decision::Over(ended) => {
                         let call = ended.call();
                         self.notices.push(Notice::GivenUp { guest, call, error });
-                        self.end(guest, Some(&ended));
-                        self.note_told(told);
-                        self.acknowledge(Some(&ended));
+                        self.give_up_call(guest, &ended, told);
                     }
                     Decision::NoCall => {}
                 }
@@ -88,6 +78,27 @@ impl Office {
         if self.guests.inbox(guest).is_gone() {
             self.clear_inbox(guest);
         }
+    }
+
+    fn succeed(
+        &mut self,
+        now: Time,
+        guest: GuestId,
+        ended: Option<&Ended>,
+        told: Vec<Ticket>,
+        effects: Effects,
+    ) {
+        self.end(guest, ended);
+        self.note_told(told);
+        self.commit(now, guest, ended, effects);
+        self.acknowledge(ended);
+    }
+
+    /// A call is not made again.
+    fn give_up_call(&mut self, guest: GuestId, ended: &Ended, told: Vec<Ticket>) {
+        self.end(guest, Some(ended));
+        self.note_told(told);
+        self.acknowledge(Some(ended));
     }
 
     fn commit(&mut self, now: Time, guest: GuestId, ended: Option<&Ended>, effects: Effects) {
@@ -183,9 +194,7 @@ impl Office {
         let is_online = self.link.is_online();
         let answer = self.inbound.handle_taken(receipt, is_online);
         self.note_received(delivery);
-        if let Some(answer) = answer {
-            self.answer(answer);
-        }
+        self.answer(answer);
     }
 
     fn check_will(&mut self, guest: GuestId, will: &LastWill) -> bool {

@@ -90,7 +90,7 @@ impl Office {
             self.routed = guests;
             self.notices.push(Notice::Unrouted { topic });
             let answer = self.inbound.handle_unwanted(delivery, duplicate);
-            self.answer_unwanted(answer);
+            self.answer(answer);
             return;
         }
         match self
@@ -98,7 +98,7 @@ impl Office {
             .handle_publish(delivery, duplicate, guests.len())
         {
             Arrival::Duplicate(Duplicate::InHand) => {}
-            Arrival::Duplicate(Duplicate::Taken(answer)) => self.answer(answer),
+            Arrival::Duplicate(Duplicate::Taken(answer)) => self.answer(Some(answer)),
             Arrival::New(receipt) => {
                 let qos = delivery.qos();
                 let Some((last, others)) = guests.split_last() else {

@@ -371,7 +371,7 @@ impl Office {
             Incoming::PubRel(id) => {
                 let answer = self.inbound.handle_pubrel(id);
                 self.note_release(id);
-                self.answer(answer);
+                self.answer(Some(answer));
             }
             Incoming::PubComp(id) => {
                 let acked = self.outbound.handle_pubcomp(now, id, &mut self.ids);
@@ -395,7 +395,7 @@ impl Office {
                 self.notices.push(Notice::TooLarge { topic, size });
                 // What was too large before is not here.
                 let answer = self.inbound.handle_unwanted(delivery, false);
-                self.answer_unwanted(answer);
+                self.answer(answer);
             }
             Incoming::Disconnect(reason, server) => {
                 let ended = match server {

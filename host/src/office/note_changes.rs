@@ -6,7 +6,8 @@ use super::journal::{Change, KeptLetter, KeptTimer};
 use super::kept::Changes;
 use super::timers::Due;
 use super::{
-    Delivery, GuestId, Letter, LetterOutcome, Office, Outgoing, PacketId, Schedule, Ticket, Time,
+    Delivery, GuestId, Letter, LetterOutcome, Office, Outgoing, PacketId, Payload, Schedule,
+    Ticket, Time,
 };
 
 impl Office {
@@ -14,17 +15,13 @@ impl Office {
         self.settings.guests[guest.index()].name.clone()
     }
 
-    /// Answers the broker, when everything up to here is kept.
+    /// Answers the broker, if there is something to answer, when everything up to here is
+    /// kept. That of a message that nobody wants waits, too: one who is gone may have taken
+    /// it.
     #[inline]
-    pub(super) fn answer(&mut self, answer: Outgoing) {
-        self.answers.extend(self.journal.hold(answer));
-    }
-
-    /// Answers a message that nobody wants. It may have been taken by one who is gone.
-    pub(super) fn answer_unwanted(&mut self, answer: Option<Outgoing>) {
-        if let Some(answer) = answer {
-            self.answer(answer);
-        }
+    pub(super) fn answer(&mut self, answer: Option<Outgoing>) {
+        let now = answer.and_then(|answer| self.journal.hold(answer));
+        self.answers.extend(now);
     }
 
     #[inline]
@@ -80,23 +77,17 @@ impl Office {
     }
 
     /// Of these outcomes a guest will not be told those that do not wait any more.
-    pub(super) fn note_dropped(&mut self, guest: GuestId, untold: Vec<Ticket>) {
-        if !untold.is_empty() {
-            let left = self.untold(guest);
-            let gone = untold.into_iter().filter(|ticket| !left.contains(ticket));
-            self.note_told(gone.collect());
-        }
+    pub(super) fn note_dropped(&mut self, guest: GuestId, mut untold: Vec<Ticket>) {
+        // What is left is in the order in which it was.
+        let mut left = self.untold(guest).into_iter().peekable();
+        untold.retain(|ticket| left.next_if_eq(ticket).is_none());
+        self.note_told(untold);
     }
 
     pub(super) fn note_written(&mut self, guest: GuestId, changes: &Changes) {
         if self.journal.is_on() {
             for (key, value) in changes.iter() {
-                let change = Change::Wrote {
-                    guest: self.name(guest),
-                    key: key.clone(),
-                    value: value.clone(),
-                };
-                self.journal.push(change);
+                self.push_written(guest, key.clone(), value.clone());
             }
         }
     }
@@ -113,22 +104,24 @@ impl Office {
                 first: called + schedule.first,
                 period: schedule.period,
             });
-            self.journal.push(Change::Timer {
-                guest: self.name(guest),
-                name: name.clone(),
-                timer,
-            });
+            self.push_timer(guest, name.clone(), timer);
         }
+    }
+
+    fn push_timer(&mut self, guest: GuestId, name: Arc<str>, timer: Option<KeptTimer>) {
+        let guest = self.name(guest);
+        self.journal.push(Change::Timer { guest, name, timer });
+    }
+
+    fn push_written(&mut self, guest: GuestId, key: Arc<str>, value: Option<Payload>) {
+        let guest = self.name(guest);
+        self.journal.push(Change::Wrote { guest, key, value });
     }
 
     /// One that was due once is no more.
     pub(super) fn note_timer_told(&mut self, guest: GuestId, told: &Due) {
         if told.timer.period.is_none() && self.journal.is_on() {
-            self.journal.push(Change::Timer {
-                guest: self.name(guest),
-                name: told.timer.name.clone(),
-                timer: None,
-            });
+            self.push_timer(guest, told.timer.name.clone(), None);
         }
     }
 
@@ -138,19 +131,13 @@ impl Office {
         if !self.journal.is_on() {
             return;
         }
-        for (key, _) in self.kept[guest.index()].values() {
-            self.journal.push(Change::Wrote {
-                guest: self.settings.guests[guest.index()].name.clone(),
-                key: key.clone(),
-                value: None,
-            });
+        let kept = self.kept[guest.index()].clone();
+        for (key, _) in kept.values() {
+            self.push_written(guest, key.clone(), None);
         }
-        for timer in self.timers.standing(self.latest, guest) {
-            self.journal.push(Change::Timer {
-                guest: self.settings.guests[guest.index()].name.clone(),
-                name: timer.name,
-                timer: None,
-            });
+        let timers: Vec<_> = self.timers.standing(self.latest, guest).collect();
+        for timer in timers {
+            self.push_timer(guest, timer.name, None);
         }
     }
 
