@@ -24,6 +24,7 @@ mod process;
 mod project;
 mod proxy;
 mod random;
+pub mod schedules;
 
 use std::net::TcpListener;
 use std::time::Duration;

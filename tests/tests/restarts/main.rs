@@ -22,12 +22,11 @@ mod run;
 mod schedule;
 
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind, set_hook, take_hook};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
+use std::panic::{set_hook, take_hook};
 
+use jackalope_tests::schedules::{self, caught, run_all, variable};
 use run::Run;
-use schedule::Schedule;
+use schedule::{Schedule, Step};
 
 /// How many schedules are run when nothing else is asked for.
 const SCHEDULES: u64 = 2_000;
@@ -74,37 +73,14 @@ fn what_was_durable_goes_on_and_nothing_else() {
     }
     let count = variable("JACKALOPE_SIM_SCHEDULES").unwrap_or(SCHEDULES);
     let start = variable("JACKALOPE_SIM_START").unwrap_or(0);
-    let (next, has_failed) = (AtomicU64::new(0), AtomicBool::new(false));
-    let (mut seen, mut failed) = (Seen::new(), None);
-    let work = || {
-        let mut seen = Seen::new();
-        while !has_failed.load(Ordering::Relaxed) {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            if number >= count {
-                break;
-            }
-            match run_caught(&Schedule::generate(start + number), None) {
-                Ok(new) => add(&mut seen, new),
-                Err(reason) => {
-                    has_failed.store(true, Ordering::Relaxed);
-                    return Err((start + number, reason));
-                }
-            }
-        }
-        Ok(seen)
-    };
-    thread::scope(|scope| {
-        let cores = thread::available_parallelism().map_or(2, usize::from);
-        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
-        for worker in workers {
-            match worker.join().expect("panics are caught") {
-                Ok(new) => add(&mut seen, new),
-                Err(failure) => failed = Some(failure),
-            }
-        }
+    let ran = run_all(count, |number, seen| {
+        add(seen, run_caught(&Schedule::generate(start + number), None)?);
+        Ok(())
     });
-    if let Some((seed, reason)) = failed {
-        fail(seed, &reason);
+    let mut seen = Seen::new();
+    match ran {
+        Ok(all) => all.into_iter().for_each(|new| add(&mut seen, new)),
+        Err((number, reason)) => fail(start + number, &reason),
     }
     eprintln!("{count} schedules: {seen:?}");
     let missing = KINDS.iter().find(|kind| !seen.contains_key(*kind));
@@ -152,44 +128,16 @@ fn fail(seed: u64, reason: &str) -> ! {
 }
 
 /// The shortest schedule found that fails, whatever the reason, and the reason.
-fn shrink(mut best: Schedule, mut reason: String) -> (Schedule, String) {
-    let mut attempts = 0;
-    let mut size = best.steps.len().div_ceil(2).max(1);
-    loop {
-        let (mut place, mut is_shorter) = (0, false);
-        while place < best.steps.len() && attempts < ATTEMPTS {
-            attempts += 1;
-            let mut shorter = best.clone();
-            let end = (place + size).min(best.steps.len());
-            shorter.steps.drain(place..end);
-            match run_caught(&shorter, None) {
-                Err(other) => (best, reason, is_shorter) = (shorter, other, true),
-                Ok(_) => place += size,
-            }
-        }
-        if size == 1 && !is_shorter || attempts >= ATTEMPTS {
-            return (best, reason);
-        }
-        size = (size / 2).max(1);
-    }
+fn shrink(Schedule { setup, steps }: Schedule, reason: String) -> (Schedule, String) {
+    let run = |steps: &[Step]| {
+        let steps = steps.to_vec();
+        run_caught(&Schedule { setup, steps }, None).map(drop)
+    };
+    let (steps, reason) = schedules::shrink(steps, reason, ATTEMPTS, run);
+    (Schedule { setup, steps }, reason)
 }
 
 /// Runs a schedule; a panic is a failure like any other.
 fn run_caught(schedule: &Schedule, trace: Option<&mut Vec<String>>) -> Result<Seen, String> {
-    let run = AssertUnwindSafe(|| Run::new(schedule.setup, trace).run(&schedule.steps));
-    catch_unwind(run).map_err(|panic| {
-        let text = panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
-        format!("panicked: {}", text.unwrap_or_default())
-    })
-}
-
-fn variable(name: &str) -> Option<u64> {
-    let value = std::env::var(name).ok()?;
-    match value.parse() {
-        Ok(number) => Some(number),
-        Err(_) => panic!("{name} is no number: {value}"),
-    }
+    caught(|| Run::new(schedule.setup, trace).run(&schedule.steps))
 }

@@ -31,11 +31,9 @@ mod timers;
 mod tls;
 mod unwritten;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
 use std::time::Instant;
 
+use jackalope_tests::schedules::{caught, run_all, variable};
 use kinds::Kinds;
 use schedule::Schedule;
 
@@ -61,40 +59,18 @@ fn hold(generate: fn(u64) -> Schedule, usual: u64) {
     }
     let count = variable("JACKALOPE_SIM_SCHEDULES").unwrap_or(usual);
     let start = variable("JACKALOPE_SIM_START").unwrap_or(0);
-    let (next, has_failed) = (AtomicU64::new(0), AtomicBool::new(false));
     let kinds = Kinds::default();
     let begun = Instant::now();
-    let failed = thread::scope(|scope| {
-        let work = || {
-            while !has_failed.load(Ordering::Relaxed) {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= count {
-                    break;
-                }
-                if number > 0 && number % 100_000 == 0 {
-                    eprintln!("{number} schedules in {} s", begun.elapsed().as_secs());
-                }
-                let schedule = generate(start + number);
-                kinds.count(&schedule);
-                if let Err(reason) = run_caught(&schedule, None) {
-                    has_failed.store(true, Ordering::Relaxed);
-                    return Some((start + number, reason));
-                }
-            }
-            None
-        };
-        let cores = thread::available_parallelism().map_or(2, usize::from);
-        let workers: Vec<_> = (0..cores).map(|_| scope.spawn(work)).collect();
-        let failures = workers
-            .into_iter()
-            .filter_map(|worker| match worker.join() {
-                Ok(failure) => failure,
-                Err(panic) => std::panic::resume_unwind(panic),
-            });
-        failures.min()
+    let ran = run_all(count, |number, (): &mut ()| {
+        if number > 0 && number % 100_000 == 0 {
+            eprintln!("{number} schedules in {} s", begun.elapsed().as_secs());
+        }
+        let schedule = generate(start + number);
+        kinds.count(&schedule);
+        run_caught(&schedule, None)
     });
-    if let Some((seed, reason)) = failed {
-        fail(generate, seed, reason);
+    if let Err((number, reason)) = ran {
+        fail(generate, start + number, reason);
     }
     eprintln!(
         "{count} schedules in {} s: {kinds}",
@@ -132,7 +108,7 @@ fn check(generate: fn(u64) -> Schedule, seed: u64) {
 /// Shows a schedule that fails, made shorter, and how to see it again.
 #[track_caller]
 fn fail(generate: fn(u64) -> Schedule, seed: u64, reason: String) -> ! {
-    let (schedule, shorter_reason) = shrink::shrink(&generate(seed), reason.clone());
+    let (schedule, shorter_reason) = shrink::shrink(generate(seed), reason.clone());
     let mut trace = Vec::new();
     let _ = run_caught(&schedule, Some(&mut trace));
     let cut = trace.len().saturating_sub(LINES);
@@ -152,19 +128,5 @@ fn fail(generate: fn(u64) -> Schedule, seed: u64, reason: String) -> ! {
 
 /// Runs a schedule; a panic is a failure like any other.
 fn run_caught(schedule: &Schedule, trace: Option<&mut Vec<String>>) -> Result<(), String> {
-    catch_unwind(AssertUnwindSafe(|| run::run(schedule, trace))).unwrap_or_else(|panic| {
-        let text = panic
-            .downcast_ref::<String>()
-            .cloned()
-            .or_else(|| panic.downcast_ref::<&str>().map(ToString::to_string));
-        Err(format!("panicked: {}", text.unwrap_or_default()))
-    })
-}
-
-fn variable(name: &str) -> Option<u64> {
-    let value = std::env::var(name).ok()?;
-    match value.parse() {
-        Ok(number) => Some(number),
-        Err(_) => panic!("{name} is no number: {value}"),
-    }
+    caught(|| run::run(schedule, trace)).flatten()
 }

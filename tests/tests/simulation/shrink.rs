@@ -1,5 +1,7 @@
 //! Makes a schedule that fails shorter.
 
+use jackalope_tests::schedules;
+
 use crate::run_caught;
 use crate::schedule::{Schedule, Step};
 
@@ -7,29 +9,15 @@ use crate::schedule::{Schedule, Step};
 const ATTEMPTS: u32 = 3_000;
 
 /// The shortest schedule found that fails, whatever the reason, and the reason.
-pub(crate) fn shrink(schedule: &Schedule, reason: String) -> (Schedule, String) {
-    let (mut best, mut reason) = (schedule.clone(), reason);
-    let mut attempts = 0;
-    let mut size = best.steps.len().div_ceil(2).max(1);
-    loop {
-        let (mut place, mut is_shorter) = (0, false);
-        while place < best.steps.len() && attempts < ATTEMPTS {
-            attempts += 1;
-            let mut shorter = best.clone();
-            shorter
-                .steps
-                .drain(place..(place + size).min(best.steps.len()));
-            match run_caught(&shorter, None) {
-                Err(other) => (best, reason, is_shorter) = (shorter, other, true),
-                Ok(()) => place += size,
-            }
-        }
-        if size == 1 && !is_shorter || attempts >= ATTEMPTS {
-            break;
-        }
-        size = (size / 2).max(1);
-    }
-    simplify(best, reason)
+pub(crate) fn shrink(schedule: Schedule, reason: String) -> (Schedule, String) {
+    let Schedule { setup, steps } = schedule;
+    let schedule = |steps: &[Step]| Schedule {
+        setup: setup.clone(),
+        steps: steps.to_vec(),
+    };
+    let run = |steps: &[Step]| run_caught(&schedule(steps), None);
+    let (steps, reason) = schedules::shrink(steps, reason, ATTEMPTS, run);
+    simplify(Schedule { setup, steps }, reason)
 }
 
 /// Drops letters of plans that are not needed.
