@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use jackalope::office::{Change, KeptLetter, Letter, Payload, Priority, Qos, Ticket};
 use jackalope::store::{BootId, Disk, Group, Moment, Store, Trust};
 use jackalope::{clock, office};
-use jackalope_tests::{command, is_smoke};
+use jackalope_tests::{command, is_smoke, kernel_count};
 use tempfile::TempDir;
 
 const GATEWAY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
@@ -80,10 +80,7 @@ fn measure(letters: u64) {
     let answer = begun.elapsed() / 10;
     let memory = |name: &str| {
         let path = format!("/proc/{}/status", gateway.0.id());
-        let text = fs::read_to_string(path).expect("it runs");
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        let number = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
-        number.expect("the kernel counts it") * 1024 / 1_000_000
+        kernel_count(path, name) * 1024 / 1_000_000
     };
     let files = fs::read_dir(kept.join("log"))
         .expect("it is there")

@@ -16,7 +16,7 @@ use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use jackalope_tests::{command, is_smoke};
+use jackalope_tests::{command, is_smoke, kernel_count};
 use tempfile::TempDir;
 
 const GATEWAY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
@@ -97,14 +97,14 @@ impl Gateway {
         let tasks = fs::read_dir(format!("/proc/{}/task", self.child.id()));
         let tasks = tasks.expect("it runs").flatten();
         tasks
-            .map(|task| kernel_count(&task.path().join("status"), "voluntary_ctxt_switches:"))
+            .map(|task| kernel_count(task.path().join("status"), "voluntary_ctxt_switches:"))
             .sum()
     }
 
     /// Of its memory, in KiB, what the kernel counts under this name.
     fn memory(&self, name: &str) -> u64 {
         let path = format!("/proc/{}/smaps_rollup", self.child.id());
-        kernel_count(Path::new(&path), name)
+        kernel_count(path, name)
     }
 }
 
@@ -121,16 +121,6 @@ fn read(stream: &mut TcpStream) -> Vec<u8> {
     let read = stream.read(&mut chunk).expect("it goes on");
     assert!(read > 0, "it hangs up");
     chunk[..read].to_vec()
-}
-
-/// The number behind a name in a file of the kernel.
-fn kernel_count(path: &Path, name: &str) -> u64 {
-    let text = fs::read_to_string(path).expect("the kernel counts it");
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    number
-        .and_then(|number| number.parse().ok())
-        .expect("it is a number")
 }
 
 fn place() -> TempDir {

@@ -23,8 +23,8 @@ use std::path::Path;
 use std::process::{Command, abort};
 use std::time::{Duration, Instant};
 
-use jackalope_tests::is_smoke;
-use stores::{Flow, Kind, count, place, size, trouble};
+use jackalope_tests::{is_smoke, kernel_count};
+use stores::{Flow, Kind, place, size, trouble};
 
 /// A process with this variable opens a store in this directory, and no more.
 const OPEN: &str = "STORE_BENCH_OPEN";
@@ -100,7 +100,7 @@ fn groups(kinds: &[Kind]) {
 }
 
 fn written() -> u64 {
-    count("/proc/self/io", "write_bytes:")
+    kernel_count("/proc/self/io", "write_bytes:")
 }
 
 /// As many letters as in some days go through.
@@ -207,7 +207,7 @@ fn child(kind: Kind, directory: &Path) {
     let mut store = kind.open(directory).expect("it opens");
     let kept = store.load().expect("it is as written");
     let took = begun.elapsed().as_millis();
-    let memory = |name| count("/proc/self/status", name);
+    let memory = |name| kernel_count("/proc/self/status", name);
     let letters = kept.letters();
     println!("{took} {} {} {letters}", memory("VmRSS:"), memory("VmHWM:"));
 }

@@ -7,7 +7,7 @@ use std::process::{Child, ExitStatus, Output, Stdio};
 
 use tempfile::TempDir;
 
-use crate::process::{self, command};
+use crate::process::{self, command, kernel_count};
 use crate::{Certificates, Lines};
 
 /// A gateway to be started.
@@ -141,13 +141,7 @@ impl Gateway {
     /// The most memory it has had resident, in KiB (VmHWM).
     #[track_caller]
     pub fn peak_memory_kib(&self) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()));
-        let status = status.expect("it is running");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let number = line.and_then(|line| line.split_whitespace().next());
-        number
-            .and_then(|number| number.parse().ok())
-            .expect("the kernel counts it")
+        kernel_count(format!("/proc/{}/status", self.child.id()), "VmHWM:")
     }
 
     /// Puts another configuration in the place of its own, which it does not hear of.

@@ -38,7 +38,7 @@ pub use letters::check_letters_arrive;
 pub use lines::Lines;
 pub use mosquitto::{Mosquitto, Subscriber, mosquitto_pub};
 pub use narrow::{Narrow, Seen};
-pub use process::{Process, command};
+pub use process::{Process, command, kernel_count};
 pub use project::{PROJECT, Project, texts};
 pub use proxy::Proxy;
 pub use random::Random;

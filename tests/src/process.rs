@@ -1,12 +1,25 @@
 //! The binary as a process that is talked to.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::io::Write;
+use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::{Lines, PATIENCE};
+
+/// The number behind a name in a file of the kernel.
+#[track_caller]
+pub fn kernel_count(path: impl AsRef<Path>, name: &str) -> u64 {
+    let text = fs::read_to_string(path).expect("the kernel counts it");
+    let line = text.lines().find_map(|line| line.strip_prefix(name));
+    let number = line.and_then(|line| line.split_whitespace().next());
+    number
+        .and_then(|number| number.parse().ok())
+        .expect("it is a number")
+}
 
 /// A process with all three streams in the hands of the test. Killed when
 /// dropped.

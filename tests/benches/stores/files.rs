@@ -12,16 +12,6 @@ pub(crate) fn place() -> TempDir {
     TempDir::new_in(program.parent().expect("it is in a directory")).expect("there is room")
 }
 
-/// The number behind a name in a file of the kernel.
-pub(crate) fn count(path: &str, name: &str) -> u64 {
-    let text = fs::read_to_string(path).expect("the kernel counts it");
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    let number = line.and_then(|line| line.split_whitespace().next());
-    number
-        .and_then(|number| number.parse().ok())
-        .expect("it is a number")
-}
-
 /// What the files below a directory take on the disk. They come and go meanwhile.
 pub(crate) fn size(directory: &Path) -> u64 {
     let entries = fs::read_dir(directory).into_iter().flatten().flatten();

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use jackalope::store::Contents;
 
-pub(crate) use files::{count, place, size};
+pub(crate) use files::{place, size};
 pub(crate) use flow::Flow;
 
 /// The bytes of a letter: 200 of payload, and what goes with it.
