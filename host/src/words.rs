@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::office::Properties;
+use crate::office::{Priority, Properties, WhenOff};
 
 /// How many characters of a payload are shown.
 const SHOWN: usize = 100;
@@ -167,6 +167,18 @@ pub(crate) fn described(own: &Properties) -> Vec<String> {
     texts.chain(data).chain(user).collect()
 }
 
+/// What a guest asks its host to do with a letter, where it is not the usual.
+pub(crate) fn asked(
+    priority: Priority,
+    replace_key: Option<&str>,
+    when_off: Option<WhenOff>,
+) -> Vec<String> {
+    let priority = (priority != Priority::default()).then(|| format!("priority {priority}"));
+    let key = replace_key.map(|key| format!("replace key {}", Content(key.as_bytes())));
+    let when_off = when_off.map(|when_off| format!("after reboot {when_off}"));
+    [priority, key, when_off].into_iter().flatten().collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -185,6 +197,16 @@ mod tests {
         ] {
             assert_eq!(Shown::all(payload).to_string(), shown);
         }
+    }
+
+    #[test]
+    fn what_is_asked_reads_well_and_what_is_usual_is_left_out() {
+        let nothing: [&str; 0] = [];
+        assert_eq!(asked(Priority::Normal, None, None), nothing);
+        assert_eq!(
+            asked(Priority::High, Some("a b"), Some(WhenOff::Pause)),
+            ["priority high", "replace key a b", "after reboot pause"]
+        );
     }
 
     #[test]

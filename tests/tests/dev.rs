@@ -47,11 +47,11 @@ fn a_request_is_told_from_its_message_to_its_last_letter() {
             "broker   subscribed doors/+/request (QoS 1)",
             r#"message  doors/front/request  {"action":"unlock"}"#,
             "guest    message handled in ",
-            r#"letter 1 accepted  doors/front/command  QoS 1, ttl 5 s  {"action":"unlock"}"#,
+            r#"letter 1 accepted  doors/front/command  QoS 1, ttl 5 s, priority high  {"action":"unlock"}"#,
             "letter 1 sent",
             "letter 1 delivered (acknowledged)",
             "guest    outcome of letter 1 handled in ",
-            "letter 2 accepted  doors/front/status  QoS 1, retained, ttl ",
+            "letter 2 accepted  doors/front/status  QoS 1, retained, ttl 24 h, replace key status front  {",
             "letter 2 delivered (acknowledged)",
             "end      1 message, 2 letters: 2 delivered",
         ],
@@ -212,6 +212,37 @@ fn a_message_carries_what_one_in_a_scenario_does() {
             &format!("message  echo/in/a (while offline)  x  {carried}"),
             &format!("letter 2 accepted  echo/out/a  QoS 0, ttl 1 h  x  {carried}"),
             "end      2 messages, 2 letters: 2 delivered",
+        ],
+    );
+}
+
+#[test]
+fn what_is_asked_of_the_host_is_told_and_what_a_letter_is_displaced_by() {
+    let keyed = "replace-key=k priority=low after-reboot=drop";
+    let message = |order: &str| format!("[echo/post] {order}");
+    let output = run(
+        &[ECHO, "--subscribe", "echo/post"],
+        &[
+            "offline",
+            &message(keyed),
+            &message(&format!("{keyed} count=2")),
+            &message("count=101"),
+            "online",
+        ],
+    );
+    let accepted = "  echo/out  QoS 1, ttl 1 h, priority low, replace key k, after reboot drop  ";
+    check_order(
+        &output,
+        &[
+            "guest    message handled in ",
+            &format!("letter 1 accepted{accepted}0"),
+            "1 of them displaced by younger ones with their replace keys",
+            &format!("letter 3 accepted{accepted}1"),
+            "letter 1 displaced by a younger one with its replace key  echo/out",
+            "101 letters, 1 of them displaced by the others: the work list is full",
+            "letter 5 accepted  echo/out  QoS 1, ttl 1 h  1",
+            "letter 3 displaced: the work list is full  echo/out",
+            "end      3 messages, 104 letters: 100 delivered, 4 displaced",
         ],
     );
 }

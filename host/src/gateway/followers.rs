@@ -16,7 +16,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::news::{Event, News, Subject};
 use crate::guest::{Listener, PrintedLine};
-use crate::office::GuestId;
+use crate::office::{GuestId, Priority};
 
 /// How many can follow.
 const MAX_FOLLOWERS: usize = 8;
@@ -103,6 +103,16 @@ pub(crate) struct Line {
     pub(crate) timer: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) detail: Option<String>,
+    /// For what a letter was displaced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) by: Option<String>,
+    /// Of a letter that is accepted, if it is not `normal`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) priority: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) replace_key: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) after_reboot: Option<String>,
     /// How many bytes the payload has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) bytes: Option<usize>,
@@ -266,6 +276,8 @@ impl Line {
             Subject::Letter(ticket) => Some(ticket.0),
             _ => None,
         };
+        let priority = news.letter.map(|letter| letter.priority);
+        let priority = priority.filter(|it| *it != Priority::default());
         let mut line = Self {
             unix_ms: unix_ms(),
             event: news.event,
@@ -277,6 +289,14 @@ impl Line {
             topic: news.topic.map(str::to_owned),
             timer: news.timer.map(str::to_owned),
             detail: news.detail.map(str::to_owned),
+            by: news.by.map(|by| by.to_string()),
+            priority: priority.map(|priority| priority.to_string()),
+            replace_key: news
+                .letter
+                .and_then(|it| it.replace_key.as_deref().map(str::to_owned)),
+            after_reboot: news
+                .letter
+                .and_then(|it| it.when_off.map(|when_off| when_off.to_string())),
             bytes: news.payload.map(<[u8]>::len),
             payload: None,
             payload_base64: None,

@@ -9,7 +9,8 @@ use super::observer::{Observed, Observer};
 use super::repeats::Repeats;
 use super::report::Record;
 use crate::office::{
-    Answer, Assignment, Call, Disconnection, GuestId, Notice, Office, Outcome, Ticket, Time,
+    Answer, Assignment, Call, Disconnection, DisplacedBy, GuestId, Notice, Office, Outcome, Ticket,
+    Time,
 };
 
 /// From so many hang-ups in a row on, the log names what may be the cause.
@@ -289,11 +290,14 @@ impl Log {
                 guest,
                 ticket,
                 outcome,
+                by,
                 ..
             } => {
                 let lost = match outcome {
                     Outcome::Delivered => None,
                     Outcome::Expired { .. } => Some("letters expired"),
+                    // As its guest has asked for.
+                    Outcome::Displaced { .. } if *by == Some(DisplacedBy::ReplaceKey) => None,
                     Outcome::Displaced { .. } => Some("letters displaced"),
                     Outcome::Refused(_) => Some("letters refused"),
                 };

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use super::observer::Observed;
 use crate::clock;
 use crate::office::{
-    Answer, Call, Concluded, Disconnection, Effects, GuestId, LastWill, Letter, Message, Notice,
-    Outcome, OutcomeWord, Properties, Qos, Ticket, Time, TimerChanges,
+    Answer, Call, Concluded, Disconnection, DisplacedBy, Effects, GuestId, LastWill, Letter,
+    Message, Notice, Outcome, OutcomeWord, Properties, Qos, Ticket, Time, TimerChanges,
 };
 use crate::words::{self, Counted, Shown, Span, Took};
 
@@ -88,6 +88,10 @@ pub(crate) struct News<'a> {
     pub(crate) timer: Option<&'a str>,
     /// What there is to say beside an outcome.
     pub(crate) detail: Option<&'static str>,
+    /// For what a letter was displaced.
+    pub(crate) by: Option<DisplacedBy>,
+    /// The letter, when it is accepted.
+    pub(crate) letter: Option<&'a Letter>,
     pub(crate) payload: Option<&'a [u8]>,
     /// What it carries beside that, which is as private.
     pub(crate) properties: Option<&'a Properties>,
@@ -103,6 +107,8 @@ impl<'a> News<'a> {
             topic: None,
             timer: None,
             detail: None,
+            by: None,
+            letter: None,
             payload: None,
             properties: None,
         }
@@ -289,10 +295,11 @@ impl Teller {
                 guest,
                 ticket,
                 outcome,
+                by,
                 about,
             } => {
                 // Letters that were displaced within their call are told with it.
-                concluded(*ticket, *outcome, about.as_deref()?).of(guest)
+                concluded(*ticket, *outcome, *by, about.as_deref()?).of(guest)
             }
             Notice::Rejected {
                 guest,
@@ -452,19 +459,36 @@ fn called<'a>(event: Event, guest: &'a GuestId, call: &'a Call, text: String) ->
 fn accepted(letter: &Letter) -> News<'_> {
     let (topic, qos, ttl) = (&letter.topic, name(letter.qos), Span(letter.ttl));
     let retain = if letter.retain { ", retained" } else { "" };
-    let text = format!("accepted  {topic}  {qos}{retain}, ttl {ttl}");
-    let news = News::new(Event::Accepted, Subject::Letter(letter.ticket), text);
+    let asked = words::asked(
+        letter.priority,
+        letter.replace_key.as_deref(),
+        letter.when_off,
+    );
+    let asked: String = asked.iter().map(|it| format!(", {it}")).collect();
+    let text = format!("accepted  {topic}  {qos}{retain}, ttl {ttl}{asked}");
+    let news = News {
+        letter: Some(letter),
+        ..News::new(Event::Accepted, Subject::Letter(letter.ticket), text)
+    };
     news.on(topic).with(&letter.payload, &letter.properties)
 }
 
-fn concluded(ticket: Ticket, outcome: Outcome, letter: &Concluded) -> News<'_> {
+fn concluded(
+    ticket: Ticket,
+    outcome: Outcome,
+    by: Option<DisplacedBy>,
+    letter: &Concluded,
+) -> News<'_> {
     let Concluded { topic, qos, tag } = letter;
     let what = match outcome {
         Outcome::Delivered if *qos == Qos::AtMostOnce => "delivered (as far as QoS 0 can tell)",
         Outcome::Delivered => "delivered (acknowledged)",
         Outcome::Expired { sent: true } => "expired, sent but not acknowledged",
         Outcome::Expired { sent: false } => "expired, never sent",
-        Outcome::Displaced { .. } => "displaced by a younger one: the work list is full",
+        Outcome::Displaced { .. } if by == Some(DisplacedBy::ReplaceKey) => {
+            "displaced by a younger one with its replace key"
+        }
+        Outcome::Displaced { .. } => "displaced: the work list is full",
         Outcome::Refused(_) => "refused: it can not be sent to this broker",
     };
     let why = match outcome {
@@ -481,6 +505,7 @@ fn concluded(ticket: Ticket, outcome: Outcome, letter: &Concluded) -> News<'_> {
     };
     News {
         detail: outcome.detail(),
+        by,
         ..News::new(event, Subject::Letter(ticket), text).on(topic)
     }
 }
@@ -502,10 +527,22 @@ fn about(call: &Call) -> String {
 
 /// What a call has led to.
 fn led_to(call: &Call, effects: &Effects) -> String {
-    let (letters, displaced) = (effects.letters.len(), effects.displaced.len());
-    let mut text = format!(", {}", Counted(letters + displaced, "letter"));
-    if displaced > 0 {
-        text += &format!(", {displaced} of them displaced by the others: the work list is full");
+    let letters = effects.letters.len() + effects.displaced.len();
+    let mut text = format!(", {}", Counted(letters, "letter"));
+    for (by, why) in [
+        (
+            DisplacedBy::ReplaceKey,
+            "by younger ones with their replace keys",
+        ),
+        (
+            DisplacedBy::Overflow,
+            "by the others: the work list is full",
+        ),
+    ] {
+        let displaced = effects.displaced.iter().filter(|it| it.by == by).count();
+        if displaced > 0 {
+            text += &format!(", {displaced} of them displaced {why}");
+        }
     }
     if let Call::Timer(due) = call
         && due.missed > 0

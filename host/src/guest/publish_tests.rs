@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use super::testing::{GuestText, assignment, connection, engine, message, outcome, verdict};
 use super::{Guest, GuestOptions};
-use crate::office::{Answer, Call, Effects, Outcome, Permissions, Qos, Rate, Room, Status, Ticket};
+use crate::office::{
+    Answer, Call, Displaced, DisplacedBy, Effects, Outcome, Permissions, Qos, Rate, Room, Status,
+    Ticket,
+};
 
 const POST_THREE: &str =
     "(call $post (i32.const 1)) (call $post (i32.const 2)) (call $post (i32.const 3))";
@@ -103,7 +106,11 @@ async fn the_oldest_letters_are_displaced_within_a_call() {
     let effects = done(guest.call(&call).await);
     assert_eq!(payloads(&effects), [[3]]);
     let Ticket(kept) = effects.letters[0].ticket;
-    let displaced = [kept - 2, kept - 1].map(|ticket| (Ticket(ticket), None));
+    let displaced = [kept - 2, kept - 1].map(|ticket| Displaced {
+        ticket: Ticket(ticket),
+        tag: None,
+        by: DisplacedBy::Overflow,
+    });
     assert_eq!(effects.displaced, displaced);
 }
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::session::{Acked, Refusal};
 use super::work_list::{Entry, Key, WorkList};
 use super::{
-    Carried, Concluded, Disconnection, Dispatch, GuestId, Letter, LetterOutcome, MAX_OWED_OUTCOMES,
-    Notice, Office, Outcome, Outgoing, Outlook, Overflow, Qos, Refused, Room, Ticket, Time,
-    WorkListSettings,
+    Carried, Concluded, Disconnection, Dispatch, DisplacedBy, GuestId, Letter, LetterOutcome,
+    MAX_OWED_OUTCOMES, Notice, Office, Outcome, Outgoing, Outlook, Overflow, Qos, Refused, Room,
+    Ticket, Time, WorkListSettings,
 };
 
 impl Office {
@@ -138,8 +138,18 @@ impl Office {
         self.link.is_online() && entry.is_some_and(|entry| entry.is_sent)
     }
 
-    /// The one place where a letter gets its outcome.
+    /// A letter gets its outcome, one but `displaced`.
     pub(super) fn conclude(&mut self, key: Key, outcome: Outcome) {
+        self.conclude_by(key, outcome, None);
+    }
+
+    /// A letter gives its place up.
+    fn displace(&mut self, key: Key, sent: bool, by: DisplacedBy) {
+        self.conclude_by(key, Outcome::Displaced { sent }, Some(by));
+    }
+
+    /// The one place where a letter gets its outcome.
+    fn conclude_by(&mut self, key: Key, outcome: Outcome, by: Option<DisplacedBy>) {
         let Some(mut entry) = self.list.remove(key) else {
             return;
         };
@@ -150,11 +160,11 @@ impl Office {
         }
         let tag = entry.take_tag();
         let letter = Some((entry.topic, entry.qos));
-        self.report(entry.guest, entry.ticket, letter, tag, outcome);
+        self.report(entry.guest, entry.ticket, letter, tag, outcome, by);
     }
 
     /// A letter has its outcome: one with this topic and this quality of service, if it
-    /// is still known.
+    /// is still known. If it was displaced, then for this.
     pub(super) fn report(
         &mut self,
         guest: GuestId,
@@ -162,8 +172,9 @@ impl Office {
         letter: Option<(Arc<str>, Qos)>,
         tag: Option<Arc<str>>,
         outcome: Outcome,
+        by: Option<DisplacedBy>,
     ) {
-        self.notices.push_outcome(guest, ticket, outcome, || {
+        self.notices.push_outcome(guest, ticket, outcome, by, || {
             let (topic, qos) = letter?;
             let tag = tag.clone();
             Some(Concluded { topic, qos, tag })
@@ -191,7 +202,7 @@ impl Office {
                     (entry.was_sent, entry.packet_id) = (true, None);
                 }
                 match self.list.is_superseded(key) {
-                    true => self.conclude(key, Outcome::Displaced { sent: true }),
+                    true => self.displace(key, true, DisplacedBy::ReplaceKey),
                     false => self.list.unsend(key),
                 }
             }
@@ -204,7 +215,7 @@ impl Office {
     pub(super) fn displace_superseded(&mut self) {
         for key in self.list.superseded() {
             let sent = self.was_sent(key);
-            self.conclude(key, Outcome::Displaced { sent });
+            self.displace(key, sent, DisplacedBy::ReplaceKey);
         }
     }
 
@@ -225,7 +236,7 @@ impl Office {
         if deadline <= now {
             let outcome = Outcome::Expired { sent: false };
             let about = Some((letter.topic, letter.qos));
-            self.report(guest, ticket, about, letter.tag, outcome);
+            self.report(guest, ticket, about, letter.tag, outcome, None);
             return false;
         }
         let replaced = self.replaced_by(guest, &letter);
@@ -233,8 +244,10 @@ impl Office {
             Ok(displaces) => displaces,
             Err(outcome) => {
                 let about = Some((letter.topic, letter.qos));
-                self.report(guest, ticket, about, letter.tag, outcome);
-                return matches!(outcome, Outcome::Displaced { .. });
+                let is_displaced = matches!(outcome, Outcome::Displaced { .. });
+                let by = is_displaced.then_some(DisplacedBy::Overflow);
+                self.report(guest, ticket, about, letter.tag, outcome, by);
+                return is_displaced;
             }
         };
         self.note_letter(guest, since, &letter);
@@ -259,15 +272,16 @@ impl Office {
     /// priority.
     fn replace(&mut self, key: Key, guest: GuestId, letter: Letter, since: Time) {
         let sent = self.was_sent(key);
-        let outcome = Outcome::Displaced { sent };
         let before = self.list.get(key).map(|entry| entry.priority);
         if before != Some(letter.priority) {
-            self.conclude(key, outcome);
+            self.displace(key, sent, DisplacedBy::ReplaceKey);
             self.list.push(guest, letter, since);
         } else if let Some(mut before) = self.list.replace(key, letter, since) {
             let tag = before.take_tag();
             let about = Some((before.topic, before.qos));
-            self.report(guest, before.ticket, about, tag, outcome);
+            let outcome = Outcome::Displaced { sent };
+            let by = Some(DisplacedBy::ReplaceKey);
+            self.report(guest, before.ticket, about, tag, outcome, by);
         }
     }
 
@@ -312,7 +326,7 @@ impl Office {
                 if !has_room(len - 1, bytes - its_size) {
                     return refused;
                 }
-                self.conclude(key, Outcome::Displaced { sent: true });
+                self.displace(key, true, DisplacedBy::ReplaceKey);
                 return Ok(true);
             }
             Overflow::DropOldest => {}
@@ -328,7 +342,7 @@ impl Office {
             && let Some(least) = self.list.least(guest, replaced)
         {
             let sent = self.was_sent(least) || self.is_in_flight(least);
-            self.conclude(least, Outcome::Displaced { sent });
+            self.displace(least, sent, DisplacedBy::Overflow);
         }
         Ok(true)
     }

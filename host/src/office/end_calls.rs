@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::guests::{Decision, Ended, Inbox};
 use super::session::Receipt;
 use super::{
-    Answer, Call, Effects, GuestId, LastWill, Notice, Office, Outcome, Rule, Ticket, Time,
-    TimerChanges, topic,
+    Answer, Call, Displaced, Effects, GuestId, LastWill, Notice, Office, Outcome, Rule, Ticket,
+    Time, TimerChanges, topic,
 };
 
 impl Office {
@@ -113,8 +113,9 @@ impl Office {
         let mut has_displaced = !effects.displaced.is_empty();
         let accepted = effects.displaced.len() + effects.letters.len();
         self.guests.handle_published(now, guest, accepted);
-        for (ticket, tag) in effects.displaced {
-            self.report(guest, ticket, None, tag, Outcome::Displaced { sent: false });
+        for Displaced { ticket, tag, by } in effects.displaced {
+            let outcome = Outcome::Displaced { sent: false };
+            self.report(guest, ticket, None, tag, outcome, Some(by));
         }
         for letter in effects.letters {
             has_displaced |= self.post_since(called, now, guest, letter);

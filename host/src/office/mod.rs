@@ -63,7 +63,8 @@ use work_list::WorkList;
 pub use acceptance::{NotAccepted, check_replace_key, check_size, check_tag};
 pub use change_guests::SessionChange;
 pub use guests::{
-    Answer, Assignment, Call, Effects, Message, Origin, Permissions, Rate, Room, Rule, Status, Tray,
+    Answer, Assignment, Call, Displaced, Effects, Message, Origin, Permissions, Rate, Room, Rule,
+    Status, Tray,
 };
 pub use journal::{Change, KeptLetter, KeptTimer};
 pub use kept::{Changes, Draft, Kept, MAX_KEY, NotWritten};
@@ -91,8 +92,8 @@ pub use timers::{
 };
 pub use words::{OutcomeWord, UnknownWord};
 pub use work_list::{
-    GuestId, Keys, Letter, LetterOutcome, MAX_REPLACE_KEY, MAX_TAG, Outcome, Priority, Qos,
-    Refused, Ticket, letter_size,
+    DisplacedBy, GuestId, Keys, Letter, LetterOutcome, MAX_REPLACE_KEY, MAX_TAG, Outcome, Priority,
+    Qos, Refused, Ticket, letter_size,
 };
 
 /// How many outcomes a guest can be owed beyond the letters on its work list.

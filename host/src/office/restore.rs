@@ -49,7 +49,7 @@ impl Office {
             ..
         } = letter;
         let outcome = super::Outcome::Expired { sent: true };
-        self.report(guest, ticket, Some((topic, qos)), tag, outcome);
+        self.report(guest, ticket, Some((topic, qos)), tag, outcome, None);
     }
 
     /// What a guest has written down.

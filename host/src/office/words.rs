@@ -3,7 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
-use super::{Outcome, Priority, Qos, Refused, Status, WhenOff};
+use super::{DisplacedBy, Outcome, Priority, Qos, Refused, Status, WhenOff};
 
 /// A text that is no word for what was asked for. Displayed as what is wrong with
 /// the text, and what to write instead.
@@ -11,6 +11,8 @@ use super::{Outcome, Priority, Qos, Refused, Status, WhenOff};
 pub enum UnknownWord {
     /// It is no [`OutcomeWord`].
     Outcome,
+    /// It is no [`DisplacedBy`].
+    DisplacedBy,
     /// It names no [`Qos`].
     Qos,
     /// It names no [`Status`].
@@ -26,6 +28,9 @@ impl fmt::Display for UnknownWord {
         f.write_str(match self {
             Self::Outcome => {
                 r#"is no outcome; write "delivered", "expired", "displaced" or "refused""#
+            }
+            Self::DisplacedBy => {
+                r#"is nothing that displaces letters; write "overflow" or "replace-key""#
             }
             Self::Qos => "is not a quality of service; write 0, 1 or 2",
             Self::Status => r#"is no status; write "online" or "offline""#,
@@ -128,6 +133,34 @@ impl FromStr for OutcomeWord {
             "displaced" => Ok(Self::Displaced),
             "refused" => Ok(Self::Refused),
             _ => Err(UnknownWord::Outcome),
+        }
+    }
+}
+
+impl DisplacedBy {
+    /// `overflow` or `replace-key`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Overflow => "overflow",
+            Self::ReplaceKey => "replace-key",
+        }
+    }
+}
+
+impl fmt::Display for DisplacedBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl FromStr for DisplacedBy {
+    type Err = UnknownWord;
+
+    fn from_str(text: &str) -> Result<Self, UnknownWord> {
+        match text {
+            "overflow" => Ok(Self::Overflow),
+            "replace-key" => Ok(Self::ReplaceKey),
+            _ => Err(UnknownWord::DisplacedBy),
         }
     }
 }
@@ -259,6 +292,11 @@ mod tests {
             (OutcomeWord::Refused, "refused"),
         ];
         check(&outcomes, UnknownWord::Outcome);
+        let displaced_by = [
+            (DisplacedBy::Overflow, "overflow"),
+            (DisplacedBy::ReplaceKey, "replace-key"),
+        ];
+        check(&displaced_by, UnknownWord::DisplacedBy);
         let qualities = [
             (Qos::AtMostOnce, "0"),
             (Qos::AtLeastOnce, "1"),

@@ -80,6 +80,25 @@ fn a_letter_is_seen_from_its_message_to_its_outcome() {
             "  letter 2 (control): expired, never sent  late  tag t",
         ],
     );
+    let keyed = [
+        "--replace-key",
+        "k",
+        "--priority",
+        "high",
+        "--after-reboot",
+        "drop",
+    ];
+    site.expect(&[&["publish", "state", "1"], &keyed[..]].concat(), 0);
+    site.expect(&["publish", "state", "2", "--replace-key", "k"], 0);
+    wait_for_order(
+        &people.out,
+        &[
+            "  letter 3 (control): accepted  state  QoS 1, ttl 1 h, priority high, replace key k, \
+             after reboot drop  1",
+            "  letter 4 (control): accepted  state  QoS 1, ttl 1 h, replace key k  2",
+            "  letter 3 (control): displaced by a younger one with its replace key  state",
+        ],
+    );
     site.network.restore();
     wait_for_order(&people.out, &["down: ", "  link     up"]);
 
@@ -103,6 +122,24 @@ fn a_letter_is_seen_from_its_message_to_its_outcome() {
     }
     let expired = &events(&lines, "expired")[0];
     assert_eq!(expired["guest"], "(control)");
+    assert_eq!(expired["by"], Value::Null);
+    let [echo, late, first, second] = &events(&lines, "accepted")[..] else {
+        panic!("{lines}");
+    };
+    let asked = |letter: &Value| {
+        ["priority", "replace-key", "after-reboot"].map(|it| letter[it].as_str().map(str::to_owned))
+    };
+    for letter in [echo, late] {
+        assert_eq!(asked(letter), [None, None, None]);
+    }
+    let some = |words: [&str; 3]| words.map(|word| Some(word.to_owned()));
+    assert_eq!(asked(first), some(["high", "k", "drop"]));
+    assert_eq!(asked(second), [None, Some("k".to_owned()), None]);
+    let displaced = &events(&lines, "displaced")[0];
+    assert_eq!(
+        (&displaced["ticket"], &displaced["by"]),
+        (&serde_json::json!(3), &serde_json::json!("replace-key"))
+    );
     assert_eq!(events(&lines, "end").len(), 1);
 }
 

@@ -79,6 +79,7 @@ fn nothing_expired_is_sent_after_an_outage() {
                 ticket,
                 outcome,
                 about: Some(about),
+                ..
             } => (*guest, *ticket, *outcome, about.qos) == (A, late, expired, qos),
             _ => false,
         };

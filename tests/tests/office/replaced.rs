@@ -1,8 +1,8 @@
 //! Letters that take the place of those of the same key.
 
 use jackalope::office::{
-    Answer, Delivery, Effects, GuestId, Incoming, Letter, NotAccepted, Notice, Outcome,
-    OutcomeWord, Overflow, Priority, Qos, Reason, Ticket, Tray, WorkListSettings,
+    Answer, Delivery, DisplacedBy, Effects, GuestId, Incoming, Letter, NotAccepted, Notice,
+    Outcome, OutcomeWord, Overflow, Priority, Qos, Reason, Ticket, Tray, WorkListSettings,
 };
 use jackalope_tests::office::{
     A, B, SECOND, TWO_HOURS, TestOffice, id_of, kept_session, settings, with_work_list,
@@ -28,6 +28,15 @@ fn post_by(test: &mut TestOffice, guest: GuestId, key: &str) -> Ticket {
 
 fn plain(test: &mut TestOffice) -> Ticket {
     test.post(Qos::AtLeastOnce, TWO_HOURS)
+}
+
+/// Which letters were displaced, and for what, as the log is told.
+fn displaced_by(test: &mut TestOffice) -> Vec<(Ticket, DisplacedBy)> {
+    let by = |notice| match notice {
+        Notice::Outcome { ticket, by, .. } => by.map(|by| (ticket, by)),
+        _ => None,
+    };
+    test.notices().into_iter().filter_map(by).collect()
 }
 
 fn displaced(ticket: Ticket) -> (Ticket, OutcomeWord) {
@@ -164,6 +173,7 @@ fn one_that_was_delivered_is_not_followed_by_an_older_one() {
         reason: Reason::QUOTA_EXCEEDED,
     });
     assert_eq!(told(&mut test), (old, Outcome::Displaced { sent: true }));
+    assert_eq!(displaced_by(&mut test), [(old, DisplacedBy::ReplaceKey)]);
     test.pass(2 * SECOND);
     assert_eq!(test.topics(), [""; 0]);
     assert_eq!(test.office.open_letters(), 0);
@@ -203,6 +213,7 @@ fn one_of_another_priority_goes_by_its_own() {
     plain(&mut test);
     post(&mut test, "state");
     assert_eq!(test.outcomes(), [displaced(ticket)]);
+    assert_eq!(displaced_by(&mut test), [(ticket, DisplacedBy::ReplaceKey)]);
     test.connect(false);
     assert_eq!(test.topics(), ["t/2", "t/3"]);
 }
@@ -229,6 +240,7 @@ fn on_a_full_work_list_the_new_one_has_the_room_of_the_old_one() {
         let new = keyed(&mut test, "state");
         assert_eq!(test.office.submit(test.now, A, new), Ok(()));
         assert_eq!(test.outcomes(), [displaced(old)], "{overflow:?}");
+        assert_eq!(displaced_by(&mut test), [(old, DisplacedBy::ReplaceKey)]);
     }
     let mut test = two(Overflow::Reject);
     plain(&mut test);
@@ -256,6 +268,11 @@ fn a_larger_one_displaces_others_and_not_the_one_whose_place_it_takes_twice() {
     assert_eq!(size, 34);
     test.post_letter(A, larger);
     assert_eq!(test.outcomes(), [displaced(next), displaced(old)]);
+    let by = [
+        (next, DisplacedBy::Overflow),
+        (old, DisplacedBy::ReplaceKey),
+    ];
+    assert_eq!(displaced_by(&mut test), by);
     assert_eq!(test.office.standing(A).bytes, size);
 }
 
@@ -295,6 +312,8 @@ fn a_call_may_publish_more_of_one_key_where_nothing_else_finds_room() {
         .collect();
     let of_call = (Ticket(last.0 - 1), Outcome::Displaced { sent: false });
     assert_eq!(told, [of_call, (old, Outcome::Displaced { sent: true })]);
+    let by = [of_call.0, old].map(|ticket| (ticket, DisplacedBy::ReplaceKey));
+    assert_eq!(displaced_by(&mut test), by);
     assert_eq!(test.office.standing(A).letters, 2);
     assert_eq!(test.topics(), ["t/4"]);
 }

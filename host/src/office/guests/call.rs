@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::office::{
-    Changes, DueTimer, Filter, GuestId, Kept, Keys, LastWill, Letter, LetterOutcome, Overflow,
-    Payload, Permissions, Properties, Qos, Ticket, Time, TimerChanges, TimerTable,
+    Changes, DisplacedBy, DueTimer, Filter, GuestId, Kept, Keys, LastWill, Letter, LetterOutcome,
+    Overflow, Payload, Permissions, Properties, Qos, Ticket, Time, TimerChanges, TimerTable,
 };
 
 /// Whether there is a session with the broker.
@@ -145,9 +145,8 @@ pub enum Answer {
 /// What one call asked for, not yet committed.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Effects {
-    /// Letters that were accepted and found no place beside others of the same call,
-    /// each with its tag.
-    pub displaced: Vec<(Ticket, Option<Arc<str>>)>,
+    /// Letters that were accepted and gave their places up to others of the same call.
+    pub displaced: Vec<Displaced>,
     /// The other accepted letters, in the order they were published.
     pub letters: VecDeque<Letter>,
     /// What it has changed of its state.
@@ -157,4 +156,15 @@ pub struct Effects {
     pub reconnect: bool,
     /// Timers that it set or cancelled.
     pub timers: TimerChanges,
+}
+
+/// A letter that was displaced within the call that published it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Displaced {
+    /// Its number.
+    pub ticket: Ticket,
+    /// Its tag.
+    pub tag: Option<Arc<str>>,
+    /// For what.
+    pub by: DisplacedBy,
 }

@@ -11,7 +11,7 @@ use std::time::Duration;
 use super::session::Receipt;
 use super::{GuestId, GuestSettings, Time};
 
-pub use call::{Answer, Assignment, Call, Effects, Message, Origin, Room, Status};
+pub use call::{Answer, Assignment, Call, Displaced, Effects, Message, Origin, Room, Status};
 pub(super) use inbox::{Decision, Ended, Inbox};
 pub(super) use permissions::Allowance;
 pub use permissions::{Permissions, Rate, Rule};

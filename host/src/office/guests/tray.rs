@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::{Effects, Room};
-use crate::office::{Letter, NotAccepted, Overflow, Priority, Ticket};
+use super::{Displaced, Effects, Room};
+use crate::office::{DisplacedBy, Letter, NotAccepted, Overflow, Priority, Ticket};
 
 /// The letters of one call. It holds no more than the work list of its guest does, and
 /// those that have to go are the same that would have to go there.
@@ -12,8 +12,8 @@ use crate::office::{Letter, NotAccepted, Overflow, Priority, Ticket};
 pub struct Tray {
     /// In the order in which they were published.
     letters: VecDeque<Letter>,
-    /// Those that gave their places to younger ones or found none, each with its tag.
-    displaced: Vec<(Ticket, Option<Arc<str>>)>,
+    /// Those that gave their places to younger ones or found none.
+    displaced: Vec<Displaced>,
     /// How many bytes `letters` take, by their size.
     bytes: usize,
     /// How many of them have each priority.
@@ -59,7 +59,7 @@ impl Tray {
             let (listed, bytes) = self.listed(room, &key);
             self.replaced = (self.replaced.0 + listed, self.replaced.1 + bytes);
             if let Some(place) = self.place_of(&key) {
-                self.displace(place);
+                self.displace(place, DisplacedBy::ReplaceKey);
             }
             self.keyed.insert(key, Some(letter.ticket));
         }
@@ -69,7 +69,7 @@ impl Tray {
         while (self.letters.len() > room.keep || self.bytes > room.keep_bytes)
             && let Some(place) = self.least(room.overflow)
         {
-            self.displace(place);
+            self.displace(place, DisplacedBy::Overflow);
         }
     }
 
@@ -112,14 +112,18 @@ impl Tray {
         size.map_or((0, 0), |size| (1, size))
     }
 
-    fn displace(&mut self, place: usize) {
+    fn displace(&mut self, place: usize, by: DisplacedBy) {
         if let Some(letter) = self.letters.remove(place) {
             self.bytes -= letter.size();
             self.count[letter.priority as usize] -= 1;
             if let Some(latest) = letter.replace_key.and_then(|key| self.keyed.get_mut(&key)) {
                 *latest = None;
             }
-            self.displaced.push((letter.ticket, letter.tag));
+            self.displaced.push(Displaced {
+                ticket: letter.ticket,
+                tag: letter.tag,
+                by,
+            });
         }
     }
 }
@@ -177,8 +181,9 @@ mod tests {
         let effects = tray.take();
         let letters = effects.letters.iter().map(|letter| letter.ticket.0);
         assert_eq!(letters.collect::<Vec<_>>(), stay);
-        let displaced = effects.displaced.iter().map(|(ticket, _)| ticket.0);
-        assert_eq!(displaced.collect::<Vec<_>>(), go);
+        let displaced = effects.displaced.iter();
+        assert!(displaced.clone().all(|it| it.by == DisplacedBy::Overflow));
+        assert_eq!(displaced.map(|it| it.ticket.0).collect::<Vec<_>>(), go);
         assert_eq!(tray.accepted(), 0);
     }
 
@@ -218,7 +223,12 @@ mod tests {
             .map(|letter| letter.ticket.0)
             .collect();
         assert_eq!(stay, [1, 3, 4]);
-        assert_eq!(effects.displaced, [(Ticket(0), None), (Ticket(2), None)]);
+        let replaced = [0, 2].map(|number| Displaced {
+            ticket: Ticket(number),
+            tag: None,
+            by: DisplacedBy::ReplaceKey,
+        });
+        assert_eq!(effects.displaced, replaced);
     }
 
     #[test]

@@ -7,8 +7,8 @@ mod queue;
 use std::sync::Arc;
 
 use super::{
-    Call, Disconnection, GuestId, Letter, Message, Outcome, Qos, Reason, Refusal, Rule, Ticket,
-    Time, WillRefusal,
+    Call, Disconnection, DisplacedBy, GuestId, Letter, Message, Outcome, Qos, Reason, Refusal,
+    Rule, Ticket, Time, WillRefusal,
 };
 
 pub(super) use queue::Notices;
@@ -155,6 +155,8 @@ pub enum Notice {
         ticket: Ticket,
         /// What became of it.
         outcome: Outcome,
+        /// For what, if it was displaced.
+        by: Option<DisplacedBy>,
         /// What it was, where there are details. A letter that was displaced within
         /// its call is not kept for that long.
         about: Option<Box<Concluded>>,

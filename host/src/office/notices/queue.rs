@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 
 use super::{Concluded, Notice};
-use crate::office::{GuestId, Outcome, Ticket};
+use crate::office::{DisplacedBy, GuestId, Outcome, Ticket};
 
 /// More room than this is given back when nothing waits.
 const ROOM_KEPT: usize = 1_024;
@@ -20,7 +20,7 @@ pub(in crate::office) struct Notices {
 /// wants details.
 #[derive(Debug)]
 enum Queued {
-    Outcome(GuestId, Ticket, Outcome),
+    Outcome(GuestId, Ticket, Outcome, Option<DisplacedBy>),
     Other(Box<Notice>),
 }
 
@@ -53,6 +53,7 @@ impl Notices {
         guest: GuestId,
         ticket: Ticket,
         outcome: Outcome,
+        by: Option<DisplacedBy>,
         about: impl FnOnce() -> Option<Concluded>,
     ) {
         if self.has_details {
@@ -60,11 +61,12 @@ impl Notices {
                 guest,
                 ticket,
                 outcome,
+                by,
                 about: about().map(Box::new),
             });
         } else if outcome != Outcome::Delivered {
             self.queue
-                .push_back(Queued::Outcome(guest, ticket, outcome));
+                .push_back(Queued::Outcome(guest, ticket, outcome, by));
         }
     }
 
@@ -75,10 +77,11 @@ impl Notices {
         }
         Some(match queued {
             Queued::Other(notice) => *notice,
-            Queued::Outcome(guest, ticket, outcome) => Notice::Outcome {
+            Queued::Outcome(guest, ticket, outcome, by) => Notice::Outcome {
                 guest,
                 ticket,
                 outcome,
+                by,
                 about: None,
             },
         })

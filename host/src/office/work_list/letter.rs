@@ -120,6 +120,15 @@ pub enum Outcome {
     Refused(Refused),
 }
 
+/// For what a letter was displaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DisplacedBy {
+    /// For room: the work list was full.
+    Overflow,
+    /// For a younger one with its replace key.
+    ReplaceKey,
+}
+
 /// Why a letter can not be sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Refused {

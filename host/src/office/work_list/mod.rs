@@ -24,8 +24,8 @@ use chunks::Chunks;
 pub(super) use deadlines::Deadlines;
 pub use keys::Keys;
 pub use letter::{
-    GuestId, Letter, LetterOutcome, MAX_REPLACE_KEY, MAX_TAG, Outcome, Priority, Qos, Refused,
-    Ticket, letter_size,
+    DisplacedBy, GuestId, Letter, LetterOutcome, MAX_REPLACE_KEY, MAX_TAG, Outcome, Priority, Qos,
+    Refused, Ticket, letter_size,
 };
 
 /// Where a letter lies. Valid until the letter is removed.

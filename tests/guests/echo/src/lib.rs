@@ -135,7 +135,7 @@ fn post(order: &[u8]) -> Result<(), Verdict> {
         qos: order.qos,
         retain: order.retain,
         ttl_ms: order.ttl_ms,
-        after_reboot: None,
+        after_reboot: order.after_reboot,
         priority: order.priority,
         replace_key: order.replace_key.map(str::to_string),
         tag: order.tag.map(str::to_string),

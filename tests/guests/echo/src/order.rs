@@ -1,19 +1,20 @@
 //! What to publish, as a text.
 
 use crate::HOUR_MS;
-use crate::bindings::jackalope::gateway::jackalope::Priority;
+use crate::bindings::jackalope::gateway::jackalope::{Priority, WhenOff};
 use crate::bindings::jackalope::gateway::types::Qos;
 
-/// Letters to publish: `count=100 qos=2 retain=true ttl-ms=500 priority=high replace-key=k
+/// Letters to publish: `count=100 qos=2 retain=true ttl-ms=500 after-reboot=drop priority=high replace-key=k
 /// topic=a/b tag=c content-type=text/plain`, in any order.
 /// Their payloads are "0", "1" and so on. What is left out: one letter, quality
-/// of service 1, not retained, one hour, normal priority, no replace key, `echo/out`, no
+/// of service 1, not retained, one hour, after a reboot what the host says, normal priority, no replace key, `echo/out`, no
 /// tag and no properties.
 pub(crate) struct Order<'a> {
     pub(crate) count: u32,
     pub(crate) qos: Qos,
     pub(crate) retain: bool,
     pub(crate) ttl_ms: u64,
+    pub(crate) after_reboot: Option<WhenOff>,
     pub(crate) priority: Priority,
     pub(crate) replace_key: Option<&'a str>,
     pub(crate) topic: &'a str,
@@ -30,6 +31,7 @@ impl<'a> Order<'a> {
             qos: Qos::AtLeastOnce,
             retain: false,
             ttl_ms: HOUR_MS,
+            after_reboot: None,
             priority: Priority::Normal,
             replace_key: None,
             topic: "echo/out",
@@ -38,7 +40,7 @@ impl<'a> Order<'a> {
         };
         for word in text.split_whitespace() {
             order.set(word).ok_or_else(|| {
-                format!("`{word}` is none of count=N, qos=0|1|2, retain=true|false, ttl-ms=N, priority=low|normal|high, replace-key=X, topic=X, tag=X and content-type=X")
+                format!("`{word}` is none of count=N, qos=0|1|2, retain=true|false, ttl-ms=N, after-reboot=count|pause|drop, priority=low|normal|high, replace-key=X, topic=X, tag=X and content-type=X")
             })?;
         }
         Ok(order)
@@ -52,6 +54,9 @@ impl<'a> Order<'a> {
             ("qos", "2") => self.qos = Qos::ExactlyOnce,
             ("retain", retain) => self.retain = retain.parse().ok()?,
             ("ttl-ms", ttl_ms) => self.ttl_ms = ttl_ms.parse().ok()?,
+            ("after-reboot", "count") => self.after_reboot = Some(WhenOff::Count),
+            ("after-reboot", "pause") => self.after_reboot = Some(WhenOff::Pause),
+            ("after-reboot", "drop") => self.after_reboot = Some(WhenOff::Drop),
             ("priority", "low") => self.priority = Priority::Low,
             ("priority", "normal") => self.priority = Priority::Normal,
             ("priority", "high") => self.priority = Priority::High,

@@ -131,7 +131,7 @@ impl Side {
                 if let Some(equals) = &mut self.equals {
                     equals.handle_posted(now, guest, *ticket);
                 }
-                if effects.displaced.iter().any(|(other, _)| other == ticket) {
+                if effects.displaced.iter().any(|it| it.ticket == *ticket) {
                     self.model.displace(guest, &letter);
                 } else {
                     self.model.post(since, now, guest, &letter);
