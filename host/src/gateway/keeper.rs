@@ -371,12 +371,7 @@ impl Desk {
                 return None;
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
-            result = match self.store.reopen() {
-                // It was kept after all.
-                Ok(number) if number == group.number => Ok(()),
-                Ok(_) => self.store.commit(group),
-                Err(error) => Err(error),
-            };
+            result = self.store.commit_again(group);
         }
     }
 

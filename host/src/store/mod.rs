@@ -7,7 +7,7 @@
 //! the groups that were committed.
 
 mod contents;
-mod disk;
+pub(crate) mod disk;
 mod error;
 mod open_letters;
 mod restore;
@@ -57,4 +57,16 @@ pub trait Store: Send {
     /// # Errors
     /// It still does not work; this can be called again.
     fn reopen(&mut self) -> Result<u64, StoreError>;
+
+    /// Tries a group again that could not be committed.
+    ///
+    /// # Errors
+    /// It still is not known whether the group is durable.
+    fn commit_again(&mut self, group: &Group) -> Result<(), StoreError> {
+        // It may have been durable after all.
+        match self.reopen()? == group.number {
+            true => Ok(()),
+            false => self.commit(group),
+        }
+    }
 }

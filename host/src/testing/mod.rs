@@ -40,9 +40,12 @@
 //! that sleeps does so for real, and its call fails when it takes longer than
 //! 1 s, as on a gateway.
 //!
+//! A [`MemoryDisk`] is for whoever tests what a gateway finds again after a power cut.
+//!
 //! Scenario files do the same without Rust: see [`scenario`](crate::scenario).
 
 mod convert;
+mod disk;
 mod event;
 mod in_memory;
 mod journal;
@@ -57,6 +60,7 @@ pub(crate) use convert::to_broker;
 pub(crate) use load::bytes_of;
 pub(crate) use world::{World, WorldOptions};
 
+pub use disk::MemoryDisk;
 pub use event::{Acks, Event, Network, Published, Record};
 pub use load::{GuestError, load};
 pub use site::{Site, SiteError, SiteOptions};

@@ -3,6 +3,7 @@
 mod calls;
 mod life;
 mod network;
+mod on_disk;
 mod restart;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use crate::clocks::{Clocks, Instant};
 use crate::facts::{Facts, Posted};
 use crate::schedule::{Kind, Setup, Step};
 use life::Life;
+use on_disk::OnDisk;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -39,7 +41,12 @@ pub(crate) struct Run<'a> {
     random: Random,
     clocks: Clocks,
     brokers: [Broker; 2],
+    /// What is kept, by a naive model of a store.
     contents: Contents,
+    /// The store that keeps it. None: the model alone does.
+    on_disk: Option<OnDisk>,
+    /// What was found when this life began.
+    found: Contents,
     under_way: Option<UnderWay>,
     fails: bool,
     /// What has happened, and what of it is durable.
@@ -65,6 +72,8 @@ impl<'a> Run<'a> {
             clocks,
             brokers: Default::default(),
             contents: Contents::default(),
+            on_disk: setup.is_on_disk.then(|| OnDisk::new(setup.seed)),
+            found: Contents::default(),
             under_way: None,
             fails: false,
             live: Facts::default(),
@@ -205,22 +214,40 @@ impl<'a> Run<'a> {
 
     /// Has a group of its own kept.
     fn keep_at_once(&mut self, changes: Vec<Change>) {
-        self.contents.apply(&Group {
+        let group = Group {
             number: self.contents.number + 1,
             moment: self.clocks.moment(),
             changes,
-        });
+        };
+        if let Some(on_disk) = &mut self.on_disk {
+            on_disk.keep(&group).expect("nothing fails");
+        }
+        self.contents.apply(&group);
         let (instant, is_trusted) = (self.clocks.instant(), self.clocks.is_trusted());
         self.clocks.handle_durable(instant, is_trusted);
     }
 
     fn store(&mut self) {
-        if self.under_way.is_none() {
+        let Some(under_way) = &self.under_way else {
             return;
-        }
-        if self.fails {
+        };
+        let is_kept = match &mut self.on_disk {
+            None => !self.fails,
+            Some(on_disk) if self.fails => {
+                let kept = on_disk.keep_on_failing(&under_way.group, &mut self.random);
+                kept.is_ok()
+            }
+            Some(on_disk) => {
+                let kept = on_disk.keep(&under_way.group);
+                kept.expect("nothing fails");
+                true
+            }
+        };
+        if !is_kept {
             self.see("store failed");
-            if self.random.one_in(4) {
+            if self.on_disk.is_some() {
+                self.see("store on a disk failed");
+            } else if self.random.one_in(4) {
                 self.see("group durable in spite of the error");
                 self.make_durable();
             }

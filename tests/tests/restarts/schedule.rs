@@ -19,6 +19,8 @@ pub(crate) struct Schedule {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Setup {
     pub(crate) seed: u64,
+    /// Whether there is a store on a disk.
+    pub(crate) is_on_disk: bool,
     pub(crate) clean_session: bool,
     pub(crate) clock: WallClock,
     pub(crate) is_synchronised: bool,
@@ -100,6 +102,7 @@ impl Schedule {
         let random = &mut random;
         let setup = Setup {
             seed: random.next(),
+            is_on_disk: random.one_in(3),
             clean_session: random.one_in(4),
             clock: WallClock {
                 trust: random.pick(&[ClockTrust::PastRecord, ClockTrust::Synchronised]),

@@ -9,7 +9,7 @@
 //! [`Log`] says when what is durable. Each segment begins with a [`header`] and goes on in
 //! [`frame`]s, a group each, of [`records`], a change each; [`index`] knows which of them
 //! still live. What is asked of the disk goes through [`files`], in whose place the tests
-//! put a disk that forgets what was not synced.
+//! put [`memory`], a disk that forgets what was not synced.
 
 mod codec;
 mod files;
@@ -18,6 +18,7 @@ mod header;
 mod index;
 mod lock;
 mod log;
+pub(crate) mod memory;
 mod record;
 mod records;
 mod replay;
@@ -126,6 +127,16 @@ impl<F: Files> Keeper<F> {
         }
     }
 
+    /// Opens it. Returns what is in it, if it is asked for.
+    fn open(&mut self, is_asked: bool) -> Result<Contents, StoreError> {
+        self.log = None;
+        let (log, contents) = Log::open(self.files.clone(), self.sizes, self.random, is_asked)?;
+        self.log = Some(log);
+        Ok(contents)
+    }
+}
+
+impl<F: Files> Store for Keeper<F> {
     fn load(&mut self) -> Result<Contents, StoreError> {
         self.open(true)
     }
@@ -141,13 +152,5 @@ impl<F: Files> Keeper<F> {
     fn reopen(&mut self) -> Result<u64, StoreError> {
         self.open(false)?;
         Ok(self.log.as_ref().map_or(0, Log::number))
-    }
-
-    /// Opens it. Returns what is in it, if it is asked for.
-    fn open(&mut self, is_asked: bool) -> Result<Contents, StoreError> {
-        self.log = None;
-        let (log, contents) = Log::open(self.files.clone(), self.sizes, self.random, is_asked)?;
-        self.log = Some(log);
-        Ok(contents)
     }
 }

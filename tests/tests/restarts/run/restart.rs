@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jackalope::office::{Time, TimerStanding};
-use jackalope::store::OldLetters;
+use jackalope::store::{Contents, OldLetters};
 
 use super::life::{Life, Presence};
 use super::{Run, SECOND, WHEN_OFF};
@@ -13,7 +13,7 @@ impl Run<'_> {
     /// `kill -9`, and another start in the same boot.
     pub(super) fn kill(&mut self) {
         self.see("killed");
-        self.die();
+        self.die(false);
         if !self.is_kind {
             let down = self.random.pick(&[0, 100, 5_000, 600_000]);
             self.clocks.pass(Duration::from_millis(down));
@@ -24,7 +24,7 @@ impl Run<'_> {
     /// The power is cut.
     pub(super) fn reboot(&mut self) {
         self.see("rebooted");
-        self.die();
+        self.die(true);
         let off = SECOND * self.random.pick(&[1, 60, 3_000, 20_000]);
         let has_battery = !self.random.one_in(3);
         self.clocks.reboot(off, has_battery);
@@ -60,14 +60,18 @@ impl Run<'_> {
             assert_eq!(live.state, durable.state);
             assert_eq!(live.received, durable.received);
         }
-        self.die();
+        self.die(false);
         self.clocks.pass(SECOND);
         self.start();
     }
 
-    fn die(&mut self) {
+    fn die(&mut self, is_power_cut: bool) {
+        let is_there = match self.on_disk {
+            Some(_) => self.read_disk(is_power_cut),
+            None => self.random.one_in(2),
+        };
         if self.under_way.is_some() {
-            if self.random.one_in(2) {
+            if is_there {
                 self.see("group durable at the last moment");
                 self.make_durable();
             } else {
@@ -75,6 +79,7 @@ impl Run<'_> {
             }
             self.under_way = None;
         }
+        self.find();
         if self.life.is_online {
             let arrived = self.random.below(4);
             (0..arrived).for_each(|_| self.brokers[self.life.broker].read());
@@ -88,6 +93,39 @@ impl Run<'_> {
                 *broker = Default::default();
             }
         }
+    }
+
+    /// Reads what is left on the disk. Returns whether the group is there that is under way.
+    fn read_disk(&mut self, is_power_cut: bool) -> bool {
+        let Some(on_disk) = &mut self.on_disk else {
+            return false;
+        };
+        let group = self.under_way.as_ref().map(|it| &it.group);
+        let (found, died) = on_disk.die(group, is_power_cut, &mut self.random);
+        let is_there = group.map(|group| group.number == found.number);
+        self.found = found;
+        if died > 0 {
+            self.see("died while it read");
+        }
+        match is_there {
+            Some(true) => self.see("group found on the disk"),
+            Some(false) => self.see("group lost on the disk"),
+            None => {}
+        }
+        is_there == Some(true)
+    }
+
+    /// What was found is what is durable.
+    fn find(&mut self) {
+        if self.on_disk.is_none() {
+            self.found = self.contents.clone();
+        }
+        let expect = Contents {
+            // Those that no time is of are forgotten.
+            boots: self.found.boots.clone(),
+            ..self.contents.clone()
+        };
+        assert_eq!(self.found, expect, "what was found");
     }
 
     pub(super) fn start(&mut self) {
@@ -126,8 +164,7 @@ impl Run<'_> {
                 .zip(drops)
                 .any(|(other, drops)| drops && *other == name)
         };
-        let mut contents = self.contents.clone();
-        let changes = contents.drop_those_gone(|name| !is_dropped(name));
+        let changes = self.found.drop_those_gone(|name| !is_dropped(name));
         if changes.is_empty() {
             return;
         }
@@ -140,7 +177,7 @@ impl Run<'_> {
 
     /// The office takes up what was kept.
     fn take_up(&mut self) {
-        let mut contents = self.contents.clone();
+        let mut contents = std::mem::take(&mut self.found);
         contents.boots.observe(self.clocks.moment());
         let now = self.clocks.running();
         let life = &mut self.life;

@@ -3,28 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::segments::next_random;
+use super::Chance;
 use crate::office::{
     Change, KeptLetter, KeptTimer, Letter, LetterOutcome, Outcome, Payload, Priority, Properties,
     Qos, Refused, Ticket, Time, WhenOff,
 };
 use crate::store::{BootId, Contents, Group, Moment, Trust};
-
-/// Numbers by chance, the same for the same seed.
-#[derive(Debug, Clone)]
-pub(super) struct Chance(pub(super) u64);
-
-impl Chance {
-    /// A number below this one.
-    pub(super) fn below(&mut self, end: usize) -> usize {
-        self.0 = next_random(self.0);
-        (self.0 % end.max(1) as u64) as usize
-    }
-
-    pub(super) fn one_in(&mut self, times: usize) -> bool {
-        self.below(times) == 0
-    }
-}
 
 #[derive(Debug)]
 pub(super) struct Generator {

@@ -1,23 +1,14 @@
 mod damage;
-mod disk;
 mod faults;
 mod generator;
 mod on_a_disk;
 mod power_cuts;
 mod random;
 
-use super::log::Sizes;
-use super::{Files, Keeper, frame};
+use super::memory::{Chance, Memory, SMALL, Snapshot};
+use super::{Files, Keeper, Store, frame};
 use crate::store::Contents;
-use disk::Memory;
-use generator::{Chance, Generator};
-
-/// So small that segments come and go, and what lives moves, all the time.
-const SMALL: Sizes = Sizes {
-    segment: 1_000,
-    slack: 1_000,
-    moved: 300,
-};
+use generator::Generator;
 
 fn keeper<F: Files>(files: F) -> Keeper<F> {
     Keeper::new(files, SMALL, 1)

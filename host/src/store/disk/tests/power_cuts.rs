@@ -35,7 +35,7 @@ fn what_was_durable_is_there_after_a_power_cut_and_nothing_is_by_halves() {
 }
 
 /// Cuts the power after one operation; `point` says how.
-fn check(pair: &Pair, snapshot: &disk::Snapshot, point: u64) {
+fn check(pair: &Pair, snapshot: &Snapshot, point: u64) {
     let mut chance = Chance(point);
     let memory = snapshot.cut(&mut chance);
     memory.record();

@@ -11,24 +11,49 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use super::super::files::{File, Files};
-use super::Chance;
+use super::files::{File, Files};
+use super::log::Sizes;
+use super::segments::next_random;
+use super::{Keeper, Store};
 
 /// A disk writes so many bytes as a whole.
 const SECTOR: usize = 512;
 
+/// So small that segments come and go, and what lives moves, all the time.
+pub(super) const SMALL: Sizes = Sizes {
+    segment: 1_000,
+    slack: 1_000,
+    moved: 300,
+};
+
+/// Numbers by chance, the same for the same seed.
+#[derive(Debug, Clone)]
+pub(crate) struct Chance(pub(crate) u64);
+
+impl Chance {
+    /// A number below this one.
+    pub(super) fn below(&mut self, end: usize) -> usize {
+        self.0 = next_random(self.0);
+        (self.0 % end.max(1) as u64) as usize
+    }
+
+    pub(super) fn one_in(&mut self, times: usize) -> bool {
+        self.below(times) == 0
+    }
+}
+
 #[derive(Debug, Clone, Default)]
-pub(super) struct Memory(Arc<Mutex<State>>);
+pub(crate) struct Memory(Arc<Mutex<State>>);
 
 #[derive(Debug)]
-pub(super) struct MemoryFile {
+pub(crate) struct MemoryFile {
     memory: Memory,
     inode: usize,
 }
 
 /// What a disk looked like after one of the operations.
 #[derive(Debug, Clone)]
-pub(super) struct Snapshot {
+pub(crate) struct Snapshot {
     content: Content,
     /// The groups whose commit had begun, and had ended, by then.
     pub(super) begun: u64,
@@ -75,10 +100,49 @@ struct NameChange {
 }
 
 impl Memory {
+    /// A store whose files are on it, in small segments.
+    pub(crate) fn open(&self, random: u64) -> Box<dyn Store> {
+        Box::new(Keeper::new(self.clone(), SMALL, random))
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().expect("no test goes on after a panic")
     }
 
+    /// From here on what the disk looks like is kept after each operation, and now.
+    pub(crate) fn record(&self) {
+        let mut state = self.state();
+        state.history = Some(Vec::new());
+        state.note();
+    }
+
+    pub(crate) fn take_history(&self) -> Vec<Snapshot> {
+        self.state().history.take().unwrap_or_default()
+    }
+
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.state().snapshot()
+    }
+
+    /// How many operations there were.
+    pub(crate) fn operations(&self) -> usize {
+        self.state().operations
+    }
+
+    /// The operation after so many fails, with this error.
+    pub(crate) fn fail(&self, operations: usize, errno: i32) {
+        self.state().fails = Some((operations, errno));
+    }
+
+    /// Nothing fails any more.
+    pub(crate) fn heal(&self) {
+        self.state().fails = None;
+    }
+}
+
+/// What the tests of the store alone ask for.
+#[cfg(test)]
+impl Memory {
     /// The commit of a group begins.
     pub(super) fn begin(&self, group: u64) {
         self.state().begun = group;
@@ -87,36 +151,6 @@ impl Memory {
     /// It has ended.
     pub(super) fn end(&self, group: u64) {
         self.state().ended = group;
-    }
-
-    /// From here on what the disk looks like is kept after each operation, and now.
-    pub(super) fn record(&self) {
-        let mut state = self.state();
-        state.history = Some(Vec::new());
-        state.note();
-    }
-
-    pub(super) fn take_history(&self) -> Vec<Snapshot> {
-        self.state().history.take().unwrap_or_default()
-    }
-
-    pub(super) fn snapshot(&self) -> Snapshot {
-        self.state().snapshot()
-    }
-
-    /// How many operations there were.
-    pub(super) fn operations(&self) -> usize {
-        self.state().operations
-    }
-
-    /// The operation after so many fails, with this error.
-    pub(super) fn fail(&self, operations: usize, errno: i32) {
-        self.state().fails = Some((operations, errno));
-    }
-
-    /// Nothing fails any more.
-    pub(super) fn heal(&self) {
-        self.state().fails = None;
     }
 
     /// Whether that is still to come.
@@ -134,12 +168,12 @@ impl Memory {
 
 impl Snapshot {
     /// The same disk without any power cut.
-    pub(super) fn as_it_is(&self) -> Memory {
+    pub(crate) fn as_it_is(&self) -> Memory {
         self.of(self.content.clone())
     }
 
     /// What a power cut may leave.
-    pub(super) fn cut(&self, chance: &mut Chance) -> Memory {
+    pub(crate) fn cut(&self, chance: &mut Chance) -> Memory {
         let mut content = self.content.clone();
         for file in &mut content.files {
             file.cut(chance);
