@@ -2,11 +2,11 @@
 //! in one thread and simulated time.
 //!
 //! A schedule of steps is made from a seed: guests publish, write down, set timers and
-//! fail; the network and the store fail; the wall clock is wrong; and at any moment the
-//! gateway is killed, the power is cut, or the gateway stops in good order. What was
-//! durable is known to a naive model, and compared with what the next life of the
-//! gateway takes up; at the end everything is healed and must come to rest with nothing
-//! lost.
+//! fail; they come and go and are replaced; the network and the store fail; the wall clock
+//! is wrong; and at any moment the gateway is killed, the power is cut, or the gateway
+//! stops in good order. What was durable is known to a naive model, and compared with what
+//! the next life of the gateway takes up; at the end everything is healed and must come to
+//! rest with nothing lost.
 //!
 //! In most schedules a naive model of a store keeps what is to be kept. In a third of them
 //! the store itself does, on a disk in memory: it fails at any operation, `kill -9` stops it
@@ -45,7 +45,7 @@ const LINES: usize = 120;
 type Seen = BTreeMap<&'static str, u64>;
 
 /// What has to be seen, or the schedules show nothing.
-const KINDS: [&str; 21] = [
+const KINDS: [&str; 30] = [
     "killed",
     "group lost",
     "group durable at the last moment",
@@ -67,6 +67,15 @@ const KINDS: [&str; 21] = [
     "group found on the disk",
     "group lost on the disk",
     "died while it read",
+    "reloaded",
+    "guest added",
+    "guest replaced",
+    "guest removed",
+    "guest removed at a call",
+    "guest removed that has letters",
+    "guest back while its letters go out",
+    "what was left taken up by a reload",
+    "outcome that nobody will hear",
 ];
 
 #[test]

@@ -4,6 +4,7 @@ mod calls;
 mod life;
 mod network;
 mod on_disk;
+mod reload;
 mod restart;
 
 use std::collections::BTreeSet;
@@ -16,9 +17,9 @@ use jackalope_tests::Random;
 use crate::Seen;
 use crate::broker::Broker;
 use crate::clocks::{Clocks, Instant};
-use crate::facts::{Facts, Posted};
+use crate::facts::{Facts, NAMES, Posted};
 use crate::schedule::{Kind, Setup, Step};
-use life::Life;
+use life::{Life, Wanted};
 use on_disk::OnDisk;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -56,6 +57,10 @@ pub(crate) struct Run<'a> {
     ever: BTreeSet<Ticket>,
     numbers: u64,
     life: Life,
+    /// What is configured of each guest.
+    wanted: [Wanted; NAMES.len()],
+    /// What is configured for the session to come.
+    next_clean_session: Option<bool>,
     /// All goes well from here on.
     is_kind: bool,
     seen: Seen,
@@ -65,7 +70,7 @@ pub(crate) struct Run<'a> {
 impl<'a> Run<'a> {
     pub(crate) fn new(setup: Setup, trace: Option<&'a mut Vec<String>>) -> Self {
         let clocks = Clocks::new(setup.clock, setup.is_synchronised);
-        let life = Life::new(setup, &clocks, &[]);
+        let life = Life::new(setup, &clocks, Vec::new());
         let mut run = Self {
             setup,
             random: Random::new(setup.seed),
@@ -81,6 +86,8 @@ impl<'a> Run<'a> {
             ever: BTreeSet::new(),
             numbers: 0,
             life,
+            wanted: reload::at_first(),
+            next_clean_session: None,
             is_kind: false,
             seen: Seen::new(),
             trace,
@@ -148,6 +155,7 @@ impl<'a> Run<'a> {
             Kind::Store => self.store(),
             Kind::Fault => self.fails = !self.fails,
             Kind::Clock => self.change_clock(),
+            Kind::Reload => self.reload(),
             Kind::Kill => self.kill(),
             Kind::Stop => self.stop(),
             Kind::Reboot => self.reboot(),
@@ -259,6 +267,7 @@ impl<'a> Run<'a> {
         self.under_way = None;
         self.life.has_failed = false;
         self.life.office.handle_committed();
+        self.answer_reloads();
         self.note(|| "  durable".to_owned());
     }
 
@@ -320,7 +329,7 @@ impl<'a> Run<'a> {
             Outcome::Expired { .. } => self.check_expired(ticket, &letter),
             Outcome::Displaced { .. } | Outcome::Refused(_) => {}
         }
-        if !self.life.hears_outcomes(guest) {
+        if !self.life.hears_outcomes(place) {
             self.live.over.insert(ticket);
             return;
         }
@@ -421,7 +430,7 @@ const QUALITIES: [Qos; 4] = [
 
 /// A message that guests are at.
 struct Handling {
-    guests: BTreeSet<usize>,
+    guests: BTreeSet<GuestId>,
     /// The exchange that it is part of, if the session is still there.
     exchange: Option<Option<PacketId>>,
 }

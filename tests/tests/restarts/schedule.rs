@@ -66,6 +66,8 @@ pub(crate) enum Kind {
     Fault,
     /// The wall clock is set or synchronised.
     Clock,
+    /// The configuration changes.
+    Reload,
     /// `kill -9`.
     Kill,
     /// The gateway stops in good order.
@@ -75,7 +77,7 @@ pub(crate) enum Kind {
 }
 
 /// How often there is which.
-const WEIGHTS: [(Kind, u64); 18] = [
+const WEIGHTS: [(Kind, u64); 19] = [
     (Kind::Call, 50),
     (Kind::Answer, 12),
     (Kind::Post, 6),
@@ -91,6 +93,7 @@ const WEIGHTS: [(Kind, u64); 18] = [
     (Kind::Store, 30),
     (Kind::Fault, 3),
     (Kind::Clock, 4),
+    (Kind::Reload, 6),
     (Kind::Kill, 5),
     (Kind::Stop, 2),
     (Kind::Reboot, 4),

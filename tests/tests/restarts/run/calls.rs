@@ -9,6 +9,7 @@ use jackalope::office::{
 };
 
 use super::life::PRIORITIES;
+use super::network::number_of;
 use super::{QUALITIES, Run, SECOND, WHEN_OFF};
 use crate::facts::{Posted, Timer};
 
@@ -23,7 +24,7 @@ impl Run<'_> {
         let place = assignment.guest;
         let guest = self.life.guest(place);
         self.note(|| format!("  call of {guest}: {:?}", assignment.call));
-        assert!(self.life.is_there(guest), "{guest} is gone");
+        assert!(!self.life.is_gone(place), "{guest} is gone");
         let is_refused = assignment.room.not_kept.is_some();
         assert_eq!(is_refused, self.life.has_failed, "whether all is refused");
         let kept = assignment.kept.values();
@@ -84,8 +85,8 @@ impl Run<'_> {
             1 | 2 => Answer::Failed("trap".into()),
             _ => {
                 // In this order it is noted: what the call was about, then its effects.
-                self.end(guest, &assignment);
-                let effects = self.effects(guest, &assignment);
+                self.end(&assignment);
+                let effects = self.effects(&assignment);
                 match how {
                     3 => Answer::Rejected("no".into(), effects),
                     _ => Answer::Done(effects),
@@ -102,19 +103,18 @@ impl Run<'_> {
         let is_retry = how == 0 && !matches!(assignment.call, Call::Message(_));
         let is_given_up = is_retry || self.life.given_up.contains(&place);
         if !is_done && is_given_up {
-            self.end(guest, &assignment);
+            self.end(&assignment);
         }
         if let Call::Message(message) = &assignment.call
             && (is_done || is_given_up)
         {
-            let number = str::from_utf8(&message.payload).ok();
-            let number = number.and_then(|it| it.parse().ok());
-            self.handle_taken(guest, number.expect("it is a number"));
+            self.handle_taken(place, number_of(&message.payload));
         }
     }
 
     /// A call is not made again.
-    fn end(&mut self, guest: usize, assignment: &Assignment) {
+    fn end(&mut self, assignment: &Assignment) {
+        let guest = self.life.guest(assignment.guest);
         match &assignment.call {
             Call::Outcomes(outcomes) => {
                 self.live.changes += 1;
@@ -126,6 +126,8 @@ impl Run<'_> {
                     }
                 }
             }
+            // Those of one that is gone are gone as well.
+            Call::Timer(_) if self.life.is_gone(assignment.guest) => {}
             Call::Timer(due) => {
                 let timer = self.live.timers[guest][&due.name];
                 if !self.clocks.is_of_this_boot(timer.first) {
@@ -140,7 +142,8 @@ impl Run<'_> {
         }
     }
 
-    fn effects(&mut self, guest: usize, assignment: &Assignment) -> Effects {
+    fn effects(&mut self, assignment: &Assignment) -> Effects {
+        let guest = self.life.guest(assignment.guest);
         let mut effects = Effects {
             timers: TimerChanges::beginning(&assignment.call),
             ..Effects::default()
@@ -186,24 +189,32 @@ impl Run<'_> {
             let key = Arc::from(self.random.pick(&["k", "l", "m"]));
             let value = Payload::new(self.number().to_string());
             let value = (!self.random.one_in(4)).then_some(value);
-            match &value {
-                Some(value) => self.live.state[guest].insert(Arc::clone(&key), value.clone()),
-                None => self.live.state[guest].remove(&key),
-            };
+            // Of one that is gone nothing is kept.
+            if !self.life.is_gone(assignment.guest) {
+                match &value {
+                    Some(value) => self.live.state[guest].insert(Arc::clone(&key), value.clone()),
+                    None => self.live.state[guest].remove(&key),
+                };
+                self.live.changes += 1;
+            }
             effects.state.insert(key, value);
-            self.live.changes += 1;
         }
         if self.random.one_in(3) {
-            self.change_timer(guest, assignment, &mut effects.timers);
+            self.change_timer(assignment, &mut effects.timers);
         }
         effects
     }
 
-    fn change_timer(&mut self, guest: usize, assignment: &Assignment, changes: &mut TimerChanges) {
+    fn change_timer(&mut self, assignment: &Assignment, changes: &mut TimerChanges) {
+        let guest = self.life.guest(assignment.guest);
+        let is_gone = self.life.is_gone(assignment.guest);
         let table = assignment.timers.as_deref();
         let name = self.random.pick(&["x", "y", "z"]);
         if self.random.one_in(4) {
             let there_was = changes.cancel(table, name);
+            if is_gone {
+                return;
+            }
             let timer = self.live.timers[guest].remove(name);
             assert_eq!(there_was, timer.is_some(), "{name} of {guest}");
             self.live.changes += u64::from(there_was);
@@ -215,6 +226,9 @@ impl Run<'_> {
             .pick(&[Schedule::once(after), Schedule::every(after * 4)]);
         let set = changes.set(table, 10, name, schedule);
         assert_eq!(set, Ok(()));
+        if is_gone {
+            return;
+        }
         let timer = Timer {
             first: self.clocks.instant_of(assignment.now + schedule.first),
             period: schedule.period,
@@ -234,7 +248,7 @@ impl Run<'_> {
             return;
         }
         let guest = self.life.guest(place);
-        if self.life.is_there(guest) {
+        if !self.life.is_gone(place) {
             let now = self.clocks.running();
             self.register(guest, &letter, now);
             self.note(|| format!("  {:?} is posted", letter.ticket));

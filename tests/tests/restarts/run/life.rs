@@ -1,41 +1,59 @@
 //! One life of the gateway: all that is lost when it is killed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use jackalope::office::{
-    Assignment, GuestId, GuestSettings, Office, PacketId, Priority, Settings, Ticket,
+    Assignment, Call, GuestId, GuestSettings, Office, PacketId, Priority, Settings, Ticket,
     WorkListSettings,
 };
-use jackalope::store::Held;
+use jackalope::store::{Contents, Held};
 use jackalope_tests::office::{guest, settings};
 
 use super::Handling;
+use super::reload::Unanswered;
 use crate::clocks::Clocks;
 use crate::facts::NAMES;
 use crate::schedule::Setup;
 
-/// What a guest of an earlier life is in this one.
+/// What is configured of a guest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Wanted {
+    pub(super) is_there: bool,
+    pub(super) hears_outcomes: bool,
+}
+
+/// What is at a place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Presence {
-    There,
-    /// It is gone, and its letters go out.
+    /// A guest, which hears of outcomes or does not.
+    There { hears_outcomes: bool },
+    /// The letters of one that is gone, which go out.
     Gone,
-    /// It is gone, and everything stays where it is.
-    Away,
+}
+
+/// The place of a guest. One that is back while its letters go out has another one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place {
+    pub(super) guest: usize,
+    pub(super) presence: Presence,
 }
 
 pub(super) struct Life {
     pub(super) office: Office,
     pub(super) held: Held,
-    /// The guest of each place.
-    pub(super) places: Vec<(usize, Presence)>,
+    /// What guests have that are not there.
+    pub(super) left: Contents,
+    pub(super) places: Vec<Place>,
+    pub(super) unanswered: VecDeque<Unanswered>,
     pub(super) calls: BTreeMap<GuestId, Assignment>,
     pub(super) given_up: BTreeSet<GuestId>,
     /// The messages that guests are at.
     pub(super) handling: BTreeMap<u64, Handling>,
     /// The messages that were ever handed to guests.
     pub(super) handed: BTreeSet<u64>,
+    /// Those that nobody wanted when they came.
+    pub(super) unwanted: BTreeSet<u64>,
     pub(super) is_online: bool,
     pub(super) broker: usize,
     pub(super) handed_out: u64,
@@ -56,31 +74,33 @@ pub(super) struct Life {
 }
 
 impl Life {
-    pub(super) fn new(setup: Setup, clocks: &Clocks, presence: &[Presence]) -> Self {
-        let all = presence.iter().enumerate();
-        let places: Vec<_> = all
-            .filter(|(_, it)| **it != Presence::Away)
-            .map(|(guest, it)| (guest, *it))
-            .collect();
+    pub(super) fn new(setup: Setup, clocks: &Clocks, places: Vec<Place>) -> Self {
+        let there = places.iter().map(|it| {
+            let hears_outcomes = match it.presence {
+                Presence::There { hears_outcomes } => Some(hears_outcomes),
+                Presence::Gone => None,
+            };
+            let wanted = Wanted {
+                is_there: hears_outcomes.is_some(),
+                hears_outcomes: hears_outcomes == Some(true),
+            };
+            (it.guest, wanted)
+        });
         let settings = Settings {
-            clean_session: setup.clean_session,
-            keep_alive: Duration::ZERO,
-            guests: places
-                .iter()
-                .map(|it| guest_settings(setup, it.0, it.1))
-                .collect(),
-            is_durable: true,
             seed: setup.seed ^ clocks.instant().at,
-            ..settings()
+            ..gateway_settings(setup, setup.clean_session, there)
         };
         Self {
             office: Office::new(clocks.running(), settings),
             held: Held::default(),
+            left: Contents::default(),
             places,
+            unanswered: VecDeque::new(),
             calls: BTreeMap::new(),
             given_up: BTreeSet::new(),
             handling: BTreeMap::new(),
             handed: BTreeSet::new(),
+            unwanted: BTreeSet::new(),
             is_online: false,
             broker: 0,
             handed_out: 0,
@@ -96,39 +116,94 @@ impl Life {
     }
 
     pub(super) fn guest(&self, place: GuestId) -> usize {
-        self.places[place.index()].0
+        self.places[place.index()].guest
     }
 
+    /// The place of a guest that is there.
     pub(super) fn place(&self, guest: usize) -> Option<GuestId> {
-        let index = self.places.iter().position(|it| it.0 == guest)?;
-        Some(GuestId(u16::try_from(index).expect("there are few")))
+        let mut all = self.all_places();
+        all.find(|it| self.guest(*it) == guest && !self.is_gone(*it))
     }
 
-    pub(super) fn is_there(&self, guest: usize) -> bool {
-        self.places.contains(&(guest, Presence::There))
+    pub(super) fn all_places(&self) -> impl Iterator<Item = GuestId> + use<> {
+        let count = u16::try_from(self.places.len()).expect("there are few");
+        (0..count).map(GuestId)
     }
 
-    /// The last guest hears of no outcomes.
-    pub(super) fn hears_outcomes(&self, guest: usize) -> bool {
-        self.is_there(guest) && guest + 1 < NAMES.len()
+    pub(super) fn is_gone(&self, place: GuestId) -> bool {
+        self.places[place.index()].presence == Presence::Gone
+    }
+
+    pub(super) fn hears_outcomes(&self, place: GuestId) -> bool {
+        let presence = self.places[place.index()].presence;
+        presence
+            == Presence::There {
+                hears_outcomes: true,
+            }
+    }
+
+    /// A guest has a place.
+    pub(super) fn set(&mut self, guest: usize, place: GuestId, wanted: Wanted) {
+        let Wanted { hears_outcomes, .. } = wanted;
+        let new = Place {
+            guest,
+            presence: Presence::There { hears_outcomes },
+        };
+        match self.places.get_mut(place.index()) {
+            Some(before) => *before = new,
+            None => self.places.push(new),
+        }
+        assert!(place.index() < self.places.len(), "places have no gaps");
+    }
+
+    /// The outcomes that guests are at calls with.
+    pub(super) fn told_at_calls(&self) -> BTreeSet<Ticket> {
+        let calls = self.calls.values().map(|it| &it.call);
+        let outcomes = calls.filter_map(|call| match call {
+            Call::Outcomes(outcomes) => Some(outcomes),
+            _ => None,
+        });
+        outcomes.flatten().map(|it| it.ticket).collect()
     }
 
     /// Whether a guest wants messages of this topic.
     pub(super) fn is_wanted(&self, topic: &str) -> bool {
-        let mut there = self.places.iter().filter(|it| it.1 == Presence::There);
-        there.any(|it| topic == "all" || topic == NAMES[it.0])
+        let mut there = self.all_places().filter(|it| !self.is_gone(*it));
+        there.any(|it| topic == "all" || topic == NAMES[self.guest(it)])
     }
 }
 
-fn guest_settings(setup: Setup, number: usize, presence: Presence) -> GuestSettings {
-    if presence == Presence::Gone {
-        return GuestSettings::gone(NAMES[number].into(), WorkListSettings::default());
+/// The settings of a gateway with these guests; those that are not there are gone.
+pub(super) fn gateway_settings(
+    setup: Setup,
+    clean_session: bool,
+    guests: impl Iterator<Item = (usize, Wanted)>,
+) -> Settings {
+    Settings {
+        clean_session,
+        keep_alive: Duration::ZERO,
+        guests: guests
+            .map(|(guest, wanted)| guest_settings(setup, guest, wanted))
+            .collect(),
+        is_durable: true,
+        seed: setup.seed,
+        ..settings()
+    }
+}
+
+fn guest_settings(setup: Setup, number: usize, wanted: Wanted) -> GuestSettings {
+    let name = NAMES[number].into();
+    if !wanted.is_there {
+        return GuestSettings::gone(name, WorkListSettings::default());
     }
     GuestSettings {
-        name: NAMES[number].into(),
+        name,
         retries: 1,
         retry_for: Duration::from_secs(5),
-        outcomes: [1, 3, 0][number],
+        outcomes: match wanted.hears_outcomes {
+            true => [1, 3, 2][number],
+            false => 0,
+        },
         work_list: WorkListSettings {
             max: usize::try_from(setup.max_letters).expect("it is small"),
             max_bytes: usize::MAX,

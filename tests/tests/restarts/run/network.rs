@@ -26,6 +26,9 @@ impl Run<'_> {
         let Some(connect) = self.life.office.poll_connect(now) else {
             return;
         };
+        if let Some(clean_session) = self.next_clean_session.take() {
+            self.setup.clean_session = clean_session;
+        }
         if self.random.one_in(6) && !self.is_kind {
             let reason = Disconnection::Refused(3);
             self.life.office.handle_disconnected(now, reason);
@@ -44,8 +47,9 @@ impl Run<'_> {
             for handling in self.life.handling.values_mut() {
                 handling.exchange = None;
             }
-            self.live.received.clear();
+            // Of a session that ends with the connection nothing is kept.
             if !self.setup.clean_session {
+                self.live.received.clear();
                 self.live.changes += 1;
                 self.live.session = Some((broker, session));
             }
@@ -136,7 +140,8 @@ impl Run<'_> {
                 None
             }
             Outgoing::PubComp(id) => {
-                let is_release_lost = self.durable.received.contains_key(id);
+                let is_release_lost =
+                    !self.setup.clean_session && self.durable.received.contains_key(id);
                 assert!(
                     !is_release_lost,
                     "PUBCOMP {id} before the release is durable"
@@ -178,7 +183,7 @@ impl Run<'_> {
             return;
         };
         let number = message.number;
-        if self.life.is_wanted(message.topic) {
+        if self.life.is_wanted(message.topic) && !self.life.unwanted.contains(&number) {
             let taken = self.live.taken.get(&number);
             let is_durable = taken.is_some_and(|changes| *changes <= self.durable.changes);
             assert!(is_durable, "message {number} is acknowledged too early");
@@ -202,9 +207,15 @@ impl Run<'_> {
         if let (Incoming::PubAck(_) | Incoming::PubComp(_), Some(ticket)) = (&packet, ticket) {
             self.life.delivered.insert(ticket);
         }
-        if let Incoming::PubRel(id) = &packet {
-            self.live.received.remove(id);
-            self.live.changes += u64::from(!self.setup.clean_session);
+        match &packet {
+            Incoming::PubRel(id) if !self.setup.clean_session => {
+                self.live.received.remove(id);
+                self.live.changes += 1;
+            }
+            Incoming::Publish(publish, _) if !self.life.is_wanted(&publish.topic) => {
+                self.life.unwanted.insert(number_of(&publish.payload));
+            }
+            _ => {}
         }
         self.life
             .office
@@ -213,10 +224,7 @@ impl Run<'_> {
     }
 
     pub(super) fn handle_received(&mut self, message: &Message, places: &[GuestId]) {
-        let number: u64 = str::from_utf8(&message.payload)
-            .ok()
-            .and_then(|it| it.parse().ok())
-            .expect("it is a number");
+        let number = number_of(&message.payload);
         let is_again = message.qos == Qos::ExactlyOnce && self.live.taken.contains_key(&number);
         assert!(!is_again, "message {number} is handed out again");
         let broker = &self.brokers[self.life.broker];
@@ -224,7 +232,7 @@ impl Run<'_> {
         let delivery = sent.find(|it| it.number == number).map(|it| it.delivery);
         let id = delivery.and_then(|it| it.packet_id());
         let handling = Handling {
-            guests: places.iter().map(|place| self.life.guest(*place)).collect(),
+            guests: places.iter().copied().collect(),
             exchange: Some(id.filter(|_| message.qos == Qos::ExactlyOnce)),
         };
         self.life.handed.insert(number);
@@ -232,12 +240,12 @@ impl Run<'_> {
     }
 
     /// A guest has taken a message.
-    pub(super) fn handle_taken(&mut self, guest: usize, number: u64) {
+    pub(super) fn handle_taken(&mut self, place: GuestId, number: u64) {
         let Some(handling) = self.life.handling.get_mut(&number) else {
             return;
         };
-        handling.guests.remove(&guest);
-        if !handling.guests.is_empty() {
+        let was_at_it = handling.guests.remove(&place);
+        if !was_at_it || !handling.guests.is_empty() {
             return;
         }
         let exchange = self.life.handling.remove(&number);
@@ -251,4 +259,10 @@ impl Run<'_> {
         let changes = self.live.changes;
         self.live.taken.entry(number).or_insert(changes);
     }
+}
+
+/// The number of a message.
+pub(super) fn number_of(payload: &[u8]) -> u64 {
+    let number = str::from_utf8(payload).ok().and_then(|it| it.parse().ok());
+    number.expect("it is a number")
 }

@@ -1,11 +1,12 @@
 //! The gateway dies, and starts again with what was durable.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jackalope::office::{Time, TimerStanding};
+use jackalope::office::{GuestId, Time, TimerStanding};
 use jackalope::store::{Contents, OldLetters};
 
-use super::life::{Life, Presence};
+use super::life::{Life, Place, Presence};
 use super::{Run, SECOND, WHEN_OFF};
 use crate::facts::{NAMES, Timer};
 
@@ -129,22 +130,26 @@ impl Run<'_> {
     }
 
     pub(super) fn start(&mut self) {
-        let mut presence = [Presence::There; NAMES.len()];
-        let mut drops = [false; NAMES.len()];
-        if !self.is_kind {
-            for guest in 0..NAMES.len() {
-                match self.random.below(24) {
-                    0 => presence[guest] = Presence::Gone,
-                    1 => presence[guest] = Presence::Away,
-                    2 => (presence[guest], drops[guest]) = (Presence::Away, true),
-                    _ => {}
-                }
-            }
+        for wanted in &mut self.wanted {
+            // Somebody has changed the configuration meanwhile.
+            wanted.is_there = match wanted.is_there {
+                _ if self.is_kind => true,
+                true => !self.random.one_in(8),
+                false => self.random.one_in(2),
+            };
         }
-        self.note(|| format!("  a life begins: {presence:?}, dropped: {drops:?}"));
-        self.drop_guests(drops);
+        if let Some(clean_session) = self.next_clean_session.take() {
+            self.setup.clean_session = clean_session;
+        }
+        let drops = !self.is_kind && self.random.one_in(3);
+        let wanted = self.wanted;
+        self.note(|| format!("  a life begins: {wanted:?}, others are dropped: {drops}"));
+        if drops {
+            self.drop_those_gone();
+        }
         self.live = self.durable.clone();
-        self.life = Life::new(self.setup, &self.clocks, &presence);
+        let places = self.places();
+        self.life = Life::new(self.setup, &self.clocks, places);
         self.life.knew_time = self.clocks.knows_time();
         self.life.has_seen_trust = self.life.knew_time;
         self.take_up();
@@ -156,20 +161,39 @@ impl Run<'_> {
         self.compare();
     }
 
-    /// What some guests had is dropped for good.
-    fn drop_guests(&mut self, drops: [bool; NAMES.len()]) {
-        let is_dropped = |name: &str| {
-            NAMES
-                .iter()
-                .zip(drops)
-                .any(|(other, drops)| drops && *other == name)
+    /// The guests that are there, and those that are gone and have letters.
+    fn places(&mut self) -> Vec<Place> {
+        let mut places = Vec::new();
+        for (guest, wanted) in self.wanted.iter().enumerate() {
+            let letters = self.live.letters.values().filter(|it| it.guest == guest);
+            let (is_there, has_letters) = (wanted.is_there, letters.count() > 0);
+            let hears_outcomes = wanted.hears_outcomes;
+            let presence = match is_there {
+                true => Presence::There { hears_outcomes },
+                false if has_letters => Presence::Gone,
+                false => continue,
+            };
+            places.push(Place { guest, presence });
+        }
+        if places.iter().any(|it| it.presence == Presence::Gone) {
+            self.see("guest gone whose letters go out");
+        }
+        places
+    }
+
+    /// What guests had that are not there is dropped for good.
+    fn drop_those_gone(&mut self) {
+        let wanted = self.wanted;
+        let is_there = |name: &str| {
+            let mut all = NAMES.iter().zip(wanted);
+            all.any(|(other, wanted)| wanted.is_there && *other == name)
         };
-        let changes = self.found.drop_those_gone(|name| !is_dropped(name));
+        let changes = self.found.drop_those_gone(is_there);
         if changes.is_empty() {
             return;
         }
         self.keep_at_once(changes);
-        for guest in (0..NAMES.len()).filter(|guest| drops[*guest]) {
+        for guest in (0..NAMES.len()).filter(|guest| !wanted[*guest].is_there) {
             self.durable.drop_guest(guest);
         }
         self.durable.check(&self.contents);
@@ -184,64 +208,70 @@ impl Run<'_> {
         life.last_ticket = contents.last_ticket;
         life.restored = self.live.letters.keys().copied().collect();
         life.restored.extend(self.live.owed.keys());
-        for guest in 0..NAMES.len() {
-            if let Some(place) = life.place(guest)
-                && !life.is_there(guest)
-            {
-                life.office.restore_gone(place);
-                let mut letters = self.live.letters.values();
-                if letters.any(|it| it.guest == guest) {
-                    *self
-                        .seen
-                        .entry("guest gone whose letters go out")
-                        .or_default() += 1;
-                }
-            }
+        let gone = life.all_places().filter(|it| life.is_gone(*it));
+        for place in gone.collect::<Vec<_>>() {
+            life.office.restore_gone(place);
         }
         let old = OldLetters {
             when_off: WHEN_OFF,
             hold_until: now + self.setup.hold,
         };
-        let places: Vec<_> = (0..NAMES.len()).map(|guest| life.place(guest)).collect();
+        let places = life.all_places().map(|place| (life.guest(place), place));
+        let places: BTreeMap<_, _> = places.collect();
         life.held = contents.restore(&mut life.office, now, old, |name| {
             let guest = NAMES.iter().position(|other| *other == name)?;
-            places[guest]
+            places.get(&guest).copied()
         });
+        life.left = contents;
     }
 
     /// The office has what was durable, and nothing else.
-    fn compare(&self) {
-        let now = self.clocks.running();
+    fn compare(&mut self) {
+        self.compare_letters();
         for guest in 0..NAMES.len() {
-            let Some(place) = self.life.place(guest) else {
-                continue;
-            };
-            let letters = self.life.office.letters(now, place);
-            let letters: std::collections::BTreeSet<_> = letters.map(|it| it.ticket).collect();
-            let expect = self.live.letters.iter();
-            let expect = expect.filter(|(_, it)| it.guest == guest);
-            assert!(
-                letters.iter().eq(expect.map(|it| it.0)),
-                "the letters of {guest}"
-            );
-            let timers: Vec<_> = self.life.office.timers(now, place).collect();
-            if !self.life.is_there(guest) {
-                assert!(timers.is_empty(), "nobody hears of them");
-                continue;
-            }
-            let outcomes = self.life.office.standing(place).outcomes;
-            let expect = self.live.owed.values().filter(|it| it.0 == guest);
-            assert_eq!(outcomes, expect.count(), "the outcomes of {guest}");
-            let expect = self.live.timers[guest].iter();
-            let names = timers.iter().map(|it| (&it.name, it.period));
-            assert!(names.eq(expect.clone().map(|(name, it)| (name, it.period))));
-            for (standing, (_, timer)) in timers.iter().zip(expect) {
-                self.compare_timer(now, standing, timer);
+            if let Some(place) = self.life.place(guest) {
+                if !self.wanted[guest].hears_outcomes {
+                    self.drop_outcomes(guest);
+                }
+                self.compare_guest(guest, place, self.life.knew_time);
             }
         }
     }
 
-    fn compare_timer(&self, now: Time, standing: &TimerStanding, timer: &Timer) {
+    /// The letters without an outcome are on the work list.
+    pub(super) fn compare_letters(&self) {
+        let now = self.clocks.running();
+        let mut all = BTreeMap::new();
+        for place in self.life.all_places() {
+            let letters = self.life.office.letters(now, place);
+            all.extend(letters.map(|it| (it.ticket, self.life.guest(place))));
+        }
+        let expect = self.live.letters.iter();
+        let expect = expect.map(|(ticket, it)| (*ticket, it.guest));
+        assert!(all.into_iter().eq(expect), "the letters on the work list");
+    }
+
+    /// A guest has what it was to have, but for letters.
+    pub(super) fn compare_guest(&self, guest: usize, place: GuestId, knows_time: bool) {
+        let now = self.clocks.running();
+        let outcomes = self.life.office.standing(place).outcomes;
+        let at_calls = self.life.told_at_calls();
+        let owed = self.live.owed.iter();
+        let owed = owed.filter(|(ticket, it)| it.0 == guest && !at_calls.contains(*ticket));
+        assert_eq!(outcomes, owed.count(), "the outcomes of {guest}");
+        let timers: Vec<_> = self.life.office.timers(now, place).collect();
+        let expect = self.live.timers[guest].iter();
+        let names = timers.iter().map(|it| (&it.name, it.period));
+        assert!(
+            names.eq(expect.clone().map(|(name, it)| (name, it.period))),
+            "the timers of {guest}"
+        );
+        for (standing, (_, timer)) in timers.iter().zip(expect) {
+            self.compare_timer(now, standing, timer, knows_time);
+        }
+    }
+
+    fn compare_timer(&self, now: Time, standing: &TimerStanding, timer: &Timer, knows_time: bool) {
         let clocks = &self.clocks;
         let first = timer.first.at;
         let is_of_this_boot = clocks.is_of_this_boot(timer.first);
@@ -251,7 +281,7 @@ impl Run<'_> {
         let at = clocks.instant_of(now).at;
         let due = at + u64::try_from(standing.due_in.as_millis()).expect("it is soon");
         assert!(due >= first, "{standing:?} is early");
-        let is_known = self.life.knew_time && clocks.is_known(timer.first);
+        let is_known = knows_time && clocks.is_known(timer.first);
         if !is_of_this_boot && !is_known {
             return;
         }
