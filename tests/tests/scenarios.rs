@@ -152,7 +152,7 @@ fn expected_and_seen_stand_side_by_side() {
     0:00:00.000  printed   front: unlock accepted while offline: goes out within 5 s or not at all
     0:00:05.000  expired   doors/front/command (tag unlock front)
     2:00:00.000  network   up
-    2:00:00.000  published doors/front/status {"action":"unlock","outcome":"expired"} (retain)
+    2:00:00.000  published doors/front/status {"action":"unlock","outcome":"expired"} (retain, replace key status front)
     2:00:00.000  delivered doors/front/status
 0 passed, 1 failed
 "#,
@@ -270,11 +270,103 @@ fn the_work_list_of_the_file_bounds_that_of_the_guest() {
             {{ message = {{ topic = 'echo/in/a', payload = '{payload}' }} }},
             {{ expect-published = {{ topic = 'echo/out/a' }} }},
             {{ message = {{ topic = 'echo/in/b', payload = '{payload}' }} }},
-            {{ expect-outcome = {{ topic = 'echo/out/a', outcome = 'displaced' }} }},
+            {{ expect-outcome = {{ topic = 'echo/out/a', outcome = 'displaced', by = 'overflow' }} }},
             {{ expect-published = {{ topic = 'echo/out/b' }} }},
         ]"
     );
     Test::of(ECHO).file("s.toml", &file).passes();
+}
+
+#[test]
+fn what_a_letter_asks_of_its_host_can_be_expected() {
+    Test::of(ECHO)
+        .steps(
+            "echo/post",
+            "{ message = { topic = 'echo/post', then-network = 'down', payload = 'priority=low; replace-key=k qos=2; replace-key=k after-reboot=drop; priority=high' } },
+             { expect-outcome = { outcome = 'displaced', by = 'replace-key' } },
+             { network = 'up' },
+             { expect-published = { topic = 'echo/out', priority = 'high' } },
+             { expect-published = { topic = 'echo/out', replace-key = 'k', priority = 'normal', after-reboot = 'drop' } },
+             { expect-published = { topic = 'echo/out', priority = 'low' } },
+             { expect-nothing-published = true },",
+        )
+        .passes();
+}
+
+#[test]
+fn letters_that_look_alike_are_told_apart_as_they_are_sent() {
+    // Some get lost, some arrive twice, and some go out before others.
+    for qos in 0..3 {
+        let post = |order: &str, then: &str| {
+            let order = order.replace("qos", &format!("qos={qos}"));
+            format!("{{ message = {{ topic = 'echo/post', payload = '{order}'{then} }} }},\n")
+        };
+        let arrives =
+            |asked: &str| format!("{{ expect-published = {{ topic = 'echo/out', {asked} }} }},\n");
+        let nothing = "{ expect-nothing-published = true },\n".to_owned();
+        let steps = [
+            post("qos priority=low", ""),
+            arrives("priority = 'low'"),
+            "{ acks = 'withheld' },\n".to_owned(),
+            post("qos replace-key=a", ""),
+            // One of QoS 2 arrives with the second half of its exchange.
+            match qos {
+                2 => nothing.clone(),
+                _ => arrives("replace-key = 'a'"),
+            },
+            post(
+                "qos replace-key=b; qos priority=high",
+                ", then-network = 'down'",
+            ),
+            "{ acks = 'sent' },\n{ network = 'up' },\n".to_owned(),
+            arrives("priority = 'high'"),
+            match qos {
+                0 => String::new(),
+                _ => arrives("replace-key = 'a', priority = 'normal'"),
+            },
+            arrives("replace-key = 'b'"),
+            nothing,
+        ];
+        Test::of(ECHO).steps("echo/post", &steps.concat()).passes();
+    }
+}
+
+#[test]
+fn what_is_asked_of_the_host_stands_beside_what_was_expected() {
+    Test::of(ECHO)
+        .steps(
+            "echo/post",
+            "{ message = { topic = 'echo/post', payload = 'priority=low' } },
+             { expect-published = { topic = 'echo/out', priority = 'high', replace-key = 'k', after-reboot = 'drop' } },",
+        )
+        .fails(
+            "FAIL s.toml:6 it
+  expected                                                     | seen
+  echo/out … (priority high, replace key k, after reboot drop) | echo/out 0 (priority low, replace key (none), after reboot (none))
+  what happened:
+    0:00:00.000  message   echo/post priority=low
+    0:00:00.000  published echo/out 0 (priority low)
+    0:00:00.000  delivered echo/out
+0 passed, 1 failed
+",
+        );
+    Test::of(ECHO)
+        .steps(
+            "echo/post",
+            "{ message = { topic = 'echo/post', payload = 'replace-key=k count=2', then-network = 'down' } },
+             { expect-outcome = { outcome = 'displaced', by = 'overflow' } },",
+        )
+        .fails(
+            "FAIL s.toml:6 it
+  expected                | seen
+  … displaced by overflow | (of the same call) displaced by replace-key
+  what happened:
+    0:00:00.000  message   echo/post replace-key=k count=2
+    0:00:00.000  network   down
+    0:00:00.000  displaced (of the same call) (by replace-key)
+0 passed, 1 failed
+",
+        );
 }
 
 #[test]
@@ -404,9 +496,9 @@ fn lines_are_sent_in_turn_and_what_they_lead_to_is_printed() {
         .input("[doors/front/request] {\"action\":\"unlock\"}\n\n[doors/front/request] open\n")
         .prints(
             r#"message   doors/front/request {"action":"unlock"}
-published doors/front/command {"action":"unlock"}
+published doors/front/command {"action":"unlock"} (priority high)
 delivered doors/front/command (tag unlock front)
-published doors/front/status {"action":"unlock","outcome":"delivered"} (retain)
+published doors/front/status {"action":"unlock","outcome":"delivered"} (retain, replace key status front)
 delivered doors/front/status
 message   doors/front/request open
 rejected  doors/front/request: the request is not JSON (expected value at line 1 column 1): expected {"action":"lock"} or {"action":"unlock"}

@@ -6,7 +6,7 @@ use super::step::{Expectation, ExpectedMessage};
 use crate::config::entry::{Entry, Refusal};
 use crate::config::resolve::{qos, set, topic_name};
 use crate::config::table::Table;
-use crate::office::{OutcomeWord, UnknownWord};
+use crate::office::{DisplacedBy, MAX_REPLACE_KEY, OutcomeWord, UnknownWord, check_replace_key};
 
 /// All that a step expects, each with its key.
 pub(super) fn expectations(keys: &file::Step) -> Result<Vec<(&'static str, Expectation)>, Refusal> {
@@ -80,6 +80,9 @@ fn expected_message(written: &Table<file::ExpectPublished>) -> Result<ExpectedMe
             )?),
             None => None,
         },
+        priority: None,
+        replace_key: None,
+        after_reboot: None,
     };
     set(
         &mut message.qos,
@@ -92,6 +95,24 @@ fn expected_message(written: &Table<file::ExpectPublished>) -> Result<ExpectedMe
         &keys.retain,
         "scenario.step.expect-published.retain",
         |entry| entry.flag().map(Some),
+    )?;
+    set(
+        &mut message.priority,
+        &keys.priority,
+        "scenario.step.expect-published.priority",
+        |entry| entry.parse(UnknownWord::Priority).map(Some),
+    )?;
+    set(
+        &mut message.replace_key,
+        &keys.replace_key,
+        "scenario.step.expect-published.replace-key",
+        |entry| replace_key(entry).map(Some),
+    )?;
+    set(
+        &mut message.after_reboot,
+        &keys.after_reboot,
+        "scenario.step.expect-published.after-reboot",
+        |entry| entry.parse(UnknownWord::WhenOff).map(Some),
     )?;
     Ok(message)
 }
@@ -115,11 +136,37 @@ fn expected_outcome(written: &Table<file::ExpectOutcome>) -> Result<Expectation,
         "scenario.step.expect-outcome.tag",
         |entry| text(entry).map(Some),
     )?;
+    let mut by = None;
+    set(
+        &mut by,
+        &keys.by,
+        "scenario.step.expect-outcome.by",
+        |entry| displaced_by(entry, wanted).map(Some),
+    )?;
     Ok(Expectation::Outcome {
         topic,
         tag,
         outcome: wanted,
+        by,
     })
+}
+
+fn displaced_by(entry: &Entry, outcome: OutcomeWord) -> Result<DisplacedBy, String> {
+    let by = entry.parse(UnknownWord::DisplacedBy)?;
+    match outcome {
+        OutcomeWord::Displaced => Ok(by),
+        _ => Err(entry.but(r#"is allowed only with outcome = "displaced""#)),
+    }
+}
+
+fn replace_key(entry: &Entry) -> Result<String, String> {
+    let key = text(entry)?;
+    match check_replace_key(&key) {
+        Ok(()) => Ok(key),
+        Err(_) => Err(entry.but(format_args!(
+            "is longer than the {MAX_REPLACE_KEY} bytes that a replace key may have"
+        ))),
+    }
 }
 
 fn outcome(entry: &Entry) -> Result<OutcomeWord, String> {

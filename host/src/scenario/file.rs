@@ -81,6 +81,9 @@ pub(super) struct ExpectPublished {
     pub(super) qos: Option<Entry>,
     pub(super) retain: Option<Entry>,
     pub(super) properties: Option<Table<Properties>>,
+    pub(super) priority: Option<Entry>,
+    pub(super) replace_key: Option<Entry>,
+    pub(super) after_reboot: Option<Entry>,
 }
 
 #[derive(Default, Deserialize)]
@@ -89,6 +92,7 @@ pub(super) struct ExpectOutcome {
     pub(super) topic: Option<Entry>,
     pub(super) tag: Option<Entry>,
     pub(super) outcome: Option<Entry>,
+    pub(super) by: Option<Entry>,
 }
 
 /// A line that is a step of its own: a message.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::guest::Component;
 use crate::office::{Qos, topic};
-use crate::testing::{Event, Network, Published, World, WorldOptions};
+use crate::testing::{Asked, Event, Network, Published, World, WorldOptions};
 
 /// How much time passes from one message to the next, so that what a guest
 /// puts off has its time.
@@ -70,6 +70,7 @@ impl Lines {
                 qos: Qos::AtLeastOnce,
                 retain: false,
                 properties: None,
+                asked: Asked::default(),
             });
         }
         if messages.is_empty() {

@@ -28,6 +28,7 @@
 //! | `[[timer]]` | timers that the guest has from the start, as `[[guest.timer]]` in the configuration |
 //! | `[env]` | the guest's environment, as in the configuration |
 //! | `[settings]` | its settings, as `[guest.settings]` in the configuration; a scenario may have its own, `settings` |
+//! | `[work-list]` | the bounds of its work list, as in the configuration |
 //! | `[[scenario]]` | one or more, each with a guest and a broker of its own |
 //!
 //! # A scenario
@@ -48,10 +49,11 @@
 //! | `message` | somebody publishes: `topic`, `payload` or `json`, `qos` (default 1), `retain`, `properties`; with `then-network = "down"` it is the last message to get through |
 //! | `network` | `"down"` or `"up"`; the gateway is back as soon as the network is |
 //! | `acks` | `"withheld"`: the broker takes messages and does not say so; `"sent"` |
+//! | `guest` | `"restarted"`: what it has in its memory is gone, as after a trap; its state, its timers and its letters are there |
 //! | `advance` | so much time passes: `"2h"`; timers that are due meanwhile are called, each at its moment |
-//! | `expect-published` | the broker has a message of the guest: `topic`, `payload` (all of it) or `json` (the fields that must be there), `qos`, `retain`, `properties` (those that must be there) |
+//! | `expect-published` | the broker has a message of the guest: `topic`, `payload` (all of it) or `json` (the fields that must be there), `qos`, `retain`, `properties` (those that must be there); and what the guest has asked of its host: `priority`, `replace-key`, `after-reboot` |
 //! | `expect-nothing-published` | `true`: but for what was expected before |
-//! | `expect-outcome` | a letter has its `outcome`: `"delivered"`, `"expired"`, `"displaced"`, `"refused"`; and a `topic` and a `tag` |
+//! | `expect-outcome` | a letter has its `outcome`: `"delivered"`, `"expired"`, `"displaced"`, `"refused"`; a `topic` and a `tag`; of one that is `"displaced"`, `by` what: `"overflow"` (the work list was full) or `"replace-key"` |
 //! | `expect-rejected` | the guest has rejected a message, with this text in its reason |
 //! | `expect-retried` | the guest has put a message off, with this text in its reason |
 //! | `expect-failed` | calls of the guest have failed, with this text in the error |

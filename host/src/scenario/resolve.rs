@@ -22,7 +22,7 @@ use crate::config::timer;
 use crate::config::values::{Period, period};
 use crate::config::work_list;
 use crate::office::{Filter, Payload, Properties, Qos, TimerSettings, WorkListSettings};
-use crate::testing::{Acks, Network, Published, WorldOptions};
+use crate::testing::{Acks, Asked, Network, Published, WorldOptions};
 use crate::wire::Version;
 
 /// A year is as long as a scenario may be in one step.
@@ -215,6 +215,7 @@ pub(super) fn message(written: &Table<file::Message>) -> Result<(Published, bool
             }
             None => None,
         },
+        asked: Asked::default(),
     };
     set(
         &mut message.qos,

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::office::{OutcomeWord, Properties, Qos};
-use crate::testing::{Acks, Event, Network, Published};
+use crate::office::{DisplacedBy, OutcomeWord, Priority, Properties, Qos, WhenOff};
+use crate::testing::{Acks, Asked, Event, Network, Published};
 use crate::words::{Content, described};
 
 /// One step, with the line it is written at.
@@ -41,6 +41,7 @@ pub(super) enum Expectation {
         topic: Option<String>,
         tag: Option<String>,
         outcome: OutcomeWord,
+        by: Option<DisplacedBy>,
     },
     Rejected(String),
     Retried(String),
@@ -56,6 +57,9 @@ pub(super) struct ExpectedMessage {
     pub(super) qos: Option<Qos>,
     pub(super) retain: Option<bool>,
     pub(super) properties: Option<Properties>,
+    pub(super) priority: Option<Priority>,
+    pub(super) replace_key: Option<String>,
+    pub(super) after_reboot: Option<WhenOff>,
 }
 
 #[derive(Debug)]
@@ -76,14 +80,17 @@ impl Expectation {
                     topic,
                     tag,
                     outcome,
+                    by,
                 },
                 Event::Outcome {
                     topic: of,
                     tag: with,
                     outcome: seen,
+                    by: seen_by,
                 },
             ) => {
                 *outcome == seen.word()
+                    && (by.is_none() || by == seen_by)
                     && (topic.is_none() || topic.as_deref() == of.as_deref())
                     && (tag.is_none() || tag.as_deref() == with.as_deref())
             }
@@ -108,6 +115,9 @@ impl Expectation {
                 let shown = ExpectedMessage {
                     topic: message.topic.clone(),
                     payload: None,
+                    priority: None,
+                    replace_key: None,
+                    after_reboot: None,
                     qos: expected.qos.and(Some(message.qos)),
                     retain: expected.retain.and(Some(message.retain)),
                     properties: expected
@@ -115,25 +125,30 @@ impl Expectation {
                         .as_ref()
                         .map(|_| message.properties.as_deref().cloned().unwrap_or_default()),
                 };
-                Some(shown.line(&Content(&message.payload)))
+                let asked = expected.asked(Some(&message.asked));
+                Some(shown.line(&Content(&message.payload), asked))
             }
             (Self::NothingPublished, Event::Published(message)) => Some(message.to_string()),
             (
-                Self::Outcome { tag: wanted, .. },
+                Self::Outcome {
+                    tag: wanted,
+                    by: wanted_by,
+                    ..
+                },
                 Event::Outcome {
                     topic,
                     tag,
                     outcome,
+                    by,
                 },
             ) => {
                 let topic = topic.as_deref().unwrap_or("(of the same call)");
+                let by = by.filter(|_| wanted_by.is_some());
+                let by = by.map(|by| format!(" by {by}")).unwrap_or_default();
                 let tag = tag.as_deref().unwrap_or("(none)");
                 let tag = wanted.as_ref().map(|_| format!(" tag {tag}"));
-                Some(format!(
-                    "{topic} {}{}",
-                    outcome.word(),
-                    tag.unwrap_or_default()
-                ))
+                let tag = tag.unwrap_or_default();
+                Some(format!("{topic} {}{by}{tag}", outcome.word()))
             }
             (Self::Rejected(_), Event::Rejected { reason, .. }) => {
                 Some(format!("rejected: {reason}"))
@@ -167,6 +182,10 @@ impl ExpectedMessage {
                 .properties
                 .as_ref()
                 .is_none_or(|part| has_properties(part, message.properties.as_deref()))
+            && self.priority.is_none_or(|it| it == message.asked.priority)
+            && (self.replace_key.is_none()
+                || self.replace_key.as_deref() == message.asked.replace_key.as_deref())
+            && (self.after_reboot.is_none() || self.after_reboot == message.asked.after_reboot)
             && match &self.payload {
                 None => true,
                 Some(ExpectedPayload::Exactly(payload)) => payload.as_bytes() == message.payload,
@@ -175,11 +194,33 @@ impl ExpectedMessage {
             }
     }
 
-    fn line(&self, payload: &dyn fmt::Display) -> String {
+    /// What the guest is to have asked of its host; or what it has, of the same things.
+    fn asked(&self, seen: Option<&Asked>) -> Vec<String> {
+        const NONE: &str = "(none)";
+        let priority = self.priority.map(|wanted| {
+            let priority = seen.map_or(wanted, |seen| seen.priority);
+            format!("priority {priority}")
+        });
+        let key = self.replace_key.as_deref().map(|wanted| {
+            let key = seen.map_or(Some(wanted), |seen| seen.replace_key.as_deref());
+            format!("replace key {}", key.unwrap_or(NONE))
+        });
+        let after_reboot = self.after_reboot.map(|wanted| {
+            let when_off = seen.map_or(Some(wanted), |seen| seen.after_reboot);
+            let when_off = when_off.map_or(NONE.to_owned(), |it| it.to_string());
+            format!("after reboot {when_off}")
+        });
+        [priority, key, after_reboot]
+            .into_iter()
+            .flatten()
+            .collect()
+    }
+
+    fn line(&self, payload: &dyn fmt::Display, asked: Vec<String>) -> String {
         let qos = self.qos.map(|qos| format!("qos {qos}"));
         let retain = self.retain.map(|retain| format!("retain {retain}"));
         let properties = self.properties.iter().flat_map(described);
-        let flags = qos.into_iter().chain(retain).chain(properties);
+        let flags = qos.into_iter().chain(retain).chain(asked).chain(properties);
         let flags: Vec<_> = flags.collect();
         let flags = match flags.join(", ") {
             flags if flags.is_empty() => flags,
@@ -193,25 +234,28 @@ impl fmt::Display for Expectation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Published(message) => f.write_str(&match &message.payload {
-                None => message.line(&"…"),
+                None => message.line(&"…", message.asked(None)),
                 Some(ExpectedPayload::Exactly(payload)) => {
-                    message.line(&Content(payload.as_bytes()))
+                    message.line(&Content(payload.as_bytes()), message.asked(None))
                 }
                 Some(ExpectedPayload::Json(Value::Object(fields))) if !fields.is_empty() => {
                     // There may be more than these.
                     let json = Value::Object(fields.clone()).to_string();
-                    message.line(&format!("{},…}}", json.strip_suffix('}').unwrap_or(&json)))
+                    let json = format!("{},…}}", json.strip_suffix('}').unwrap_or(&json));
+                    message.line(&json, message.asked(None))
                 }
-                Some(ExpectedPayload::Json(json)) => message.line(json),
+                Some(ExpectedPayload::Json(json)) => message.line(json, message.asked(None)),
             }),
             Self::NothingPublished => f.write_str(self.nothing()),
             Self::Outcome {
                 topic,
                 tag,
                 outcome,
+                by,
             } => {
                 let topic = topic.as_deref().unwrap_or("…");
                 write!(f, "{topic} {outcome}")?;
+                by.iter().try_for_each(|by| write!(f, " by {by}"))?;
                 tag.iter().try_for_each(|tag| write!(f, " tag {tag}"))
             }
             Self::Rejected(text) => write!(f, "rejected: …{text}…"),

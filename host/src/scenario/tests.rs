@@ -143,6 +143,18 @@ fn wrong_values_are_refused_where_they_are() {
             "4:47: scenario.step.expect-published.qos: 3 is not a quality of service; write 0, 1 or 2",
         ),
         (
+            "{ expect-published = { topic = 'a', priority = 'urgent' } }",
+            r#"4:52: scenario.step.expect-published.priority: "urgent" is no priority; write "low", "normal" or "high""#,
+        ),
+        (
+            "{ expect-published = { topic = 'a', replace-key = 1 } }",
+            "4:55: scenario.step.expect-published.replace-key: 1 is not a text; put it in quotes",
+        ),
+        (
+            "{ expect-published = { topic = 'a', after-reboot = true } }",
+            r#"4:56: scenario.step.expect-published.after-reboot: true is nothing that a ttl does; write "count", "pause" or "drop""#,
+        ),
+        (
             "{ expect-nothing-published = false }",
             "4:34: scenario.step.expect-nothing-published: false expects nothing at all; write true, or leave the step out",
         ),
@@ -155,12 +167,28 @@ fn wrong_values_are_refused_where_they_are() {
             r#"4:36: scenario.step.expect-outcome.outcome: "lost" is no outcome; write "delivered", "expired", "displaced" or "refused""#,
         ),
         (
+            "{ expect-outcome = { outcome = 'displaced', by = 'priority' } }",
+            r#"4:54: scenario.step.expect-outcome.by: "priority" is nothing that displaces letters; write "overflow" or "replace-key""#,
+        ),
+        (
+            "{ expect-outcome = { outcome = 'expired', by = 'overflow' } }",
+            r#"4:52: scenario.step.expect-outcome.by: "overflow" is allowed only with outcome = "displaced""#,
+        ),
+        (
             "{ expect-rejected = 1 }",
             "4:25: scenario.step.expect-rejected: 1 is not a text; put it in quotes",
         ),
     ] {
         check_step(step, expected);
     }
+    let (long, start) = ("k".repeat(257), "k".repeat(60));
+    check_step(
+        &format!("{{ expect-published = {{ topic = 'a', replace-key = '{long}' }} }}"),
+        &format!(
+            "4:55: scenario.step.expect-published.replace-key: \"{start}\"… is longer than the \
+             256 bytes that a replace key may have"
+        ),
+    );
 }
 
 #[test]

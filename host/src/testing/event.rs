@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::office::{Call, Outcome, Properties, Qos, Time};
-use crate::words::{Content, described};
+use crate::office::{Call, DisplacedBy, Outcome, Priority, Properties, Qos, Time, WhenOff};
+use crate::words::{self, Content, described};
 
 /// A message as the broker has it. Displayed on one line.
 #[derive(Clone, PartialEq, Eq)]
@@ -19,6 +19,19 @@ pub struct Published {
     pub retain: bool,
     /// What it carries beside topic and payload.
     pub properties: Option<Arc<Properties>>,
+    /// What the guest that has published it has asked of its host. It is not sent.
+    pub asked: Asked,
+}
+
+/// What a guest asks its host to do with a letter, beside its ttl.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Asked {
+    /// Its priority among the letters of the guest.
+    pub priority: Priority,
+    /// What it tells the latest of.
+    pub replace_key: Option<Arc<str>>,
+    /// What its ttl does while the machine is off, if the guest says so.
+    pub after_reboot: Option<WhenOff>,
 }
 
 /// Something that a test can see happen. Displayed on one line.
@@ -44,6 +57,8 @@ pub enum Event {
         tag: Option<Arc<str>>,
         /// What became of it.
         outcome: Outcome,
+        /// For what, if it was displaced.
+        by: Option<DisplacedBy>,
     },
     /// The guest has rejected a message.
     Rejected {
@@ -120,6 +135,16 @@ impl fmt::Display for Published {
         let qos = (self.qos != Qos::AtLeastOnce).then(|| format!("qos {}", self.qos));
         let retain = self.retain.then(|| "retain".to_owned());
         let mut details: Vec<_> = qos.into_iter().chain(retain).collect();
+        let Asked {
+            priority,
+            replace_key,
+            after_reboot,
+        } = &self.asked;
+        details.extend(words::asked(
+            *priority,
+            replace_key.as_deref(),
+            *after_reboot,
+        ));
         details.extend(self.properties.iter().flat_map(|own| described(own)));
         match details.join(", ") {
             details if details.is_empty() => Ok(()),
@@ -155,12 +180,15 @@ impl fmt::Display for Event {
                 topic,
                 tag,
                 outcome,
+                by,
             } => {
                 let topic = topic.as_deref().unwrap_or("(of the same call)");
                 write!(f, "{:<9} {topic}", outcome.word())?;
+                let detail = outcome.detail().map(str::to_owned);
+                let by = by.map(|by| format!("by {by}"));
                 let tag = tag.as_ref().map(|tag| format!("tag {tag}"));
-                let details = outcome.detail().map(str::to_owned).into_iter().chain(tag);
-                match details.collect::<Vec<_>>().join(", ") {
+                let details: Vec<_> = [detail, by, tag].into_iter().flatten().collect();
+                match details.join(", ") {
                     details if details.is_empty() => Ok(()),
                     details => write!(f, " ({details})"),
                 }

@@ -148,9 +148,11 @@ impl InMemory {
     pub(super) fn record_reports(&mut self, office: &mut Office) {
         // The trace of packets is not what a test of a guest is about.
         while self.broker.poll_event().is_some() {}
+        let notices: Vec<_> = std::iter::from_fn(|| office.poll_notice()).collect();
+        notices.iter().for_each(|notice| self.journal.note(notice));
         self.journal
             .record_messages(self.now, self.broker.messages());
-        while let Some(notice) = office.poll_notice() {
+        for notice in notices {
             self.journal.handle_notice(self.now, notice);
         }
     }

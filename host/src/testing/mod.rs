@@ -61,6 +61,6 @@ pub(crate) use load::bytes_of;
 pub(crate) use world::{World, WorldOptions};
 
 pub use disk::MemoryDisk;
-pub use event::{Acks, Event, Network, Published, Record};
+pub use event::{Acks, Asked, Event, Network, Published, Record};
 pub use load::{GuestError, load};
 pub use site::{Site, SiteError, SiteOptions};

@@ -7,7 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::event::{Acks, Event, Network, Published, Record};
+use super::event::{Acks, Asked, Event, Network, Published, Record};
 use super::load::{GuestError, load};
 use super::world::{World, WorldOptions};
 use crate::guest::{Component, Engine, EngineError};
@@ -276,5 +276,6 @@ fn message(topic: &str, payload: Vec<u8>) -> Published {
         qos: Qos::AtLeastOnce,
         retain: false,
         properties: None,
+        asked: Asked::default(),
     }
 }

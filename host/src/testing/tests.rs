@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Acks, Published, Site, SiteError, SiteOptions};
+use super::{Acks, Asked, Published, Site, SiteError, SiteOptions};
 use crate::office::{Outcome, Qos};
 
 const UNLOCK: &str = r#"{"action":"unlock"}"#;
@@ -51,7 +51,7 @@ fn all_that_happens_has_its_moment() {
             "1:02:03.004  printed   front: unlock accepted while offline: goes out within 5 s or not at all",
             "1:02:08.004  expired   doors/front/command (tag unlock front)",
             "3:02:03.004  network   up",
-            r#"3:02:03.004  published doors/front/status {"action":"unlock","outcome":"expired"} (retain)"#,
+            r#"3:02:03.004  published doors/front/status {"action":"unlock","outcome":"expired"} (retain, replace key status front)"#,
             "3:02:03.004  delivered doors/front/status",
         ]
     );
@@ -103,6 +103,7 @@ fn what_is_retained_comes_with_the_subscription() {
         qos: Qos::ExactlyOnce,
         retain: true,
         properties: None,
+        asked: Asked::default(),
     });
     site.network_up();
     assert_eq!(site.rejections(), ["a request must not be retained"]);

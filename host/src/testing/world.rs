@@ -267,6 +267,7 @@ impl World {
             qos,
             retain,
             properties,
+            ..
         } = message.clone();
         let properties = to_broker(properties.as_deref());
         let (now, broker) = (self.machine.now(), &mut self.machine.broker);

@@ -10,7 +10,7 @@ use crate::broker::Fault;
 use crate::config::parse_duration;
 use crate::office::{Qos, topic};
 use crate::scenario::{read_message, split_line};
-use crate::testing::Published;
+use crate::testing::{Asked, Published};
 
 /// What is printed for `help`.
 pub(super) const HELP: [&str; 11] = [
@@ -97,6 +97,7 @@ fn publish(line: &str) -> Result<Command, String> {
         qos: Qos::AtLeastOnce,
         retain: false,
         properties: None,
+        asked: Asked::default(),
     }))
 }
 
@@ -144,6 +145,7 @@ mod tests {
                 qos,
                 retain: false,
                 properties: None,
+                asked: Asked::default(),
             })
         };
         let publish = |topic: &str, payload: &str| published(topic, payload, Qos::AtLeastOnce);

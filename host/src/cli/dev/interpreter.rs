@@ -116,6 +116,7 @@ impl Interpreter<'_> {
             qos,
             retain,
             properties,
+            ..
         } = message;
         let mut filters = self.filters.iter();
         if !filters.any(|filter| topic::matches(filter, &topic)) {

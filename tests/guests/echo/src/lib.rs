@@ -6,7 +6,7 @@
 //! | `echo/about/<x>` | what else the message says of itself, on `echo/said` |
 //! | `echo/drop` | nothing |
 //! | `echo/clock` | what its clocks show, on `echo/clock/shows`: seconds since 1970, milliseconds since the first time it was asked |
-//! | `echo/post` | letters as its payload asks for, see [`Order`] |
+//! | `echo/post` | letters as its payload asks for, see [`Order`]; several orders have `;` between them |
 //! | `echo/reconnect` | that it asks for a new connection |
 //! | `echo/report` | the [`Tally`] on `echo/tally` and on standard output |
 
@@ -58,7 +58,10 @@ impl Guest for Echo {
         match message.topic.as_str() {
             "echo/drop" => Ok(()),
             "echo/clock" => clock(),
-            "echo/post" => post(&message.payload),
+            "echo/post" => message
+                .payload
+                .split(|byte| *byte == b';')
+                .try_for_each(post),
             "echo/report" => report(),
             topic if topic.starts_with("echo/in/") => echo(message),
             topic if topic.starts_with("echo/about/") => about(&message),
