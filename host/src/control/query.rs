@@ -70,6 +70,12 @@ impl Query {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
     use super::*;
 
     const KNOWN: &[&str] = &["topic", "wait"];
@@ -105,5 +111,53 @@ mod tests {
         let query = Query::parse("wait=perhaps", KNOWN).expect("it is well formed");
         let error = "wait: \"perhaps\" is not true or false";
         assert_eq!(query.flag("wait"), Err(error.into()));
+    }
+
+    /// Text between `&`s, of pieces that mean something, and of anything.
+    fn some_text() -> impl Strategy<Value = String> {
+        const PIECES: &[&str] = &[
+            "topic", "wait", "=", "&", "%", "%2", "%ff", "%26", "+", "true", "false",
+        ];
+        let piece = prop_oneof![4 => select(PIECES).prop_map_into(), 1 => ".{0,3}"];
+        prop::collection::vec(piece, 0..8).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_named(text in some_text()) {
+            let pairs = text.split('&').filter(|pair| !pair.is_empty());
+            let names = pairs.map(|pair| pair.split('=').next().unwrap_or_default());
+            let names: Vec<_> = names.collect();
+            match Query::parse(&text, KNOWN) {
+                Ok(query) => {
+                    for name in KNOWN {
+                        let count = names.iter().filter(|it| *it == name).count();
+                        prop_assert_eq!(usize::from(query.get(name).is_some()), count);
+                    }
+                    prop_assert_eq!(query.0.len(), names.len());
+                    let is_flag = matches!(query.get("wait"), None | Some("" | "true" | "false"));
+                    prop_assert_eq!(query.flag("wait").is_ok(), is_flag);
+                }
+                Err(error) => {
+                    let at_fault = names.iter().find(|name| {
+                        error.starts_with(**name) || error.contains(&format!("{name:?}"))
+                    });
+                    prop_assert!(at_fault.is_some(), "{}", error);
+                }
+            }
+        }
+
+        #[test]
+        fn what_is_encoded_comes_back(
+            values in prop::collection::btree_map(select(KNOWN), any::<String>(), 0..3),
+        ) {
+            let pairs = values.iter().map(|(name, value)| {
+                format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC))
+            });
+            let text = pairs.collect::<Vec<_>>().join("&");
+            let query = Query::parse(&text, KNOWN).expect("it is well");
+            let read: BTreeMap<_, _> = query.0.into_iter().collect();
+            prop_assert_eq!(read, values);
+        }
     }
 }

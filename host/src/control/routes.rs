@@ -439,6 +439,8 @@ impl From<NotHanded> for Refusal {
 mod tests {
     use std::collections::BTreeSet;
 
+    use proptest::prelude::*;
+    use proptest::sample::select;
     use serde_json::Value;
 
     use super::*;
@@ -560,6 +562,35 @@ mod tests {
             "*",
         ] {
             assert_eq!(at(path), [], "{path}");
+        }
+    }
+
+    /// What paths are made of.
+    const PIECES: &[&str] = &["/", "letters", "status", "events", "17", "{ticket}"];
+
+    proptest! {
+        /// Each path has one action a method at most, and only those that are described.
+        #[test]
+        fn any_path_leads_somewhere_or_nowhere(
+            pieces in prop::collection::vec(
+                prop_oneof![
+                    4 => select(PIECES)
+                        .prop_map_into(),
+                    1 => ".{0,3}",
+                ],
+                0..6,
+            ),
+        ) {
+            let path = pieces.concat();
+            let here: Vec<_> = ROUTES.iter().filter(|route| route.is_at(&path)).collect();
+            for route in &here {
+                let same = here.iter().filter(|other| other.method == route.method);
+                prop_assert_eq!(same.count(), 1);
+                let ticket = path.strip_prefix("/letters/").filter(|it| !it.contains('/'));
+                let is_cancel = ticket.is_some_and(|ticket| !ticket.is_empty());
+                prop_assert_eq!(route.action == Action::Cancel, is_cancel);
+                prop_assert!(is_cancel || route.path == path);
+            }
         }
     }
 }

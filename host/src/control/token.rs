@@ -104,6 +104,8 @@ impl fmt::Debug for Token {
 mod tests {
     use std::os::unix::fs::PermissionsExt;
 
+    use proptest::prelude::*;
+
     use super::*;
 
     fn read(text: &str, mode: u32) -> Result<Token, String> {
@@ -152,5 +154,25 @@ mod tests {
             missing.to_string(),
             "the token file /no/such/file cannot be read"
         );
+    }
+
+    proptest! {
+        /// Nothing but the scheme, spaces and the token names it.
+        #[test]
+        fn any_header_names_it_or_not(
+            scheme in prop_oneof![Just("bearer ".to_owned()), "(?i)bearer ?", ".{0,9}"],
+            named in prop_oneof![Just("0123456789abcdef".to_owned()), "[0-9a-f]{0,16}", ".{0,20}"],
+            white in "[ \t]{0,2}",
+            rest in prop_oneof![Just(Vec::new()), prop::collection::vec(any::<u8>(), 0..3)],
+        ) {
+            let token = Token(Box::from(*b"0123456789abcdef"));
+            let header = [scheme.as_bytes(), white.as_bytes(), named.as_bytes(), &rest].concat();
+            let text = String::from_utf8_lossy(&header);
+            let is_named = text
+                .get(..7)
+                .is_some_and(|scheme| scheme.eq_ignore_ascii_case("bearer "))
+                && text[7..].trim_matches([' ', '\t', '\n', '\r', '\x0c']) == "0123456789abcdef";
+            prop_assert_eq!(token.is_named_by(&header), is_named);
+        }
     }
 }
