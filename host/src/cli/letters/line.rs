@@ -15,6 +15,7 @@ use crate::office::{
     UnknownWord, check_replace_key, check_size, check_tag, topic,
 };
 use crate::store::{Boots, Ttl};
+use crate::words::Clean;
 
 /// A letter. What is optional is left out where it is not known or not asked for.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -176,7 +177,8 @@ impl Line {
             let place = format!(" at line {} column {}", error.line(), error.column());
             let text = error.to_string();
             let text = text.strip_suffix(&place).unwrap_or(&text);
-            format!("column {}: {text}", error.column())
+            // A name that is not known is shown as it is written.
+            format!("column {}: {}", error.column(), Clean(text))
         })
     }
 

@@ -4,12 +4,13 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
+use proptest::sample::{Index, select};
 use tempfile::TempDir;
 
 use super::line::State;
 use super::*;
 use crate::office::{Letter, LetterOutcome, Outcome, Payload, Priority, Properties, Qos};
-use crate::store::BootId;
+use crate::store::{Boot, BootId, StoredLetter};
 
 /// When all of this happens, by a wall clock that is trusted.
 const WALL: u64 = 1_800_000_000_000;
@@ -80,7 +81,7 @@ impl Place {
     }
 }
 
-fn lines(opened: &Opened) -> Vec<u8> {
+fn lines_of(opened: &Opened) -> Vec<u8> {
     let export = opened.export(None);
     let lines = export.iter();
     let lines = lines.map(|line| serde_json::to_string(line).expect("it is JSON"));
@@ -193,7 +194,7 @@ fn what_is_called_back_has_its_outcome() {
 fn what_is_exported_is_no_younger_elsewhere() {
     let posted = moment(1, 5_000, WALL);
     let from = Place::with(posted, vec![letter(10_000), letter(HOUR), letter(2 * HOUR)]);
-    let exported = lines(&from.open(moment(1, 6_000, WALL + 1_000)));
+    let exported = lines_of(&from.open(moment(1, 6_000, WALL + 1_000)));
     let to = Place::with(moment(9, 500, WALL), vec![letter(1), letter(1)]);
     let now = moment(9, HOUR, WALL + HOUR / 2);
     let opened = to.open(now);
@@ -226,7 +227,7 @@ fn what_is_not_known_is_not_exported_and_not_imported() {
         trust: Trust::Never,
         ..moment(2, 1_000, WALL)
     };
-    let held = lines(&place.open(unknown));
+    let held = lines_of(&place.open(unknown));
     assert!(!text(&held).contains("unix-ms"), "{}", text(&held));
     let error = place.open(moment(2, 1_000, WALL)).import(&held);
     let error = error.expect_err("it is not known how much is left");
@@ -286,6 +287,10 @@ fn a_line_that_is_wrong_is_named() {
     check("", "column 65: EOF while parsing an object");
     check(r#", "qos": "1"}"#, "column 77: invalid type: string");
     check(r#", "colour": 1}"#, "column 75: unknown field `colour`");
+    check(
+        r#", "state": "\u001b[2J"}"#,
+        "column 87: unknown variant `\u{fffd}[2J`",
+    );
     check(r#", "qos": 3}"#, "qos \"3\" is not a quality of service");
     check(
         r#", "priority": "urgent"}"#,
@@ -384,6 +389,107 @@ fn some_letter() -> impl Strategy<Value = Letter> {
         )
 }
 
+/// A letter as it may stand in files that no gateway has written.
+fn some_kept_letter() -> impl Strategy<Value = (u32, KeptLetter)> {
+    let seconds = prop_oneof![0..100_u64, any::<u64>()];
+    let ttl = (seconds, 0..1_000_000_000_u32).prop_map(|(secs, nanos)| Duration::new(secs, nanos));
+    let posted = prop_oneof![0..100_000_u64, any::<u64>()];
+    let boot = 0..4_u32;
+    (some_letter(), boot, posted, ttl).prop_map(|(letter, boot, posted, ttl)| {
+        let kept = KeptLetter {
+            guest: "door".into(),
+            letter: Letter { ttl, ..letter },
+            posted: Time::from_millis(posted),
+        };
+        (boot, kept)
+    })
+}
+
+/// What a key of a line may be written as, more often than not as something that is right.
+fn some_value() -> impl Strategy<Value = serde_json::Value> {
+    const TEXTS: &[&str] = &[
+        "",
+        "door",
+        "a/b",
+        "a/#",
+        "high",
+        "pause",
+        "YQ==",
+        "held",
+        "(control)",
+        "\u{0}",
+    ];
+    let value = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map_into(),
+        (0..4_u64).prop_map_into(),
+        (WALL - HOUR..WALL + HOUR).prop_map_into(),
+        any::<u64>().prop_map_into(),
+        any::<i64>().prop_map_into(),
+        any::<f64>().prop_map_into(),
+        select(TEXTS).prop_map_into(),
+        ".{0,300}".prop_map_into(),
+    ];
+    value.prop_recursive(3, 12, 4, |inner| {
+        let property = select(PROPERTIES).prop_map(str::to_owned);
+        prop_oneof![
+            vec(inner.clone(), 0..4).prop_map(serde_json::Value::Array),
+            vec((property, inner), 0..4)
+                .prop_map(|all| all.into_iter().collect::<serde_json::Value>()),
+        ]
+    })
+}
+
+const KEYS: &[&str] = &[
+    "ticket",
+    "guest",
+    "topic",
+    "bytes",
+    "qos",
+    "retain",
+    "after-reboot",
+    "priority",
+    "replace-key",
+    "state",
+    "age-ms",
+    "left-ms",
+    "posted-unix-ms",
+    "tag",
+    "properties",
+    "payload",
+    "payload-base64",
+    "colour",
+];
+
+const PROPERTIES: &[&str] = &[
+    "content-type",
+    "response-topic",
+    "correlation-data",
+    "correlation-data-base64",
+    "user",
+];
+
+/// A line by hand, of which some keys are anything, and some bytes, too.
+fn some_line() -> impl Strategy<Value = Vec<u8>> {
+    let key = select(KEYS);
+    let deadline = prop_oneof![WALL - 10..WALL + HOUR, any::<u64>()];
+    let bytes = vec((any::<Index>(), any::<u8>()), 0..3);
+    let bytes = prop_oneof![2 => Just(vec![]), 1 => bytes];
+    (vec((key, some_value()), 0..4), deadline, bytes).prop_map(|(values, deadline, bytes)| {
+        let mut line = serde_json::json!({
+            "guest": "door", "topic": "a", "deadline-unix-ms": deadline
+        });
+        for (key, value) in values {
+            line[key] = value;
+        }
+        let mut line = line.to_string().into_bytes();
+        for (at, byte) in bytes {
+            *at.get_mut(&mut line) = byte;
+        }
+        line
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
@@ -398,7 +504,7 @@ proptest! {
         let posted = moment(1, 5_000, WALL);
         let place = Place::with(posted, letters.clone());
         let exported = moment(1, 5_000 + before, WALL + before);
-        let exported = lines(&place.open(exported));
+        let exported = lines_of(&place.open(exported));
         let now = moment(1, 5_000 + before + after, WALL + before + after);
         let read = imported(&place.open(now), &exported);
         let live = letters.iter().filter(|it| it.ttl > Duration::from_millis(before + after));
@@ -408,5 +514,72 @@ proptest! {
             posted: posted.running,
         });
         prop_assert_eq!(read, expected.collect::<Vec<_>>());
+    }
+}
+
+proptest! {
+    /// Whatever stands in a line, it is a letter, has expired, or is named with what is
+    /// wrong; and a letter is exported as the same one again.
+    #[test]
+    fn any_line_is_a_letter_or_is_named(line in some_line()) {
+        let now = moment(1, 5_000, WALL);
+        let mut opened = Place::with(now, vec![]).open(now);
+        match opened.import(&line) {
+            Err(error) => {
+                prop_assert!(error.starts_with(", line "), "{}", error);
+                prop_assert!(error.ends_with("; nothing is imported"), "{}", error);
+                prop_assert!(!error.contains(char::is_control), "{:?}", error);
+            }
+            Ok((changes, expired)) => {
+                let lines = line.split(|byte| *byte == b'\n');
+                let count = lines.filter(|line| !line.trim_ascii().is_empty()).count();
+                prop_assert_eq!(changes.len() + expired, count);
+                let letters = imported(&opened, &line);
+                opened.commit(changes).expect("nothing fails");
+                let again = imported(&opened, &lines_of(&opened));
+                let tickets = letters.len() as u64 + 1..;
+                let expected = letters.into_iter().zip(tickets).map(|(mut kept, ticket)| {
+                    kept.letter.ticket = Ticket(ticket);
+                    kept
+                });
+                prop_assert_eq!(again, expected.collect::<Vec<_>>());
+            }
+        }
+    }
+
+    /// Whatever is kept can be listed and exported, and each line can be read.
+    #[test]
+    fn any_letter_is_listed_and_exported(
+        letters in vec(some_kept_letter(), 0..4),
+        boots in vec((any::<u64>(), any::<u64>(), 0..4_u32, 0..3_u8), 0..3),
+        running in prop_oneof![0..100_000_u64, any::<u64>()],
+        wall in prop_oneof![Just(WALL), any::<u64>()],
+    ) {
+        let now = moment(1, 5_000, WALL);
+        let place = Place::with(now, vec![]);
+        let Opened { disk, mut contents, .. } = place.open(now);
+        for (ticket, (boot, kept)) in (1..).map(Ticket).zip(letters) {
+            let letter = Letter { ticket, ..kept.letter };
+            let kept = KeptLetter { letter, ..kept };
+            contents.letters.insert(ticket, StoredLetter { boot, kept });
+        }
+        for (ran, before, number, id) in boots {
+            contents.boots.0.push(Boot {
+                number,
+                id: BootId([id; 16]),
+                ran: Time::from_millis(ran),
+                ran_before: Duration::from_secs(before),
+                began: ran ^ before,
+                trust: Trust::PastRecord,
+            });
+        }
+        let opened = Opened::at(disk, contents, moment(1, running, wall), WhenOff::Count);
+        let count = opened.contents.letters.len();
+        let list = opened.list(None).to_string();
+        prop_assert_eq!(list.lines().count(), 1 + count);
+        prop_assert_eq!(opened.export(None).len(), count);
+        for line in lines_of(&opened).split(|byte| *byte == b'\n').filter(|it| !it.is_empty()) {
+            Line::parse(line).expect("it is whole");
+        }
     }
 }
