@@ -70,7 +70,7 @@ impl Contents {
     }
 
     /// Forgets the boots that no time in here is of, but for the present one.
-    pub(super) fn forget_boots(&mut self) {
+    pub(crate) fn forget_boots(&mut self) {
         let letters = self.letters.values().map(|letter| letter.boot);
         let timers = self.timers.values().flat_map(BTreeMap::values);
         let used: BTreeSet<u32> = letters.chain(timers.map(|timer| timer.boot)).collect();
@@ -78,7 +78,7 @@ impl Contents {
     }
 
     /// What a change makes of it whose times are of this boot.
-    pub(super) fn apply_change(&mut self, boot: u32, change: Change) {
+    pub(crate) fn apply_change(&mut self, boot: u32, change: Change) {
         match change {
             Change::Accepted(kept) => {
                 let ticket = kept.letter.ticket;

@@ -82,6 +82,12 @@ impl<'a> Reader<'a> {
         None
     }
 
+    /// A number that grows by one at a time. None gets near the end of its type, and so
+    /// whoever goes on with it can add to it.
+    pub(super) fn counter(&mut self) -> Option<u64> {
+        self.number().filter(|number| *number <= u64::MAX / 2)
+    }
+
     /// So many bytes.
     pub(super) fn take(&mut self, length: usize) -> Option<&'a [u8]> {
         let (bytes, rest) = self.0.split_at_checked(length)?;

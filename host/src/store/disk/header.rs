@@ -123,12 +123,12 @@ impl Header {
         let mut reader = Reader(content);
         let reader = &mut reader;
         Some(Self {
-            segment: reader.number()?,
+            segment: reader.number().filter(|segment| *segment < u32::MAX)?,
             oldest: reader.number()?,
             salt: u64::from_le_bytes(reader.array()?),
             position: Position {
-                number: reader.number()?,
-                last_ticket: reader.number()?,
+                number: reader.counter()?,
+                last_ticket: reader.counter()?,
                 session: reader.option(Reader::number)?,
                 boots: boots(reader)?,
             },

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::codec::{Reader, put_bytes, put_duration, put_number, put_option};
 use crate::office::{
     Change, KeptLetter, KeptTimer, Letter, LetterOutcome, Outcome, Payload, Priority, Properties,
-    Qos, Refused, Ticket, Time, WhenOff,
+    Qos, Refused, SHORTEST_PERIOD, Ticket, Time, WhenOff,
 };
 
 /// What a record is about: its first byte.
@@ -199,12 +199,12 @@ pub(super) fn decode(record: &[u8], texts: &mut Texts) -> Option<(u32, Change)> 
         tag::CONCLUDED => Change::Concluded {
             guest: texts.shared(reader.text()?),
             told: LetterOutcome {
-                ticket: Ticket(reader.number()?),
+                ticket: Ticket(reader.counter()?),
                 tag: reader.option(text)?,
                 outcome: placed(reader, &OUTCOMES)?,
             },
         },
-        tag::OVER => Change::Over(Ticket(reader.number()?)),
+        tag::OVER => Change::Over(Ticket(reader.counter()?)),
         tag::WROTE => Change::Wrote {
             guest: texts.shared(reader.text()?),
             key: text(reader)?,
@@ -231,7 +231,7 @@ fn letter(reader: &mut Reader<'_>, texts: &mut Texts) -> Option<KeptLetter> {
         guest: texts.shared(reader.text()?),
         posted: Time::from_millis(reader.number()?),
         letter: Letter {
-            ticket: Ticket(reader.number()?),
+            ticket: Ticket(reader.counter()?),
             topic: texts.shared(reader.text()?),
             payload: payload(reader)?,
             qos: placed(reader, &QOS)?,
@@ -263,7 +263,11 @@ fn properties(reader: &mut Reader<'_>) -> Option<Arc<Properties>> {
 fn timer(reader: &mut Reader<'_>) -> Option<KeptTimer> {
     Some(KeptTimer {
         first: Time::from_millis(reader.number()?),
-        period: reader.option(Reader::duration)?,
+        period: reader.option(|reader| {
+            // A shorter one is not kept, and would be due without end.
+            let period = reader.duration();
+            period.filter(|period| *period >= SHORTEST_PERIOD)
+        })?,
     })
 }
 

@@ -1,8 +1,12 @@
 //! What is there is not what was written.
 
+use std::time::Duration;
+
 use super::*;
+use crate::office::{Change, KeptTimer, SHORTEST_PERIOD, Ticket, Time};
 use crate::store::StoreError;
-use crate::store::disk::header::{Header, VERSION};
+use crate::store::disk::header::{Header, NoHeader, Position, VERSION};
+use crate::store::disk::record::{self, Texts};
 
 /// A store with several segments, and what is in it.
 fn several() -> (Pair, Vec<String>) {
@@ -161,4 +165,51 @@ fn a_newer_version() {
         text.contains("version 2") && text.contains("no newer one than 1"),
         "{text}"
     );
+}
+
+/// Whoever goes on with them would come to the end of their types.
+#[test]
+fn numbers_that_no_log_gets_to_are_damage() {
+    let read = |change: fn(&mut Header)| {
+        let mut header = Header {
+            segment: 1,
+            oldest: 1,
+            salt: 1,
+            position: Position::default(),
+        };
+        change(&mut header);
+        Header::decode(&header.encode()).map(|(header, _)| header.segment)
+    };
+    assert_eq!(read(|_| {}), Ok(1));
+    let damaged = Err(NoHeader::Damaged);
+    assert_eq!(read(|header| header.segment = u32::MAX), damaged);
+    assert_eq!(read(|header| header.position.number = u64::MAX), damaged);
+    assert_eq!(
+        read(|header| header.position.last_ticket = u64::MAX),
+        damaged
+    );
+    assert!(is_read(Change::Over(Ticket(1))));
+    assert!(!is_read(Change::Over(Ticket(u64::MAX))));
+}
+
+/// It would be due again and again in the same millisecond.
+#[test]
+fn a_period_that_no_timer_has_is_damage() {
+    let timer = |period| Change::Timer {
+        guest: "door".into(),
+        name: "tick".into(),
+        timer: Some(KeptTimer {
+            first: Time::from_millis(1),
+            period: Some(period),
+        }),
+    };
+    assert!(is_read(timer(SHORTEST_PERIOD)));
+    assert!(!is_read(timer(Duration::from_nanos(1))));
+}
+
+/// Whether a record is read as what it was written as.
+fn is_read(change: Change) -> bool {
+    let mut record = Vec::new();
+    record::encode(&mut record, 0, &change);
+    record::decode(&record, &mut Texts::default()) == Some((0, change))
 }

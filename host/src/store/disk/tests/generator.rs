@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::Chance;
 use crate::office::{
     Change, KeptLetter, KeptTimer, Letter, LetterOutcome, Outcome, Payload, Priority, Properties,
-    Qos, Refused, Ticket, Time, WhenOff,
+    Qos, Refused, SHORTEST_PERIOD, Ticket, Time, WhenOff,
 };
 use crate::store::{BootId, Contents, Group, Moment, Trust};
 
@@ -123,7 +123,8 @@ impl Generator {
                 name: format!("timer {}", which % 5).into(),
                 timer: (!size.is_multiple_of(4)).then(|| KeptTimer {
                     first: Time::from_millis(self.running + size as u64),
-                    period: (!size.is_multiple_of(2)).then(|| Duration::from_micros(size as u64)),
+                    period: (!size.is_multiple_of(2))
+                        .then(|| SHORTEST_PERIOD + Duration::from_micros(size as u64)),
                 }),
             },
             13 => Change::Received((which as u16 % 6 + 1).try_into().ok()?),
