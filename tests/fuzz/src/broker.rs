@@ -35,6 +35,12 @@ enum Step {
     Send(bool, Vec<u8>),
     /// A client sends a packet of this first byte, with this content.
     Packet(bool, u8, Vec<u8>),
+    /// A client subscribes to a filter, with this byte of options.
+    Subscribe(bool, Filter, u8),
+    /// A client wants it no more.
+    Unsubscribe(bool, Filter),
+    /// A client publishes, with these flags.
+    Publish(bool, Filter, u8, Vec<u8>),
     /// A client answers a packet that it was sent, the latest or one before.
     Answer(bool, Answer, u8),
     /// A client is gone, and connects anew.
@@ -49,6 +55,31 @@ enum Answer {
     PubRec,
     PubComp,
 }
+
+#[derive(Debug, Clone, Copy, Arbitrary)]
+enum Filter {
+    Name,
+    Other,
+    Level,
+    All,
+    Shared,
+}
+
+impl Filter {
+    /// With its length.
+    fn bytes(self) -> &'static [u8] {
+        match self {
+            Self::Name => b"\0\x03a/b",
+            Self::Other => b"\0\x03a/c",
+            Self::Level => b"\0\x03a/+",
+            Self::All => b"\0\x01#",
+            Self::Shared => b"\0\x0c$share/s/a/b",
+        }
+    }
+}
+
+/// The id of what clients send in whole.
+const ID: &[u8] = &[0, 9];
 
 const CONNECTS: [&[u8]; 2] = [
     b"\x10\x0d\x00\x04MQTT\x04\x02\x00\x3c\x00\x01a",
@@ -72,6 +103,16 @@ pub fn run(plan: Plan) {
                 let length = u8::try_from(body.len()).unwrap_or(0x7f).min(0x7f);
                 let body = &body[..usize::from(length)];
                 run.send(client, &[&[first, length], body].concat());
+            }
+            Step::Subscribe(client, filter, options) => {
+                run.packet(client, 0x82, ID, &[filter.bytes(), &[options]]);
+            }
+            Step::Unsubscribe(client, filter) => run.packet(client, 0xa2, ID, &[filter.bytes()]),
+            Step::Publish(client, topic, flags, payload) => {
+                let id = if flags & 0b110 == 0 { &[] } else { ID };
+                let head = [topic.bytes(), id].concat();
+                let payload = &payload[..payload.len().min(60)];
+                run.packet(client, 0x30 | flags & 0xf, &head, &[payload]);
             }
             Step::Answer(client, answer, back) => {
                 let open = run.open(client);
@@ -142,6 +183,16 @@ impl Run {
     fn send(&mut self, client: bool, bytes: &[u8]) {
         let id = self.open(client).id;
         self.core.handle_bytes(self.now, id, bytes);
+    }
+
+    /// Sends a packet of this head and this rest, with no properties in between.
+    fn packet(&mut self, client: bool, first: u8, head: &[u8], rest: &[&[u8]]) {
+        let properties: &[u8] = match self.connect[usize::from(client)] {
+            Connect::V5 => &[0],
+            Connect::V4 | Connect::Anything => &[],
+        };
+        let body = [head, properties, &rest.concat()].concat();
+        self.send(client, &[&[first, body.len() as u8], &body[..]].concat());
     }
 
     fn drain(&mut self) {

@@ -27,6 +27,21 @@ impl Frame<'_> {
         };
         Some([self.body[offset], self.body[offset + 1]])
     }
+
+    /// How many filters a SUBSCRIBE has.
+    pub fn filters(self, is_v5: bool) -> usize {
+        let mut rest = &self.body[2..];
+        if is_v5 {
+            // Properties of no more than 127 bytes: an identifier of the subscription.
+            rest = &rest[1 + usize::from(rest[0])..];
+        }
+        let mut count = 0;
+        while let [high, low, after @ ..] = rest {
+            rest = &after[usize::from(u16::from_be_bytes([*high, *low])) + 1..];
+            count += 1;
+        }
+        count
+    }
 }
 
 /// Takes the first packet from bytes, if all of it is there.

@@ -13,13 +13,12 @@ use bytes::BytesMut;
 use crate::engine::{Engine, Machine};
 use crate::frames::{self, Frame};
 use crate::office::{
-    Answer, Assignment, BackoffSettings, Call, Effects, GuestSettings, Letter, Notice, Office,
-    Overflow, Payload, Priority, Qos, Settings, Ticket, Time, TimerSettings, WorkListSettings,
+    Answer, Assignment, Call, Effects, GuestId, Letter, Notice, Office, Payload, Priority, Qos,
+    SessionChange, Settings, Ticket, Time,
 };
+use crate::settings::{ALL, FIRST, SECOND, guest, settings};
 use crate::websocket::{self, Server};
 use crate::wire::{Handshake, Layers, Version, Versions, WebSocketPath};
-
-const SECOND: Duration = Duration::from_secs(1);
 
 /// What happens.
 #[derive(Debug, Arbitrary)]
@@ -28,8 +27,8 @@ pub struct Plan {
     version: PlannedVersion,
     /// Whether there is WebSocket in between, which the broker accepts.
     is_websocket: bool,
-    /// Which packets the broker answers as it should: CONNECT, SUBSCRIBE, PUBLISH and
-    /// PUBREL, a bit each.
+    /// Which packets the broker answers as it should: CONNECT, SUBSCRIBE, PUBLISH,
+    /// PUBREL and UNSUBSCRIBE, a bit each.
     answered: u8,
     steps: Vec<Step>,
     answers: Vec<PlannedAnswer>,
@@ -73,6 +72,9 @@ enum Step {
     /// The kernel takes so many bytes more, and the peer has acknowledged what it
     /// took before.
     Carry(u16),
+    /// The configuration changes: what becomes of the guests, and whether a new session
+    /// begins.
+    Change([Change; 2], bool),
     /// A guest publishes.
     Publish {
         guest: bool,
@@ -81,6 +83,16 @@ enum Step {
         size: u16,
         ttl: u16,
     },
+}
+
+/// What becomes of a guest.
+#[derive(Debug, Clone, Copy, Arbitrary)]
+enum Change {
+    /// It stays, with these subscriptions. If it is not there, it comes.
+    Stays(u8),
+    /// Another one takes its place, with these.
+    Another(u8),
+    Gone,
 }
 
 #[derive(Debug, Clone, Copy, Arbitrary)]
@@ -114,6 +126,9 @@ pub fn run(plan: Plan) {
 
 struct Run {
     engine: Engine,
+    settings: Settings,
+    /// Where the guests are that are there.
+    places: [Option<GuestId>; 2],
     machine: Planned,
     handshake: Handshake,
     outcomes: BTreeMap<Ticket, usize>,
@@ -143,54 +158,21 @@ struct Planned {
 
 impl Run {
     fn new(plan: &Plan) -> Self {
-        let subscriptions = |own: &str| {
-            vec![
-                (own.parse().expect("it is valid"), Qos::ExactlyOnce),
-                ("both/#".parse().expect("it is valid"), Qos::AtLeastOnce),
-            ]
-        };
-        let guest = |own: &str| GuestSettings {
-            name: "guest".into(),
-            subscriptions: subscriptions(own),
-            retries: 1,
-            retry_for: Duration::from_secs(60),
-            has_will: false,
-            outcomes: 1,
-            hears_subscriptions: true,
-            work_list: WorkListSettings {
-                max: 5,
-                max_bytes: 200,
-                overflow: Overflow::DropOldest,
-            },
-            timers: TimerSettings::default(),
-            max_state: crate::office::MAX_STATE,
-            permissions: None,
-        };
+        let now = Time::default();
         let settings = Settings {
             clean_session: plan.is_clean,
-            keep_alive: Duration::from_secs(20),
-            backoff: BackoffSettings {
-                min: Duration::from_secs(1),
-                max: Duration::from_secs(4),
-            },
-            first_connect_delay: Duration::ZERO,
-            last_will: None,
-            status_topic: None,
-            max_packet_size: 4_096,
-            max_qos: Qos::ExactlyOnce,
-            carries_properties: true,
-            guests: vec![guest("first/+"), guest("second")],
-            is_durable: false,
-            seed: 0,
+            ..settings([FIRST, SECOND].map(|name| guest(name, ALL)).into())
         };
+        let office = Office::new(now, settings.clone());
         let versions = match plan.version {
             PlannedVersion::V4 => Versions::Only(Version::V4),
             PlannedVersion::V5 => Versions::Only(Version::V5),
             PlannedVersion::Any => Versions::Any,
         };
-        let now = Time::default();
         Self {
-            engine: Engine::new(Office::new(now, settings)),
+            engine: Engine::new(office),
+            settings,
+            places: [0, 1].map(|place| Some(GuestId(place))),
             machine: Planned {
                 now,
                 is_dialing: false,
@@ -265,7 +247,7 @@ impl Run {
                     _ => 0x62,
                 };
                 match reason {
-                    Some(reason) if first == 0x90 && machine.is_v5 => {
+                    Some(reason) if matches!(first, 0x90 | 0xb0) && machine.is_v5 => {
                         machine.packet(first, &[&id, &[0, reason]]);
                     }
                     Some(reason) => machine.packet(first, &[&id, &[reason]]),
@@ -283,10 +265,43 @@ impl Run {
                 size,
                 ttl,
             } => {
+                let Some(guest) = self.places[usize::from(guest)] else {
+                    return;
+                };
                 let letter = machine.letter(qos, retain, size, ttl);
-                let guest = crate::office::GuestId(guest.into());
                 self.engine.office_mut().post(machine.now, guest, letter);
             }
+            Step::Change(changes, is_session) => self.change(changes, is_session),
+        }
+    }
+
+    fn change(&mut self, changes: [Change; 2], is_session: bool) {
+        let mut guests = Vec::new();
+        let mut places = Vec::new();
+        let mut stay = Vec::new();
+        for (at, (change, name)) in changes.into_iter().zip([FIRST, SECOND]).enumerate() {
+            let (place, subscriptions) = match change {
+                Change::Stays(subscriptions) => (self.places[at], subscriptions),
+                Change::Another(subscriptions) => (None, subscriptions),
+                Change::Gone => continue,
+            };
+            guests.push(guest(name, subscriptions));
+            places.push(place);
+            stay.push(at);
+        }
+        let settings = Settings {
+            guests,
+            ..self.settings.clone()
+        };
+        let session = match is_session {
+            true => SessionChange::New,
+            false => SessionChange::None,
+        };
+        let office = self.engine.office_mut();
+        let taken = office.handle_changed(self.machine.now, settings, &places, session);
+        self.places = [None; 2];
+        for (at, place) in stay.into_iter().zip(taken) {
+            self.places[at] = Some(place);
         }
     }
 
@@ -327,9 +342,9 @@ impl Run {
                 break;
             }
             let next = self.engine.next_timeout();
-            let wait = next.map_or(SECOND, |next| next.since(self.machine.now));
+            let wait = next.map_or(Duration::from_secs(1), |next| next.since(self.machine.now));
             self.machine
-                .wait(wait.clamp(Duration::from_millis(1), 10 * SECOND));
+                .wait(wait.clamp(Duration::from_millis(1), Duration::from_secs(10)));
             self.machine.carry(1_000_000);
             self.turn();
         }
@@ -390,7 +405,14 @@ impl Planned {
         let nothing: &[u8] = if self.is_v5 { &[0] } else { &[] };
         match frame.kind() {
             1 if is_answered(0) => self.packet(0x20, &[&[0, 0], nothing]),
-            8 if is_answered(1) => self.packet(0x90, &[&id, nothing, &[1]]),
+            8 if is_answered(1) => {
+                let granted = vec![1; frame.filters(self.is_v5)];
+                self.packet(0x90, &[&id, nothing, &granted]);
+            }
+            10 if is_answered(4) => {
+                let reasons: &[u8] = if self.is_v5 { &[0] } else { &[] };
+                self.packet(0xb0, &[&id, nothing, reasons]);
+            }
             3 if is_answered(2) && id != [0, 0] => {
                 let first = if frame.first & 0b10 != 0 { 0x40 } else { 0x50 };
                 self.packet(first, &[&id]);

@@ -1,0 +1,153 @@
+//! The log of a work list, of files that hold anything.
+//!
+//! Files are made byte by byte, or as the log makes them, with the right checksums and
+//! lengths around records of anything. Whatever they hold, nothing panics, and not much
+//! more memory is taken than they have bytes. What is read of them is what the groups in
+//! them make one after the other, also when the log goes on and has written all of it
+//! anew, and an office can take it up.
+//!
+//! The files of the disk's sources are here one by one: most of what they have is for each
+//! other alone.
+
+#![allow(dead_code, reason = "the disk needs more of it")]
+
+mod memory;
+mod planned;
+mod taken_up;
+
+#[path = "../../../../host/src/store/disk/codec.rs"]
+mod codec;
+#[path = "../../../../host/src/store/disk/files.rs"]
+mod files;
+#[path = "../../../../host/src/store/disk/frame.rs"]
+mod frame;
+#[path = "../../../../host/src/store/disk/header.rs"]
+mod header;
+#[path = "../../../../host/src/store/disk/index.rs"]
+mod index;
+#[path = "../../../../host/src/store/disk/log.rs"]
+mod log;
+#[path = "../../../../host/src/store/disk/record.rs"]
+mod record;
+#[path = "../../../../host/src/store/disk/records.rs"]
+mod records;
+#[path = "../../../../host/src/store/disk/replay.rs"]
+mod replay;
+#[path = "../../../../host/src/store/disk/segments.rs"]
+mod segments;
+
+use crate::allocation;
+use crate::store::{Contents, Group, StoreError};
+use header::{Header, Position};
+use log::{Log, Sizes};
+use memory::Memory;
+use record::Texts;
+use records::each_record;
+
+pub use planned::Plan;
+
+/// So small that segments come and go, and what lives moves.
+const SMALL: Sizes = Sizes {
+    segment: 200,
+    slack: 100,
+    moved: 50,
+};
+
+/// So much memory is taken at most to read files of so many bytes: a hundred times as
+/// much would be 11 places in the leaf of a map for each record of some ten bytes.
+fn most_memory(bytes: usize) -> usize {
+    (64 << 10) + 100 * bytes
+}
+
+/// Carries the plan out.
+pub fn run(plan: Plan) {
+    let memory = plan.memory();
+    let most = most_memory(memory.size());
+    let naive = read_naively(&memory);
+    let opened = || Log::open(memory.clone(), SMALL, 1, true);
+    let (opened, peak) = allocation::peak(opened);
+    assert!(peak <= most, "{peak} bytes of memory, and not {most}");
+    let (mut log, contents) = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            let is_known = matches!(error, StoreError::Damaged { .. } | StoreError::Newer { .. });
+            assert!(is_known, "{error}");
+            return;
+        }
+    };
+    assert_eq!(Some(&contents), naive.as_ref());
+    let newest = memory.segments().pop().unwrap_or_default();
+    if contents.number > u64::MAX / 4 || newest > u32::MAX / 2 {
+        // No log gets there, and none goes on from there for long.
+        return;
+    }
+
+    let moment = plan.moment();
+    let mut model = contents;
+    for changes in plan.groups() {
+        let group = Group {
+            number: model.number + 1,
+            moment,
+            changes,
+        };
+        log.commit(&group).expect("nothing fails");
+        model.apply(&group);
+    }
+    drop(log);
+    model.forget_boots();
+    let opened = Log::open(memory, SMALL, 1, true);
+    let (_, again) = opened.expect("it was written as it should be");
+    assert_eq!(again, model);
+    taken_up::check(again, moment);
+}
+
+/// What the groups make one after the other, as far as they are whole. None: there is
+/// something else than groups.
+fn read_naively(memory: &Memory) -> Option<Contents> {
+    let newest = memory.segments().pop();
+    let Some(newest) = newest else {
+        return Some(Contents::default());
+    };
+    let (header, _) = segments::header(memory, newest, &memory.bytes(newest)?).ok()?;
+    let mut contents = None;
+    for segment in header.oldest..=newest {
+        let bytes = memory.bytes(segment)?;
+        let (header, mut at) = segments::header(memory, segment, &bytes).ok()?;
+        let read = Header::decode(&header.encode());
+        assert_eq!(read, Ok((header.clone(), header.encode().len())));
+        // Those that are no more used may be forgotten.
+        let boots = header.position.boots.clone();
+        let contents = contents.get_or_insert_with(|| beginning(header.position));
+        contents.boots = boots;
+        while let Some(frame) = frame::read(&bytes[at..], header.salt) {
+            let mut changes = Vec::new();
+            let each = |boot, change, _| changes.push((boot, change));
+            let moment = each_record(frame, &mut Texts::default(), each)?;
+            contents.number = frame.number;
+            contents.boots.observe(moment);
+            for (boot, change) in changes {
+                let mut record = Vec::new();
+                record::encode(&mut record, boot, &change);
+                let read = record::decode(&record, &mut Texts::default());
+                assert_eq!(read.as_ref(), Some(&(boot, change.clone())));
+                let ticket = change.ticket().map_or(0, |ticket| ticket.0);
+                contents.last_ticket = contents.last_ticket.max(ticket);
+                contents.apply_change(boot, change);
+            }
+            at += frame.size();
+        }
+    }
+    let mut contents = contents?;
+    contents.forget_boots();
+    Some(contents)
+}
+
+fn beginning(position: Position) -> Contents {
+    Contents {
+        number: position.number,
+        last_ticket: position.last_ticket,
+        boots: position.boots,
+        session: position.session,
+        ..Contents::default()
+    }
+}
