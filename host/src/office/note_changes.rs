@@ -118,9 +118,11 @@ impl Office {
         self.journal.push(Change::Wrote { guest, key, value });
     }
 
-    /// One that was due once is no more.
+    /// One that was due once is no more. Those of one that is gone are no more already, and
+    /// another one may have its name by now.
     pub(super) fn note_timer_told(&mut self, guest: GuestId, told: &Due) {
-        if told.timer.period.is_none() && self.journal.is_on() {
+        let is_gone = self.guests.inbox(guest).is_gone();
+        if told.timer.period.is_none() && self.journal.is_on() && !is_gone {
             self.push_timer(guest, told.timer.name.clone(), None);
         }
     }

@@ -1,9 +1,12 @@
 //! What is to outlive the gateway: what waits until it is kept.
 
 use jackalope::office::{
-    Answer, Change, Delivery, Effects, Incoming, Outgoing, Qos, SessionChange, Settings,
+    Answer, Call, Change, Delivery, Effects, GuestId, Incoming, Outgoing, Qos, Schedule,
+    SessionChange, Settings,
 };
-use jackalope_tests::office::{A, TWO_HOURS, TestOffice, connack, id, kept_session};
+use jackalope_tests::office::{
+    A, B, SECOND, TWO_HOURS, TestOffice, connack, guest, id, kept_session,
+};
 
 fn durable() -> Settings {
     Settings {
@@ -120,4 +123,43 @@ fn pubcomp_waits_until_the_message_is_forgotten() {
     assert_eq!(test.packets(), []);
     assert_eq!(keep(&mut test), [Change::Released(id(7))]);
     assert_eq!(test.packets(), [Outgoing::PubComp(id(7))]);
+}
+
+/// Ends a call with a timer that is due once, in a second.
+fn answer_with_timer(test: &mut TestOffice, guest: GuestId) {
+    let mut effects = Effects::default();
+    let set = effects.timers.set(None, 1, "x", Schedule::once(SECOND));
+    assert_eq!(set, Ok(()));
+    test.answer(guest, Answer::Done(effects));
+}
+
+#[test]
+fn the_last_call_of_one_that_is_gone_leaves_the_timers_of_whoever_has_its_name_by_then() {
+    let mut test = online();
+    test.deliver("a/x", Delivery::AtMostOnce, false);
+    assert_eq!(test.call().map(|call| call.guest), Some(A));
+    answer_with_timer(&mut test, A);
+    test.pass(SECOND);
+    let call = test.call().expect("its timer is due");
+    assert!(matches!(call.call, Call::Timer(_)), "{call:?}");
+
+    // It goes, and is back before that call is over.
+    let mut change = |guests: &[&[&str]], places: &[Option<GuestId>]| {
+        let settings = Settings {
+            guests: guests.iter().map(|filters| guest(filters)).collect(),
+            ..durable()
+        };
+        let session = SessionChange::None;
+        test.office
+            .handle_changed(test.now, settings, places, session)
+    };
+    change(&[&["b/#", "both"]], &[Some(B)]);
+    let places = change(&[&["b/#", "both"], &["a/+"]], &[Some(B), None]);
+    let back = places[1];
+    assert_eq!(test.call().map(|call| call.guest), Some(back));
+    answer_with_timer(&mut test, back);
+    keep(&mut test);
+
+    test.answer(A, Answer::Done(Effects::default()));
+    assert_eq!(keep(&mut test), []);
 }
