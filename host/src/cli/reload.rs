@@ -201,6 +201,9 @@ fn log(
     if changed.reconnects {
         info!("the broker, or who the gateway is to it, has changed: a new session begins");
     }
+    if let Some(why) = &changed.not_kept {
+        warn!("that guests are gone cannot be kept yet: {why}");
+    }
     if !at_next_start.is_empty() {
         warn!(
             "changed, and waits for the next start: {}",

@@ -105,6 +105,9 @@ pub(crate) struct Changes {
     pub(crate) new_session: bool,
     /// Settings that wait for the next start.
     pub(crate) at_next_start: Vec<String>,
+    /// Why it cannot be kept that guests are gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) not_kept: Option<String>,
 }
 
 impl From<Reloaded> for Changes {
@@ -120,6 +123,7 @@ impl From<Reloaded> for Changes {
             removed: changed.removed,
             new_session: changed.reconnects,
             at_next_start,
+            not_kept: changed.not_kept,
         }
     }
 }

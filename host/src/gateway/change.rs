@@ -35,6 +35,9 @@ pub struct Changed {
     pub removed: Vec<String>,
     /// Whether a new session begins.
     pub reconnects: bool,
+    /// Why it cannot be kept on disk at the moment that guests are gone, if so: should the
+    /// gateway start anew before it can be, what they had is there again.
+    pub not_kept: Option<String>,
 }
 
 impl Gateway {

@@ -19,7 +19,14 @@ impl Gateway {
                 self.install(guest);
             }
             Command::Change(change, reply) => {
-                let _ = reply.send(self.change(*change));
+                let changed = self.change(*change);
+                self.when_kept(move |_, kept| {
+                    let _ = reply.send(changed.map(|mut changed| {
+                        let why = kept.err().filter(|_| !changed.removed.is_empty());
+                        changed.not_kept = why.map(|why| why.to_string());
+                        changed
+                    }));
+                });
             }
             Command::Reconnect => self.engine.office_mut().handle_reconnect(now),
             Command::RequestReconnect(reply) => {

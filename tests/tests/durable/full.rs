@@ -160,6 +160,25 @@ fn what_was_not_kept_is_not_there_after_a_kill() {
 }
 
 #[test]
+fn a_reload_says_that_it_cannot_be_kept_whom_it_takes_away() {
+    let Some((site, disk)) = small() else {
+        return;
+    };
+    let gateway = site.start_online();
+    site.send("tell/in", "a");
+    site.wait_for_letters(0);
+    disk.fill();
+    site.expect(&["publish", "by-hand", &"x".repeat(20_000)], 1);
+    gateway.reconfigure(&site.without_guests(""));
+    let said = site.expect(&["reload"], 0);
+    assert!(said.contains("\nremoved: teller\n"), "{said}");
+    let why = "\nthat guests are gone cannot be kept yet: the disk is full: ";
+    assert!(said.contains(why), "{said}");
+    disk.make_room();
+    gateway.log.wait_for("the work list is kept again");
+}
+
+#[test]
 fn a_disk_that_is_read_only_at_the_start() {
     let Some((site, disk)) = small() else {
         return;

@@ -115,6 +115,10 @@ impl fmt::Display for Shown<'_, Changes> {
             let names = changes.at_next_start.join(", ");
             write!(f, "\nchanged, and waits for the next start: {names}")?;
         }
+        if let Some(why) = &changes.not_kept {
+            let why = Clean(why);
+            write!(f, "\nthat guests are gone cannot be kept yet: {why}")?;
+        }
         Ok(())
     }
 }
