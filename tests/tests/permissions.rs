@@ -6,7 +6,7 @@ use jackalope_tests::{ECHO, FakeBroker, GatewayOptions, WILL};
 const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
 
 const PERMISSIONS: &str = "[guest.permissions]\npublish = ['allowed/#']\nmax-qos = 1\n\
-    retain = false\nmin-ttl = '1s'\nmax-ttl = '1m'\nrate = 1\nburst = 3\nreconnect = false";
+    retain = false\nmin-ttl = '1s'\nmax-ttl = '1m'\nrate = '3/h'\nreconnect = false";
 
 #[test]
 fn nothing_that_is_not_permitted_reaches_the_broker() {
@@ -59,7 +59,7 @@ fn nothing_that_is_not_permitted_reaches_the_broker() {
         // What was refused has used up nothing: three are left.
         (
             "topic=allowed/b count=10",
-            "`permissions.rate` allows no more for now",
+            "`permissions.rate` allows no more for now than 3 letters an hour, 3 at once",
         ),
     ] {
         // What comes last counts.

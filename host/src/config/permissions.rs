@@ -14,6 +14,9 @@ use crate::office::{Filter, Permissions, Rate, topic};
 
 const TTLS: RangeInclusive<Period> = Period::from_millis(1)..=Period::from_secs(365 * 24 * 60 * 60);
 const MAX_RATE: u32 = 100_000;
+/// In which so many letters may come.
+const RATE_TIMES: RangeInclusive<Period> =
+    Period::from_secs(1)..=Period::from_secs(365 * 24 * 60 * 60);
 const MAX_BURST: u32 = 1_000_000;
 
 /// What errors call the keys.
@@ -105,7 +108,7 @@ fn filters(entry: &Entry) -> Result<Option<Vec<Filter>>, String> {
     list.iter().map(filter).collect::<Result<_, _>>().map(Some)
 }
 
-/// Without a burst, a second's letters may come at once.
+/// Without a burst, as many letters may come at once as the rate has in its time.
 fn rate(written: &file::Permissions, keys: &Keys) -> Result<Option<Rate>, Refusal> {
     let Some(entry) = &written.rate else {
         return match &written.burst {
@@ -116,12 +119,48 @@ fn rate(written: &file::Permissions, keys: &Keys) -> Result<Option<Rate>, Refusa
             }
         };
     };
-    let letters = entry
-        .whole(1..=MAX_RATE)
-        .map_err(|reason| entry.refuse(keys.rate, reason))?;
+    let (letters, per) = letters_per(entry).map_err(|reason| entry.refuse(keys.rate, reason))?;
     let mut burst = letters;
     set(&mut burst, &written.burst, keys.burst, |entry| {
         entry.whole(1..=MAX_BURST)
     })?;
-    Ok(Some(Rate { letters, burst }))
+    Ok(Some(Rate {
+        letters,
+        per,
+        burst,
+    }))
+}
+
+/// So many letters a second, as a number, or in a time, as a text.
+fn letters_per(entry: &Entry) -> Result<(u32, Duration), String> {
+    const FORM: &str =
+        r#"is not a rate; write letters a second, 1 to 100000, or e.g. "6/m", "1/10s""#;
+    let Some((letters, per)) = entry.value.as_str().and_then(|text| text.split_once('/')) else {
+        let letters = entry.whole(1..=MAX_RATE).map_err(|_| entry.but(FORM))?;
+        return Ok((letters, Duration::from_secs(1)));
+    };
+    let is_number = letters.bytes().all(|byte| byte.is_ascii_digit());
+    let letters = letters
+        .parse()
+        .ok()
+        .filter(|letters| is_number && (1..=MAX_RATE).contains(letters));
+    // A unit alone is one of it.
+    let one = if per.starts_with(|c: char| c.is_ascii_digit()) {
+        ""
+    } else {
+        "1"
+    };
+    let per = format!("{one}{per}").parse::<Period>().ok();
+    let (Some(letters), Some(per)) = (letters, per) else {
+        return Err(entry.but(FORM));
+    };
+    match RATE_TIMES.contains(&per) {
+        true => Ok((letters, per.0)),
+        false => {
+            let (min, max) = RATE_TIMES.into_inner();
+            Err(entry.but(format_args!(
+                "is out of range; write a time of {min} to {max}"
+            )))
+        }
+    }
 }

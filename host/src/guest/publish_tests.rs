@@ -259,6 +259,7 @@ async fn no_more_letters_are_accepted_than_the_rate_permits() {
     let mut call = connection();
     let rate = Some(Rate {
         letters: 1,
+        per: Duration::from_secs(1),
         burst: 2,
     });
     call.room.permissions = Some(Arc::new(Permissions {

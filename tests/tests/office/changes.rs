@@ -504,7 +504,11 @@ fn a_smaller_work_list_and_other_permissions_hold_from_the_next_letter_on() {
     let mut test = TestOffice::online(settings());
     let rate = |letters, burst| GuestSettings {
         permissions: Some(Arc::new(Permissions {
-            rate: Some(Rate { letters, burst }),
+            rate: Some(Rate {
+                letters,
+                per: Duration::from_secs(1),
+                burst,
+            }),
             ..Permissions::default()
         })),
         work_list: WorkListSettings {

@@ -137,6 +137,7 @@ fn publishes(count: u64) -> Effects {
 fn the_rate_counts_what_is_committed() {
     let rate = Rate {
         letters: 3,
+        per: Duration::from_secs(1),
         burst: 5,
     };
     let mut test = TestOffice::offline(settings(Permissions {
@@ -173,6 +174,27 @@ fn the_rate_counts_what_is_committed() {
     let rejected = Answer::Rejected("no".into(), publishes(2));
     test.office.handle_answer(test.now, GUEST, rejected);
     assert_eq!(message(&mut test).room.permitted, 3);
+}
+
+#[test]
+fn a_rate_may_be_slower_than_one_a_second() {
+    let mut test = TestOffice::offline(settings(Permissions {
+        rate: Some(Rate {
+            letters: 6,
+            per: Duration::from_secs(60),
+            burst: 2,
+        }),
+        ..Permissions::default()
+    }));
+    message(&mut test);
+    let done = Answer::Done(publishes(2));
+    test.office.handle_answer(test.now, GUEST, done);
+    for (millis, permitted) in [(9_999, 0), (1, 1), (9_999, 1), (1, 2), (3_600_000, 2)] {
+        test.pass(Duration::from_millis(millis));
+        assert_eq!(message(&mut test).room.permitted, permitted, "{millis}");
+        let done = Answer::Done(Effects::default());
+        test.office.handle_answer(test.now, GUEST, done);
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::config::GuestConfig;
 use crate::guest::{Ask, Offer, Report};
-use crate::office::{DEFAULT_TTL, Permissions, Qos, Rate, Rule};
+use crate::office::{DEFAULT_TTL, Permissions, Qos, Rule};
 use crate::words::Span;
 
 /// What a guest may do, and what it asks for as well, by its component.
@@ -73,10 +73,8 @@ fn allowed(permissions: &Permissions) -> Vec<String> {
     if publishes(permissions) {
         lines.push(format!("publish to {}", topics(permissions)));
         lines.push(format!("publish with {}", options(permissions)));
-        if let Some(Rate { letters, burst }) = permissions.rate {
-            lines.push(format!(
-                "publish {letters} letters a second, {burst} at once"
-            ));
+        if let Some(rate) = permissions.rate {
+            lines.push(format!("publish {rate}"));
         }
     }
     if permissions.reconnect {
@@ -145,7 +143,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::guest::{LoadError, LoadProblem};
-    use crate::office::Filter;
+    use crate::office::{Filter, Rate};
 
     #[track_caller]
     fn check(permissions: Permissions, expect: &[&str]) {
@@ -239,6 +237,7 @@ it asks for more, and is not permitted to
             max_ttl: 600 * second,
             rate: Some(Rate {
                 letters: 5,
+                per: second,
                 burst: 20,
             }),
             reconnect: false,
@@ -265,5 +264,16 @@ it asks for more, and is not permitted to
             ..Permissions::default()
         };
         assert_eq!(ttl(&long), "a ttl of 1 s to 2 h");
+        check_shown(
+            "[guest.permissions]\nrate = '6/m'\nwill = false\nreconnect = false\n\
+             [guest.limits]\nstate = 1024",
+            "[guest.permissions] lets it
+  publish to any topic
+  publish with any QoS, retained or not, and any ttl
+  publish 6 letters a minute, 6 at once
+it asks for more, and is not permitted to
+  ask for a reconnect: `permissions.reconnect` is false
+  set a last will: `permissions.will` is false",
+        );
     }
 }

@@ -93,6 +93,7 @@ fn the_example_in_full_is_accepted() {
         max_ttl: Duration::from_mins(10),
         rate: Some(Rate {
             letters: 5,
+            per: Duration::from_secs(1),
             burst: 20,
         }),
         will: false,
@@ -155,6 +156,7 @@ fn the_example_in_full_is_accepted() {
             max_ttl: Duration::from_hours(24),
             rate: Some(Rate {
                 letters: 10,
+                per: Duration::from_secs(1),
                 burst: 50,
             }),
             ..Permissions::default()

@@ -16,7 +16,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::login::{PasswordCommand, PasswordSource, UserName};
-use crate::office::{Overflow, Payload, Schedule};
+use crate::office::{Overflow, Payload, Rate, Schedule};
 use crate::wire::{Login, Version};
 
 /// The configuration of `text`, as if in `/etc/jackalope.toml`.
@@ -398,6 +398,31 @@ fn a_guest_has_the_bounds_of_all_but_for_its_own() {
         ..all
     };
     assert_eq!(bounds, [large, WorkListSettings { max: 7, ..all }]);
+}
+
+#[test]
+fn rates_are_letters_a_second_or_in_a_time() {
+    for (value, letters, seconds) in [
+        ("10", 10, 1),
+        ("'10/s'", 10, 1),
+        ("'6/m'", 6, 60),
+        ("'100/h'", 100, 3_600),
+        ("'1/10s'", 1, 10),
+        ("'100000/8760h'", 100_000, 365 * 24 * 3_600),
+    ] {
+        let rate = |burst: &str| {
+            let table = format!("[control-permissions]\nrate = {value}\n{burst}");
+            let config = load(&table).unwrap();
+            config.control_permissions.and_then(|it| it.rate).unwrap()
+        };
+        let expect = Rate {
+            letters,
+            per: Duration::from_secs(seconds),
+            burst: letters,
+        };
+        assert_eq!(rate(""), expect, "{value}");
+        assert_eq!(rate("burst = 3"), Rate { burst: 3, ..expect }, "{value}");
+    }
 }
 
 fn with_command(program: &str, arguments: &[&str], millis: u64) -> Credentials {

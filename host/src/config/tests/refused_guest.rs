@@ -354,7 +354,34 @@ fn guest_permissions() {
         "[[guest]]\ncomponent = 'd'\n[guest.permissions]\nmax-ttl = '1m'\nmin-ttl = '2m'",
         "5:11: guest.permissions.min-ttl: \"2m\" is above max-ttl, which is \"1m\"",
     );
-    let error = load("[[guest]]\ncomponent = 'd'\n[guest.permissions]\nrate = 0").unwrap_err();
-    let error = error.to_string();
-    assert!(error.contains("4:8: guest.permissions.rate: 0 "), "{error}");
+    check_guest(
+        table,
+        "rate",
+        &[
+            ("0", "0"),
+            ("0.1", "0.1"),
+            ("100001", "100001"),
+            ("'5'", r#""5""#),
+            ("'6/d'", r#""6/d""#),
+            ("'6/'", r#""6/""#),
+            ("'6/10'", r#""6/10""#),
+            ("'+6/m'", r#""+6/m""#),
+            ("'6 / m'", r#""6 / m""#),
+            ("'0/m'", r#""0/m""#),
+            ("'100001/m'", r#""100001/m""#),
+            ("'/m'", r#""/m""#),
+        ],
+        r#"is not a rate; write letters a second, 1 to 100000, or e.g. "6/m", "1/10s""#,
+    );
+    check_guest(
+        table,
+        "rate",
+        &[
+            ("'1/ms'", r#""1/ms""#),
+            ("'1/999ms'", r#""1/999ms""#),
+            ("'1/0s'", r#""1/0s""#),
+            ("'1/8761h'", r#""1/8761h""#),
+        ],
+        r#"is out of range; write a time of "1s" to "8760h""#,
+    );
 }

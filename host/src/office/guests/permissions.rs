@@ -31,8 +31,10 @@ pub struct Permissions {
 /// How fast a guest may publish.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// So many letters a second, over any longer time. Not 0.
+    /// So many letters in `per`, over any longer time. Not 0.
     pub letters: u32,
+    /// Whole milliseconds. Not zero.
+    pub per: Duration,
     /// So many at once after a silence. Not 0.
     pub burst: u32,
 }
@@ -117,6 +119,43 @@ impl Permissions {
     }
 }
 
+impl Rate {
+    /// Into how many parts a letter is divided, so that a millisecond adds `letters` of them.
+    fn parts(self) -> u64 {
+        u64::try_from(self.per.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// What there is after a silence, in parts of a letter.
+    fn full(self) -> u64 {
+        u64::from(self.burst).saturating_mul(self.parts())
+    }
+}
+
+/// As people say it: `5 letters a second, 20 at once`.
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const SECOND: u64 = 1_000;
+        const MINUTE: u64 = 60 * SECOND;
+        const HOUR: u64 = 60 * MINUTE;
+        let letters = if self.letters == 1 {
+            "letter"
+        } else {
+            "letters"
+        };
+        write!(f, "{} {letters} ", self.letters)?;
+        match self.parts() {
+            SECOND => f.write_str("a second")?,
+            MINUTE => f.write_str("a minute")?,
+            HOUR => f.write_str("an hour")?,
+            millis if millis.is_multiple_of(HOUR) => write!(f, "in {} h", millis / HOUR)?,
+            millis if millis.is_multiple_of(MINUTE) => write!(f, "in {} min", millis / MINUTE)?,
+            millis if millis.is_multiple_of(SECOND) => write!(f, "in {} s", millis / SECOND)?,
+            millis => write!(f, "in {millis} ms")?,
+        }
+        write!(f, ", {} at once", self.burst)
+    }
+}
+
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -136,11 +175,9 @@ impl fmt::Display for Rule {
             Self::MaxTtl(max) => {
                 write!(f, "`permissions.max-ttl` allows no ttl above {max:?}")
             }
-            Self::Rate(Rate { letters, burst }) => write!(
-                f,
-                "`permissions.rate` allows no more for now than {letters} letters a second, \
-                 {burst} at once"
-            ),
+            Self::Rate(rate) => {
+                write!(f, "`permissions.rate` allows no more for now than {rate}")
+            }
             Self::Reconnect => f.write_str("`permissions.reconnect` is false"),
             Self::Will => f.write_str("`permissions.will` is false"),
         }
@@ -151,30 +188,33 @@ impl fmt::Display for Rule {
 #[derive(Debug)]
 pub(in crate::office) struct Allowance {
     permissions: Option<Arc<Permissions>>,
-    /// What is left of its rate at `at`, in thousandths of a letter: so the rate is
-    /// what a millisecond adds.
+    /// What is left of its rate at `at`, in [parts](Rate::parts) of a letter.
     left: u64,
     at: Time,
 }
-
-const LETTER: u64 = 1000;
 
 impl Allowance {
     pub(super) fn new(now: Time, permissions: Option<&Arc<Permissions>>) -> Self {
         let rate = permissions.and_then(|it| it.rate);
         Self {
             permissions: permissions.cloned(),
-            left: rate.map_or(0, |rate| u64::from(rate.burst) * LETTER),
+            left: rate.map_or(0, Rate::full),
             at: now,
         }
     }
 
     /// Other permissions hold from now on. What was used of the rate before is used.
     pub(super) fn set(&mut self, now: Time, permissions: Option<&Arc<Permissions>>) {
-        let left = self.rate().map(|rate| self.left_at(now, rate));
-        let full = Self::new(now, permissions);
-        self.left = left.map_or(full.left, |left| left.min(full.left));
-        (self.permissions, self.at) = (full.permissions, now);
+        let fresh = Self::new(now, permissions);
+        self.left = match (self.rate(), fresh.rate()) {
+            (Some(before), Some(rate)) => {
+                let left = u128::from(self.left_at(now, before)) * u128::from(rate.parts());
+                let left = left / u128::from(before.parts().max(1));
+                u64::try_from(left).unwrap_or(u64::MAX).min(fresh.left)
+            }
+            _ => fresh.left,
+        };
+        (self.permissions, self.at) = (fresh.permissions, now);
     }
 
     /// What is not permitted without exception.
@@ -189,14 +229,15 @@ impl Allowance {
     /// How many letters it may publish now.
     pub(in crate::office) fn letters(&self, now: Time) -> usize {
         self.rate().map_or(usize::MAX, |rate| {
-            usize::try_from(self.left_at(now, rate) / LETTER).unwrap_or(usize::MAX)
+            let letters = self.left_at(now, rate) / rate.parts().max(1);
+            usize::try_from(letters).unwrap_or(usize::MAX)
         })
     }
 
     /// So many were committed.
     pub(in crate::office) fn take(&mut self, now: Time, letters: usize) {
         if let Some(rate) = self.rate() {
-            let taken = (letters as u64).saturating_mul(LETTER);
+            let taken = (letters as u64).saturating_mul(rate.parts());
             self.left = self.left_at(now, rate).saturating_sub(taken);
             self.at = now;
         }
@@ -205,7 +246,84 @@ impl Allowance {
     fn left_at(&self, now: Time, rate: Rate) -> u64 {
         let millis = now.as_millis().saturating_sub(self.at.as_millis());
         let gained = millis.saturating_mul(rate.letters.into());
-        let full = u64::from(rate.burst) * LETTER;
-        self.left.saturating_add(gained).min(full)
+        self.left.saturating_add(gained).min(rate.full())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_read_well() {
+        for (letters, seconds, shown) in [
+            (5, 1, "5 letters a second, 20 at once"),
+            (1, 60, "1 letter a minute, 20 at once"),
+            (6, 3_600, "6 letters an hour, 20 at once"),
+            (1, 10, "1 letter in 10 s, 20 at once"),
+            (2, 600, "2 letters in 10 min, 20 at once"),
+            (3, 86_400, "3 letters in 24 h, 20 at once"),
+        ] {
+            let rate = Rate {
+                letters,
+                per: Duration::from_secs(seconds),
+                burst: 20,
+            };
+            assert_eq!(rate.to_string(), shown);
+        }
+    }
+
+    /// What may be published goes on from one rate to another, down to its parts.
+    #[test]
+    fn another_rate_begins_with_what_is_left() {
+        let with = |letters, per, burst| {
+            let per = Duration::from_secs(per);
+            let rate = Some(Rate {
+                letters,
+                per,
+                burst,
+            });
+            Arc::new(Permissions {
+                rate,
+                ..Permissions::default()
+            })
+        };
+        let at = |seconds| Time::default() + Duration::from_secs(seconds);
+        let mut allowance = Allowance::new(at(0), Some(&with(6, 60, 6)));
+        allowance.take(at(0), 6);
+        // Two letters and a half.
+        allowance.set(at(25), Some(&with(1, 3_600, 5)));
+        assert_eq!(allowance.letters(at(25)), 2);
+        assert_eq!(allowance.letters(at(25 + 1_799)), 2);
+        assert_eq!(allowance.letters(at(25 + 1_800)), 3);
+        allowance.set(at(25 + 1_800), Some(&with(1, 1, 2)));
+        assert_eq!(
+            allowance.letters(at(25 + 1_800)),
+            2,
+            "no more than its burst"
+        );
+        allowance.set(at(2_000), None);
+        assert_eq!(allowance.letters(at(2_000)), usize::MAX);
+    }
+
+    #[test]
+    fn the_slowest_and_largest_rate_is_exact() {
+        let year = Duration::from_secs(365 * 24 * 60 * 60);
+        let rate = Some(Rate {
+            letters: 1,
+            per: year,
+            burst: 1_000_000,
+        });
+        let permissions = Arc::new(Permissions {
+            rate,
+            ..Permissions::default()
+        });
+        let begin = Time::default();
+        let mut allowance = Allowance::new(begin, Some(&permissions));
+        assert_eq!(allowance.letters(begin), 1_000_000);
+        allowance.take(begin, 1_000_000);
+        let millisecond = Duration::from_millis(1);
+        assert_eq!(allowance.letters(begin + (year - millisecond)), 0);
+        assert_eq!(allowance.letters(begin + year), 1);
     }
 }
