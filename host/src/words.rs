@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::office::{Priority, Properties, WhenOff};
+use crate::office::{Priority, Properties};
 
 /// How many characters of a payload are shown.
 const SHOWN: usize = 100;
@@ -167,21 +167,33 @@ pub(crate) fn described(own: &Properties) -> Vec<String> {
     texts.chain(data).chain(user).collect()
 }
 
-/// What a guest asks its host to do with a letter, where it is not the usual.
+/// What a letter asks of its host, where it is not the usual.
 pub(crate) fn asked(
     priority: Priority,
     replace_key: Option<&str>,
-    when_off: Option<WhenOff>,
+    after_reboot: Option<impl fmt::Display>,
 ) -> Vec<String> {
     let priority = (priority != Priority::default()).then(|| format!("priority {priority}"));
-    let key = replace_key.map(|key| format!("replace key {}", Content(key.as_bytes())));
-    let when_off = when_off.map(|when_off| format!("after reboot {when_off}"));
-    [priority, key, when_off].into_iter().flatten().collect()
+    let key = replace_key.map(|key| format!("replace key {}", Clean(key)));
+    let after_reboot = after_reboot.map(|it| format!("after reboot {it}"));
+    [priority, key, after_reboot]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+/// The same in parentheses, behind a letter in a list with a column for priorities.
+pub(crate) fn asked_beside(replace_key: Option<&str>, after_reboot: Option<&str>) -> String {
+    match asked(Priority::default(), replace_key, after_reboot) {
+        nothing if nothing.is_empty() => String::new(),
+        asked => format!(" ({})", asked.join(", ")),
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::office::WhenOff;
 
     #[test]
     fn payloads_read_well() {
@@ -202,11 +214,15 @@ mod tests {
     #[test]
     fn what_is_asked_reads_well_and_what_is_usual_is_left_out() {
         let nothing: [&str; 0] = [];
-        assert_eq!(asked(Priority::Normal, None, None), nothing);
+        assert_eq!(asked(Priority::Normal, None, None::<WhenOff>), nothing);
         assert_eq!(
             asked(Priority::High, Some("a b"), Some(WhenOff::Pause)),
             ["priority high", "replace key a b", "after reboot pause"]
         );
+        assert_eq!(asked_beside(None, None), "");
+        assert_eq!(asked_beside(None, Some("drop")), " (after reboot drop)");
+        let both = asked_beside(Some("\u{1b}k"), Some("drop"));
+        assert_eq!(both, " (replace key \u{fffd}k, after reboot drop)");
     }
 
     #[test]

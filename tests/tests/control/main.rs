@@ -224,7 +224,8 @@ fn letters_have_a_priority_and_take_the_place_of_others() {
     assert_eq!(rows.len(), 3, "the first is displaced: {listed}");
     assert!(rows[1].contains(" high "), "{listed}");
     assert!(
-        rows[2].contains(" low ") && rows[2].ends_with("doors/front (replace key front)"),
+        rows[2].contains(" low ")
+            && rows[2].ends_with("doors/front (replace key front, after reboot pause)"),
         "{listed}"
     );
     let listed = site.expect(&["letters", "--json"], 0);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::line::{Line, State};
-use crate::words::{Clean, Counted, rough};
+use crate::words::{Clean, Counted, asked_beside, rough};
 
 /// What is there. As JSON it is what a gateway that runs answers, as far as it is known.
 /// Displays without a line break at its end.
@@ -56,9 +56,8 @@ impl fmt::Display for List {
                 letter.guest,
                 Clean(&letter.topic)
             )?;
-            if let Some(key) = &letter.replace_key {
-                write!(f, " (replace key {})", Clean(key))?;
-            }
+            let (key, after_reboot) = (&letter.replace_key, &letter.after_reboot);
+            f.write_str(&asked_beside(key.as_deref(), after_reboot.as_deref()))?;
         }
         match self.outcomes {
             0 => Ok(()),

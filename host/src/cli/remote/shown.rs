@@ -7,7 +7,7 @@ use crate::control::answers::{
     Changes, GuestState, GuestStatus, LastError, LetterState, Letters, SessionState, Status,
     TimerStatus,
 };
-use crate::words::{Clean, Counted, Span, rough};
+use crate::words::{Clean, Counted, Span, asked_beside, rough};
 
 /// Displays an answer, without a line break at its end.
 pub(super) struct Shown<'a, T>(pub(super) &'a T);
@@ -159,9 +159,8 @@ impl fmt::Display for Shown<'_, Letters> {
                 letter.guest,
                 Clean(&letter.topic)
             )?;
-            if let Some(key) = &letter.replace_key {
-                write!(f, " (replace key {})", Clean(key))?;
-            }
+            let (key, after_reboot) = (&letter.replace_key, &letter.after_reboot);
+            f.write_str(&asked_beside(key.as_deref(), after_reboot.as_deref()))?;
         }
         let more = letters.total - letters.letters.len().min(letters.total);
         if more > 0 {
