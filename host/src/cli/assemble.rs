@@ -271,9 +271,28 @@ pub(super) fn settings_of(config: &Config, guests: Vec<GuestSettings>) -> Settin
         max_qos: session.max_qos,
         carries_properties: config.versions != Versions::Only(Version::V4),
         is_durable: false,
+        sessions: sessions(config),
         guests,
         seed: random(),
     }
+}
+
+/// What the session with each broker is called: by where the broker is, and who the
+/// gateway is to it.
+fn sessions(config: &Config) -> Vec<u64> {
+    let session = |server: &ServerConfig| {
+        let path = server.websocket.iter().map(ToString::to_string);
+        let path: String = path.collect();
+        checksum(&format!("{}{path} {}", server.address, config.client_id))
+    };
+    config.servers.iter().map(session).collect()
+}
+
+/// FNV-1a: it is kept on disk, so it has to be the same for ever.
+fn checksum(text: &str) -> u64 {
+    text.bytes().fold(0xCBF2_9CE4_8422_2325, |sum, byte| {
+        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01B3)
+    })
 }
 
 /// How the broker is reached.
@@ -312,5 +331,27 @@ fn server(config: ServerConfig) -> Server {
         address: config.address,
         tls: config.tls.map(|tls| Arc::new(TlsClient::new(tls, clock))),
         websocket: config.websocket,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_session_is_called_by_where_the_broker_is_and_who_the_gateway_is_to_it() {
+        let config = |host: &str, client_id: &str| {
+            let mut config = Config {
+                client_id: client_id.into(),
+                ..Config::default()
+            };
+            config.servers[0].address.host = host.into();
+            config
+        };
+        let one = sessions(&config("a", "gateway"));
+        // As it is on disks.
+        assert_eq!(one, [0xC062_0364_C9A4_003C]);
+        assert_ne!(sessions(&config("b", "gateway")), one);
+        assert_ne!(sessions(&config("a", "gateway-2")), one);
     }
 }

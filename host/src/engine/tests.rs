@@ -228,6 +228,7 @@ fn settings(guests: Vec<GuestSettings>, clean_session: bool) -> Settings {
         carries_properties: true,
         guests,
         is_durable: false,
+        sessions: Vec::new(),
         seed: 1,
     }
 }

@@ -130,6 +130,7 @@ fn dialed(ours: &Ca, server: &Ca, wants_certificate: bool) -> (Engine, ServerMac
         carries_properties: true,
         guests: Vec::new(),
         is_durable: false,
+        sessions: Vec::new(),
         seed: 1,
     };
     let handshake = Handshake {

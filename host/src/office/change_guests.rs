@@ -187,7 +187,7 @@ pub(super) fn with_will(guests: &[GuestSettings], has_status_topic: bool) -> Vec
 }
 
 /// The number of no broker.
-const NOBODY: usize = usize::MAX;
+pub(super) const NOBODY: usize = usize::MAX;
 
 impl GuestSettings {
     /// Of a guest that is gone, and may be at its last call.

@@ -60,9 +60,9 @@ pub enum Change {
     Received(PacketId),
     /// The broker will not send a message of QoS 2 again.
     Released(PacketId),
-    /// A session has begun with this broker, by its number: what was
+    /// A session has begun that is called [this](super::Settings::sessions): what was
     /// [received](Self::Received) before is of another one.
-    Session(usize),
+    Session(u64),
 }
 
 impl Change {

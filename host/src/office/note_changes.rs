@@ -164,7 +164,8 @@ impl Office {
     /// There is a new session.
     pub(super) fn note_session(&mut self) {
         if self.keeps_session() {
-            self.journal.push_session(Change::Session(self.broker));
+            let session = self.settings.session_with(self.broker);
+            self.journal.push_session(Change::Session(session));
         }
     }
 

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::change_guests::NOBODY;
 use super::{GuestId, Letter, LetterOutcome, Office, PacketId, Payload, Ticket, Time};
 
 /// How a letter goes on that was accepted in an earlier life of the gateway.
@@ -68,12 +69,16 @@ impl Office {
         self.timers.restore(guest, name, first, period);
     }
 
-    /// The session of an earlier life, with a broker by its number, and the messages of
-    /// QoS 2 that were taken and that the broker may send again.
-    pub fn restore_session(&mut self, broker: usize, received: impl Iterator<Item = PacketId>) {
-        self.session_of = Some(broker);
-        for id in received {
-            self.inbound.restore(id);
+    /// The session of an earlier life, and the messages of QoS 2 that were taken and that
+    /// the broker may send again. If it was with nobody that is known now, the next
+    /// connection begins a new one.
+    pub fn restore_session(&mut self, session: u64, received: impl Iterator<Item = PacketId>) {
+        let broker = self.settings.broker_of(session);
+        self.session_of = Some(broker.unwrap_or(NOBODY));
+        if broker.is_some() {
+            for id in received {
+                self.inbound.restore(id);
+            }
         }
     }
 

@@ -34,11 +34,31 @@ pub struct Settings {
     /// Whether what is to outlive the gateway is [handed out](super::Office::poll_commit)
     /// to be kept.
     pub is_durable: bool,
+    /// What the session with each broker is called where it is kept, so that it is not
+    /// taken for one with another broker or of another client when the gateway begins
+    /// anew with another configuration. Without: as the number of the broker.
+    pub sessions: Vec<u64>,
     /// The guests; a [`GuestId`](super::GuestId) is a place in this list.
     pub guests: Vec<GuestSettings>,
     /// Where jitter and packet ids start. The same seed and the same inputs
     /// give the same outputs.
     pub seed: u64,
+}
+
+impl Settings {
+    /// What the session with this broker is called.
+    pub(super) fn session_with(&self, broker: usize) -> u64 {
+        let session = self.sessions.get(broker);
+        session.copied().unwrap_or(broker as u64)
+    }
+
+    /// The broker that the session of this name is with, if there is one.
+    pub(super) fn broker_of(&self, session: u64) -> Option<usize> {
+        match self.sessions.is_empty() {
+            true => usize::try_from(session).ok(),
+            false => self.sessions.iter().position(|known| *known == session),
+        }
+    }
 }
 
 /// Where the broker is told whether the gateway is online, and how. It is told so

@@ -25,8 +25,8 @@ pub struct Contents {
     pub timers: BTreeMap<Arc<str>, BTreeMap<Arc<str>, StoredTimer>>,
     /// Messages of QoS 2 that were taken and that the broker may send again.
     pub received: BTreeSet<PacketId>,
-    /// The broker whose session these are of, by its number.
-    pub session: Option<usize>,
+    /// What the session is called that these are of.
+    pub session: Option<u64>,
 }
 
 /// A letter on the work list.
@@ -106,9 +106,9 @@ impl Contents {
             Change::Released(id) => {
                 self.received.remove(&id);
             }
-            Change::Session(broker) => {
+            Change::Session(session) => {
                 self.received.clear();
-                self.session = Some(broker);
+                self.session = Some(session);
             }
         }
     }

@@ -96,8 +96,8 @@ impl Contents {
                 self.restore_guest(office, now, &name, guest);
             }
         }
-        if let Some(broker) = self.session {
-            office.restore_session(broker, std::mem::take(&mut self.received).into_iter());
+        if let Some(session) = self.session {
+            office.restore_session(session, std::mem::take(&mut self.received).into_iter());
         }
         for (ticket, stored) in std::mem::take(&mut self.letters) {
             let Some(guest) = place(&stored.kept.guest) else {

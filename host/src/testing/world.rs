@@ -300,6 +300,7 @@ fn settings(session: SessionConfig, max_packet_size: usize, guest: GuestSettings
         carries_properties: false,
         guests: vec![guest],
         is_durable: false,
+        sessions: Vec::new(),
         seed: 0,
     }
 }

@@ -33,6 +33,7 @@ pub fn settings(guests: Vec<GuestSettings>) -> Settings {
         carries_properties: true,
         guests,
         is_durable: false,
+        sessions: Vec::new(),
         seed: 0,
     }
 }

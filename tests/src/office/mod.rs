@@ -47,6 +47,7 @@ pub fn settings() -> Settings {
         carries_properties: true,
         guests: vec![guest(&["a/+", "both"]), guest(&["b/#", "both"])],
         is_durable: false,
+        sessions: Vec::new(),
         seed: 1,
     }
 }

@@ -163,3 +163,37 @@ fn the_last_call_of_one_that_is_gone_leaves_the_timers_of_whoever_has_its_name_b
     test.answer(A, Answer::Done(Effects::default()));
     assert_eq!(keep(&mut test), []);
 }
+
+/// The next life of a gateway whose session was kept with this name, with brokers of these.
+fn in_a_next_life(session: u64, sessions: &[u64]) -> TestOffice {
+    let mut test = TestOffice::offline(Settings {
+        sessions: sessions.to_vec(),
+        ..durable()
+    });
+    test.office.restore_session(session, [id(7)].into_iter());
+    test
+}
+
+#[test]
+fn a_session_with_another_broker_or_of_another_client_is_not_taken_for_the_one_that_is_kept() {
+    for sessions in [&[12, 11][..], &[12]] {
+        let mut test = in_a_next_life(11, sessions);
+        assert!(test.dial().clean_session);
+        test.receive(connack(false));
+        assert_eq!(keep(&mut test), [Change::Session(12)]);
+        test.grant_subscriptions();
+        test.take_calls();
+        test.deliver("a/x", Delivery::ExactlyOnce(id(7)), false);
+        assert!(test.call().is_some(), "it is a new message");
+    }
+}
+
+#[test]
+fn a_session_goes_on_that_is_with_the_same_broker() {
+    let mut test = in_a_next_life(11, &[11, 12]);
+    assert!(!test.dial().clean_session);
+    test.receive(connack(true));
+    test.take_calls();
+    test.deliver("a/x", Delivery::ExactlyOnce(id(7)), true);
+    assert!(test.call().is_none(), "it was taken");
+}

@@ -94,7 +94,7 @@ impl Facts {
             received.eq(self.received.keys()),
             "the messages that are kept"
         );
-        let session = self.session.map(|(broker, _)| broker);
+        let session = self.session.map(|(broker, _)| broker as u64);
         assert_eq!(contents.session, session, "the session that is kept");
     }
 }

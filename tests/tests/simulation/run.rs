@@ -183,6 +183,7 @@ impl Run {
             carries_properties: true,
             guests: guests.collect(),
             is_durable: false,
+            sessions: Vec::new(),
             seed: setup.seed,
         };
         let mut options = CoreOptions {

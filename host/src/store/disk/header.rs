@@ -31,7 +31,7 @@ pub(super) struct Position {
     pub(super) number: u64,
     pub(super) last_ticket: u64,
     pub(super) boots: Boots,
-    pub(super) session: Option<usize>,
+    pub(super) session: Option<u64>,
 }
 
 impl Position {
@@ -53,8 +53,8 @@ impl Position {
         if let Some(ticket) = change.ticket() {
             self.last_ticket = self.last_ticket.max(ticket.0);
         }
-        if let Change::Session(broker) = change {
-            self.session = Some(*broker);
+        if let Change::Session(session) = change {
+            self.session = Some(*session);
         }
     }
 }
@@ -76,9 +76,7 @@ impl Header {
         content.extend(self.salt.to_le_bytes());
         put_number(&mut content, self.position.number);
         put_number(&mut content, self.position.last_ticket);
-        put_option(&mut content, self.position.session, |out, broker| {
-            put_number(out, broker as u64);
-        });
+        put_option(&mut content, self.position.session, put_number);
         put_number(&mut content, self.position.boots.0.len() as u64);
         for boot in &self.position.boots.0 {
             put_boot(&mut content, boot);

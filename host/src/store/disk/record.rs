@@ -125,9 +125,9 @@ pub(super) fn encode(out: &mut Vec<u8>, boot: u32, change: &Change) {
             out.push(tag::RELEASED);
             put_number(out, id.get().into());
         }
-        Change::Session(broker) => {
+        Change::Session(session) => {
             out.push(tag::SESSION);
-            put_number(out, *broker as u64);
+            put_number(out, *session);
         }
     }
 }

@@ -159,7 +159,7 @@ impl Plan {
         let mut position = Position {
             number: self.number.get(),
             last_ticket: self.last_ticket.get(),
-            session: self.session.map(|broker| broker.get() as usize),
+            session: self.session.map(|broker| broker.get()),
             boots: Boots(boots.collect()),
         };
         // Those that are never there are not the first.

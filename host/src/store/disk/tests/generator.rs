@@ -129,7 +129,7 @@ impl Generator {
             },
             13 => Change::Received((which as u16 % 6 + 1).try_into().ok()?),
             14 => Change::Released((which as u16 % 6 + 1).try_into().ok()?),
-            _ if size.is_multiple_of(4) => Change::Session(which % 3),
+            _ if size.is_multiple_of(4) => Change::Session(which as u64 % 3),
             _ => return None,
         })
     }
