@@ -237,10 +237,13 @@ enum Failure {
     Usage(anyhow::Error),
     /// There is no gateway to speak to: 69.
     Unavailable(anyhow::Error),
+    /// It is not known whether it was done: 6.
+    Uncertain(anyhow::Error),
     /// Everything else: 1.
     Other(anyhow::Error),
 }
 
+const EXIT_UNCERTAIN: u8 = 6;
 const EXIT_USAGE: u8 = 64;
 const EXIT_UNAVAILABLE: u8 = 69;
 const EXIT_CONFIG: u8 = 78;
@@ -260,6 +263,7 @@ impl Failure {
             Self::Config(error)
             | Self::Usage(error)
             | Self::Unavailable(error)
+            | Self::Uncertain(error)
             | Self::Other(error) => error,
         }
     }
@@ -270,6 +274,7 @@ impl Failure {
             Self::Config(error) => (error, EXIT_CONFIG),
             Self::Usage(error) => (error, EXIT_USAGE),
             Self::Unavailable(error) => (error, EXIT_UNAVAILABLE),
+            Self::Uncertain(error) => (error, EXIT_UNCERTAIN),
             Self::Other(error) => (error, 1),
         };
         print_error(format_args!("error: {error:#}"));

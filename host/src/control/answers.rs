@@ -80,6 +80,8 @@ pub(crate) enum Code {
     WorkListFull,
     /// What keeps the work list has failed.
     NotKept,
+    /// What keeps the work list has failed while it had the letter.
+    MayBeKept,
     /// No letter without an outcome has this ticket.
     UnknownTicket,
     /// The letter cannot be called back.

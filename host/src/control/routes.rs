@@ -14,7 +14,7 @@ use super::connections::{PATIENCE, Shared, kib};
 use super::events::Events;
 use super::query::Query;
 use crate::config::parse_duration;
-use crate::gateway::{Draft, Ended, TooManyFollow, UnknownGuest};
+use crate::gateway::{Draft, Ended, NotPublished, TooManyFollow, UnknownGuest};
 use crate::office::{
     DEFAULT_TTL, NotAccepted, NotCancelled, NotHanded, Payload, Priority, Qos, Rule, Ticket,
 };
@@ -412,6 +412,19 @@ impl From<NotAccepted> for Refusal {
     }
 }
 
+impl From<NotPublished> for Refusal {
+    fn from(why: NotPublished) -> Self {
+        match why {
+            NotPublished::NotAccepted(why) => why.into(),
+            NotPublished::MayBeKept(..) => Self(
+                StatusCode::GATEWAY_TIMEOUT,
+                Code::MayBeKept,
+                why.to_string(),
+            ),
+        }
+    }
+}
+
 impl From<NotCancelled> for Refusal {
     fn from(why: NotCancelled) -> Self {
         let (status, code) = match why {
@@ -498,6 +511,7 @@ mod tests {
             Code::NotPermitted,
             Code::WorkListFull,
             Code::NotKept,
+            Code::MayBeKept,
             Code::UnknownTicket,
             Code::InFlight,
             Code::UnknownGuest,

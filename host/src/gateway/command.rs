@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::Gateway;
 use super::control::{Command, UnknownGuest};
-use super::control_sender::{Accepted, Draft};
+use super::control_sender::{Accepted, Draft, NotPublished};
+use super::keeper::NotKept;
 use super::report::{GuestReport, LetterList, Report};
 use crate::clock;
 use crate::office::{GuestId, NotAccepted, NotCancelled, NotHanded, Office, Payload, Status};
@@ -23,7 +24,7 @@ impl Gateway {
                 self.when_kept(move |_, kept| {
                     let _ = reply.send(changed.map(|mut changed| {
                         let why = kept.err().filter(|_| !changed.removed.is_empty());
-                        changed.not_kept = why.map(|why| why.to_string());
+                        changed.not_kept = why.map(|not_kept| not_kept.why.to_string());
                         changed
                     }));
                 });
@@ -48,12 +49,15 @@ impl Gateway {
                 let accepted = self.publish(draft);
                 self.when_kept(move |office, kept| {
                     let _ = reply.send(match (accepted, kept) {
-                        (Ok(accepted), Err(why)) => {
+                        (Ok(Accepted { ticket, .. }), Err(NotKept { why, is_under_way })) => {
                             // Nobody is told that it was accepted, so it is not sent.
-                            let _ = office.handle_cancel(clock::now(), accepted.ticket);
-                            Err(NotAccepted::NotKept(why))
+                            let _ = office.handle_cancel(clock::now(), ticket);
+                            Err(match is_under_way {
+                                true => NotPublished::MayBeKept(ticket, why),
+                                false => NotPublished::NotAccepted(NotAccepted::NotKept(why)),
+                            })
                         }
-                        (accepted, _) => accepted,
+                        (accepted, _) => accepted.map_err(NotPublished::NotAccepted),
                     });
                 });
             }
@@ -69,7 +73,7 @@ impl Gateway {
                 let cancelled = self.engine.office_mut().handle_cancel(now, ticket);
                 self.when_kept(move |_, kept| {
                     let _ = reply.send(match (cancelled, kept) {
-                        (Ok(_), Err(why)) => Err(NotCancelled::NotKept(why)),
+                        (Ok(_), Err(not_kept)) => Err(NotCancelled::NotKept(not_kept.why)),
                         (cancelled, _) => cancelled,
                     });
                 });
@@ -94,7 +98,7 @@ impl Gateway {
     /// Answers when everything up to here is kept, or cannot be.
     fn when_kept(
         &mut self,
-        answer: impl FnOnce(&mut Office, Result<(), Arc<str>>) + Send + 'static,
+        answer: impl FnOnce(&mut Office, Result<(), NotKept>) + Send + 'static,
     ) {
         let office = self.engine.office_mut();
         match &mut self.machine.keeper {

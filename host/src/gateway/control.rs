@@ -8,12 +8,10 @@ use tokio::sync::oneshot;
 
 use super::Handler;
 use super::change::{Change, Changed};
-use super::control_sender::{Accepted, Draft};
+use super::control_sender::{Accepted, Draft, NotPublished};
 use super::followers::{Following, TooManyFollow};
 use super::report::{LetterList, Report};
-use crate::office::{
-    GuestId, NotAccepted, NotCancelled, NotHanded, Outcome, Payload, Properties, Rule, Ticket,
-};
+use crate::office::{GuestId, NotCancelled, NotHanded, Outcome, Payload, Properties, Rule, Ticket};
 
 /// How many commands may wait to be carried out. Who sends one more waits.
 const MAX_WAITING: usize = 64;
@@ -40,7 +38,7 @@ pub(super) enum Command {
     Reconnect,
     RequestReconnect(Reply<Result<(), Rule>>),
     Deliver(Arc<str>, Payload, Option<Arc<Properties>>),
-    Publish(Draft, Reply<Result<Accepted, NotAccepted>>),
+    Publish(Draft, Reply<Result<Accepted, NotPublished>>),
     Hand {
         guest: String,
         topic: Arc<str>,
@@ -112,7 +110,7 @@ impl Control {
     ///
     /// # Errors
     /// The gateway has ended; and, within, why it is not accepted.
-    pub async fn publish(&self, draft: Draft) -> Result<Result<Accepted, NotAccepted>, Ended> {
+    pub async fn publish(&self, draft: Draft) -> Result<Result<Accepted, NotPublished>, Ended> {
         self.ask(|reply| Command::Publish(draft, reply)).await
     }
 

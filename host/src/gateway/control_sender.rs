@@ -1,6 +1,7 @@
 //! The sender of letters that come over the control socket.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use crate::office::{
-    Answer, Call, Effects, Letter, Outcome, Payload, Priority, Qos, Ticket, WhenOff,
+    Answer, Call, Effects, Letter, NotAccepted, Outcome, Payload, Priority, Qos, Ticket, WhenOff,
 };
 
 /// A letter as somebody outside of the gateway wants it.
@@ -41,6 +42,30 @@ pub struct Accepted {
     pub ticket: Ticket,
     /// Its outcome, when it has one. It has none if the gateway ends before.
     pub outcome: oneshot::Receiver<Outcome>,
+}
+
+/// Why a letter from outside does not count as accepted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotPublished {
+    /// It is not.
+    NotAccepted(NotAccepted),
+    /// It was on its way to what keeps it when that has failed. It is called back, but who
+    /// begins anew before that is kept may find it.
+    MayBeKept(Ticket, Arc<str>),
+}
+
+impl fmt::Display for NotPublished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotAccepted(why) => why.fmt(f),
+            Self::MayBeKept(Ticket(ticket), why) => write!(
+                f,
+                "it is not known whether letter {ticket} is kept: {why}; this gateway does not \
+                 send it, but the next one may, if this one is killed before the work list is \
+                 kept again"
+            ),
+        }
+    }
 }
 
 /// What stands in the place of a guest for letters that come from outside of all

@@ -96,7 +96,22 @@ pub(super) struct Keeper {
 }
 
 /// Hears that all it waits for is kept, or why it cannot be.
-pub(super) type KeptAnswer = Box<dyn FnOnce(&mut Office, Result<(), Arc<str>>) + Send>;
+pub(super) type KeptAnswer = Box<dyn FnOnce(&mut Office, Result<(), NotKept>) + Send>;
+
+/// What was waited for is not kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct NotKept {
+    pub(super) why: Arc<str>,
+    /// Whether it was given to the store, which may have it all the same.
+    pub(super) is_under_way: bool,
+}
+
+impl NotKept {
+    fn new(office: &Office, group: u64, why: Arc<str>) -> Self {
+        let is_under_way = office.is_handed_out(group);
+        Self { why, is_under_way }
+    }
+}
 
 #[derive(Debug)]
 enum Order {
@@ -191,9 +206,13 @@ impl Keeper {
         if office.is_kept() {
             return answer(office, Ok(()));
         }
+        let (group, _) = office.groups();
         match office.commit_failed().cloned() {
-            Some(why) => answer(office, Err(why)),
-            None => self.answers.push_back((office.groups().0, answer)),
+            Some(why) => {
+                let not_kept = NotKept::new(office, group, why);
+                answer(office, Err(not_kept));
+            }
+            None => self.answers.push_back((group, answer)),
         }
     }
 
@@ -245,8 +264,13 @@ impl Keeper {
         }
         let why: Arc<str> = why.into();
         office.handle_commit_failed(why.clone());
-        for (_, answer) in std::mem::take(&mut self.answers) {
-            answer(office, Err(why.clone()));
+        let answers = std::mem::take(&mut self.answers).into_iter();
+        // What one of them leads to is in no group that is handed out.
+        let answers: Vec<_> = answers
+            .map(|(group, answer)| (NotKept::new(office, group, why.clone()), answer))
+            .collect();
+        for (not_kept, answer) in answers {
+            answer(office, Err(not_kept));
         }
     }
 
@@ -389,6 +413,9 @@ impl Desk {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::office::{
+        BackoffSettings, GuestSettings, Letter, Payload, Priority, Qos, Ticket, WorkListSettings,
+    };
     use crate::store::StoreError;
 
     /// A disk that fails so often.
@@ -412,6 +439,94 @@ mod tests {
         fn reopen(&mut self) -> Result<u64, StoreError> {
             Ok(0)
         }
+    }
+
+    /// A durable office with one guest.
+    fn office() -> Office {
+        let work_list = WorkListSettings::default();
+        Office::new(
+            Time::from_millis(0),
+            Settings {
+                clean_session: true,
+                keep_alive: Duration::ZERO,
+                backoff: BackoffSettings {
+                    min: Duration::from_secs(1),
+                    max: Duration::from_secs(1),
+                },
+                first_connect_delay: Duration::ZERO,
+                last_will: None,
+                status_topic: None,
+                max_packet_size: 1_000,
+                max_qos: Qos::ExactlyOnce,
+                carries_properties: true,
+                is_durable: true,
+                sessions: Vec::new(),
+                guests: vec![GuestSettings::gone("guest".into(), work_list)],
+                seed: 0,
+            },
+        )
+    }
+
+    /// A keeper without a thread: a test says what becomes of its orders.
+    fn keeper() -> (Keeper, UnboundedSender<Report>) {
+        let (reporter, reports) = unbounded_channel();
+        let keeper = Keeper {
+            orders: None,
+            reports,
+            thread: None,
+            held: Held::default(),
+            left: Contents::default(),
+            boot: clock::boot_id().expect("it is Linux"),
+            trust: ClockTrust::PastRecord,
+            look_at: None,
+            since: None,
+            noted_at: Time::from_millis(0),
+            answers: VecDeque::new(),
+        };
+        (keeper, reporter)
+    }
+
+    fn post(office: &mut Office, ticket: u64) {
+        let letter = Letter {
+            ticket: Ticket(ticket),
+            topic: "a".into(),
+            payload: Payload::new([]),
+            qos: Qos::AtLeastOnce,
+            retain: false,
+            ttl: Duration::from_secs(3_600),
+            when_off: None,
+            priority: Priority::Normal,
+            replace_key: None,
+            tag: None,
+            properties: None,
+        };
+        let posted = office.submit(Time::from_millis(0), GuestId(0), letter);
+        posted.expect("it is accepted");
+    }
+
+    #[test]
+    fn what_the_store_was_given_may_be_kept_and_what_comes_after_is_not() {
+        let (mut office, (mut keeper, _reporter)) = (office(), keeper());
+        let (told, heard) = mpsc::channel();
+        for ticket in [1, 2] {
+            post(&mut office, ticket);
+            let told = told.clone();
+            let tell = move |_: &mut Office, kept| {
+                let _ = told.send((ticket, kept));
+            };
+            keeper.when_kept(&mut office, Box::new(tell));
+            // The store is given the first of them.
+            assert_eq!(office.poll_commit().is_some(), ticket == 1);
+        }
+        keeper.since = Some(Time::from_millis(0));
+        keeper.handle_timeout(Time::from_millis(0) + PATIENCE, &mut office);
+        let is_under_way = |ticket| {
+            let (heard, kept): (_, Result<(), NotKept>) = heard.try_recv().expect("it is told");
+            assert_eq!(heard, ticket);
+            kept.expect_err("it is not kept").is_under_way
+        };
+        assert!(is_under_way(1));
+        assert!(!is_under_way(2));
     }
 
     #[test]

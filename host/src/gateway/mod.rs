@@ -40,7 +40,7 @@ use tracing::info;
 
 pub use change::{Change, Changed};
 pub use control::{Control, Ended, UnknownGuest};
-pub use control_sender::{Accepted, ControlSender, Draft};
+pub use control_sender::{Accepted, ControlSender, Draft, NotPublished};
 pub use dial::{Dialer, Proxy};
 pub use followers::Followers;
 pub(crate) use followers::{Following, Line, TooManyFollow};

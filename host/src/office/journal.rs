@@ -166,6 +166,11 @@ impl Journal {
         self.begun + u64::from(!self.pending.is_empty())
     }
 
+    /// How many groups were handed out.
+    pub(super) fn begun(&self) -> u64 {
+        self.begun
+    }
+
     /// How many groups are durable.
     pub(super) fn durable(&self) -> u64 {
         self.durable

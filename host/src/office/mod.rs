@@ -233,6 +233,11 @@ impl Office {
         (self.journal.group(), self.journal.durable())
     }
 
+    /// Whether so many groups of changes were handed out, be they kept or not.
+    pub fn is_handed_out(&self, group: u64) -> bool {
+        group <= self.journal.begun()
+    }
+
     /// Returns how many letters have no outcome yet.
     pub fn open_letters(&self) -> usize {
         self.list.len()

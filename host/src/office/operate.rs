@@ -101,8 +101,8 @@ impl fmt::Display for NotCancelled {
             Self::InFlight => f.write_str("the letter is in flight, and cannot be called back"),
             Self::NotKept(why) => write!(
                 f,
-                "the letter is cancelled, and comes back with a restart, as that cannot be \
-                 kept: {why}"
+                "the letter is cancelled, and may come back with a restart, as it is not known \
+                 whether that is kept: {why}"
             ),
         }
     }

@@ -202,6 +202,7 @@ impl Reply {
         match serde_json::from_slice(&self.body) {
             Ok(Problem { error, code }) => match code {
                 Code::InvalidConfiguration => Failure::Config(anyhow!("{error}")),
+                Code::MayBeKept => Failure::Uncertain(anyhow!("{error}")),
                 _ => Failure::Other(anyhow!("{error}")),
             },
             Err(_) => Failure::Other(anyhow!("the gateway answers with status {}", self.status)),

@@ -35,7 +35,8 @@ const EXIT_REFUSED: u8 = 5;
 
 pub(super) const PUBLISH_HELP: &str = "\
 Exit codes: 0 accepted or, with --wait, delivered; with --wait 3 expired, 4 displaced, \
-5 refused; 69 no gateway answers; 64 wrong usage; 1 not accepted.
+5 refused; 6 it is not known whether it is kept; 69 no gateway answers; 64 wrong usage; \
+1 not accepted.
 
 An example: jackalope publish doors/front/command unlock --ttl 5s --wait";
 
