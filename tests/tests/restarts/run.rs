@@ -1,6 +1,7 @@
 //! A schedule as it is run: many lives of one gateway.
 
 mod calls;
+mod keep;
 mod life;
 mod network;
 mod on_disk;
@@ -10,15 +11,16 @@ mod restart;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jackalope::office::{Change, GuestId, Notice, Outcome, PacketId, Qos, Ticket, WhenOff};
-use jackalope::store::{Contents, Group};
+use jackalope::office::{GuestId, Notice, Outcome, PacketId, Qos, Ticket, WhenOff};
+use jackalope::store::Contents;
 use jackalope_tests::Random;
 
 use crate::Seen;
 use crate::broker::Broker;
-use crate::clocks::{Clocks, Instant};
+use crate::clocks::Clocks;
 use crate::facts::{Facts, NAMES, Posted};
 use crate::schedule::{Kind, Setup, Step};
+use keep::UnderWay;
 use life::{Life, Wanted};
 use on_disk::OnDisk;
 
@@ -26,16 +28,6 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// What a ttl does while the machine is off, where its letter does not say so.
 const WHEN_OFF: WhenOff = WhenOff::Count;
-
-/// A group that was handed out, and what had happened by then.
-struct UnderWay {
-    group: Group,
-    facts: Facts,
-    instant: Instant,
-    was_trusted: bool,
-    /// Whether it is durable, which nobody knows yet.
-    is_there: bool,
-}
 
 pub(crate) struct Run<'a> {
     setup: Setup,
@@ -190,102 +182,6 @@ impl<'a> Run<'a> {
             }
         }
         self.handle_moment();
-    }
-
-    // ---- the store ----
-
-    fn commit(&mut self) {
-        if self.under_way.is_some() {
-            return;
-        }
-        let Some(changes) = self.life.office.poll_commit() else {
-            // It is noted now and then what time it is.
-            if !self.fails && self.random.one_in(2) {
-                self.keep_at_once(Vec::new());
-            }
-            return;
-        };
-        self.note(|| format!("  group: {changes:?}"));
-        let group = Group {
-            number: self.contents.number + 1,
-            moment: self.clocks.moment(),
-            changes,
-        };
-        self.under_way = Some(UnderWay {
-            group,
-            facts: self.live.clone(),
-            instant: self.clocks.instant(),
-            was_trusted: self.clocks.is_trusted(),
-            is_there: false,
-        });
-    }
-
-    /// Has a group of its own kept.
-    fn keep_at_once(&mut self, changes: Vec<Change>) {
-        let group = Group {
-            number: self.contents.number + 1,
-            moment: self.clocks.moment(),
-            changes,
-        };
-        if let Some(on_disk) = &mut self.on_disk {
-            on_disk.keep(&group).expect("nothing fails");
-        }
-        self.contents.apply(&group);
-        let (instant, is_trusted) = (self.clocks.instant(), self.clocks.is_trusted());
-        self.clocks.handle_durable(instant, is_trusted);
-    }
-
-    fn store(&mut self) {
-        let Some(under_way) = &self.under_way else {
-            return;
-        };
-        let is_kept = match &mut self.on_disk {
-            None => !self.fails,
-            Some(on_disk) if self.fails => {
-                let kept = on_disk.keep_on_failing(&under_way.group, &mut self.random);
-                kept.is_ok()
-            }
-            Some(on_disk) => {
-                let kept = on_disk.keep(&under_way.group);
-                kept.expect("nothing fails");
-                true
-            }
-        };
-        if !is_kept {
-            self.see("store failed");
-            if self.on_disk.is_some() {
-                self.see("store on a disk failed");
-            } else if self.random.one_in(4) {
-                self.see("group durable in spite of the error");
-                self.make_durable();
-            }
-            self.life.has_failed = true;
-            self.life.office.handle_commit_failed("it is full".into());
-            return;
-        }
-        self.make_durable();
-        self.under_way = None;
-        self.life.has_failed = false;
-        self.life.office.handle_committed();
-        self.answer_reloads();
-        self.note(|| "  durable".to_owned());
-    }
-
-    /// The group that is under way is durable from here on.
-    fn make_durable(&mut self) {
-        let Some(under_way) = &mut self.under_way else {
-            return;
-        };
-        if std::mem::replace(&mut under_way.is_there, true) {
-            return;
-        }
-        self.contents.apply(&under_way.group);
-        self.durable = under_way.facts.clone();
-        self.clocks
-            .handle_durable(under_way.instant, under_way.was_trusted);
-        self.durable.check(&self.contents);
-        self.ever.extend(self.durable.letters.keys());
-        self.ever.extend(self.durable.owed.keys());
     }
 
     // ---- what the office says ----

@@ -209,7 +209,7 @@ impl Run<'_> {
         let guest = self.life.guest(assignment.guest);
         let is_gone = self.life.is_gone(assignment.guest);
         let table = assignment.timers.as_deref();
-        let name = self.random.pick(&["x", "y", "z"]);
+        let name = self.random.pick(&["x", "x", "y", "z"]);
         if self.random.one_in(4) {
             let there_was = changes.cancel(table, name);
             if is_gone {

@@ -28,6 +28,7 @@ impl Run<'_> {
             let is_there = before[guest].is_there;
             match self.random.below(4) {
                 0 => self.wanted[guest].is_there = !is_there,
+                1 if !is_there => self.wanted[guest].is_there = true,
                 1 if is_there => *replaced = true,
                 _ => continue,
             }
