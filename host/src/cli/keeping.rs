@@ -73,6 +73,9 @@ fn load(config: &Config, keeping: &Keeping) -> anyhow::Result<KeepingOptions> {
         }
         loaded => loaded?,
     };
+    if let Some(cut_off) = disk.cut_off() {
+        warn!("{cut_off}");
+    }
     let boot = boot_id()?;
     let trust = keeping.clock_trust.unwrap_or_else(clock::usual_trust);
     if let Err(error) = clock::is_synchronised() {

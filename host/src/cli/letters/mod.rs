@@ -266,6 +266,9 @@ impl Opened {
         let mut disk =
             Disk::open(directory, random()).map_err(|error| not_ours(error, directory))?;
         let contents = disk.load()?;
+        if let Some(cut_off) = disk.cut_off() {
+            print_error(format_args!("{cut_off}"));
+        }
         let moment = clock::moment(boot, place.trust);
         Ok(Self::at(disk, contents, moment, place.when_off))
     }

@@ -16,13 +16,15 @@ use std::io;
 use std::mem;
 
 use super::files::{File, Files};
+use super::found::{CutOff, Found};
 use super::frame;
 use super::header::{Header, Position, put_moment};
 use super::index::Index;
+use super::mark::{Durable, Mark};
 use super::record::Texts;
 use super::records::{Records, each_record, place};
 use super::replay::Replay;
-use super::segments::{NOT_AS_WRITTEN, begin, damaged, header, name, number, read, remove, salt};
+use super::segments::{NOT_AS_WRITTEN, Segment, begin, damaged, header, name, read, remove, salt};
 use crate::office::Change;
 use crate::store::{Contents, Group, StoreError};
 
@@ -45,13 +47,6 @@ impl Sizes {
     };
 }
 
-/// A segment that is needed.
-#[derive(Debug, Clone, Copy)]
-struct Segment {
-    number: u32,
-    length: u64,
-}
-
 #[derive(Debug)]
 pub(super) struct Log<F: Files> {
     files: F,
@@ -66,10 +61,13 @@ pub(super) struct Log<F: Files> {
     current: Segment,
     file: F::File,
     salt: u64,
+    mark: Mark<F>,
     /// Those that the next header does not count any more.
     given_up: Vec<u32>,
     /// The oldest segment, while what lives in it is moved.
     moving: Option<Moving>,
+    /// What was cut off when it was opened.
+    cut_off: Option<CutOff>,
 }
 
 /// A segment that is read to be given up.
@@ -92,57 +90,37 @@ impl<F: Files> Log<F> {
     ) -> Result<(Self, Contents), StoreError> {
         let io = |doing, error| StoreError::io(doing, &files.path(""), error);
         files.make().map_err(|error| io("make", error))?;
-        let names = files.names().map_err(|error| io("read", error))?;
-        let mut found: Vec<u32> = names.iter().filter_map(|name| number(name)).collect();
-        found.sort_unstable();
-        let Some(newest) = found.pop() else {
+        let Some(mut found) = Found::read(&files)? else {
             return Ok((Self::new(files, sizes, random)?, Contents::default()));
         };
         // A name may be there that is not durable.
         files.sync().map_err(|error| io("sync", error))?;
-        let bytes = read(&files, newest)?;
-        let (header, _) = header(&files, newest, &bytes)?;
-
-        let mut replay = Replay::default();
-        let mut older = VecDeque::new();
-        for segment in header.oldest..newest {
-            if !found.contains(&segment) {
-                return Err(damaged(&files, segment, 0, "the file is missing"));
-            }
-            let bytes = read(&files, segment)?;
-            let end = replay.segment(&files, segment, &bytes)?.end;
-            if end < bytes.len() {
-                return Err(damaged(&files, segment, end, NOT_AS_WRITTEN));
-            }
-            older.push_back(Segment {
-                number: segment,
-                length: bytes.len() as u64,
-            });
-        }
-        let last = replay.segment(&files, newest, &bytes)?;
-        let end = last.end;
-        // What was under way when the power was cut is the last group, and is cut off. If
-        // there is another one behind it, that is not what has happened.
-        if frame::is_any_behind(&bytes[end..], header.salt, replay.position.number + 1) {
-            return Err(damaged(&files, newest, end, NOT_AS_WRITTEN));
-        }
         let contents = match is_asked {
-            true => replay.contents(&files, header.oldest..=newest)?,
+            true => found.contents(&files)?,
             false => Contents::default(),
         };
-        for segment in found.into_iter().filter(|it| *it < header.oldest) {
+        let cut_off = found.cut_off(&files);
+        let Found {
+            replay,
+            older,
+            over,
+            newest,
+            header,
+            bytes,
+            last,
+        } = found;
+        for segment in over {
             remove(&files, segment)?;
         }
 
         let file_name = name(newest);
         let io = |doing, error| StoreError::io(doing, &files.path(&file_name), error);
         let mut file = files.open(&file_name).map_err(|error| io("open", error))?;
-        if end < bytes.len() {
-            let cut = file.set_length(end as u64);
-            cut.map_err(|error| io("shorten", error))?;
-        }
-        // After a sync that has failed, the kernel may have the last group and the disk
-        // may not, and the next sync would not write it.
+        // After a sync that has failed, the kernel may have the last group and its length,
+        // and the disk may not, and the next sync would not write it.
+        let end = last.end as u64;
+        let cut = file.set_length(end);
+        cut.map_err(|error| io("shorten", error))?;
         let written = file.write(last.start as u64, &bytes[last]);
         written.map_err(|error| io("write", error))?;
         file.sync().map_err(|error| io("sync", error))?;
@@ -162,15 +140,18 @@ impl<F: Files> Log<F> {
             older,
             current: Segment {
                 number: newest,
-                length: end as u64,
+                length: end,
             },
             file,
             salt: header.salt,
+            mark: Mark::open(&files)?,
             given_up: Vec::new(),
             moving: None,
+            cut_off,
             files,
         };
         log.give_up();
+        log.mark_for_good()?;
         Ok((log, contents))
     }
 
@@ -182,8 +163,9 @@ impl<F: Files> Log<F> {
             salt: salt(random, 1),
             position: Position::default(),
         };
+        let mark = Mark::open(&files)?;
         let (file, length) = begin(&files, &header)?;
-        Ok(Self {
+        let mut log = Self {
             files,
             sizes,
             random,
@@ -193,14 +175,35 @@ impl<F: Files> Log<F> {
             current: Segment { number: 1, length },
             file,
             salt: header.salt,
+            mark,
             given_up: Vec::new(),
             moving: None,
-        })
+            cut_off: None,
+        };
+        log.mark_for_good()?;
+        Ok(log)
     }
 
     /// The number of the last group that is durable.
     pub(super) fn number(&self) -> u64 {
         self.position.number
+    }
+
+    pub(super) fn cut_off(&self) -> Option<&CutOff> {
+        self.cut_off.as_ref()
+    }
+
+    fn durable(&self) -> Durable {
+        Durable {
+            segment: self.current.number,
+            number: self.position.number,
+        }
+    }
+
+    /// Returns when the disk has noted how far this is.
+    pub(super) fn mark_for_good(&mut self) -> Result<(), StoreError> {
+        let durable = self.durable();
+        self.mark.note_for_good(&self.files, durable)
     }
 
     /// Makes a group durable. After an error the log is of no use any more.
@@ -242,6 +245,7 @@ impl<F: Files> Log<F> {
 
         self.position = position;
         self.current.length = end;
+        self.mark.note(self.durable());
         moved.note(&mut self.index, self.current.number, moved_at);
         changes.note(&mut self.index, self.current.number, changes_at);
         self.give_up();
@@ -271,6 +275,7 @@ impl<F: Files> Log<F> {
         };
         self.file = file;
         self.salt = header.salt;
+        self.mark_for_good()?;
         for segment in mem::take(&mut self.given_up) {
             remove(&self.files, segment)?;
         }

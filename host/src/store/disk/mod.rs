@@ -3,6 +3,7 @@
 //! ```text
 //! DIRECTORY/lock                  taken by the gateway that uses it
 //! DIRECTORY/log/0000000007.log    segments, of which the last one is written to
+//! DIRECTORY/log/mark              how far they were durable
 //! DIRECTORY/log.damaged-1/        what was set aside
 //! ```
 //!
@@ -13,11 +14,13 @@
 
 mod codec;
 mod files;
+mod found;
 mod frame;
 mod header;
 mod index;
 mod lock;
 mod log;
+mod mark;
 pub(crate) mod memory;
 mod record;
 mod records;
@@ -34,6 +37,7 @@ use std::path::{Path, PathBuf};
 use super::{Contents, Group, Store, StoreError};
 use crate::own_directory::OwnDirectory;
 use files::{Directory, Files, sync_directory};
+pub use found::CutOff;
 use lock::Lock;
 use log::{Log, Sizes};
 
@@ -76,6 +80,11 @@ impl Disk {
         })
     }
 
+    /// What was cut off from the log when it was opened.
+    pub fn cut_off(&self) -> Option<&CutOff> {
+        self.keeper.log.as_ref()?.cut_off()
+    }
+
     /// Whether there is a store in a directory, as far as that can be seen.
     pub fn is_in(directory: &Path) -> bool {
         let names = Directory(directory.join("log")).names();
@@ -100,6 +109,15 @@ impl Disk {
             .and_then(|()| sync_directory(&self.directory))
             .map_err(|error| StoreError::io("rename", &from, error))?;
         Ok(to)
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        if let Some(log) = &mut self.keeper.log {
+            // Without it the log is as whole.
+            let _ = log.mark_for_good();
+        }
     }
 }
 

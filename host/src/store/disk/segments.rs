@@ -9,6 +9,13 @@ pub(super) const TEMPORARY: &str = "next";
 
 pub(super) const NOT_AS_WRITTEN: &str = "what is there is not what was written";
 
+/// A segment that is needed.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Segment {
+    pub(super) number: u32,
+    pub(super) length: u64,
+}
+
 /// The name of a segment.
 pub(super) fn name(segment: u32) -> String {
     format!("{segment:010}.log")

@@ -19,6 +19,8 @@ mod taken_up;
 mod codec;
 #[path = "../../../../host/src/store/disk/files.rs"]
 mod files;
+#[path = "../../../../host/src/store/disk/found.rs"]
+mod found;
 #[path = "../../../../host/src/store/disk/frame.rs"]
 mod frame;
 #[path = "../../../../host/src/store/disk/header.rs"]
@@ -27,6 +29,8 @@ mod header;
 mod index;
 #[path = "../../../../host/src/store/disk/log.rs"]
 mod log;
+#[path = "../../../../host/src/store/disk/mark.rs"]
+mod mark;
 #[path = "../../../../host/src/store/disk/record.rs"]
 mod record;
 #[path = "../../../../host/src/store/disk/records.rs"]

@@ -8,12 +8,22 @@ use crate::store::StoreError;
 use crate::store::disk::header::{Header, NoHeader, Position, VERSION};
 use crate::store::disk::record::{self, Texts};
 
-/// A store with several segments, and what is in it.
+const MARK: &str = "mark";
+
+/// A store with several segments, and their names.
 fn several() -> (Pair, Vec<String>) {
     let mut pair = Pair::new(11);
     pair.commit(25);
-    let names = pair.memory.names().expect("nothing fails");
+    let mut names = pair.memory.names().expect("nothing fails");
+    names.retain(|name| name != MARK);
     assert!(names.len() > 2, "{names:?}");
+    (pair, names)
+}
+
+/// The same after a power cut that came before the disk had any mark.
+fn several_without_a_mark() -> (Pair, Vec<String>) {
+    let (pair, names) = several();
+    pair.memory.remove(MARK).expect("it is there");
     (pair, names)
 }
 
@@ -37,58 +47,114 @@ fn assert_damaged(result: Result<u64, StoreError>, name: &str) {
 #[test]
 fn each_byte_counts() {
     let (pair, names) = several();
-    let newest = names.last().expect("there are some");
-    let last = pair.last().number;
-    let mut cut_off = 0;
     for name in &names {
         let length = pair.memory.read(name).expect("it is there").len();
         for at in 0..length {
-            let bit = 1 << (at % 8);
-            let result = open(&pair, name, |bytes| bytes[at] ^= bit);
-            // Nothing tells the last group from one that the power was cut in.
-            if name == newest && matches!(result, Ok(number) if number == last - 1) {
-                cut_off += 1;
-            } else {
-                assert!(
-                    matches!(result, Err(StoreError::Damaged { .. })),
-                    "{name} {at}: {result:?}"
-                );
-            }
+            let result = open(&pair, name, |bytes| bytes[at] ^= 1 << (at % 8));
+            assert!(
+                matches!(result, Err(StoreError::Damaged { .. })),
+                "{name} {at}: {result:?}"
+            );
         }
     }
-    assert!(cut_off > 0);
+}
+
+#[test]
+fn without_a_mark_nothing_tells_the_last_group_from_one_that_the_power_was_cut_in() {
+    let (pair, names) = several_without_a_mark();
+    let newest = names.last().expect("there are some");
+    let bytes = pair.memory.read(newest).expect("it is there");
+    let (header, mut start) = Header::decode(&bytes).expect("it is whole");
+    let mut last = start;
+    while let Some(frame) = frame::read(&bytes[start..], header.salt) {
+        last = start;
+        start += frame.size();
+    }
+    for at in 0..bytes.len() {
+        let result = open(&pair, newest, |bytes| bytes[at] ^= 1 << (at % 8));
+        if at < last {
+            assert_damaged(result, newest);
+        } else {
+            let number = result.expect("it is cut off");
+            assert_eq!(number, pair.last().number - 1);
+        }
+    }
+}
+
+/// A mark that is damaged says nothing, and what was durable is there all the same.
+#[test]
+fn a_mark_that_is_not_as_it_was_written() {
+    let (pair, _) = several();
+    let last = pair.last().number;
+    for at in 0..pair.memory.read(MARK).expect("it is there").len() {
+        let number = open(&pair, MARK, |bytes| bytes[at] ^= 1 << (at % 8));
+        assert_eq!(number.expect("the log is whole"), last);
+        let number = open(&pair, MARK, |bytes| bytes.truncate(at));
+        assert_eq!(number.expect("the log is whole"), last);
+    }
 }
 
 #[test]
 fn a_file_that_is_shorter() {
     let (pair, names) = several();
-    let (newest, older) = names.split_last().expect("there are some");
-    for name in older {
+    for name in &names {
         for length in 0..pair.memory.read(name).expect("it is there").len() {
             let result = open(&pair, name, |bytes| bytes.truncate(length));
             assert!(
                 matches!(result, Err(StoreError::Damaged { .. })),
-                "{result:?}"
+                "{name} {length}: {result:?}"
             );
-        }
-    }
-    let bytes = pair.memory.read(newest).expect("it is there");
-    let (_, header) = Header::decode(&bytes).expect("it is whole");
-    for length in 0..bytes.len() {
-        let result = open(&pair, newest, |bytes| bytes.truncate(length));
-        if length < header {
-            assert_damaged(result, newest);
-        } else {
-            assert!(result.expect("its end is cut off") < pair.last().number);
         }
     }
 }
 
 #[test]
+fn zeros_in_the_place_of_groups() {
+    let (pair, names) = several();
+    for name in &names {
+        let bytes = pair.memory.read(name).expect("it is there");
+        let (_, start) = Header::decode(&bytes).expect("it is whole");
+        let is_other = |from: &usize| bytes[*from..].iter().any(|byte| *byte != 0);
+        for from in (start..bytes.len()).filter(is_other) {
+            assert_damaged(open(&pair, name, |bytes| bytes[from..].fill(0)), name);
+        }
+    }
+}
+
+/// Whose head is whole says where it ends, and nothing is written behind it before it is
+/// durable.
+#[test]
+fn more_than_one_group_is_no_power_cut() {
+    let (pair, names) = several_without_a_mark();
+    let newest = names.last().expect("there are some");
+    let bytes = pair.memory.read(newest).expect("it is there");
+    let (header, start) = Header::decode(&bytes).expect("it is whole");
+    let first = frame::read(&bytes[start..], header.salt).expect("it is whole");
+    let second = start + first.size();
+    assert!(second < bytes.len(), "there are two");
+    // Neither the first nor the second is whole, but for the head of one of them.
+    let result = open(&pair, newest, |bytes| {
+        bytes[second - 1] ^= 1;
+        bytes[second..].fill(0x55);
+    });
+    assert_damaged(result, newest);
+    let result = open(&pair, newest, |bytes| {
+        bytes[start..second].fill(0x55);
+        bytes.truncate(second + frame::HEAD);
+    });
+    assert_damaged(result, newest);
+    // Zeros may be what a file system puts behind what it has.
+    let result = open(&pair, newest, |bytes| {
+        bytes[second - 1] ^= 1;
+        bytes[second..].fill(0);
+    });
+    result.expect("it may be one group");
+}
+
+#[test]
 fn a_file_that_is_missing() {
     let (pair, names) = several();
-    let (_, older) = names.split_last().expect("there are some");
-    for name in older {
+    for name in &names {
         let memory = pair.memory.snapshot().as_it_is();
         memory.remove(name).expect("it is there");
         let result = keeper(memory).load();
@@ -140,10 +206,15 @@ fn zeros_at_the_end_are_a_power_cut() {
     let memory = pair.memory.snapshot().as_it_is();
     let before = memory.read(newest).expect("it is there");
     memory.damage(newest, |bytes| bytes.extend([0; 10_000]));
-    let contents = keeper(memory.clone()).load();
-    let contents = contents.expect("they are cut off");
+    let mut keeper = keeper(memory.clone());
+    let contents = keeper.load().expect("they are cut off");
     assert_eq!(contents, pair.read_after(pair.last().number));
     assert_eq!(memory.read(newest).expect("it is there"), before);
+    let cut_off = keeper.log.as_ref().and_then(|log| log.cut_off());
+    let cut_off = cut_off.expect("it is reported");
+    assert!(cut_off.path.ends_with(newest) && cut_off.bytes == 10_000);
+    keeper.reopen().expect("it is whole");
+    assert_eq!(keeper.log.as_ref().and_then(|log| log.cut_off()), None);
 }
 
 #[test]
