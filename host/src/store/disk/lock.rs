@@ -1,21 +1,28 @@
-//! One gateway a directory: a file that is locked while the store is open.
+//! One gateway a directory. The directory itself is locked while the store is open, so
+//! that removing a file lets nobody else in.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use crate::store::StoreError;
 
+/// The file that says whose a directory is.
+const NAME: &str = "lock";
+
 /// Held while this is. A process that has ended has let go of it.
 #[derive(Debug)]
-pub(super) struct Lock(
-    #[expect(dead_code, reason = "its file is locked as long as it is open")] File,
-);
+pub(super) struct Lock {
+    directory: File,
+    /// Locked as well, for file systems that lock nothing else.
+    _file: File,
+}
 
 impl Lock {
     pub(super) fn take(directory: &Path) -> Result<Self, StoreError> {
-        let path = directory.join("lock");
+        let held = lock_directory(directory)?;
+        let path = directory.join(NAME);
         let io = |doing, error| StoreError::io(doing, &path, error);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).mode(0o600);
@@ -23,19 +30,42 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::Error(error)) => return Err(io("lock", error)),
-            Err(TryLockError::WouldBlock) => {
-                let mut text = String::new();
-                // That it is in use is known without.
-                let _ = file.read_to_string(&mut text);
-                return Err(StoreError::InUse {
-                    path: directory.to_owned(),
-                    process: text.trim().parse().ok(),
-                });
-            }
+            Err(TryLockError::WouldBlock) => return Err(in_use(directory)),
         }
         // Whose it is helps whoever comes next; without room for it, it is as locked.
         let _ = say(&mut file);
-        Ok(Self(file))
+        Ok(Self {
+            directory: held,
+            _file: file,
+        })
+    }
+
+    /// Whether it is still this directory that has that name.
+    pub(super) fn is_of(&self, directory: &Path) -> bool {
+        let which = |about: fs::Metadata| (about.dev(), about.ino());
+        let held = self.directory.metadata().map(which).ok();
+        held.is_some() && held == fs::metadata(directory).map(which).ok()
+    }
+}
+
+fn lock_directory(directory: &Path) -> Result<File, StoreError> {
+    let opened = File::open(directory);
+    let opened = opened.map_err(|error| StoreError::io("open", directory, error))?;
+    match opened.try_lock() {
+        Err(TryLockError::WouldBlock) => Err(in_use(directory)),
+        // NFS locks what is open for writing, which no directory is.
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(opened),
+    }
+}
+
+fn in_use(directory: &Path) -> StoreError {
+    let mut text = String::new();
+    // That it is in use is known without.
+    let file = File::open(directory.join(NAME));
+    let _ = file.and_then(|mut file| file.read_to_string(&mut text));
+    StoreError::InUse {
+        path: directory.to_owned(),
+        process: text.trim().parse().ok(),
     }
 }
 

@@ -1,7 +1,8 @@
 //! The work list on a disk: a log of groups, in files of a directory of its own.
 //!
 //! ```text
-//! DIRECTORY/lock                  taken by the gateway that uses it
+//! DIRECTORY/                      locked by the gateway that uses it
+//! DIRECTORY/lock                  says which process that is
 //! DIRECTORY/log/0000000007.log    segments, of which the last one is written to
 //! DIRECTORY/log/mark              how far they were durable
 //! DIRECTORY/log.damaged-1/        what was set aside

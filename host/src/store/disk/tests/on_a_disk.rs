@@ -54,6 +54,14 @@ fn one_gateway_a_directory() {
         matches!(error, StoreError::InUse { .. }) && text.contains(&us),
         "{text}"
     );
+    // Whoever removes the file that says so is told so all the same.
+    fs::remove_file(place.path().join("lock")).expect("it is ours");
+    let error = Disk::open(place.path(), 1).expect_err("it is in use");
+    let text = error.to_string();
+    assert!(
+        matches!(error, StoreError::InUse { .. }) && text.contains("another process;"),
+        "{text}"
+    );
     drop(disk);
     Disk::open(place.path(), 1).expect("it is no longer in use");
 }
