@@ -89,6 +89,16 @@ pub enum StoreError {
         /// The newest one that is read.
         ours: u32,
     },
+    /// Somebody has removed or renamed it, or what it is in.
+    #[error(
+        "{} was removed or renamed while it was in use; put it back, or start the gateway \
+         again, which begins an empty work list",
+        path.display()
+    )]
+    Gone {
+        /// Which file or directory.
+        path: PathBuf,
+    },
     /// Another process has it.
     #[error(
         "{} is in use by {}; each gateway needs a directory of its own",

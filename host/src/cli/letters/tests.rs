@@ -523,7 +523,8 @@ proptest! {
     #[test]
     fn any_line_is_a_letter_or_is_named(line in some_line()) {
         let now = moment(1, 5_000, WALL);
-        let mut opened = Place::with(now, vec![]).open(now);
+        let place = Place::with(now, vec![]);
+        let mut opened = place.open(now);
         match opened.import(&line) {
             Err(error) => {
                 prop_assert!(error.starts_with(", line "), "{}", error);

@@ -4,7 +4,7 @@
 use std::fmt::Debug;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 /// A directory with files in it.
@@ -30,6 +30,9 @@ pub(super) trait Files: Send + Clone + Debug {
     fn rename(&self, from: &str, to: &str) -> io::Result<()>;
 
     fn remove(&self, name: &str) -> io::Result<()>;
+
+    /// Whether a file that was opened still has this name.
+    fn is_there(&self, name: &str, file: &Self::File) -> io::Result<bool>;
 
     /// Returns when it is durable which files there are, by which names.
     fn sync(&self) -> io::Result<()>;
@@ -104,9 +107,26 @@ impl Files for Directory {
         fs::remove_file(self.path(name))
     }
 
+    fn is_there(&self, name: &str, file: &fs::File) -> io::Result<bool> {
+        let opened = file.metadata()?;
+        match fs::metadata(self.path(name)) {
+            Ok(named) => Ok((named.dev(), named.ino()) == (opened.dev(), opened.ino())),
+            Err(error) if is_missing(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     fn sync(&self) -> io::Result<()> {
         sync_directory(&self.0)
     }
+}
+
+/// Whether there is no such file, or something else in the way to it.
+pub(super) fn is_missing(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 /// Returns when the names in a directory are durable.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use super::files::Files;
+use super::files::{Files, is_missing};
 use super::frame;
 use super::header::Header;
 use super::mark::Durable;
@@ -57,8 +57,10 @@ impl Found {
     /// It can not be read, or something is missing that is no group under way when the
     /// power was cut.
     pub(super) fn read<F: Files>(files: &F) -> Result<Option<Self>, StoreError> {
-        let io = |error| StoreError::io("read", &files.path(""), error);
-        let names = files.names().map_err(io)?;
+        let names = match files.names() {
+            Err(error) if is_missing(&error) => return Ok(None),
+            names => names.map_err(|error| StoreError::io("read", &files.path(""), error))?,
+        };
         let durable = Durable::read(files)?;
         let mut found: Vec<u32> = names.iter().filter_map(|name| number(name)).collect();
         found.sort_unstable();

@@ -81,7 +81,7 @@ struct Moving {
 
 impl<F: Files> Log<F> {
     /// Reads what is there, and goes on behind the last group that is whole. Returns what
-    /// lives as well, if it is asked for.
+    /// lives as well, if it is asked for: a log is only begun then, as else there was one.
     pub(super) fn open(
         files: F,
         sizes: Sizes,
@@ -89,9 +89,16 @@ impl<F: Files> Log<F> {
         is_asked: bool,
     ) -> Result<(Self, Contents), StoreError> {
         let io = |doing, error| StoreError::io(doing, &files.path(""), error);
-        files.make().map_err(|error| io("make", error))?;
+        if is_asked {
+            files.make().map_err(|error| io("make", error))?;
+        }
         let Some(mut found) = Found::read(&files)? else {
-            return Ok((Self::new(files, sizes, random)?, Contents::default()));
+            return match is_asked {
+                true => Ok((Self::new(files, sizes, random)?, Contents::default())),
+                false => Err(StoreError::Gone {
+                    path: files.path(""),
+                }),
+            };
         };
         // A name may be there that is not durable.
         files.sync().map_err(|error| io("sync", error))?;
@@ -242,6 +249,7 @@ impl<F: Files> Log<F> {
         written.map_err(|error| self.io("write", error))?;
         let synced = self.file.sync();
         synced.map_err(|error| self.io("sync", error))?;
+        self.check_place()?;
 
         self.position = position;
         self.current.length = end;
@@ -250,6 +258,18 @@ impl<F: Files> Log<F> {
         changes.note(&mut self.index, self.current.number, changes_at);
         self.give_up();
         Ok(())
+    }
+
+    /// What is durable is of no use where nobody finds it.
+    fn check_place(&self) -> Result<(), StoreError> {
+        let name = name(self.current.number);
+        match self.files.is_there(&name, &self.file) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(StoreError::Gone {
+                path: self.files.path(&name),
+            }),
+            Err(error) => Err(self.io("look at", error)),
+        }
     }
 
     fn io(&self, doing: &'static str, error: io::Error) -> StoreError {

@@ -414,6 +414,10 @@ impl Files for Memory {
         Ok(())
     }
 
+    fn is_there(&self, name: &str, file: &MemoryFile) -> io::Result<bool> {
+        Ok(self.state().content.names.get(name) == Some(&file.inode))
+    }
+
     fn sync(&self) -> io::Result<()> {
         let mut state = self.state();
         if let Some(error) = state.begin() {

@@ -47,7 +47,7 @@ use log::{Log, Sizes};
 pub struct Disk {
     directory: PathBuf,
     keeper: Keeper<Directory>,
-    _lock: Lock,
+    lock: Lock,
 }
 
 /// What of a store does not hang on where its files are.
@@ -77,7 +77,7 @@ impl Disk {
         Ok(Self {
             keeper: Keeper::new(Directory(directory.join("log")), Sizes::DISK, random),
             directory,
-            _lock: lock,
+            lock,
         })
     }
 
@@ -132,6 +132,15 @@ impl Store for Disk {
     }
 
     fn reopen(&mut self) -> Result<u64, StoreError> {
+        // Another directory of that name may be another gateway's.
+        if !self.lock.is_of(&self.directory) {
+            let path = &self.directory;
+            if !path.exists() {
+                return Err(StoreError::Gone { path: path.clone() });
+            }
+            OwnDirectory::open(path).map_err(StoreError::not_own)?;
+            self.lock = Lock::take(path)?;
+        }
         self.keeper.reopen()
     }
 }

@@ -95,6 +95,11 @@ impl Files for Memory {
             .ok_or_else(|| ErrorKind::NotFound.into())
     }
 
+    fn is_there(&self, name: &str, file: &MemoryFile) -> io::Result<bool> {
+        let named = self.open(name);
+        Ok(named.is_ok_and(|named| Arc::ptr_eq(&named.0, &file.0)))
+    }
+
     fn sync(&self) -> io::Result<()> {
         Ok(())
     }

@@ -66,6 +66,53 @@ fn one_gateway_a_directory() {
     Disk::open(place.path(), 1).expect("it is no longer in use");
 }
 
+/// As after `rm -r` or `mv` of the files or of the whole directory.
+#[test]
+fn what_is_removed_while_it_is_in_use() {
+    for what in ["", "log", "log/0000000001.log"] {
+        let place = TempDir::new().expect("there is a place for it");
+        let place = place.path().canonicalize().expect("it is there");
+        let directory = place.join("work-list");
+        let mut disk = Disk::open(&directory, 1).expect("it can be made");
+        let mut contents = disk.load().expect("it is new");
+        let mut generator = Generator::new(1);
+        for is_moved in [true, false] {
+            let (group, after) = generator.group(&contents);
+            disk.commit(&group).expect("there is room");
+            contents = after;
+
+            let elsewhere = place.join("elsewhere");
+            fs::rename(directory.join(what), &elsewhere).expect("it is ours");
+            let (group, after) = generator.group(&contents);
+            let error = disk.commit(&group).expect_err("it is gone");
+            assert!(matches!(error, StoreError::Gone { .. }), "{error:?}");
+            assert!(error.to_string().contains("put it back"), "{error}");
+            disk.commit_again(&group).expect_err("it is gone");
+            assert!(!directory.join(what).exists(), "nothing begins anew");
+
+            if is_moved {
+                fs::rename(&elsewhere, directory.join(what)).expect("it is ours");
+                disk.commit_again(&group).expect("it is there again");
+                contents = after;
+            }
+        }
+    }
+}
+
+/// Another gateway may have it that has come meanwhile.
+#[test]
+fn a_directory_that_was_replaced_while_it_was_in_use() {
+    let place = TempDir::new().expect("there is a place for it");
+    let directory = place.path().join("work-list");
+    let mut disk = Disk::open(&directory, 1).expect("it can be made");
+    disk.load().expect("it is new");
+    fs::rename(&directory, place.path().join("elsewhere")).expect("it is ours");
+    let mut other = Disk::open(&directory, 1).expect("nobody has it");
+    other.load().expect("it is new");
+    let error = disk.reopen().expect_err("it is in use");
+    assert!(matches!(error, StoreError::InUse { .. }), "{error:?}");
+}
+
 #[test]
 fn what_is_damaged_is_set_aside() {
     let place = TempDir::new().expect("there is a place for it");
