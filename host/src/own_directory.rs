@@ -74,7 +74,7 @@ impl NotOwn {
 
 impl OwnDirectory {
     /// Looks at a directory, and makes it where there is none, with mode 0700,
-    /// as well as what is missing above it. A relative path is relative to the
+    /// as well as what is missing above it; what is made is durable then. A relative path is relative to the
     /// working directory.
     ///
     /// # Errors
@@ -133,8 +133,33 @@ fn make(path: &Path) -> Result<(), NotOwn> {
     match DirBuilder::new().mode(0o700).create(parent.join(name)) {
         // Another process was faster, or it is a link that leads nowhere.
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(unusable(path, error)),
-        _ => Ok(()),
+        _ => sync_above(&parent).map_err(|error| unusable(&parent, error)),
     }
+}
+
+/// Returns when the names in a directory above one's own are durable, unless this user
+/// can not look into it.
+pub(crate) fn sync_above(path: &Path) -> io::Result<()> {
+    match sync_directory(path) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
+        synced => synced,
+    }
+}
+
+/// Returns when the names in a directory are durable.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    fs::File::open(path)?.sync_all()?;
+    #[cfg(test)]
+    SYNCED.with_borrow_mut(|synced| synced.push(path.to_owned()));
+    Ok(())
+}
+
+#[cfg(test)]
+thread_local! {
+    /// The directories that were synced: nothing else shows it but a power cut.
+    pub(crate) static SYNCED: std::cell::RefCell<Vec<PathBuf>> = const {
+        std::cell::RefCell::new(Vec::new())
+    };
 }
 
 fn check_above(path: &Path, us: u32) -> Result<(), NotOwn> {
@@ -262,6 +287,18 @@ mod tests {
         assert_eq!(mode(&place.path().join("a")), 0o700);
         let inner = own.subdirectory("c").expect("it can be made");
         assert_eq!(inner.path(), own.path().join("c"));
+    }
+
+    #[test]
+    fn what_is_made_is_durable() {
+        let place = place();
+        let real = place.path().canonicalize().expect("it is there");
+        SYNCED.take();
+        OwnDirectory::open(&real.join("a/b/c")).expect("it can be made");
+        assert_eq!(
+            SYNCED.take(),
+            [real.clone(), real.join("a"), real.join("a/b")]
+        );
     }
 
     #[test]

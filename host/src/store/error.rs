@@ -34,8 +34,9 @@ pub enum StoreError {
     },
     /// This user may not.
     #[error(
-        "user {user} may not {doing} {}; give it to this user: `chown -R {user} DIRECTORY`",
-        path.display()
+        "user {user} may not {doing} {}; give it to this user: `{}`",
+        path.display(),
+        giving(doing, path, *user)
     )]
     NoPermission {
         /// What was tried.
@@ -133,11 +134,25 @@ pub enum StoreError {
     Closed,
 }
 
+/// What gives a file or a directory to a user. Where it is not there, that is what it
+/// would be in; of what is above a work list nothing is given away.
+fn giving(doing: &str, path: &Path, user: u32) -> String {
+    if doing == MAKING && !path.exists() {
+        return format!("install -d -o {user} {}", path.display());
+    }
+    let mut places = [Some(path), path.parent()].into_iter().flatten();
+    let given = places.find(|path| path.exists()).unwrap_or(path);
+    format!("chown -R {user} {}", given.display())
+}
+
+/// What is done with the directory of a work list, which is made if it is missing.
+const MAKING: &str = "use";
+
 impl StoreError {
     /// A directory is not our own.
     pub(super) fn not_own(error: NotOwn) -> Self {
         match error {
-            NotOwn::Unusable { path, source } => Self::io("use", &path, source),
+            NotOwn::Unusable { path, source } => Self::io(MAKING, &path, source),
             error => Self::NotOwn(error),
         }
     }

@@ -5,7 +5,9 @@ use std::fmt::Debug;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+
+use crate::own_directory::sync_directory;
 
 /// A directory with files in it.
 pub(super) trait Files: Send + Clone + Debug {
@@ -127,11 +129,6 @@ pub(super) fn is_missing(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
     )
-}
-
-/// Returns when the names in a directory are durable.
-pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
-    fs::File::open(path)?.sync_all()
 }
 
 impl File for fs::File {

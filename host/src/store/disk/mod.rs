@@ -36,8 +36,8 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use super::{Contents, Group, Store, StoreError};
-use crate::own_directory::OwnDirectory;
-use files::{Directory, Files, sync_directory};
+use crate::own_directory::{OwnDirectory, sync_above, sync_directory};
+use files::{Directory, Files};
 pub use found::CutOff;
 use lock::Lock;
 use log::{Log, Sizes};
@@ -67,12 +67,12 @@ impl Disk {
     /// # Errors
     /// It is not our own, another gateway has it, or it can not be used.
     pub fn open(directory: &Path, random: u64) -> Result<Self, StoreError> {
-        let is_new = !directory.exists();
         let own = OwnDirectory::open(directory).map_err(StoreError::not_own)?;
         let directory = own.path().to_owned();
         let lock = Lock::take(&directory)?;
-        if is_new && let Some(above) = directory.parent() {
-            sync_directory(above).map_err(|error| StoreError::io("sync", above, error))?;
+        // Whoever has made it may not have come so far.
+        if let Some(above) = directory.parent() {
+            sync_above(above).map_err(|error| StoreError::io("sync", above, error))?;
         }
         Ok(Self {
             keeper: Keeper::new(Directory(directory.join("log")), Sizes::DISK, random),

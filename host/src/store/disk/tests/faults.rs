@@ -47,6 +47,32 @@ fn errors_are_told_apart_and_say_what_to_do() {
 }
 
 #[test]
+fn what_is_to_be_given_to_this_user_is_named() {
+    let place = tempfile::TempDir::new().expect("there is a place for it");
+    let file = place.path().join("0000000001.log");
+    let text = |file: &Path| {
+        let source = io::Error::from_raw_os_error(EACCES);
+        StoreError::io("open", file, source).to_string()
+    };
+    let remedy = |path: &Path| format!("`chown -R {} {}`", user(), path.display());
+    let said = text(&file);
+    assert!(said.contains(&remedy(place.path())), "{said}");
+    std::fs::write(&file, "").expect("it is ours");
+    let said = text(&file);
+    assert!(said.contains(&remedy(&file)), "{said}");
+    // What is above a directory that is to be made is nobody's to give.
+    let source = io::Error::from_raw_os_error(EACCES);
+    let missing = place.path().join("work-list");
+    let said = StoreError::io("use", &missing, source).to_string();
+    let remedy = format!("`install -d -o {} {}`", user(), missing.display());
+    assert!(said.contains(&remedy), "{said}");
+}
+
+fn user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}
+
+#[test]
 fn after_an_error_it_goes_on_with_what_is_durable() {
     const GROUPS: usize = 60;
     let mut whole = Pair::new(5);

@@ -7,6 +7,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use super::*;
+use crate::own_directory::SYNCED;
 use crate::store::{Disk, Store, StoreError};
 
 fn mode(path: &Path) -> u32 {
@@ -40,6 +41,23 @@ fn it_is_read_again_and_nobody_else_can_look_into_it() {
     let files = fs::read_dir(directory.join("log")).expect("it is there");
     for file in files {
         assert_eq!(mode(&file.expect("it is there").path()), 0o600);
+    }
+}
+
+#[test]
+fn its_name_is_durable_whoever_has_made_it() {
+    let place = TempDir::new().expect("there is a place for it");
+    let place = place.path().canonicalize().expect("it is there");
+    for _ in 0..2 {
+        SYNCED.take();
+        let directory = place.join("work-list");
+        Disk::open(&directory, 1)
+            .and_then(|mut disk| disk.load())
+            .expect("it can be made");
+        let synced = SYNCED.take();
+        for path in [&place, &directory, &directory.join("log")] {
+            assert!(synced.contains(path), "{synced:?}");
+        }
     }
 }
 
