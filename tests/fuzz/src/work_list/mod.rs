@@ -81,8 +81,9 @@ pub fn run(plan: Plan) {
     };
     assert_eq!(Some(&contents), naive.as_ref());
     let newest = memory.segments().pop().unwrap_or_default();
-    if contents.number > u64::MAX / 4 || newest > u32::MAX / 2 {
-        // No log gets there, and none goes on from there for long.
+    let is_at_end = contents.number > u64::MAX / 4 || newest > u32::MAX / 2;
+    // No log gets there, and none goes on from there for long.
+    if is_at_end || gives_a_ticket_twice(&contents) {
         return;
     }
 
@@ -94,8 +95,13 @@ pub fn run(plan: Plan) {
             moment,
             changes,
         };
+        let mut next = model.clone();
+        next.apply(&group);
+        if gives_a_ticket_twice(&next) {
+            continue;
+        }
         log.commit(&group).expect("nothing fails");
-        model.apply(&group);
+        model = next;
     }
     drop(log);
     model.forget_boots();
@@ -103,6 +109,13 @@ pub fn run(plan: Plan) {
     let (_, again) = opened.expect("it was written as it should be");
     assert_eq!(again, model);
     taken_up::check(again, moment);
+}
+
+/// Whether there is a letter that has its outcome. No office accepts one, and so the log
+/// moves an outcome behind whatever else has its ticket.
+fn gives_a_ticket_twice(contents: &Contents) -> bool {
+    let mut tickets = contents.letters.keys();
+    tickets.any(|ticket| contents.outcomes.contains_key(ticket))
 }
 
 /// What the groups make one after the other, as far as they are whole. None: there is
