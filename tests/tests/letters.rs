@@ -270,7 +270,7 @@ fn other_directories_are_refused() {
 
     let site = Site::new();
     fs::set_permissions(site.directory(), Permissions::from_mode(0o777)).expect("it is ours");
-    site.check_fails(&[], "other users can write to");
+    site.check_fails(&["--cancel", "1"], "other users can write to");
 }
 
 #[test]
@@ -284,6 +284,68 @@ fn a_directory_in_use_is_left_to_its_gateway() {
     site.check_fails(&[], "`jackalope letters` without --config and --directory");
     drop(disk);
     site.expect(&[]);
+}
+
+/// It may lie on a file system that is read-only.
+#[test]
+fn letters_are_looked_at_without_a_change() {
+    let site = Site::new();
+    let lock = site.directory().join("lock");
+    fs::remove_file(&lock).expect("it is there");
+    let mut bytes = fs::read(site.log()).expect("it is there");
+    bytes.extend([0; 100]);
+    fs::write(site.log(), &bytes).expect("there is room");
+    for arguments in [&[][..], &["--json"], &["--export"]] {
+        let output = site.run(&[&["--directory", "letters"], arguments].concat());
+        let said = check(&output, 0);
+        assert!(said.contains("the last 100 bytes of "), "{said}");
+        assert!(String::from_utf8_lossy(&output.stdout).contains("topics/door"));
+    }
+    assert!(!lock.exists());
+    assert_eq!(fs::read(site.log()).expect("it is there"), bytes);
+}
+
+#[test]
+fn letters_of_a_log_that_was_set_aside() {
+    let site = Site::new();
+    let expected = site.expect(&["--export", "--guest", "door"]);
+    let aside = site.directory().join("log.damaged-1");
+    fs::rename(site.directory().join("log"), &aside).expect("it is ours");
+    let directory = ["--directory", "letters/log.damaged-1"];
+    let output = site.run(&[&directory[..], &["--export", "--guest", "door"]].concat());
+    check(&output, 0);
+    let exported = String::from_utf8(output.stdout).expect("it is text");
+    let payloads = |lines: &str| {
+        let line = |line| serde_json::from_str::<Value>(line).expect("it is JSON");
+        let lines = lines.lines().map(line);
+        lines
+            .map(|line| (line["ticket"].clone(), line["payload"].clone()))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(payloads(&exported), payloads(&expected));
+    let output = site.run(&[&directory[..], &["--cancel", "1"]].concat());
+    let said = check(&output, 1);
+    assert!(said.contains("is a log that was set aside"), "{said}");
+    assert_eq!(fs::read_dir(&aside).expect("it is there").count(), 2);
+}
+
+#[test]
+fn what_can_be_read_of_a_damaged_work_list() {
+    let site = Site::new();
+    let mut bytes = fs::read(site.log()).expect("it is there");
+    // In the last group, in which no letter is.
+    *bytes.last_mut().expect("it is not empty") ^= 1;
+    fs::write(site.log(), &bytes).expect("there is room");
+    for arguments in [&[][..], &["--export"]] {
+        let output = site.run(&[&["--directory", "letters"], arguments].concat());
+        let said = check(&output, 1);
+        assert!(said.contains("0000000001.log is damaged at byte"), "{said}");
+        assert!(said.contains("letters are missing"), "{said}");
+        let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert_eq!(printed.matches("topics/door").count(), 2, "{printed}");
+    }
+    site.check_fails(&["--cancel", "1"], "0000000001.log is damaged at byte");
+    assert_eq!(fs::read(site.log()).expect("it is there"), bytes);
 }
 
 #[test]

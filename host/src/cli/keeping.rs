@@ -9,7 +9,8 @@ use crate::clock;
 use crate::config::{Config, GoneGuests, Keeping, OnDamage};
 use crate::gateway::{ControlSender, KeepingOptions};
 use crate::office::Change;
-use crate::store::{BootId, Contents, Disk, OldLetters, Store, StoreError};
+use crate::store::{BootId, Contents, Disk, OldLetters, Store};
+use crate::words::in_full;
 
 /// The next ticket is one more than a multiple of this. So it is seen from which life of
 /// the gateway a ticket is, and those of calls that were not kept are seldom given again.
@@ -61,12 +62,12 @@ pub(super) fn boot_id() -> anyhow::Result<BootId> {
 fn load(config: &Config, keeping: &Keeping) -> anyhow::Result<KeepingOptions> {
     let mut disk = Disk::open(&keeping.directory, random())?;
     let mut contents = match disk.load() {
-        Err(error @ StoreError::Damaged { .. }) if keeping.on_damage == OnDamage::SetAside => {
+        Err(error) if error.is_of_a_file() && keeping.on_damage == OnDamage::SetAside => {
             let place = disk.set_aside()?;
             warn!(
                 "{}; it is set aside as {}, and the work list begins anew: letters, outcomes \
                  and state of guests in there are lost to this gateway",
-                error,
+                in_full(&error),
                 place.display()
             );
             disk.load()?

@@ -65,7 +65,8 @@ pub enum StoreError {
     #[error(
         "{} is damaged at byte {at}: {what}; restore the directory from a copy, or have it \
          set aside with `on-damage = \"set-aside\"` in [work-list], which begins with an \
-         empty work list",
+         empty work list; `jackalope letters --directory DIR --export` prints the letters \
+         that can be read",
         path.display()
     )]
     Damaged {
@@ -79,7 +80,8 @@ pub enum StoreError {
     /// A newer program has written it.
     #[error(
         "{} has version {version} of the format, and this program reads no newer one than \
-         {ours}; start the newer program, or name another directory",
+         {ours}; start the newer program, name another directory, or have it set aside with \
+         `on-damage = \"set-aside\"` in [work-list]",
         path.display()
     )]
     Newer {
@@ -145,6 +147,17 @@ fn giving(doing: &str, path: &Path, user: u32) -> String {
     format!("chown -R {user} {}", given.display())
 }
 
+/// What is done with a file that is there.
+const READING: &str = "read";
+
+fn is_want(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let errors = [Errno::MFILE, Errno::NFILE, Errno::NOMEM, Errno::INTR];
+    errors
+        .map(|it| Some(it.raw_os_error()))
+        .contains(&error.raw_os_error())
+}
+
 /// What is done with the directory of a work list, which is made if it is missing.
 const MAKING: &str = "use";
 
@@ -154,6 +167,18 @@ impl StoreError {
         match error {
             NotOwn::Unusable { path, source } => Self::io(MAKING, &path, source),
             error => Self::NotOwn(error),
+        }
+    }
+
+    /// Whether it is about what is in a file, or that a file can not be read: without that
+    /// file it would be over.
+    pub fn is_of_a_file(&self) -> bool {
+        match self {
+            Self::Damaged { .. } | Self::Newer { .. } => true,
+            Self::NoPermission { doing, .. } => *doing == READING,
+            // Or it is for want of what this process needs.
+            Self::Io { doing, source, .. } => *doing == READING && !is_want(source),
+            _ => false,
         }
     }
 

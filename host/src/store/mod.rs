@@ -14,7 +14,7 @@ mod restore;
 mod time_off;
 
 pub use contents::{Contents, OwedOutcome, StoredLetter, StoredTimer};
-pub use disk::{CutOff, Disk};
+pub use disk::{CutOff, Disk, Looked};
 pub use error::StoreError;
 pub use restore::{Held, OldLetters};
 pub use time_off::{

@@ -86,12 +86,35 @@ fn what_a_newer_program_has_written() {
         bytes[12..16].copy_from_slice(&sum.to_le_bytes());
     });
     let said = "has version 2 of the format, and this program reads no newer one than 1; start \
-                the newer program, or name another directory";
+                the newer program, name another directory, or have it set aside";
     check_refused(site.start(), &[said]);
-    // It is not damaged.
-    let set_aside = site.options("on-damage = \"set-aside\"").start();
-    check_refused(set_aside, &[said]);
-    assert!(site.directory().join(FILE).exists());
+    check_set_aside(&site, said);
+}
+
+#[test]
+fn a_file_that_cannot_be_read() {
+    let site = Site::new();
+    leave_letters(&site);
+    let file = site.directory().join(FILE);
+    fs::remove_file(&file).expect("it is there");
+    fs::create_dir(&file).expect("it is ours");
+    let said = format!("can not read {}", file.display());
+    check_refused(site.start(), &[&said]);
+    check_set_aside(&site, &said);
+}
+
+/// What cannot be read is renamed and nothing else, and the gateway begins anew.
+#[track_caller]
+fn check_set_aside(site: &Site, why: &str) {
+    let gateway = site.options("on-damage = \"set-aside\"").start();
+    let line = gateway.log.wait_for("it is set aside as ");
+    assert!(line.contains(why), "{line}");
+    assert!(
+        site.directory()
+            .join("log.damaged-1/0000000001.log")
+            .exists()
+    );
+    gateway.log.wait_for(" starts ");
 }
 
 #[test]

@@ -25,9 +25,9 @@ use crate::config::Config;
 use crate::office::{Change, KeptLetter, Ticket, Time, WhenOff};
 use crate::own_directory::NotOwn;
 use crate::store::{
-    ClockTrust, Contents, Disk, Group, Moment, OldLetters, Store, StoreError, Trust, Ttl,
+    ClockTrust, Contents, Disk, Group, Looked, Moment, OldLetters, Store, StoreError, Trust, Ttl,
 };
-use crate::words::Counted;
+use crate::words::{Counted, in_full};
 
 pub(super) const HELP: &str = "\
 Exit codes: 0 done, 69 no gateway answers, 64 wrong usage, 78 wrong configuration, 1
@@ -77,12 +77,12 @@ pub(super) fn letters(
         return remote::letters(gateway, listing).map_err(with_hint);
     };
     let done = match (&kept.import, listing.cancel, kept.export) {
-        (Some(file), ..) => import(&place, file),
-        (None, Some(ticket), _) => cancel(&place, Ticket(ticket)),
+        (Some(file), ..) => import(&place, file).map(|()| ExitCode::SUCCESS),
+        (None, Some(ticket), _) => cancel(&place, Ticket(ticket)).map(|()| ExitCode::SUCCESS),
         (None, None, true) => export(&place, listing.guest.as_deref()),
         (None, None, false) => list(&place, listing),
     };
-    done.map(|()| ExitCode::SUCCESS).map_err(Failure::Other)
+    done.map_err(Failure::Other)
 }
 
 /// Where else letters may be.
@@ -131,21 +131,23 @@ impl Place {
     }
 }
 
-fn list(place: &Place, listing: &remote::Listing) -> anyhow::Result<()> {
-    let opened = Opened::open(place)?;
+fn list(place: &Place, listing: &remote::Listing) -> anyhow::Result<ExitCode> {
+    let (opened, is_all) = Opened::look(place)?;
     let list = opened.list(listing.guest.as_deref());
     match listing.json {
         true => print(|out| {
             serde_json::to_writer(&mut *out, &list)?;
             writeln!(out)
-        }),
-        false => print(|out| writeln!(out, "{list}")),
+        })?,
+        false => print(|out| writeln!(out, "{list}"))?,
     }
+    Ok(is_all)
 }
 
-fn export(place: &Place, guest: Option<&str>) -> anyhow::Result<()> {
+fn export(place: &Place, guest: Option<&str>) -> anyhow::Result<ExitCode> {
     // The directory is let go of before somebody takes long to read.
-    let lines = Opened::open(place)?.export(guest);
+    let (opened, is_all) = Opened::look(place)?;
+    let lines = opened.export(guest);
     print(|out| {
         for line in &lines {
             serde_json::to_writer(&mut *out, line)?;
@@ -162,7 +164,7 @@ fn export(place: &Place, guest: Option<&str>) -> anyhow::Result<()> {
             Counted(unknown, "letter")
         )),
     }
-    Ok(())
+    Ok(is_all)
 }
 
 fn import(place: &Place, file: &Path) -> anyhow::Result<()> {
@@ -229,34 +231,80 @@ fn cancel(place: &Place, ticket: Ticket) -> anyhow::Result<()> {
     })
 }
 
-/// The work list of a gateway that does not run, and does not start as long as this is.
+/// The work list of a gateway that does not run, and with its disk does not start as long
+/// as this is.
 #[derive(Debug)]
-struct Opened {
-    disk: Disk,
+struct Opened<D = Disk> {
+    disk: D,
     contents: Contents,
     moment: Moment,
     when_off: WhenOff,
 }
 
+/// A work list is there, as far as that can be seen.
+fn check_is_there(directory: &Path) -> anyhow::Result<()> {
+    match fs::read_dir(directory) {
+        Err(error) if error.kind() == ErrorKind::NotFound => bail!(
+            "there is no directory {}; `directory` in [work-list] of its configuration \
+             says where a gateway keeps its letters",
+            directory.display()
+        ),
+        Ok(_) if !Disk::is_in(directory) => bail!(
+            "{} is not the directory of a work list: there is no log of letters in it; \
+             `directory` in [work-list] of its configuration says where a gateway keeps \
+             them",
+            directory.display()
+        ),
+        // What is wrong is said by whoever opens it.
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+impl Opened<()> {
+    /// Looks at a work list, and changes nothing. Of one that is damaged there is what can
+    /// be read, of which this says so; the exit code is then that of an error.
+    fn look(place: &Place) -> anyhow::Result<(Self, ExitCode)> {
+        let directory = &place.directory;
+        check_is_there(directory)?;
+        let boot = boot_id()?;
+        let looked = Disk::look(directory).map_err(|error| not_ours(error, directory))?;
+        let Looked {
+            contents,
+            cut_off,
+            damage,
+        } = looked;
+        if let Some(cut_off) = cut_off {
+            print_error(format_args!("{cut_off}"));
+        }
+        let is_all = match damage {
+            None => ExitCode::SUCCESS,
+            Some(damage) => {
+                print_error(format_args!(
+                    "error: {}\nThis is what could be read: letters are missing, and some may \
+                     be there that have their outcome",
+                    in_full(&damage)
+                ));
+                ExitCode::FAILURE
+            }
+        };
+        let moment = clock::moment(boot, place.trust);
+        Ok((Self::at((), contents, moment, place.when_off), is_all))
+    }
+}
+
 impl Opened {
-    /// Opens a work list that is there.
+    /// Opens a work list that is there, and no log alone.
     fn open(place: &Place) -> anyhow::Result<Self> {
         let directory = &place.directory;
-        match fs::read_dir(directory) {
-            Err(error) if error.kind() == ErrorKind::NotFound => bail!(
-                "there is no directory {}; `directory` in [work-list] of its configuration \
-                 says where a gateway keeps its letters",
+        check_is_there(directory)?;
+        if Disk::is_in(directory) && !Disk::is_in(&directory.join("log")) {
+            bail!(
+                "{} is a log that was set aside: its letters can be listed and exported, and \
+                 nothing else",
                 directory.display()
-            ),
-            Ok(_) if !Disk::is_in(directory) => bail!(
-                "{} is not the directory of a work list: there is no log of letters in it; \
-                 `directory` in [work-list] of its configuration says where a gateway keeps \
-                 them",
-                directory.display()
-            ),
-            // What is wrong is said by whoever opens it.
-            Ok(_) | Err(_) => Self::take(place),
+            );
         }
+        Self::take(place)
     }
 
     /// Opens a work list, which is made if it is not there.
@@ -273,7 +321,20 @@ impl Opened {
         Ok(Self::at(disk, contents, moment, place.when_off))
     }
 
-    fn at(disk: Disk, mut contents: Contents, moment: Moment, when_off: WhenOff) -> Self {
+    fn commit(&mut self, changes: Vec<Change>) -> Result<(), StoreError> {
+        let group = Group {
+            number: self.contents.number + 1,
+            moment: self.moment,
+            changes,
+        };
+        self.disk.commit(&group)?;
+        self.contents.apply(&group);
+        Ok(())
+    }
+}
+
+impl<D> Opened<D> {
+    fn at(disk: D, mut contents: Contents, moment: Moment, when_off: WhenOff) -> Self {
         contents.boots.observe(moment);
         Self {
             disk,
@@ -343,17 +404,6 @@ impl Opened {
             }
         }
         Ok((changes, expired))
-    }
-
-    fn commit(&mut self, changes: Vec<Change>) -> Result<(), StoreError> {
-        let group = Group {
-            number: self.contents.number + 1,
-            moment: self.moment,
-            changes,
-        };
-        self.disk.commit(&group)?;
-        self.contents.apply(&group);
-        Ok(())
     }
 }
 

@@ -79,13 +79,26 @@ pub(super) fn read(bytes: &[u8], salt: u64) -> Option<Frame<'_>> {
 /// Its head says so: what is behind each place is not looked at, as guests choose the
 /// bytes, and could have each of them claim all that follows.
 pub(super) fn is_any_behind(bytes: &[u8], salt: u64, number: u64) -> bool {
+    heads(bytes, salt, number).next().is_some()
+}
+
+/// The first frame anywhere in the bytes that is whole and has a number higher than this,
+/// and where it begins.
+pub(super) fn find(bytes: &[u8], salt: u64, number: u64) -> Option<(usize, Frame<'_>)> {
+    heads(bytes, salt, number).find_map(|at| Some((at, read(&bytes[at..], salt)?)))
+}
+
+/// Where heads are whose number is higher than this.
+fn heads(bytes: &[u8], salt: u64, number: u64) -> impl Iterator<Item = usize> {
     // No more than would fit.
     let most = number.saturating_add(bytes.len() as u64);
-    bytes.windows(HEAD).any(|bytes| {
+    let windows = bytes.windows(HEAD).enumerate();
+    let heads = windows.filter(move |(_, bytes)| {
         let found = bytes[NUMBER..].first_chunk().copied();
         let found = found.map_or(0, u64::from_le_bytes);
         number < found && found <= most && head(bytes, salt).is_some()
-    })
+    });
+    heads.map(|(at, _)| at)
 }
 
 fn content_sum(salt: u64, number: u64, content: &[u8]) -> u32 {

@@ -48,6 +48,16 @@ impl Lock {
     }
 }
 
+/// For somebody who only looks: nothing is written.
+pub(super) fn look(directory: &Path) -> Result<impl Sized, StoreError> {
+    let held = lock_directory(directory)?;
+    let file = File::open(directory.join(NAME)).ok();
+    match file.as_ref().map(File::try_lock_shared) {
+        Some(Err(TryLockError::WouldBlock)) => Err(in_use(directory)),
+        _ => Ok((held, file)),
+    }
+}
+
 fn lock_directory(directory: &Path) -> Result<File, StoreError> {
     let opened = File::open(directory);
     let opened = opened.map_err(|error| StoreError::io("open", directory, error))?;

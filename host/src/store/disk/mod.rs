@@ -26,6 +26,7 @@ pub(crate) mod memory;
 mod record;
 mod records;
 mod replay;
+mod rescue;
 mod segments;
 
 #[cfg(test)]
@@ -41,6 +42,7 @@ use files::{Directory, Files};
 pub use found::CutOff;
 use lock::Lock;
 use log::{Log, Sizes};
+pub use rescue::Looked;
 
 /// A store in a directory on a disk.
 #[derive(Debug)]
@@ -86,13 +88,22 @@ impl Disk {
         self.keeper.log.as_ref()?.cut_off()
     }
 
-    /// Whether there is a store in a directory, as far as that can be seen.
+    /// Whether there is a store in a directory, or one that was set aside, as far as that
+    /// can be seen.
     pub fn is_in(directory: &Path) -> bool {
-        let names = Directory(directory.join("log")).names();
-        names.is_ok_and(|names| names.iter().any(|name| segments::number(name).is_some()))
+        rescue::log_in(directory).is_some()
     }
 
-    /// Sets aside what is there, as it is damaged, and begins anew with nothing. Returns
+    /// Looks at what is in a directory, or in a log that was set aside, and changes
+    /// nothing.
+    ///
+    /// # Errors
+    /// Another gateway has it, or nothing can be read.
+    pub fn look(directory: &Path) -> Result<Looked, StoreError> {
+        rescue::look(directory)
+    }
+
+    /// Sets aside what is there, as it can not be read, and begins anew with nothing. Returns
     /// where it is now.
     ///
     /// # Errors

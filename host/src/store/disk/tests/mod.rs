@@ -4,6 +4,7 @@ mod generator;
 mod on_a_disk;
 mod power_cuts;
 mod random;
+mod rescue;
 
 use super::memory::{Chance, Memory, SMALL, Snapshot};
 use super::{Files, Keeper, Store, frame};
