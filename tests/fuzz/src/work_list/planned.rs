@@ -362,7 +362,7 @@ impl PlannedChange {
             },
             Self::Received(id) => Change::Received(*id),
             Self::Released(id) => Change::Released(*id),
-            Self::Session(broker) => Change::Session(broker.get() as usize),
+            Self::Session(broker) => Change::Session(broker.get()),
         }
     }
 }
