@@ -61,9 +61,13 @@ pub enum Change {
     /// The broker will not send a message of QoS 2 again.
     Released(PacketId),
     /// A session has begun that is called [this](super::Settings::sessions): what was
-    /// [received](Self::Received) before is of another one.
+    /// [received](Self::Received) before is of another one. [`NO_SESSION`]: the one before
+    /// is over, and the one at hand ends with its connection.
     Session(u64),
 }
+
+/// What no session is called.
+pub const NO_SESSION: u64 = u64::MAX;
 
 impl Change {
     /// The letter that it is about, if it is about one.
@@ -109,6 +113,8 @@ pub(super) struct Journal {
     durable: u64,
     /// The group in which the session at hand is.
     session: u64,
+    /// Whether one is kept.
+    keeps_session: bool,
     /// What is to be written when so many groups are durable.
     answers: VecDeque<(u64, Outgoing)>,
     failed: Option<Arc<str>>,
@@ -137,9 +143,20 @@ impl Journal {
     }
 
     /// Notes that there is a new session.
-    pub(super) fn push_session(&mut self, change: Change) {
-        self.push(change);
+    pub(super) fn push_session(&mut self, session: u64) {
+        self.push(Change::Session(session));
         self.session = self.group();
+        self.restore_session(session);
+    }
+
+    /// This is the session that is kept.
+    pub(super) fn restore_session(&mut self, session: u64) {
+        self.keeps_session = session != NO_SESSION;
+    }
+
+    /// Whether a session is kept, be it the one at hand or one before.
+    pub(super) fn keeps_session(&self) -> bool {
+        self.keeps_session
     }
 
     /// Whether it is durable which session is at hand. Before, nothing is to come in it: a

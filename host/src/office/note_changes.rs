@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::journal::{Change, KeptLetter, KeptTimer};
+use super::journal::{Change, KeptLetter, KeptTimer, NO_SESSION};
 use super::kept::Changes;
 use super::timers::Due;
 use super::{
@@ -161,11 +161,14 @@ impl Office {
         }
     }
 
-    /// There is a new session.
+    /// There is a new session. If it ends with its connection, the one that is kept is over
+    /// all the same: what was taken since then is not of it.
     pub(super) fn note_session(&mut self) {
         if self.keeps_session() {
             let session = self.settings.session_with(self.broker);
-            self.journal.push_session(Change::Session(session));
+            self.journal.push_session(session);
+        } else if self.journal.keeps_session() {
+            self.journal.push_session(NO_SESSION);
         }
     }
 

@@ -75,6 +75,7 @@ impl Office {
     pub fn restore_session(&mut self, session: u64, received: impl Iterator<Item = PacketId>) {
         let broker = self.settings.broker_of(session);
         self.session_of = Some(broker.unwrap_or(NOBODY));
+        self.journal.restore_session(session);
         if broker.is_some() {
             for id in received {
                 self.inbound.restore(id);

@@ -1,8 +1,8 @@
 //! What is to outlive the gateway: what waits until it is kept.
 
 use jackalope::office::{
-    Answer, Call, Change, Delivery, Effects, GuestId, Incoming, Outgoing, Qos, Schedule,
-    SessionChange, Settings,
+    Answer, Call, Change, Delivery, Effects, GuestId, Incoming, NO_SESSION, Outgoing, Qos,
+    Schedule, SessionChange, Settings,
 };
 use jackalope_tests::office::{
     A, B, SECOND, TWO_HOURS, TestOffice, connack, guest, id, kept_session,
@@ -196,4 +196,29 @@ fn a_session_goes_on_that_is_with_the_same_broker() {
     test.take_calls();
     test.deliver("a/x", Delivery::ExactlyOnce(id(7)), true);
     assert!(test.call().is_none(), "it was taken");
+}
+
+#[test]
+fn a_session_that_is_kept_is_over_when_one_begins_that_is_not() {
+    let mut test = online();
+    test.lose_connection();
+    let settings = Settings {
+        clean_session: true,
+        ..durable()
+    };
+    let (now, session) = (test.now, SessionChange::New);
+    let places = [Some(A), Some(B)];
+    test.office.handle_changed(now, settings, &places, session);
+    for expect in [&[Change::Session(NO_SESSION)][..], &[]] {
+        test.dial();
+        test.receive(connack(false));
+        assert_eq!(keep(&mut test), expect);
+        test.lose_connection();
+    }
+    let mut next = TestOffice::offline(durable());
+    next.office.restore_session(NO_SESSION, [].into_iter());
+    assert!(
+        next.dial().clean_session,
+        "the broker may have that from before"
+    );
 }

@@ -47,11 +47,14 @@ impl Run<'_> {
             for handling in self.life.handling.values_mut() {
                 handling.exchange = None;
             }
-            // Of a session that ends with the connection nothing is kept.
-            if !self.setup.clean_session {
+            let is_none_kept = self.live.session.is_none_or(|it| it == NO_SESSION);
+            if !(self.setup.clean_session && is_none_kept) {
                 self.live.received.clear();
                 self.live.changes += 1;
-                self.live.session = Some((broker, session));
+                self.live.session = Some(match self.setup.clean_session {
+                    true => NO_SESSION,
+                    false => (broker, session),
+                });
             }
         }
         let connack = Incoming::ConnAck {
@@ -260,6 +263,9 @@ impl Run<'_> {
         self.live.taken.entry(number).or_insert(changes);
     }
 }
+
+/// There was one before the one at hand, which ends with its connection.
+const NO_SESSION: (usize, u64) = (usize::MAX, 0);
 
 /// The number of a message.
 pub(super) fn number_of(payload: &[u8]) -> u64 {
