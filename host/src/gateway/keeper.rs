@@ -8,12 +8,12 @@ use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, Sender};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::thread;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::clock;
 use crate::office::{Change, GuestId, Office, Settings, Time};
@@ -81,7 +81,8 @@ pub(super) struct Keeper {
     /// None: the thread is to end.
     orders: Option<Sender<Order>>,
     reports: UnboundedReceiver<Report>,
-    thread: Option<JoinHandle<()>>,
+    /// Ends when the thread does, with what the last thing was that is not kept.
+    ended: Receiver<Result<(), String>>,
     held: Held,
     /// What guests have that are not there.
     left: Contents,
@@ -166,14 +167,15 @@ impl Keeper {
             queue,
             reporter,
         };
+        let (ending, ended) = mpsc::channel();
         // It waits for a disk, which no runtime does without a thread.
-        let thread = thread::Builder::new()
+        thread::Builder::new()
             .name("keeper".into())
-            .spawn(move || desk.run())?;
+            .spawn(move || ending.send(desk.run()))?;
         let keeper = Self {
             orders: Some(orders),
             reports,
-            thread: Some(thread),
+            ended,
             look_at: (!held.is_empty()).then_some(now),
             held,
             left: contents,
@@ -292,8 +294,7 @@ impl Keeper {
         }
         let is_late = self.since.is_some_and(|since| since + PATIENCE <= now);
         if is_late && office.commit_failed().is_none() {
-            let why = format!("the disk has not answered for {} s", PATIENCE.as_secs());
-            self.fail(office, why);
+            self.fail(office, no_answer());
         }
     }
 
@@ -327,15 +328,37 @@ impl Keeper {
     }
 
     /// Ends when what was ordered is done, and the time of the end is noted. A disk that
-    /// does not answer is not waited for.
+    /// does not answer is not waited for, and one that fails not tried again.
     pub(super) fn finish(mut self, office: &Office) {
-        let is_stuck = office.commit_failed().is_some() || self.since.is_some();
         self.order(Order::Note(Vec::new()));
         self.orders = None;
-        if let Some(thread) = self.thread.take().filter(|_| !is_stuck) {
-            let _ = thread.join();
+        // There is nobody any more for whom it would be tried again.
+        self.reports.close();
+        let result = match (office.commit_failed(), self.since) {
+            (Some(why), _) => Err(why.to_string()),
+            (None, Some(_)) => Err("the disk has not answered yet".to_owned()),
+            (None, None) => match self.ended.recv_timeout(PATIENCE) {
+                Ok(result) => result,
+                Err(RecvTimeoutError::Timeout) => Err(no_answer()),
+                Err(RecvTimeoutError::Disconnected) => Err("its thread is gone".to_owned()),
+            },
+        };
+        match result {
+            Ok(()) => {}
+            Err(why) if office.is_kept() => {
+                warn!("all letters are kept, but not when the gateway has ended: {why}");
+            }
+            Err(why) => error!(
+                letters = office.open_letters(),
+                "what has changed last is not kept, and the next start finds the work list as it \
+                 was before: {why}"
+            ),
         }
     }
+}
+
+fn no_answer() -> String {
+    format!("the disk has not answered for {} s", PATIENCE.as_secs())
 }
 
 /// What the thread has.
@@ -350,7 +373,11 @@ struct Desk {
 }
 
 impl Desk {
-    fn run(mut self) {
+    /// Keeps what is ordered until nothing is any more.
+    ///
+    /// # Errors
+    /// The gateway has ended, and the last thing is not kept: why.
+    fn run(mut self) -> Result<(), String> {
         while let Ok(order) = self.queue.recv() {
             let (changes, is_asked) = match order {
                 Order::Commit(changes) => (changes, true),
@@ -361,38 +388,37 @@ impl Desk {
                 moment: clock::moment(self.boot, self.trust),
                 changes,
             };
-            let Some(has_failed) = self.keep(&group) else {
-                return;
-            };
+            let has_failed = self.keep(&group)?;
             self.number = group.number;
             let report = match (is_asked, has_failed) {
                 (true, _) => Report::Committed,
                 (false, true) => Report::Noted,
                 (false, false) => continue,
             };
-            if self.reporter.send(report).is_err() {
-                return;
-            }
+            // Who does not hear it any more may have ordered more.
+            let _ = self.reporter.send(report);
         }
+        Ok(())
     }
 
-    /// Keeps a group, and returns whether that has failed before. None: the gateway has
-    /// ended, and it is not kept.
-    fn keep(&mut self, group: &Group) -> Option<bool> {
+    /// Keeps a group, and returns whether that has failed before.
+    ///
+    /// # Errors
+    /// The gateway has ended, and it is not kept: why.
+    fn keep(&mut self, group: &Group) -> Result<bool, String> {
         let mut pause = PAUSE;
         let mut has_failed = false;
         let mut result = self.store.commit(group);
         loop {
             let error = match result {
-                Ok(()) => return Some(has_failed),
+                Ok(()) => return Ok(has_failed),
                 Err(error) => error,
             };
             has_failed = true;
-            if self.reporter.send(Report::Failed(in_full(&error))).is_err() {
-                return None;
-            }
-            if self.is_over(pause) {
-                return None;
+            let why = in_full(&error);
+            let is_told = self.reporter.send(Report::Failed(why.clone())).is_ok();
+            if !is_told || self.is_over(pause) {
+                return Err(why);
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
             result = self.store.commit_again(group);
@@ -414,12 +440,13 @@ impl Desk {
 mod tests {
     use super::*;
     use crate::office::{
-        BackoffSettings, GuestSettings, Letter, Payload, Priority, Qos, Ticket, WorkListSettings,
+        BackoffSettings, GuestSettings, Letter, Payload, Priority, Qos, Ticket, WhenOff,
+        WorkListSettings,
     };
     use crate::store::StoreError;
 
-    /// A disk that fails so often.
-    struct Failing(usize);
+    /// A disk that works so often, and then fails so often.
+    struct Failing(usize, usize);
 
     impl Store for Failing {
         fn load(&mut self) -> Result<Contents, StoreError> {
@@ -427,11 +454,15 @@ mod tests {
         }
 
         fn commit(&mut self, _group: &Group) -> Result<(), StoreError> {
-            match self.0 {
-                0 => Ok(()),
-                _ => {
-                    self.0 -= 1;
+            match self {
+                Self(0, 0) => Ok(()),
+                Self(0, fails) => {
+                    *fails -= 1;
                     Err(StoreError::Closed)
+                }
+                Self(works, _) => {
+                    *works -= 1;
+                    Ok(())
                 }
             }
         }
@@ -473,7 +504,7 @@ mod tests {
         let keeper = Keeper {
             orders: None,
             reports,
-            thread: None,
+            ended: mpsc::channel().1,
             held: Held::default(),
             left: Contents::default(),
             boot: clock::boot_id().expect("it is Linux"),
@@ -534,7 +565,7 @@ mod tests {
         let (orders, queue) = mpsc::channel();
         let (reporter, mut reports) = unbounded_channel();
         let desk = Desk {
-            store: Box::new(Failing(1)),
+            store: Box::new(Failing(0, 1)),
             number: 0,
             boot: clock::boot_id().expect("it is Linux"),
             trust: ClockTrust::PastRecord,
@@ -546,7 +577,7 @@ mod tests {
         }
         orders.send(Order::Commit(Vec::new())).expect("it is there");
         drop(orders);
-        desk.run();
+        desk.run().expect("all is kept");
         let mut told = Vec::new();
         while let Ok(report) = reports.try_recv() {
             told.push(match report {
@@ -556,5 +587,39 @@ mod tests {
             });
         }
         assert_eq!(told, ["failed", "noted", "committed"]);
+    }
+
+    /// A keeper with such a store.
+    fn start(store: impl Store + 'static, office: &mut Office) -> Keeper {
+        let options = KeepingOptions {
+            store: Box::new(store),
+            contents: Contents::default(),
+            boot: clock::boot_id().expect("it is Linux"),
+            trust: ClockTrust::PastRecord,
+            old: OldLetters {
+                when_off: WhenOff::Count,
+                hold_until: Time::from_millis(0),
+            },
+            first: Vec::new(),
+        };
+        Keeper::start(options, office, |_| None).expect("there is a thread")
+    }
+
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what does not end must have a thread of its own"
+    )]
+    fn the_end_does_not_wait_for_a_disk_that_fails() {
+        let mut office = office();
+        // The first note is of the start, and the second of the end.
+        let keeper = start(Failing(1, usize::MAX), &mut office);
+        let (ended, end) = mpsc::channel();
+        let finish = thread::spawn(move || {
+            keeper.finish(&office);
+            ended.send(()).expect("somebody waits for it");
+        });
+        assert_eq!(end.recv_timeout(Duration::from_secs(60)), Ok(()));
+        finish.join().expect("no panic");
     }
 }

@@ -101,8 +101,9 @@ pub struct Options {
     pub slow_calls: Handle,
 }
 
-/// How a gateway has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// How a gateway has ended. All is 0 where it was to be kept and not all could be: the log
+/// says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Summary {
     /// How many letters had no outcome at the end, and never will have.
     pub letters_lost: usize,
@@ -266,21 +267,22 @@ impl Gateway {
             }
         }
         self.machine.log.handle_end();
+        let is_durable = self.machine.keeper.is_some();
         if let Some(keeper) = self.machine.keeper.take() {
             keeper.finish(self.engine.office());
         }
         let office = self.engine.office();
         let (letters, outcomes) = (office.open_letters(), office.untold_outcomes());
-        Ok(match office.is_kept() {
-            true => Summary {
-                letters_lost: 0,
-                outcomes_lost: 0,
+        Ok(match (is_durable, office.is_kept()) {
+            (true, true) => Summary {
                 letters_kept: letters,
+                ..Summary::default()
             },
-            false => Summary {
+            (true, false) => Summary::default(),
+            (false, _) => Summary {
                 letters_lost: letters,
                 outcomes_lost: outcomes,
-                letters_kept: 0,
+                ..Summary::default()
             },
         })
     }
