@@ -226,12 +226,9 @@ impl Keeper {
         }
     }
 
-    /// What comes next of the store.
-    pub(super) async fn report(&mut self) -> Report {
-        match self.reports.recv().await {
-            Some(report) => report,
-            None => std::future::pending().await,
-        }
+    /// What comes next of the store. None: its thread is gone, and nothing is kept any more.
+    pub(super) async fn report(&mut self) -> Option<Report> {
+        self.reports.recv().await
     }
 
     /// Tells the office. Returns whether the group that was under way is kept.
@@ -621,5 +618,29 @@ mod tests {
         });
         assert_eq!(end.recv_timeout(Duration::from_secs(60)), Ok(()));
         finish.join().expect("no panic");
+    }
+
+    struct Panicking;
+
+    impl Store for Panicking {
+        fn load(&mut self) -> Result<Contents, StoreError> {
+            Ok(Contents::default())
+        }
+
+        fn commit(&mut self, _group: &Group) -> Result<(), StoreError> {
+            panic!("a fault of the store");
+        }
+
+        fn reopen(&mut self) -> Result<u64, StoreError> {
+            Ok(0)
+        }
+    }
+
+    #[test]
+    fn a_thread_that_is_gone_is_noticed() {
+        let mut keeper = start(Panicking, &mut office());
+        let runtime = tokio::runtime::Builder::new_current_thread().build();
+        let report = runtime.expect("a runtime").block_on(keeper.report());
+        assert!(report.is_none(), "{report:?}");
     }
 }

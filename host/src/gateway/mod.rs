@@ -124,6 +124,12 @@ pub enum GatewayError {
     /// There can be no more threads.
     #[error("no thread can be started that keeps the work list")]
     Thread(#[source] io::Error),
+    /// What keeps the work list has taken its thread down.
+    #[error(
+        "the thread that keeps the work list panicked, which is a fault of the gateway; what was \
+         kept before is there at the next start"
+    )]
+    NotKept,
     /// A call of a guest has taken its task down.
     #[error("a call of a guest panicked, which is a fault of the gateway")]
     Panicked(#[source] tokio::task::JoinError),
@@ -258,7 +264,9 @@ impl Gateway {
                     self.install(guest);
                 }
                 command = self.commands.next() => self.handle_command(command),
-                report = report(&mut self.machine.keeper) => self.handle_report(report),
+                report = report(&mut self.machine.keeper) => {
+                    self.handle_report(report.ok_or(GatewayError::NotKept)?);
+                }
                 reached = self.machine.probe.done() => self.handle_reached(reached),
                 event = self.machine.socket.wait(reads, writes) => self.handle_event(event),
                 // The runtime looks at the network when this task yields, and only then.
@@ -336,7 +344,7 @@ impl Gateway {
 }
 
 /// What comes next of the store, if there is one.
-async fn report(keeper: &mut Option<Keeper>) -> FromStore {
+async fn report(keeper: &mut Option<Keeper>) -> Option<FromStore> {
     match keeper {
         Some(keeper) => keeper.report().await,
         None => pending().await,
