@@ -12,9 +12,11 @@ use crate::office::Change;
 use crate::store::{BootId, Contents, Disk, OldLetters, Store};
 use crate::words::in_full;
 
-/// The next ticket is one more than a multiple of this. So it is seen from which life of
-/// the gateway a ticket is, and those of calls that were not kept are seldom given again.
-const GAP: u64 = 1_000;
+/// How many tickets are passed over at least at a start, and of what the next one is one
+/// more than a multiple. So it is seen from which life of the gateway a ticket is, and none
+/// is given again that somebody has seen of a letter that was not kept: so many cannot
+/// wait to be kept, as they would take gigabytes of memory.
+const GAP: u64 = 10_000_000;
 
 /// What is kept, if anything is.
 #[derive(Debug, Default)]
@@ -35,10 +37,7 @@ pub(super) fn open(config: &Config) -> Result<Kept, Failure> {
     let options = load(config, keeping).context("[work-list]");
     let options = options.map_err(Failure::Config)?;
     let contents = &options.contents;
-    let first_ticket = match contents.last_ticket {
-        0 => 1,
-        last => (last / GAP + 1) * GAP + 1,
-    };
+    let first_ticket = first_ticket(contents.last_ticket);
     info!(
         directory = %keeping.directory.display(),
         letters = contents.letters.len(),
@@ -49,6 +48,14 @@ pub(super) fn open(config: &Config) -> Result<Kept, Failure> {
         first_ticket,
         options: Some(options),
     })
+}
+
+/// The first ticket of a life of the gateway, after the last one that is kept. 0: none is.
+fn first_ticket(last: u64) -> u64 {
+    match last {
+        0 => 1,
+        last => (last / GAP + 2) * GAP + 1,
+    }
 }
 
 /// Which boot of the machine this is.
@@ -115,6 +122,24 @@ fn first_changes(config: &Config, keeping: &Keeping, contents: &mut Contents) ->
         GoneGuests::Drop => {
             warn!("dropped, as these guests are not there: all of {names}");
             contents.drop_those_gone(is_there)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::office::MAX_PENDING;
+
+    #[test]
+    fn no_ticket_is_given_again_that_was_seen_before_a_kill() {
+        assert_eq!(first_ticket(0), 1);
+        for last in [1, 2, GAP - 1, GAP, GAP + 1, 7 * GAP - 1] {
+            let first = first_ticket(last);
+            // Two groups of changes: the one under way, and the one that grows meanwhile.
+            let seen = last + 100 * 2 * MAX_PENDING as u64;
+            assert!(first > seen, "{first} after {last}");
+            assert_eq!(first % GAP, 1);
         }
     }
 }

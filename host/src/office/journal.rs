@@ -16,7 +16,7 @@ use std::time::Duration;
 use super::{Letter, LetterOutcome, Outgoing, PacketId, Payload, Ticket, Time};
 
 /// From so many changes on that are not durable, no guest is called.
-const MAX_PENDING: usize = 20_000;
+pub const MAX_PENDING: usize = 20_000;
 
 /// From so many bytes on, neither.
 const MAX_PENDING_BYTES: usize = 32 << 20;

@@ -66,7 +66,7 @@ pub use guests::{
     Answer, Assignment, Call, Displaced, Effects, Message, Origin, Permissions, Rate, Room, Rule,
     Status, Tray,
 };
-pub use journal::{Change, KeptLetter, KeptTimer, NO_SESSION};
+pub use journal::{Change, KeptLetter, KeptTimer, MAX_PENDING, NO_SESSION};
 pub use kept::{Changes, Draft, Kept, MAX_KEY, NotWritten};
 pub use notices::{Concluded, Notice};
 pub use operate::{NotCancelled, NotHanded, OpenLetter, Standing};
