@@ -148,6 +148,20 @@ fn what_is_as_it_was_is_not_touched() {
 }
 
 #[test]
+fn how_letters_are_kept_waits_for_the_next_start() {
+    fn kept(it: &Written<'_>, keys: &str) -> GatewayOptions {
+        let directory = it.directory.join("letters");
+        let keys = format!("[work-list]\nstore = \"disk\"\ndirectory = {directory:?}\n{keys}");
+        echo(it.with(&keys), "a", "")
+    }
+    let site = Site::start(|it| kept(it, ""));
+    let text = site.reload(|it| kept(it, "hold = \"1h\"\n"));
+    let waits = "changed, and waits for the next start: work-list.hold";
+    assert_eq!(text, format!("configuration read again\n{waits}\n"));
+    site.check_one_session();
+}
+
+#[test]
 fn nothing_of_a_wrong_configuration_takes_effect() {
     let site = Site::start(|it| {
         let keeper = it.with("");

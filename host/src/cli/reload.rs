@@ -17,7 +17,7 @@ use super::components::Components;
 use super::run::{Look, load, warn_of};
 use super::signals::Orders;
 use super::{Failure, engine};
-use crate::config::Config;
+use crate::config::{Config, Keeping};
 use crate::control::{ReloadAnswer, Reloaded};
 use crate::gateway::{Change, Control};
 use crate::guest::Listener;
@@ -147,9 +147,8 @@ impl Loader {
         if self.components.is_some() && config.cache_directory != self.config.cache_directory {
             names.push("cache-directory".into());
         }
-        if config.keeping != self.config.keeping {
-            names.push("work-list.store and what belongs to it".into());
-        }
+        let keys = keeping_changed(self.config.keeping.as_ref(), config.keeping.as_ref());
+        names.extend(keys.into_iter().map(String::from));
         names
     }
 
@@ -212,6 +211,35 @@ fn log(
     }
 }
 
+/// Which keys have changed of those that say how letters are kept: all of them are about
+/// what a start finds.
+fn keeping_changed(before: Option<&Keeping>, now: Option<&Keeping>) -> Vec<&'static str> {
+    let (before, now) = match (before, now) {
+        (Some(before), Some(now)) => (before, now),
+        (None, None) => return Vec::new(),
+        (Some(_), None) | (None, Some(_)) => return vec!["work-list.store"],
+    };
+    // A key that is new has to be said, too.
+    let Keeping {
+        directory,
+        on_damage,
+        gone_guests,
+        when_off,
+        clock_trust,
+        hold,
+    } = before;
+    let keys = [
+        ("work-list.directory", *directory != now.directory),
+        ("work-list.on-damage", *on_damage != now.on_damage),
+        ("work-list.gone-guests", *gone_guests != now.gone_guests),
+        ("work-list.after-reboot", *when_off != now.when_off),
+        ("work-list.clock-trust", *clock_trust != now.clock_trust),
+        ("work-list.hold", *hold != now.hold),
+    ];
+    let changed = keys.into_iter().filter(|(_, is_changed)| *is_changed);
+    changed.map(|(key, _)| key).collect()
+}
+
 /// What cannot change within a session.
 fn about_connection(config: &Config) -> Config {
     let mut config = config.clone();
@@ -221,11 +249,57 @@ fn about_connection(config: &Config) -> Config {
     Config {
         cache_directory: defaults.cache_directory,
         control: defaults.control,
+        keeping: defaults.keeping,
         control_permissions: defaults.control_permissions,
         subscriptions: defaults.subscriptions,
         show_payloads: defaults.show_payloads,
         guests: defaults.guests,
         unknown_variables: defaults.unknown_variables,
         ..config
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use tempfile::NamedTempFile;
+
+    use super::*;
+
+    /// A configuration with these keys of its work list.
+    fn config(keys: &str) -> Config {
+        let file = NamedTempFile::new().expect("there is a place for temporary files");
+        fs::write(&file, format!("[work-list]\n{keys}")).expect("it is ours");
+        Config::load(Some(file.path()), std::iter::empty()).expect("it is right")
+    }
+
+    #[test]
+    fn how_letters_are_kept_waits_for_the_next_start_while_the_session_goes_on() {
+        let kept = "store = \"disk\"\n";
+        let before = config(&format!("{kept}directory = \"/a\""));
+        for (key, now) in [
+            ("directory", "directory = \"/b\""),
+            ("on-damage", "directory = \"/a\"\non-damage = \"set-aside\""),
+            ("gone-guests", "directory = \"/a\"\ngone-guests = \"drop\""),
+            (
+                "after-reboot",
+                "directory = \"/a\"\nafter-reboot = \"pause\"",
+            ),
+            (
+                "clock-trust",
+                "directory = \"/a\"\nclock-trust = \"past-record\"",
+            ),
+            ("hold", "directory = \"/a\"\nhold = \"1h\""),
+        ] {
+            let now = config(&format!("{kept}{now}"));
+            let changed = keeping_changed(before.keeping.as_ref(), now.keeping.as_ref());
+            assert_eq!(changed, [format!("work-list.{key}")]);
+            assert_eq!(about_connection(&now), about_connection(&before), "{key}");
+        }
+        let none = config("");
+        let changed = keeping_changed(before.keeping.as_ref(), none.keeping.as_ref());
+        assert_eq!(changed, ["work-list.store"]);
+        assert_eq!(about_connection(&none), about_connection(&before));
     }
 }
