@@ -125,6 +125,8 @@ impl Transport {
 
     /// Adds a packet to what goes out.
     pub fn push(&mut self, now: Time, dispatch: Dispatch) -> Result<(), EncodeError> {
+        // CONNECT is the first one, also where a server did not wait for it.
+        self.answer(now);
         let Dispatch {
             packet,
             expires,

@@ -211,6 +211,25 @@ fn the_request_says_what_is_wanted_and_connect_waits_for_the_answer() {
     assert_ne!(another.take()[..], request[..]);
 }
 
+/// A server may have said that it accepts what it was not asked yet.
+#[test]
+fn connect_is_the_first_packet_whatever_came_with_the_answer() {
+    let mut link = Link::new("/mqtt");
+    let accept = frame(BINARY, true, b"\x20\x02\0\0");
+    let answer = [answer(&link.take(), ""), accept].concat();
+    link.bring(&answer).expect("it is right");
+    assert!(matches!(link.seen[..], [Incoming::ConnAck { .. }]));
+    let ping = Dispatch {
+        packet: Outgoing::PingReq,
+        expires: None,
+        carried: Carried::Nothing,
+    };
+    let pushed = link.transport.push(link.now, ping);
+    pushed.expect("it can be encoded");
+    let expect = [(BINARY, connect_bytes()), (BINARY, vec![0xc0, 0])];
+    assert_eq!(link.frames(), expect);
+}
+
 #[test]
 fn an_end_before_the_answer_is_told() {
     let mut link = Link::new("/mqtt");
