@@ -247,6 +247,8 @@ pub(crate) enum GuestState {
     Busy,
     /// Its last call has failed.
     Failing,
+    /// It is not there any more, and its letters are still on their way.
+    Gone,
 }
 
 impl From<bool> for SessionState {
@@ -299,6 +301,7 @@ impl From<GuestReport> for GuestStatus {
         Self {
             name: guest.name,
             state: match standing {
+                _ if guest.is_gone => GuestState::Gone,
                 _ if standing.failures > 0 => GuestState::Failing,
                 _ if standing.is_at_call || standing.messages > 0 => GuestState::Busy,
                 _ => GuestState::Idle,

@@ -155,17 +155,20 @@ impl Gateway {
         let (machine, record) = (&self.machine, self.machine.log.record());
         let guest = |(guest, name): (GuestId, &str)| GuestReport {
             name: name.to_owned(),
+            is_gone: office.is_gone(guest),
             standing: office.standing(guest),
             timers: office.timers(now, guest).collect(),
             last_error: record.error_of(now, guest),
         };
+        let has_left = |guest: GuestId| office.is_gone(guest) && office.standing(guest).letters > 0;
+        let gone = self.places().filter(|(guest, _)| has_left(*guest));
         Report {
             not_kept: office.commit_failed().map(ToString::to_string),
             held: office.held_letters(),
             version: self.engine.version().filter(|_| self.is_online()),
             broker: machine.connection.servers[self.engine.broker()].to_string(),
             client_id: machine.connection.handshake.client_id.clone(),
-            guests: self.named_guests().map(guest).collect(),
+            guests: self.named_guests().chain(gone).map(guest).collect(),
             ..record.report(now)
         }
     }

@@ -27,7 +27,8 @@ pub struct Report {
     pub not_kept: Option<String>,
     /// How many letters wait until it is known how much of their ttl is left.
     pub held: usize,
-    /// The guests, and last the gateway's own sender, if there is one.
+    /// The guests and the gateway's own sender, if there is one; and of those that are gone
+    /// those whose letters are still on their way.
     pub guests: Vec<GuestReport>,
 }
 
@@ -36,6 +37,8 @@ pub struct Report {
 pub struct GuestReport {
     /// Its name.
     pub name: String,
+    /// Whether it is not there any more.
+    pub is_gone: bool,
     /// What it has and what waits for it.
     pub standing: Standing,
     /// Its timers, by their names.

@@ -57,6 +57,7 @@ impl fmt::Display for Shown<'_, GuestStatus> {
             GuestState::Idle => "idle",
             GuestState::Busy => "busy",
             GuestState::Failing => "failing",
+            GuestState::Gone => "gone",
         };
         write!(f, "guest {}: {state}", guest.name)?;
         if guest.letters > 0 {
