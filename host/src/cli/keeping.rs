@@ -34,8 +34,7 @@ pub(super) fn open(config: &Config) -> Result<Kept, Failure> {
             first_ticket: 1,
         });
     };
-    let options = load(config, keeping).context("[work-list]");
-    let options = options.map_err(Failure::Config)?;
+    let options = load(config, keeping).map_err(refused)?;
     let contents = &options.contents;
     let first_ticket = first_ticket(contents.last_ticket);
     info!(
@@ -48,6 +47,17 @@ pub(super) fn open(config: &Config) -> Result<Kept, Failure> {
         first_ticket,
         options: Some(options),
     })
+}
+
+/// One that another process has may be free again in a moment: it is the configuration that
+/// is wrong only if that is another gateway.
+fn refused(error: anyhow::Error) -> Failure {
+    let is_in_use = matches!(error.downcast_ref(), Some(StoreError::InUse { .. }));
+    let error = error.context("[work-list]");
+    match is_in_use {
+        true => Failure::InUse(error),
+        false => Failure::Config(error),
+    }
 }
 
 /// The first ticket of a life of the gateway, after the last one that is kept. 0: none is.
