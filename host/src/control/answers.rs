@@ -152,7 +152,8 @@ pub(crate) struct ListedLetter {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) replace_key: Option<String>,
     pub(crate) state: LetterState,
-    pub(crate) age_ms: u64,
+    /// None: it is not known, or was before the machine was started.
+    pub(crate) age_ms: Option<u64>,
     pub(crate) left_ms: u64,
     pub(crate) tries: u8,
 }
@@ -363,7 +364,7 @@ fn listed((guest, letter): (String, OpenLetter)) -> ListedLetter {
             (false, true) => LetterState::Held,
             (false, false) => LetterState::Waiting,
         },
-        age_ms: millis(letter.age),
+        age_ms: letter.age.map(millis),
         left_ms: millis(letter.left),
         tries: letter.tries,
     }

@@ -35,8 +35,8 @@ pub struct OpenLetter {
     pub priority: Priority,
     /// What it is replaced by.
     pub replace_key: Option<Arc<str>>,
-    /// How long ago its ttl began.
-    pub age: Duration,
+    /// How long ago its ttl began. None: that is not known, or was before the boot.
+    pub age: Option<Duration>,
     /// How much of its ttl is left.
     pub left: Duration,
     /// How often it was begun to be sent; 255 stands for more as well.
@@ -267,7 +267,7 @@ fn open_letter(now: Time, entry: &Entry, is_in_flight: bool) -> OpenLetter {
         when_off: entry.when_off(),
         priority: entry.priority,
         replace_key: entry.replace_key().cloned(),
-        age: now.since(entry.posted),
+        age: entry.age(now),
         left: entry.deadline.since(now),
         tries: entry.tries,
         is_in_flight,

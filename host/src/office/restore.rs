@@ -10,8 +10,8 @@ use super::{GuestId, Letter, LetterOutcome, Office, PacketId, Payload, Ticket, T
 /// How a letter goes on that was accepted in an earlier life of the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Remaining {
-    /// When its ttl began, as far as that was after the boot of the machine.
-    pub posted: Time,
+    /// When its ttl began. None: that was before the boot of the machine, or is not known.
+    pub posted: Option<Time>,
     /// When its ttl is over. If it is held: when it is over at the latest.
     pub deadline: Time,
     /// Whether it is not to be sent before it is known how much of its ttl is left.

@@ -116,7 +116,7 @@ impl Contents {
                 }
                 Ttl::Held { until } => {
                     let remaining = Remaining {
-                        posted: now,
+                        posted: None,
                         deadline: until,
                         is_held: true,
                     };
@@ -225,10 +225,10 @@ fn next_moment(boots: &Boots, stored: &StoredTimer, now: Time) -> Time {
     now + (period - since_last)
 }
 
-/// So long before a moment, or at the boot if that was later.
-fn before(now: Time, age: Duration) -> Time {
-    let age = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-    Time::from_millis(now.as_millis().saturating_sub(age))
+/// So long before a moment. None: before the boot.
+fn before(now: Time, age: Duration) -> Option<Time> {
+    let age = u64::try_from(age.as_millis()).ok()?;
+    now.as_millis().checked_sub(age).map(Time::from_millis)
 }
 
 /// What guests that are not there have, by guest and name.

@@ -137,7 +137,10 @@ fn what_a_guest_had_that_is_gone_is_kept_for_it() {
     assert!(listed.contains("out"), "{listed}");
     let status = String::from_utf8(site.run(&["status"]).stdout).expect("it is text");
     assert!(status.contains("\n1 letter, 0 in flight"), "{status}");
-    assert!(status.contains("\nguest teller: gone, 1 letter ("), "{status}");
+    assert!(
+        status.contains("\nguest teller: gone, 1 letter ("),
+        "{status}"
+    );
     site.network.restore();
     out.wait_for_message("out 0 a 1");
     site.wait_for_letters(0);

@@ -1,8 +1,10 @@
 //! What is to outlive the gateway: what waits until it is kept.
 
+use std::time::Duration;
+
 use jackalope::office::{
     Answer, Call, Change, Delivery, Effects, GuestId, Incoming, NO_SESSION, Outgoing, Qos,
-    Schedule, SessionChange, Settings,
+    Remaining, Schedule, SessionChange, Settings,
 };
 use jackalope_tests::office::{
     A, B, SECOND, TWO_HOURS, TestOffice, connack, guest, id, kept_session,
@@ -221,4 +223,20 @@ fn a_session_that_is_kept_is_over_when_one_begins_that_is_not() {
         next.dial().clean_session,
         "the broker may have that from before"
     );
+}
+
+#[test]
+fn the_age_of_a_letter_of_an_earlier_life_is_told_where_it_is_known() {
+    let mut test = TestOffice::offline(durable());
+    for posted in [None, Some(test.now)] {
+        let letter = test.letter(Qos::AtLeastOnce, TWO_HOURS);
+        let remaining = Remaining {
+            posted,
+            deadline: test.now + TWO_HOURS,
+            is_held: posted.is_none(),
+        };
+        test.office.restore_letter(A, letter, remaining);
+    }
+    let ages = test.office.letters(test.now, A).map(|letter| letter.age);
+    assert!(ages.eq([None, Some(Duration::ZERO)]));
 }

@@ -27,7 +27,7 @@ fn what_waits_and_what_flies_is_told_apart() {
         (first.ticket, first.is_in_flight, first.tries),
         (sent, true, 1)
     );
-    assert_eq!((first.age, first.left), (2 * SECOND, 8 * SECOND));
+    assert_eq!((first.age, first.left), (Some(2 * SECOND), 8 * SECOND));
     assert_eq!(
         (&*first.topic, first.size, first.qos),
         ("t/1", 1, Qos::AtLeastOnce)

@@ -148,7 +148,8 @@ impl fmt::Display for Shown<'_, Letters> {
                 LetterState::InFlight => "in flight",
                 LetterState::Held => "held",
             };
-            let (age, left) = (span(letter.age_ms), span(letter.left_ms));
+            let age = letter.age_ms.map_or("-".to_owned(), span);
+            let left = span(letter.left_ms);
             write!(
                 f,
                 "\n{:>8}  {state:<9}  {age:>8}  {left:>8}  {:>5}  {:>3}  {:<8}  {:>8}  {:<12}  {}",

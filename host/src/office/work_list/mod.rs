@@ -17,6 +17,7 @@ mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::{PacketId, Payload, Properties, Remaining, Time, WhenOff};
 use chunks::Chunks;
@@ -38,14 +39,17 @@ const NONE: u32 = u32::MAX;
 /// A list that has become empty gives memory back if it had more slots.
 const SLOTS_KEPT: usize = 1_024;
 
+/// When the ttl of a letter began of which that is not known.
+const UNKNOWN: Time = Time::from_millis(u64::MAX);
+
 /// A letter in the work list.
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) ticket: Ticket,
     pub(super) topic: Arc<str>,
     pub(super) payload: Payload,
-    /// When its ttl began, and when it is over.
-    pub(super) posted: Time,
+    /// When its ttl began, if that is not [`UNKNOWN`], and when it is over.
+    posted: Time,
     pub(super) deadline: Time,
     pub(super) guest: GuestId,
     pub(super) qos: Qos,
@@ -130,6 +134,11 @@ impl Entry {
             next,
             extras,
         }
+    }
+
+    /// How long ago its ttl began, if that is known.
+    pub(in crate::office) fn age(&self, now: Time) -> Option<Duration> {
+        (self.posted != UNKNOWN).then(|| now.since(self.posted))
     }
 
     /// How many bytes its PUBLISH takes.
@@ -374,6 +383,7 @@ impl WorkList {
             deadline,
             is_held,
         } = remaining;
+        let posted = posted.unwrap_or(UNKNOWN);
         let key = self.insert(guest, letter, posted, deadline, is_held);
         self.held += usize::from(is_held);
         if let Some(entry) = self.get_mut(key) {
