@@ -12,7 +12,7 @@ use jackalope::clock;
 use jackalope::office::{
     Change, KeptLetter, Letter, LetterOutcome, Outcome, Payload, Priority, Qos, Ticket,
 };
-use jackalope::store::{ClockTrust, Contents, Disk, Group, Store};
+use jackalope::store::{ClockTrust, Contents, Disk, Group, Store, Trust};
 use jackalope_tests::{ECHO, GatewayOptions, Mosquitto, command, free_port, run_to_end};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -205,6 +205,8 @@ fn letters_move_from_one_directory_to_another() {
         "2 letters imported, as 1 to 2; 1 letter left out: expired; letters is a new work list\n"
     );
     let (ours, theirs) = (site.contents(), other.contents());
+    let trust = theirs.boots.0.last().map(|boot| boot.trust);
+    assert_ne!(trust, Some(Trust::PastRecord), "it was said for the import");
     for (ticket, stored) in theirs.letters {
         let from = &ours.letters[&ticket].kept;
         let deadline = |kept: &KeptLetter| kept.posted + kept.letter.ttl;
@@ -249,6 +251,11 @@ fn all_of_an_import_is_there_or_nothing() {
         "missing.jsonl cannot be read",
     );
     assert_eq!(site.contents(), before);
+    let place = Site(TempDir::new().expect("there is a place for temporary files"));
+    let broken = site.0.path().join("broken.jsonl");
+    let broken = broken.to_str().expect("it is text");
+    place.check_fails(&["--import", broken], "; nothing is imported");
+    assert!(!place.directory().exists(), "a work list was left behind");
 }
 
 /// A directory that is not a work list's, or not to be used, stays as it is.

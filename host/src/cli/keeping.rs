@@ -9,7 +9,7 @@ use crate::clock;
 use crate::config::{Config, GoneGuests, Keeping, OnDamage};
 use crate::gateway::{ControlSender, KeepingOptions};
 use crate::office::Change;
-use crate::store::{BootId, Contents, Disk, OldLetters, Store};
+use crate::store::{BootId, Contents, Disk, OldLetters, Store, StoreError};
 use crate::words::in_full;
 
 /// How many tickets are passed over at least at a start, and of what the next one is one

@@ -1,6 +1,7 @@
 //! `jackalope letters`: of a gateway that runs, by its control socket, and of one that is
 //! stopped, by the directory that it keeps them in.
 
+mod allowed;
 mod line;
 mod list;
 
@@ -101,32 +102,44 @@ fn with_hint(failure: Failure) -> Failure {
 struct Place {
     directory: PathBuf,
     trust: ClockTrust,
+    /// Whether it is another one than the gateway's, as far as is known.
+    is_trust_said: bool,
     when_off: WhenOff,
+    /// What the gateway allows, if that is known.
+    config: Option<Box<Config>>,
 }
 
 impl Place {
     /// What is said of it. None: letters of a gateway that runs are meant.
     fn of(kept: &Kept) -> Result<Option<Self>, Failure> {
-        let (directory, trust, when_off) = match (&kept.directory, &kept.config) {
+        let (config, directory, trust, when_off) = match (&kept.directory, &kept.config) {
             (None, None) => return Ok(None),
-            (Some(directory), _) => (directory.clone(), None, WhenOff::default()),
+            (Some(directory), _) => (None, directory.clone(), None, WhenOff::default()),
             (None, Some(file)) => {
                 let config = Config::load(Some(file), env::vars_os()).map_err(Failure::config)?;
-                let keeping = config.keeping.ok_or_else(|| {
+                let keeping = config.keeping.clone().ok_or_else(|| {
                     Failure::Config(anyhow!(
                         "{}: letters are kept in memory alone, and are gone when the gateway \
                          stops; `store = \"disk\"` in [work-list] keeps them",
                         file.display()
                     ))
                 })?;
-                (keeping.directory, keeping.clock_trust, keeping.when_off)
+                let config = Some(Box::new(config));
+                (
+                    config,
+                    keeping.directory,
+                    keeping.clock_trust,
+                    keeping.when_off,
+                )
             }
         };
         let trust = kept.clock_trust.or(trust);
         Ok(Some(Self {
             directory,
             trust: trust.unwrap_or_else(clock::usual_trust),
+            is_trust_said: kept.clock_trust.is_some(),
             when_off,
+            config,
         }))
     }
 }
@@ -177,16 +190,34 @@ fn import(place: &Place, file: &Path) -> anyhow::Result<()> {
         _ => (file.display().to_string(), fs::read(file)),
     };
     let lines = lines.with_context(|| format!("{name} cannot be read"))?;
+    let config = place.config.as_deref();
+    let import = |contents: &Contents, moment: Moment| {
+        let import = import_into(contents, moment, config, &lines);
+        import.map_err(|error| anyhow!("{name}{error}"))
+    };
     let is_new = is_nothing_in(&place.directory);
     let mut opened = match is_new {
-        true => Opened::take(place)?,
+        true => {
+            // What is wrong leaves no directory behind.
+            let moment = clock::moment(boot_id()?, place.trust);
+            let mut contents = Contents::default();
+            contents.boots.observe(moment);
+            import(&contents, moment)?;
+            Opened::take(place)?
+        }
         false => Opened::open(place)?,
     };
-    let import = opened.import(&lines);
-    let (changes, expired) = import.map_err(|error| anyhow!("{name}{error}"))?;
+    let (changes, expired) = import(&opened.contents, opened.moment)?;
+    // That the clock is past the record was said of these lines, and of nothing else.
+    if place.is_trust_said && opened.moment.trust == Trust::PastRecord {
+        opened.moment.trust = Trust::Never;
+    }
     let tickets: Vec<_> = changes.iter().filter_map(Change::ticket).collect();
     if !changes.is_empty() {
         opened.commit(changes)?;
+    }
+    if let Some(config) = config {
+        warn_of_bounds(config, &opened.contents);
     }
     let what = match tickets[..] {
         [] => "no letter imported".to_owned(),
@@ -373,37 +404,52 @@ impl<D> Opened<D> {
         let whole = |(kept, ttl)| Line::whole(kept, ttl, now);
         self.letters(guest).map(whole).collect()
     }
+}
 
-    /// What imports letters, a line of JSON each, and how many are left out as they have
-    /// expired.
-    ///
-    /// # Errors
-    /// What is wrong, behind the name of the file.
-    fn import(&self, lines: &[u8]) -> Result<(Vec<Change>, usize), String> {
-        let Now { running, wall } = Now::of(&self.contents.boots, self.moment.running);
-        let wall = wall.ok_or(
-            ": the clock of this machine is not trusted, so it is not known how much of a ttl \
-             is left: have it synchronised or, if it is right, write `--clock-trust \
-             past-record`",
-        )?;
-        let (mut changes, mut expired) = (Vec::new(), 0);
-        let mut last = self.contents.last_ticket;
-        for (at, line) in lines.split(|byte| *byte == b'\n').enumerate() {
-            if line.trim_ascii().is_empty() {
-                continue;
-            }
-            let letter = Line::parse(line)
-                .and_then(|line| line.to_letter(Ticket(last + 1), running, wall))
-                .map_err(|error| format!(", line {}: {error}; nothing is imported", at + 1))?;
-            match letter {
-                None => expired += 1,
-                Some(letter) => {
-                    last += 1;
-                    changes.push(Change::Accepted(letter));
-                }
+/// What imports letters into this, a line of JSON each, and how many are left out as they
+/// have expired.
+///
+/// # Errors
+/// What is wrong, behind the name of the file.
+fn import_into(
+    contents: &Contents,
+    moment: Moment,
+    config: Option<&Config>,
+    lines: &[u8],
+) -> Result<(Vec<Change>, usize), String> {
+    let Now { running, wall } = Now::of(&contents.boots, moment.running);
+    let wall = wall.ok_or(
+        ": the clock of this machine is not trusted, so it is not known how much of a ttl is \
+         left: have it synchronised or, if it is right, write `--clock-trust past-record`",
+    )?;
+    let (mut changes, mut expired) = (Vec::new(), 0);
+    let mut last = contents.last_ticket;
+    for (at, line) in lines.split(|byte| *byte == b'\n').enumerate() {
+        if line.trim_ascii().is_empty() {
+            continue;
+        }
+        let letter = Line::parse(line)
+            .and_then(|line| line.to_letter(Ticket(last + 1), running, wall))
+            .and_then(|letter| match (&letter, config) {
+                (Some(kept), Some(config)) => allowed::check(config, kept).map(|()| letter),
+                _ => Ok(letter),
+            })
+            .map_err(|error| format!(", line {}: {error}; nothing is imported", at + 1))?;
+        match letter {
+            None => expired += 1,
+            Some(letter) => {
+                last += 1;
+                changes.push(Change::Accepted(letter));
             }
         }
-        Ok((changes, expired))
+    }
+    Ok((changes, expired))
+}
+
+/// Says of which guests there are more letters than the gateway lets them have.
+fn warn_of_bounds(config: &Config, contents: &Contents) {
+    for above in allowed::above_bounds(config, contents) {
+        print_error(format_args!("warning: {above}"));
     }
 }
 

@@ -5,7 +5,7 @@ use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use tempfile::TempDir;
+use tempfile::{NamedTempFile, TempDir};
 
 use super::line::State;
 use super::*;
@@ -86,6 +86,12 @@ fn lines_of(opened: &Opened) -> Vec<u8> {
     let lines = export.iter();
     let lines = lines.map(|line| serde_json::to_string(line).expect("it is JSON"));
     lines.collect::<Vec<_>>().join("\n").into_bytes()
+}
+
+impl Opened {
+    fn import(&self, lines: &[u8]) -> Result<(Vec<Change>, usize), String> {
+        import_into(&self.contents, self.moment, None, lines)
+    }
 }
 
 fn imported(opened: &Opened, lines: &[u8]) -> Vec<KeptLetter> {
@@ -328,6 +334,65 @@ fn a_line_that_is_wrong_is_named() {
     assert!(of("a guest", "a").starts_with(", line 1: guest \"a guest\" is not a name"));
     assert!(of("door", "a/#").starts_with(", line 1: the topic holds a wildcard"));
     assert!(of("door", "a").starts_with(", line 1: there is no `deadline-unix-ms`"));
+}
+
+/// With a guest that may do little.
+fn config() -> Config {
+    let file = NamedTempFile::new().expect("there is a place for temporary files");
+    let text = "max-packet-size = 1000\n[[guest]]\nname = \"door\"\ncomponent = \"door.wasm\"\n\
+                [guest.work-list]\nmax = 1\nmax-bytes = 500\n[guest.permissions]\nmax-ttl = \"1h\"\n\
+                min-ttl = \"1m\"\npublish = [\"a\"]\n";
+    fs::write(&file, text).expect("it is ours");
+    Config::load(Some(file.path()), std::iter::empty()).expect("it is right")
+}
+
+#[test]
+fn what_the_gateway_would_not_take_is_not_imported() {
+    let place = Place::with(moment(1, 5_000, WALL), vec![]);
+    let opened = place.open(moment(1, 5_000, WALL));
+    let import = |topic: &str, left: u64, more: &str| {
+        let line = format!(
+            r#"{{"guest": "door", "topic": "{topic}", "deadline-unix-ms": {}{more}}}"#,
+            WALL.saturating_add(left)
+        );
+        let config = Some(&config());
+        import_into(&opened.contents, opened.moment, config, line.as_bytes()).map(|_| ())
+    };
+    assert_eq!(import("a", HOUR, ""), Ok(()));
+    // It may have had more of its ttl once.
+    assert_eq!(import("a", 1, ""), Ok(()));
+    let large = "x".repeat(600);
+    for (refused, rule) in [
+        (import("a", u64::MAX, ""), "max-ttl"),
+        (import("a", 2 * HOUR, ""), "max-ttl"),
+        (import("b", HOUR, ""), "permissions.publish"),
+        (
+            import("a", HOUR, &format!(r#", "payload": "{large}""#)),
+            "max-bytes",
+        ),
+        (
+            import("a", HOUR, &format!(r#", "payload": "{large}{large}""#)),
+            "too large",
+        ),
+    ] {
+        let error = refused.expect_err(rule);
+        assert!(error.contains(rule), "{error}\nand not {rule}");
+    }
+}
+
+#[test]
+fn more_than_a_guest_may_have_is_named() {
+    let of = |letters| {
+        let place = Place::with(moment(1, 5_000, WALL), vec![letter(HOUR); letters]);
+        let opened = place.open(moment(1, 5_000, WALL));
+        allowed::above_bounds(&config(), &opened.contents)
+    };
+    assert_eq!(of(1), [""; 0]);
+    let above = of(2);
+    assert!(
+        above[0].starts_with("guest door has 2 letters ("),
+        "{above:?}"
+    );
 }
 
 fn text(bytes: &[u8]) -> String {

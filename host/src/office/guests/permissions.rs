@@ -77,7 +77,7 @@ impl Default for Permissions {
 
 impl Permissions {
     /// Checks a letter with a valid topic, but for the rate.
-    pub(in crate::office) fn check(
+    pub(crate) fn check(
         &self,
         topic: &str,
         qos: Qos,
