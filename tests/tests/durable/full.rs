@@ -185,6 +185,24 @@ fn a_reload_says_that_it_cannot_be_kept_whom_it_takes_away() {
 }
 
 #[test]
+fn the_end_does_not_wait_for_a_disk_that_is_full() {
+    let Some((site, disk)) = small() else {
+        return;
+    };
+    let mut gateway = site.start_online();
+    site.cut(&gateway);
+    site.expect(&["publish", "by-hand", "before"], 0);
+    disk.fill();
+    site.expect(&["publish", "by-hand", &"x".repeat(20_000)], 6);
+    gateway.signal("TERM");
+    assert!(gateway.wait().success());
+    let said = gateway.log.wait_for_end();
+    let expected = "the next start finds the work list as it was before: the disk is full: ";
+    assert!(said.contains(expected), "{said}");
+    assert!(!said.contains("they are lost"), "{said}");
+}
+
+#[test]
 fn a_disk_that_is_read_only_at_the_start() {
     let Some((site, disk)) = small() else {
         return;
