@@ -147,7 +147,7 @@ impl Office {
     /// session that goes on after a restart.
     pub(super) fn note_received(&mut self, delivery: Option<Delivery>) {
         if let Some(Delivery::ExactlyOnce(id)) = delivery
-            && self.keeps_session()
+            && self.journal.keeps_session()
             && self.inbound.has_taken(id)
         {
             self.journal.push(Change::Received(id));
@@ -156,7 +156,7 @@ impl Office {
 
     /// The broker does not send a message of QoS 2 again.
     pub(super) fn note_release(&mut self, id: PacketId) {
-        if self.keeps_session() {
+        if self.journal.keeps_session() {
             self.journal.push(Change::Released(id));
         }
     }
@@ -172,6 +172,7 @@ impl Office {
         }
     }
 
+    /// Whether sessions are kept that begin from now on.
     fn keeps_session(&self) -> bool {
         self.journal.is_on() && !self.settings.clean_session
     }

@@ -240,3 +240,22 @@ fn the_age_of_a_letter_of_an_earlier_life_is_told_where_it_is_known() {
     let ages = test.office.letters(test.now, A).map(|letter| letter.age);
     assert!(ages.eq([None, Some(Duration::ZERO)]));
 }
+
+#[test]
+fn a_message_of_a_session_that_is_kept_is_known_until_another_has_begun() {
+    let mut test = online();
+    test.deliver("a/x", Delivery::ExactlyOnce(id(7)), false);
+    assert!(test.call().is_some());
+    test.lose_connection();
+    let settings = Settings {
+        clean_session: true,
+        ..durable()
+    };
+    let (now, session) = (test.now, SessionChange::New);
+    let places = [Some(A), Some(B)];
+    test.office.handle_changed(now, settings, &places, session);
+    // Whether the broker accepts is not known.
+    assert!(test.dial().clean_session);
+    test.answer(A, Answer::Done(Effects::default()));
+    assert_eq!(keep(&mut test), [Change::Received(id(7))]);
+}

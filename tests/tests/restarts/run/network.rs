@@ -47,8 +47,7 @@ impl Run<'_> {
             for handling in self.life.handling.values_mut() {
                 handling.exchange = None;
             }
-            let is_none_kept = self.live.session.is_none_or(|it| it == NO_SESSION);
-            if !(self.setup.clean_session && is_none_kept) {
+            if self.keeps_session() || !self.setup.clean_session {
                 self.live.received.clear();
                 self.live.changes += 1;
                 self.live.session = Some(match self.setup.clean_session {
@@ -144,7 +143,7 @@ impl Run<'_> {
             }
             Outgoing::PubComp(id) => {
                 let is_release_lost =
-                    !self.setup.clean_session && self.durable.received.contains_key(id);
+                    self.keeps_session() && self.durable.received.contains_key(id);
                 assert!(
                     !is_release_lost,
                     "PUBCOMP {id} before the release is durable"
@@ -211,7 +210,7 @@ impl Run<'_> {
             self.life.delivered.insert(ticket);
         }
         match &packet {
-            Incoming::PubRel(id) if !self.setup.clean_session => {
+            Incoming::PubRel(id) if self.keeps_session() => {
                 self.live.received.remove(id);
                 self.live.changes += 1;
             }
@@ -242,6 +241,11 @@ impl Run<'_> {
         self.life.handling.insert(number, handling);
     }
 
+    /// Whether the session at hand is kept.
+    fn keeps_session(&self) -> bool {
+        self.live.session.is_some_and(|it| it != NO_SESSION)
+    }
+
     /// A guest has taken a message.
     pub(super) fn handle_taken(&mut self, place: GuestId, number: u64) {
         let Some(handling) = self.life.handling.get_mut(&number) else {
@@ -253,7 +257,7 @@ impl Run<'_> {
         }
         let exchange = self.life.handling.remove(&number);
         if let Some(Some(id)) = exchange.and_then(|it| it.exchange)
-            && !self.setup.clean_session
+            && self.keeps_session()
         {
             self.live.received.insert(id, number);
             self.live.changes += 1;
