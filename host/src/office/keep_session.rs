@@ -33,6 +33,7 @@ impl Office {
             .handle_connected(now, round_trip, &mut self.list);
         if session_present {
             self.outbound.handle_session_kept(now, &mut self.ids);
+            self.note_session_found();
         } else {
             self.outbound
                 .handle_session_lost(&mut self.list, &mut self.ids);

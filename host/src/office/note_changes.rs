@@ -172,6 +172,13 @@ impl Office {
         }
     }
 
+    /// The broker has a session of before. It may be that nothing of it was kept here.
+    pub(super) fn note_session_found(&mut self) {
+        if !self.journal.keeps_session() {
+            self.note_session();
+        }
+    }
+
     /// Whether sessions are kept that begin from now on.
     fn keeps_session(&self) -> bool {
         self.journal.is_on() && !self.settings.clean_session

@@ -259,3 +259,14 @@ fn a_message_of_a_session_that_is_kept_is_known_until_another_has_begun() {
     test.answer(A, Answer::Done(Effects::default()));
     assert_eq!(keep(&mut test), [Change::Received(id(7))]);
 }
+
+#[test]
+fn a_session_that_only_the_broker_knows_of_is_kept_from_then_on() {
+    let mut test = TestOffice::offline(durable());
+    test.dial();
+    test.receive(connack(true));
+    assert_eq!(keep(&mut test), [Change::Session(0)]);
+    test.deliver("a/x", Delivery::ExactlyOnce(id(7)), false);
+    test.take_calls();
+    assert_eq!(keep(&mut test), [Change::Received(id(7))]);
+}

@@ -56,6 +56,10 @@ impl Run<'_> {
                 });
             }
         }
+        if keeps && !self.keeps_session() {
+            self.live.changes += 1;
+            self.live.session = Some((broker, self.brokers[broker].session));
+        }
         let connack = Incoming::ConnAck {
             session_present: keeps,
             terms: Terms::default(),
