@@ -302,12 +302,13 @@ impl Office {
         let goes = replaced.and_then(|key| self.list.get(key));
         let goes = goes.map(|entry| (entry.priority, entry.size()));
         let (free, free_bytes) = goes.map_or((0, 0), |(_, size)| (1, size));
-        let has_room = |len, bytes: usize| {
+        let has_room_in = |(max, max_bytes): (usize, usize), len, bytes: usize| {
             let most = max_bytes.saturating_add(free_bytes);
             len < max + free && size <= most.saturating_sub(bytes)
         };
-        let is_full = |list: &WorkList| !has_room(list.len_of(guest), list.bytes_of(guest));
-        if !is_full(&self.list) {
+        let has_room = |len, bytes| has_room_in((max, max_bytes), len, bytes);
+        let (listed, listed_bytes) = (self.list.len_of(guest), self.list.bytes_of(guest));
+        if has_room(listed, listed_bytes) {
             return Ok(false);
         }
         let refused = Err(Outcome::Refused(Refused::Unspecified));
@@ -322,8 +323,7 @@ impl Office {
                 let latest = name.and_then(|name| self.list.latest(guest, name));
                 let Some(key) = latest else { return refused };
                 let its_size = self.list.get(key).map_or(0, Entry::size);
-                let (len, bytes) = (self.list.len_of(guest), self.list.bytes_of(guest));
-                if !has_room(len - 1, bytes - its_size) {
+                if !has_room(listed - 1, listed_bytes - its_size) {
                     return refused;
                 }
                 self.displace(key, true, DisplacedBy::ReplaceKey);
@@ -331,6 +331,10 @@ impl Office {
             }
             Overflow::DropOldest => {}
         }
+        // What is there beyond lowered bounds stays until it has gone, and grows no more.
+        let bounds = (max.max(listed), max_bytes.max(listed_bytes));
+        let has_room = |len, bytes| has_room_in(bounds, len, bytes);
+        let is_full = |list: &WorkList| !has_room(list.len_of(guest), list.bytes_of(guest));
         let (mut above, mut bytes_above) = self.list.above(guest, letter.priority);
         if goes.is_none_or(|(priority, _)| priority <= letter.priority) {
             (above, bytes_above) = (above + free, bytes_above + free_bytes);

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use jackalope::office::{
     Answer, Call, Delivery, Disconnection, Effects, GuestId, GuestSettings, Incoming, Notice,
-    Outgoing, Payload, Permissions, Qos, Rate, Reason, Schedule, SessionChange, Settings, Status,
-    StatusTopic, TimerChanges, TimerSettings, WorkListSettings,
+    OutcomeWord, Outgoing, Payload, Permissions, Qos, Rate, Reason, Schedule, SessionChange,
+    Settings, Status, StatusTopic, TimerChanges, TimerSettings, WorkListSettings,
 };
 use jackalope_tests::office::{
     A, B, SECOND, TWO_HOURS, TestOffice, connack, guest, id, id_of, kept_session, settings,
@@ -539,6 +539,27 @@ fn a_smaller_work_list_and_other_permissions_hold_from_the_next_letter_on() {
         test.answer(A, Answer::Done(Effects::default()));
     }
     assert_eq!(room.map(|room| room.permitted), Some(3));
+}
+
+#[test]
+fn letters_beyond_a_lowered_bound_give_way_one_at_a_time() {
+    let mut test = TestOffice::offline(settings());
+    test.take_calls();
+    let old: Vec<_> = (0..5)
+        .map(|_| test.post(Qos::AtLeastOnce, TWO_HOURS))
+        .collect();
+    let lowered = GuestSettings {
+        work_list: WorkListSettings {
+            max: 2,
+            ..WorkListSettings::default()
+        },
+        ..guest(&["a/+"])
+    };
+    change(&mut test, &[(Some(A), lowered)]);
+    assert_eq!(test.office.open_letters(), 5);
+    test.post(Qos::AtLeastOnce, TWO_HOURS);
+    assert_eq!(test.outcomes(), [(old[0], OutcomeWord::Displaced)]);
+    assert_eq!(test.office.open_letters(), 5);
 }
 
 #[test]
