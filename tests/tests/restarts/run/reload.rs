@@ -39,10 +39,10 @@ impl Run<'_> {
         let session = self.session_change();
         let wanted = self.wanted;
         self.note(|| format!("  {wanted:?}, replaced: {replaced:?}, session: {session:?}"));
-        for guest in 0..NAMES.len() {
-            if let Some(place) = self.life.place(guest)
-                && !self.wanted[guest].is_there
-            {
+        // As the office does: what the first one leaves does not wait for the others.
+        for place in self.life.all_places() {
+            let guest = self.life.guest(place);
+            if !self.life.is_gone(place) && !self.wanted[guest].is_there {
                 self.remove(guest, place);
             }
         }
