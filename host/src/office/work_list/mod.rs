@@ -68,6 +68,8 @@ pub(super) struct Entry {
     pub(in crate::office) priority: Priority,
     /// Whether it is not to be sent, as it is not known how much of its ttl is left.
     pub(in crate::office) is_held: bool,
+    /// How many bytes its PUBLISH takes. No packet takes more than 32 bits can say.
+    size: u32,
     previous: u32,
     next: u32,
     /// What few letters have.
@@ -113,6 +115,7 @@ impl Entry {
         is_held: bool,
         [previous, next]: [u32; 2],
     ) -> Self {
+        let size = u32::try_from(letter.size()).unwrap_or(u32::MAX);
         let extras = Extras::of(&mut letter);
         Self {
             ticket: letter.ticket,
@@ -130,6 +133,7 @@ impl Entry {
             tries: 0,
             priority: letter.priority,
             is_held,
+            size,
             previous,
             next,
             extras,
@@ -143,8 +147,7 @@ impl Entry {
 
     /// How many bytes its PUBLISH takes.
     pub(in crate::office) fn size(&self) -> usize {
-        let properties = self.own_properties();
-        letter_size(&self.topic, self.payload.len(), self.qos, properties)
+        self.size as usize
     }
 
     /// How many bytes its own properties take.
@@ -401,15 +404,16 @@ impl WorkList {
         deadline: Time,
         is_held: bool,
     ) -> Key {
-        let (slot, size, ticket) = (self.take_slot(), letter.size(), letter.ticket);
+        let (slot, ticket) = (self.take_slot(), letter.ticket);
         let list = &mut self.lists[guest.index()];
         list.last_ticket = ticket.0;
-        if let Some(key) = &letter.replace_key {
-            list.keys.insert(key.clone(), ticket, slot, size);
-        }
-        let queue = list.queue(letter.priority);
+        let queue = &mut list.queues[letter.priority as usize];
         let times = [posted, deadline];
         let entry = Entry::new(guest, letter, times, is_held, [queue.last, NONE]);
+        let size = entry.size();
+        if let Some(key) = entry.replace_key() {
+            list.keys.insert(key.clone(), ticket, slot, size);
+        }
         if let Some(place) = self.slots.get_mut(slot as usize) {
             *place = Slot::Taken(entry);
         }

@@ -92,6 +92,18 @@ impl Limits {
         }
     }
 
+    /// Whether a letter of this size can be published for certain, which most can: without
+    /// properties of its own, and with room for those that each has.
+    #[inline]
+    fn take(&self, size: usize, qos: Qos, retain: bool) -> bool {
+        // As many bytes more as the two lengths can take that those make longer.
+        const LENGTHS: usize = 6;
+        size <= self.own_max_packet_size
+            && size + self.properties + LENGTHS <= self.max_packet_size
+            && qos <= self.max_qos
+            && (!retain || self.retain_available)
+    }
+
     /// Why this cannot be published, with a payload of so many bytes, and so many of
     /// properties of its own, if so.
     pub(in crate::office) fn check(
@@ -184,6 +196,10 @@ impl Outbound {
 
     /// Why a letter cannot be sent to this broker, if so.
     pub(in crate::office) fn check(&self, entry: &Entry, limits: &Limits) -> Result<(), Refusal> {
+        let has_properties = entry.properties().is_some();
+        if !has_properties && limits.take(entry.size(), entry.qos, entry.retain) {
+            return Ok(());
+        }
         let is_received = |id| {
             let exchange = self.exchanges.get(id);
             exchange.is_some_and(|exchange| !exchange.stage.is_published())
