@@ -240,6 +240,7 @@ impl Office {
             return false;
         }
         let replaced = self.replaced_by(guest, &letter);
+        let replaced = replaced.filter(|key| !self.goes_before(*key, guest, &letter));
         let displaces = match self.make_room(guest, &letter, replaced) {
             Ok(displaces) => displaces,
             Err(outcome) => {
@@ -266,6 +267,24 @@ impl Office {
         let key = self.list.latest(guest, letter.replace_key.as_deref()?)?;
         let has_exchange = self.list.get(key)?.packet_id.is_some();
         (!has_exchange && !self.is_in_flight(key)).then_some(key)
+    }
+
+    /// Whether one that waits alone of its key goes out nevertheless, as it is being kept
+    /// and there is room for another: where a key is replaced more often than the disk can
+    /// follow, none of its letters would ever be kept.
+    fn goes_before(&self, key: Key, guest: GuestId, letter: &Letter) -> bool {
+        let WorkListSettings {
+            max,
+            max_bytes,
+            overflow,
+        } = self.work_list(guest);
+        let (listed, bytes) = (self.list.len_of(guest), self.list.bytes_of(guest));
+        // A place was promised to the others of a call that may not displace any.
+        self.link.is_online()
+            && overflow != Overflow::Reject
+            && self.list.is_being_kept_alone(key)
+            && listed < max
+            && letter.size() <= max_bytes.saturating_sub(bytes)
     }
 
     /// A letter comes in the place of one that waits, or behind the others of its own

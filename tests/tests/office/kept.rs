@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jackalope::office::{
-    Answer, Call, Change, Delivery, Effects, GuestId, Incoming, NO_SESSION, Outgoing, Qos,
+    Answer, Call, Change, Delivery, Effects, GuestId, Incoming, Letter, NO_SESSION, Outgoing, Qos,
     Remaining, Schedule, SessionChange, Settings,
 };
 use jackalope_tests::office::{
@@ -52,6 +52,42 @@ fn a_letter_is_not_sent_before_it_is_kept() {
     assert_eq!(test.packets(), []);
     test.office.handle_committed();
     assert_eq!(test.packets().len(), 1);
+}
+
+/// A key that is replaced whenever a group is under way, and a letter behind it.
+#[test]
+fn a_key_is_sent_however_often_it_is_replaced() {
+    let mut test = online();
+    let post = |test: &mut TestOffice| {
+        let letter = Letter {
+            replace_key: Some("state".into()),
+            ..test.letter(Qos::AtLeastOnce, TWO_HOURS)
+        };
+        test.post_letter(A, letter);
+    };
+    post(&mut test);
+    test.post(Qos::AtLeastOnce, TWO_HOURS);
+    let mut sent = Vec::new();
+    for _ in 0..10 {
+        assert!(test.office.poll_commit().is_some());
+        // The first of these is not in the group, and the second takes its place.
+        post(&mut test);
+        post(&mut test);
+        test.office.handle_committed();
+        for packet in test.packets() {
+            sent.push(packet.clone());
+            if let Outgoing::Publish(publish) = packet
+                && let Some(id) = publish.delivery.packet_id()
+            {
+                test.receive(Incoming::PubAck(id));
+            }
+        }
+        test.take_calls();
+    }
+    assert!(
+        sent.len() > 5,
+        "the letter behind it, and its own: {sent:?}"
+    );
 }
 
 #[test]

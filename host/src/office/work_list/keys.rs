@@ -51,7 +51,12 @@ impl Keys {
         latest.is_some_and(|latest| latest.ticket != ticket)
     }
 
-    /// How many letters are not.
+    /// How many letters of a key are on the work list.
+    pub(super) fn letters(&self, key: &str) -> usize {
+        self.latest.get(key).map_or(0, |latest| latest.letters)
+    }
+
+    /// How many letters are not the latest of their key.
     pub(super) fn superseded(&self) -> usize {
         self.superseded
     }

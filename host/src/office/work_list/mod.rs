@@ -494,6 +494,18 @@ impl WorkList {
         name.is_some_and(|name| keys.is_superseded(name, entry.ticket))
     }
 
+    /// Whether a letter is in the group that is being kept, and no other of its key is on
+    /// the work list.
+    pub(super) fn is_being_kept_alone(&self, key: Key) -> bool {
+        let Some(entry) = self.get(key) else {
+            return false;
+        };
+        let list = &self.lists[entry.guest.index()];
+        let is_being_kept = list.durable < entry.ticket.0 && entry.ticket.0 <= list.begun;
+        let name = entry.replace_key();
+        is_being_kept && name.is_some_and(|name| list.keys.letters(name) == 1)
+    }
+
     /// What was put there up to now is being kept.
     pub(super) fn handle_commit_begun(&mut self) {
         for list in &mut self.lists {
