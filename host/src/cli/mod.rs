@@ -339,3 +339,22 @@ pub fn main() -> ExitCode {
     };
     result.unwrap_or_else(Failure::report)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn payloads_may_be_below_zero() {
+        for command in [&["publish", "t"][..], &["send", "guest", "t"]] {
+            for payload in [&["-5"][..], &["-5.5"], &["-1e3"], &["-"], &["--", "-x"]] {
+                let words = [&["jackalope"], command, payload].concat();
+                Cli::try_parse_from(&words).unwrap_or_else(|error| panic!("{words:?}: {error}"));
+            }
+            let wrong = [&["jackalope"], command, &["--tll", "5s"]].concat();
+            assert!(Cli::try_parse_from(wrong).is_err());
+        }
+        let words = ["jackalope", "publish", "t", "-5", "--wait"];
+        assert!(Cli::try_parse_from(words).is_ok());
+    }
+}

@@ -63,7 +63,9 @@ pub(super) struct Where {
 pub(super) struct Letter {
     /// Its topic.
     topic: String,
-    /// Its payload; `-` reads it from standard input. Without: none.
+    /// Its payload; `-` reads it from standard input. Without: none. One that begins with
+    /// `-` and is no number stands behind `--`.
+    #[arg(allow_negative_numbers = true)]
     payload: Option<OsString>,
     /// Its quality of service.
     #[arg(long, value_name = "0|1|2", default_value = "1")]
@@ -99,7 +101,9 @@ pub(super) struct Message {
     guest: String,
     /// A topic that it subscribes to.
     topic: String,
-    /// The payload; `-` reads it from standard input. Without: none.
+    /// The payload; `-` reads it from standard input. Without: none. One that begins with
+    /// `-` and is no number stands behind `--`.
+    #[arg(allow_negative_numbers = true)]
     payload: Option<OsString>,
 }
 
