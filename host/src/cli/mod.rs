@@ -133,8 +133,9 @@ enum Command {
         #[command(flatten)]
         gateway: remote::Where,
     },
-    /// Hand a message to a guest of a gateway that runs, as if it had come from the
-    /// broker.
+    /// Hand a message to a guest of a gateway that runs.
+    ///
+    /// The guest is told that it comes from the gateway (`origin`), not from the broker.
     Send {
         #[command(flatten)]
         message: remote::Message,
