@@ -274,7 +274,7 @@ fn a_message_reaches_a_guest_and_a_status_people() {
     assert!(subscriber.wait_for(1)[0].ends_with("hello"));
     let unknown = site.expect(&["send", "door", "echo/in/a"], 1);
     assert!(
-        unknown.contains("there is no guest of this name"),
+        unknown.contains("there is no guest of this name; `jackalope status` names them"),
         "{unknown}"
     );
     let elsewhere = site.expect(&["send", "echo", "other"], 1);

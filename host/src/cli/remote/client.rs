@@ -203,6 +203,9 @@ impl Reply {
             Ok(Problem { error, code }) => match code {
                 Code::InvalidConfiguration => Failure::Config(anyhow!("{error}")),
                 Code::MayBeKept => Failure::Uncertain(anyhow!("{error}")),
+                Code::UnknownGuest => Failure::Other(anyhow!(
+                    "there is no guest of this name; `jackalope status` names them"
+                )),
                 _ => Failure::Other(anyhow!("{error}")),
             },
             Err(_) => Failure::Other(anyhow!("the gateway answers with status {}", self.status)),
