@@ -55,7 +55,7 @@ fn refused(error: anyhow::Error) -> Failure {
     let is_in_use = matches!(error.downcast_ref(), Some(StoreError::InUse { .. }));
     let error = error.context("[work-list]");
     match is_in_use {
-        true => Failure::InUse(error),
+        true => Failure::ForNow(error),
         false => Failure::Config(error),
     }
 }

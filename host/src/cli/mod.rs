@@ -46,8 +46,8 @@ struct Cli {
 }
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 success, 64 wrong usage, 78 wrong configuration, 75 the work list is in use by \
-another process, 1 anything else; the commands that speak to a gateway have more.
+Exit codes: 0 success, 64 wrong usage, 78 wrong configuration, 75 not now (the work list is in \
+use by another process, or a gateway says to try again later), 1 anything else; the commands that speak to a gateway have more.
 JACKALOPE_LOG chooses what is logged: error, warn, info (default), debug, or a \
 filter such as `info,guest=debug`.";
 
@@ -238,8 +238,8 @@ enum Failure {
     Usage(anyhow::Error),
     /// There is no gateway to speak to: 69.
     Unavailable(anyhow::Error),
-    /// Another process has what this one needs, perhaps only for a moment: 75.
-    InUse(anyhow::Error),
+    /// It may be done if it is tried again later: 75.
+    ForNow(anyhow::Error),
     /// It is not known whether it was done: 6.
     Uncertain(anyhow::Error),
     /// Everything else: 1.
@@ -249,7 +249,7 @@ enum Failure {
 const EXIT_UNCERTAIN: u8 = 6;
 const EXIT_USAGE: u8 = 64;
 const EXIT_UNAVAILABLE: u8 = 69;
-const EXIT_IN_USE: u8 = 75;
+const EXIT_FOR_NOW: u8 = 75;
 const EXIT_CONFIG: u8 = 78;
 
 impl Failure {
@@ -267,7 +267,7 @@ impl Failure {
             Self::Config(error)
             | Self::Usage(error)
             | Self::Unavailable(error)
-            | Self::InUse(error)
+            | Self::ForNow(error)
             | Self::Uncertain(error)
             | Self::Other(error) => error,
         }
@@ -279,7 +279,7 @@ impl Failure {
             Self::Config(error) => (error, EXIT_CONFIG),
             Self::Usage(error) => (error, EXIT_USAGE),
             Self::Unavailable(error) => (error, EXIT_UNAVAILABLE),
-            Self::InUse(error) => (error, EXIT_IN_USE),
+            Self::ForNow(error) => (error, EXIT_FOR_NOW),
             Self::Uncertain(error) => (error, EXIT_UNCERTAIN),
             Self::Other(error) => (error, 1),
         };

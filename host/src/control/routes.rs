@@ -1,5 +1,7 @@
 //! What there is to ask for, and what is answered.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
@@ -237,9 +239,14 @@ async fn publish(
     let qos = |text: &str| text.parse().ok();
     let priority = |text: &str| text.parse().ok();
     let when_off = |text: &str| text.parse().ok().map(Some);
-    let (topic, wait) = (query.required("topic")?.into(), query.flag("wait")?);
+    let wait = query.read(
+        "wait",
+        None,
+        patience,
+        "true, false or a duration such as 30s",
+    )?;
     let mut draft = Draft {
-        topic,
+        topic: query.required("topic")?.into(),
         payload: Payload::new([]),
         qos: query.read("qos", Qos::AtLeastOnce, qos, "0, 1 or 2")?,
         retain: query.flag("retain")?,
@@ -260,7 +267,7 @@ async fn publish(
         tag: query.get("tag").map(Into::into),
     };
     let _waits = match wait {
-        true => Some(shared.waiting.try_acquire().map_err(|_| {
+        Some(_) => Some(shared.waiting.try_acquire().map_err(|_| {
             let what = "too many wait for outcomes already";
             Refusal(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -268,18 +275,36 @@ async fn publish(
                 what.into(),
             )
         })?),
-        false => None,
+        None => None,
     };
     draft.payload = payload(shared, request).await?;
     let accepted = shared.control.publish(draft).await??;
     let (ticket, tag) = (accepted.ticket, query.get("tag"));
-    if !wait {
-        let accepted = AcceptedLetter::new(ticket, tag, None);
-        return Ok(json(StatusCode::ACCEPTED, &accepted));
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "only how long a client wants to wait"
+    )]
+    let outcome = match wait {
+        Some(most) => timeout(most, accepted.outcome).await.ok(),
+        None => None,
+    };
+    // Where the time is over or the gateway ends, the letter is accepted all the same.
+    let outcome = outcome.and_then(Result::ok);
+    let status = match outcome {
+        Some(_) => StatusCode::OK,
+        None => StatusCode::ACCEPTED,
+    };
+    let accepted = AcceptedLetter::new(ticket, tag, outcome);
+    Ok(json(status, &accepted))
+}
+
+/// For how long an outcome is waited for at most, if at all.
+fn patience(text: &str) -> Option<Option<Duration>> {
+    match text {
+        "" | "true" => Some(Some(Duration::MAX)),
+        "false" => Some(None),
+        _ => parse_duration(text).map(Some),
     }
-    let outcome = accepted.outcome.await.map_err(|_| Ended)?;
-    let concluded = AcceptedLetter::new(ticket, tag, Some(outcome));
-    Ok(json(StatusCode::OK, &concluded))
 }
 
 /// The body, if it is small enough and comes soon enough.

@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::process::{Output, Stdio};
 
 use jackalope_tests::{
-    ECHO, Gateway, GatewayOptions, Mosquitto, PATIENCE, Proxy, SENSOR, command, run_to_end,
+    ECHO, Gateway, GatewayOptions, Mosquitto, PATIENCE, Process, Proxy, SENSOR, command, run_to_end,
 };
 use tempfile::TempDir;
 
@@ -206,6 +206,42 @@ fn a_temperature_waits_while_the_network_is_away_and_expires() {
 }
 
 #[test]
+fn what_is_accepted_without_an_outcome_is_told_from_what_is_not_accepted() {
+    let mut site = Site::start();
+    site.cut();
+    let said = site.expect(&["publish", "a", "-5", "--wait=10ms"], 7);
+    assert!(
+        said.starts_with("letter 1 accepted; its outcome is not known"),
+        "{said}"
+    );
+    let socket = site.socket().display().to_string();
+    let words = ["publish", "b", "x", "--wait", "--socket", &socket];
+    let mut waiting = Process::start(BINARY, &words);
+    while !site.expect(&["letters"], 0).contains(" b") {}
+    site.gateway.signal("TERM");
+    assert_eq!(waiting.wait().code(), Some(7));
+    waiting
+        .out
+        .wait_for("letter 2 accepted; its outcome is not known");
+    site.gateway.wait();
+}
+
+#[test]
+fn wrong_arguments_are_wrong_usage() {
+    let site = Site::start();
+    for wrong in [
+        ["--qos", "3"],
+        ["--ttl", "5"],
+        ["--priority", "highest"],
+        ["--after-reboot", "no"],
+        ["--wait=soon", "--retain"],
+    ] {
+        site.expect(&[&["publish", "a", "x"], &wrong[..]].concat(), 64);
+    }
+    site.expect(&["publish", "a/#", "x"], 64);
+}
+
+#[test]
 fn letters_have_a_priority_and_take_the_place_of_others() {
     let site = Site::start();
     let subscriber = site.broker.subscribe("doors/#", 1);
@@ -369,7 +405,7 @@ fn what_is_asked_wrongly_is_answered_clearly() {
     let answer = site.ask("POST /letters?topic=topic", &larger);
     check_refused(&answer, "413", "payload-too-large");
     let output = site.run(&["publish", "topic", &large]);
-    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(output.status.code(), Some(1), "it never will be accepted");
     assert!(text(&output.stderr).contains("it may have "), "{output:?}");
 
     let larger_than_all = site.ask("POST /letters?topic=topic", &large[..950]);
@@ -381,6 +417,7 @@ fn what_is_asked_wrongly_is_answered_clearly() {
     site.expect(&["publish", "a", "1"], 0);
     let full = site.ask("POST /letters?topic=a", "2");
     check_refused(&full, "503", "work-list-full");
+    site.expect(&["publish", "a", "2"], 75);
 }
 
 #[test]
@@ -422,6 +459,7 @@ fn what_is_not_permitted_is_answered_with_the_rule() {
     check_refused(&answer, "429", "not-permitted");
     let rule = "`permissions.rate` allows no more for now than 2 letters an hour, 2 at once";
     assert!(answer.contains(rule), "{answer}");
+    site.expect(&["publish", "gateways/a", "x", "--ttl", "5s"], 75);
 
     // Guests have permissions of their own.
     site.broker.publish("echo/in/a", "echoed");

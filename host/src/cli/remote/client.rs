@@ -21,6 +21,8 @@ const MAX: u64 = 16 << 20;
 /// No head of one is larger.
 const MAX_HEAD: u64 = 16 << 10;
 
+const TOO_MANY_REQUESTS: u16 = 429;
+
 /// Speaks to one gateway.
 #[derive(Debug)]
 pub(super) struct Client {
@@ -199,16 +201,34 @@ impl Reply {
 
     /// What was answered instead.
     pub(super) fn problem(&self) -> Failure {
-        match serde_json::from_slice(&self.body) {
-            Ok(Problem { error, code }) => match code {
-                Code::InvalidConfiguration => Failure::Config(anyhow!("{error}")),
-                Code::MayBeKept => Failure::Uncertain(anyhow!("{error}")),
-                Code::UnknownGuest => Failure::Other(anyhow!(
-                    "there is no guest of this name; `jackalope status` names them"
-                )),
-                _ => Failure::Other(anyhow!("{error}")),
-            },
-            Err(_) => Failure::Other(anyhow!("the gateway answers with status {}", self.status)),
+        let Ok(Problem { error, code }) = serde_json::from_slice(&self.body) else {
+            let status = self.status;
+            return Failure::Other(anyhow!("the gateway answers with status {status}"));
+        };
+        let error = match code {
+            Code::UnknownGuest => {
+                anyhow!("there is no guest of this name; `jackalope status` names them")
+            }
+            _ => anyhow!("{error}"),
+        };
+        match code {
+            Code::InvalidConfiguration => Failure::Config(error),
+            Code::MayBeKept => Failure::Uncertain(error),
+            Code::InvalidRequest
+            | Code::InvalidTopic
+            | Code::InvalidQos
+            | Code::InvalidTtl
+            | Code::TagTooLong
+            | Code::ReplaceKeyTooLong => Failure::Usage(error),
+            Code::WorkListFull
+            | Code::NotKept
+            | Code::InboxFull
+            | Code::TooSlow
+            | Code::Unavailable
+            | Code::Stopping => Failure::ForNow(error),
+            // The rate: other permissions do not change with time.
+            Code::NotPermitted if self.status == TOO_MANY_REQUESTS => Failure::ForNow(error),
+            _ => Failure::Other(error),
         }
     }
 }

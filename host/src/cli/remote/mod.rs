@@ -33,10 +33,16 @@ const EXIT_EXPIRED: u8 = 3;
 const EXIT_DISPLACED: u8 = 4;
 const EXIT_REFUSED: u8 = 5;
 
+/// What `jackalope publish --wait` ends with when the letter was accepted, and no more is
+/// known.
+const EXIT_NO_OUTCOME: u8 = 7;
+
 pub(super) const PUBLISH_HELP: &str = "\
-Exit codes: 0 accepted or, with --wait, delivered; with --wait 3 expired, 4 displaced, \
-5 refused; 6 it is not known whether it is kept; 69 no gateway answers; 64 wrong usage; \
-1 not accepted.
+Exit codes: 0 accepted or, with --wait, delivered; with --wait 3 expired (or called back), \
+4 displaced, 5 refused, 7 accepted, but its outcome is not known, as the time to wait is over \
+or the gateway has ended; 6 it is not known whether it is accepted or kept; 69 no gateway \
+answers; 64 wrong usage; 75 not accepted for now (rate, full work list, nothing can be kept): \
+try again later; 1 not accepted.
 
 An example: jackalope publish doors/front/command unlock --ttl 5s --wait";
 
@@ -89,9 +95,16 @@ pub(super) struct Letter {
     /// What its outcome is to be known by; it is not sent.
     #[arg(long)]
     tag: Option<String>,
-    /// Wait until its outcome is known, and exit with the code of that.
-    #[arg(long)]
-    wait: bool,
+    /// Wait until its outcome is known, for this long at most if a duration is given, e.g.
+    /// `--wait=30s`, and exit with the code of that.
+    #[arg(
+        long,
+        value_name = "DURATION",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true"
+    )]
+    wait: Option<String>,
 }
 
 /// A message for a guest.
@@ -129,16 +142,15 @@ pub(super) fn publish(gateway: &Where, letter: Letter) -> Result<ExitCode, Failu
         encoded(&letter.qos),
         encoded(&letter.ttl)
     );
-    for (is_so, parameter) in [(letter.retain, "&retain"), (letter.wait, "&wait")] {
-        if is_so {
-            path += parameter;
-        }
+    if letter.retain {
+        path += "&retain";
     }
     for (name, value) in [
         ("after-reboot", &letter.after_reboot),
         ("priority", &letter.priority),
         ("replace-key", &letter.replace_key),
         ("tag", &letter.tag),
+        ("wait", &letter.wait),
     ] {
         if let Some(value) = value {
             path += &format!("&{name}={}", encoded(value));
@@ -149,12 +161,29 @@ pub(super) fn publish(gateway: &Where, letter: Letter) -> Result<ExitCode, Failu
         method: "POST",
         path,
         body: &body,
-        waits: letter.wait,
+        waits: letter.wait.is_some(),
     };
-    let accepted: AcceptedLetter = client(gateway)?.ask(&ask)?.read()?;
+    // Who was reached and then said nothing may have accepted it.
+    let reply = client(gateway)?
+        .ask(&ask)
+        .map_err(|failure| match failure {
+            Failure::Other(error) => {
+                let what = "it is not known whether the letter is accepted";
+                Failure::Uncertain(error.context(what))
+            }
+            known => known,
+        })?;
+    let accepted: AcceptedLetter = reply.read()?;
     let Some(outcome) = accepted.outcome else {
-        print(format_args!("letter {} accepted", accepted.ticket));
-        return Ok(ExitCode::SUCCESS);
+        let ticket = accepted.ticket;
+        if letter.wait.is_none() {
+            print(format_args!("letter {ticket} accepted"));
+            return Ok(ExitCode::SUCCESS);
+        }
+        print(format_args!(
+            "letter {ticket} accepted; its outcome is not known"
+        ));
+        return Ok(ExitCode::from(EXIT_NO_OUTCOME));
     };
     match accepted.detail {
         None => print(format_args!("letter {} {outcome}", accepted.ticket)),
