@@ -272,6 +272,10 @@ fn what_waits_for_the_next_start_is_named() {
     let expect =
         "configuration read again\nchanged, and waits for the next start: cache-directory\n";
     assert_eq!(text, expect);
+    let again = site.reload(|it| echo(it.in_cache("elsewhere", ""), "a", ""));
+    assert_eq!(again, expect, "it still waits");
+    let back = site.reload(|it| echo(it.with(""), "a", ""));
+    assert_eq!(back, "configuration read again\n", "it is as it was");
 }
 
 /// How often the configuration is read again.

@@ -17,7 +17,7 @@ use super::components::Components;
 use super::run::{Look, load, warn_of};
 use super::signals::Orders;
 use super::{Failure, engine};
-use crate::config::{Config, Keeping};
+use crate::config::{CacheDirectory, Config, ControlConfig, Keeping};
 use crate::control::{ReloadAnswer, Reloaded};
 use crate::gateway::{Change, Control};
 use crate::guest::Listener;
@@ -35,6 +35,14 @@ pub(super) struct Loader {
     /// What the gateway has taken up, and what its guests are made of.
     config: Config,
     running: Vec<(String, Make)>,
+    started: Started,
+}
+
+/// What was read at the start, and is not taken up again.
+struct Started {
+    control: ControlConfig,
+    cache_directory: CacheDirectory,
+    keeping: Option<Keeping>,
 }
 
 impl Loader {
@@ -47,6 +55,11 @@ impl Loader {
         listener: Listener,
         first_ticket: u64,
     ) -> Self {
+        let started = Started {
+            control: config.control.clone(),
+            cache_directory: config.cache_directory.clone(),
+            keeping: config.keeping.clone(),
+        };
         Self {
             path,
             look,
@@ -56,6 +69,7 @@ impl Loader {
             listener,
             config,
             running: Vec::new(),
+            started,
         }
     }
 
@@ -90,6 +104,7 @@ impl Loader {
             Some(components) => components,
             None => {
                 let engine = engine::start(&config.cache_directory)?;
+                self.started.cache_directory = config.cache_directory.clone();
                 Components::of(engine.with_tickets(self.tickets.clone()))
             }
         };
@@ -138,18 +153,18 @@ impl Loader {
         })
     }
 
-    /// What is changed and waits for the next start.
+    /// What is other than at the start, and waits for the next one.
     fn at_next_start(&self, config: &Config) -> Vec<String> {
-        let mut names = Vec::new();
-        if config.control != self.config.control {
-            names.push("control-socket, control-address".into());
+        let started = &self.started;
+        let mut names = control_changed(&started.control, &config.control);
+        if self.components.is_some() && config.cache_directory != started.cache_directory {
+            names.push("cache-directory");
         }
-        if self.components.is_some() && config.cache_directory != self.config.cache_directory {
-            names.push("cache-directory".into());
-        }
-        let keys = keeping_changed(self.config.keeping.as_ref(), config.keeping.as_ref());
-        names.extend(keys.into_iter().map(String::from));
-        names
+        names.extend(keeping_changed(
+            started.keeping.as_ref(),
+            config.keeping.as_ref(),
+        ));
+        names.into_iter().map(String::from).collect()
     }
 
     /// Reloads at each SIGHUP, and whenever it is asked to, for as long as the gateway
@@ -211,6 +226,29 @@ fn log(
     }
 }
 
+/// Which keys have changed of those that say from where the gateway is operated.
+fn control_changed(before: &ControlConfig, now: &ControlConfig) -> Vec<&'static str> {
+    let written = |config: &ControlConfig| match config.clone() {
+        ControlConfig::Address {
+            address,
+            token_file,
+        } => (ControlConfig::Default, Some(address), Some(token_file)),
+        socket => (socket, None, None),
+    };
+    let (before, now) = (written(before), written(now));
+    let keys = [
+        ("control-socket", before.0 != now.0),
+        ("control-address", before.1 != now.1),
+        ("control-token-file", before.2 != now.2),
+    ];
+    changed_of(keys)
+}
+
+fn changed_of<const N: usize>(keys: [(&'static str, bool); N]) -> Vec<&'static str> {
+    let changed = keys.into_iter().filter(|(_, is_changed)| *is_changed);
+    changed.map(|(key, _)| key).collect()
+}
+
 /// Which keys have changed of those that say how letters are kept: all of them are about
 /// what a start finds.
 fn keeping_changed(before: Option<&Keeping>, now: Option<&Keeping>) -> Vec<&'static str> {
@@ -236,8 +274,7 @@ fn keeping_changed(before: Option<&Keeping>, now: Option<&Keeping>) -> Vec<&'sta
         ("work-list.clock-trust", *clock_trust != now.clock_trust),
         ("work-list.hold", *hold != now.hold),
     ];
-    let changed = keys.into_iter().filter(|(_, is_changed)| *is_changed);
-    changed.map(|(key, _)| key).collect()
+    changed_of(keys)
 }
 
 /// What cannot change within a session.
@@ -301,5 +338,26 @@ mod tests {
         let changed = keeping_changed(before.keeping.as_ref(), none.keeping.as_ref());
         assert_eq!(changed, ["work-list.store"]);
         assert_eq!(about_connection(&none), about_connection(&before));
+    }
+
+    #[test]
+    fn of_the_control_socket_what_differs_is_named() {
+        let address = |port, file: &str| ControlConfig::Address {
+            address: ([127, 0, 0, 1], port).into(),
+            token_file: file.into(),
+        };
+        let socket = |path: &str| ControlConfig::Socket(path.into());
+        let all = ["control-socket", "control-address", "control-token-file"];
+        for (before, now, expect) in [
+            (socket("/a"), socket("/a"), &[][..]),
+            (socket("/a"), socket("/b"), &all[..1]),
+            (ControlConfig::Default, ControlConfig::None, &all[..1]),
+            (address(1, "t"), address(2, "t"), &all[1..2]),
+            (address(1, "t"), address(1, "u"), &all[2..]),
+            (address(1, "t"), ControlConfig::Default, &all[1..]),
+            (socket("/a"), address(1, "t"), &all),
+        ] {
+            assert_eq!(control_changed(&before, &now), expect);
+        }
     }
 }
