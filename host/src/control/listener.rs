@@ -13,6 +13,9 @@ use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connec
 /// Its owner and its group may use it.
 const MODE: u32 = 0o660;
 
+/// Its group can come to it, as it may use it.
+const DIRECTORY_MODE: u32 = 0o750;
+
 /// Where the control socket is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
@@ -62,8 +65,8 @@ pub enum ListenError {
 }
 
 impl Listener {
-    /// Binds a socket. The directory of a Unix socket is made if it is missing, for
-    /// this user alone; the socket is for this user and his group. What a gateway
+    /// Binds a socket. The directory of a Unix socket is made if it is missing; it
+    /// and the socket are for this user and his group. What a gateway
     /// has left behind that is gone is replaced.
     ///
     /// # Errors
@@ -115,7 +118,7 @@ fn bind_unix(
 ) -> Result<Listener, ListenError> {
     if let Some(directory) = path.parent().filter(|it| !it.as_os_str().is_empty()) {
         let mut missing = DirBuilder::new();
-        missing.recursive(true).mode(0o700);
+        missing.recursive(true).mode(DIRECTORY_MODE);
         missing.create(directory).map_err(&failed)?;
     }
     match fs::symlink_metadata(path) {
@@ -211,7 +214,7 @@ mod tests {
         let path = directory.path().join("run/jackalope/control.sock");
         let listener = Listener::bind(&Endpoint::Unix(path.clone())).expect("there is room");
         assert_eq!(mode(&path), 0o660);
-        assert_eq!(mode(path.parent().expect("it has one")), 0o700);
+        assert_eq!(mode(path.parent().expect("it has one")), 0o750);
         UnixStream::connect(&path).expect("it listens");
         assert_eq!(
             fs::read_dir(path.parent().expect("it has one"))

@@ -529,7 +529,7 @@ fn only_its_user_and_his_group_may_open_it() {
         about.permissions().mode() & 0o777
     };
     assert_eq!(mode(site.socket()), 0o660);
-    assert_eq!(mode(site.directory.path().join("run")), 0o700);
+    assert_eq!(mode(site.directory.path().join("run")), 0o750);
 
     let other = GatewayOptions::new(BINARY, site.network.port())
         .config(&format!("control-socket = {:?}", site.socket()));
