@@ -134,16 +134,37 @@ fn guests_come_and_go_while_the_session_goes_on() {
 fn what_is_as_it_was_is_not_touched() {
     let site = Site::start(|it| echo(it.with(""), "a", ""));
     let same = |it: &Written<'_>| echo(it.with("work-list = { max = 7 }"), "a", "");
-    assert_eq!(site.reload(same), "configuration read again\n");
+    assert_eq!(
+        site.reload(same),
+        "configuration read again\nchanged: a (work-list)\n"
+    );
+    assert_eq!(
+        site.reload(same),
+        "configuration read again\nnothing has changed\n"
+    );
     site.gateway.signal("HUP");
     let is_twice = |lines: &[String]| {
         let read = lines
             .iter()
             .filter(|line| line.contains("configuration read again"));
-        read.count() == 2
+        read.count() == 3
     };
-    site.gateway.log.wait_until("second reload", is_twice);
+    site.gateway.log.wait_until("third reload", is_twice);
     assert_eq!(site.gateway.log.count("guest replaced"), 0);
+    site.check_one_session();
+}
+
+#[test]
+fn what_has_changed_of_a_guest_that_stays_is_named() {
+    let site = Site::start(|it| echo(it.with(""), "a", ""));
+    let other = |it: &Written<'_>| {
+        let keys = "[guest.permissions]\nmax-qos = 1\n[guest.settings]\nvalue = \"\"";
+        it.with("")
+            .guest("a", ECHO, &["echo/in/a", "echo/in/b"], keys)
+    };
+    let text = site.reload(other);
+    let expect = "configuration read again\nchanged: a (subscriptions, permissions)\n";
+    assert_eq!(text, expect);
     site.check_one_session();
 }
 

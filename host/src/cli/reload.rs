@@ -17,7 +17,7 @@ use super::components::Components;
 use super::run::{Look, load, warn_of};
 use super::signals::Orders;
 use super::{Failure, engine};
-use crate::config::{CacheDirectory, Config, ControlConfig, Keeping};
+use crate::config::{CacheDirectory, Config, ControlConfig, GuestConfig, Keeping};
 use crate::control::{ReloadAnswer, Reloaded};
 use crate::gateway::{Change, Control};
 use crate::guest::Listener;
@@ -129,6 +129,8 @@ impl Loader {
         }
         let is_new_connection = about_connection(&config) != about_connection(&self.config);
         let at_next_start = self.at_next_start(&config);
+        let changed_settings = settings_changed(&self.config, &config);
+        let is_same_text = config == self.config;
         let change = Change {
             guests,
             settings: assemble::settings_of(&config, settings),
@@ -148,7 +150,9 @@ impl Loader {
             components.retain(|component| used.clone().any(|used| used.is_same(component)));
         }
         Ok(Reloaded {
+            is_same: is_same_text && changed.replaced.is_empty(),
             changed,
+            settings: changed_settings,
             at_next_start,
         })
     }
@@ -203,7 +207,9 @@ impl Loader {
 fn log(
     Reloaded {
         changed,
+        settings,
         at_next_start,
+        ..
     }: &Reloaded,
 ) {
     info!(
@@ -212,6 +218,9 @@ fn log(
         removed = changed.removed.len(),
         "configuration read again"
     );
+    if !settings.is_empty() {
+        info!("changed: {}", settings.join(", "));
+    }
     if changed.reconnects {
         info!("the broker, or who the gateway is to it, has changed: a new session begins");
     }
@@ -224,6 +233,30 @@ fn log(
             at_next_start.join(", ")
         );
     }
+}
+
+/// Guests that were there before, with what has changed of them without another one in
+/// their place.
+fn settings_changed(before: &Config, now: &Config) -> Vec<String> {
+    let keys = |was: &GuestConfig, is: &GuestConfig| {
+        changed_of([
+            ("subscriptions", was.subscriptions != is.subscriptions),
+            ("timer", was.timers != is.timers),
+            ("permissions", was.permissions != is.permissions),
+            ("work-list", was.work_list != is.work_list),
+            ("retries", was.retries != is.retries),
+            ("retry-for", was.retry_for != is.retry_for),
+        ])
+    };
+    let mut changed = Vec::new();
+    for guest in &now.guests {
+        let known = before.guests.iter().find(|it| it.name == guest.name);
+        let keys = known.map_or_else(Vec::new, |known| keys(known, guest));
+        if !keys.is_empty() {
+            changed.push(format!("{} ({})", guest.name, keys.join(", ")));
+        }
+    }
+    changed
 }
 
 /// Which keys have changed of those that say from where the gateway is operated.

@@ -103,6 +103,12 @@ pub(crate) struct Changes {
     pub(crate) added: Vec<String>,
     pub(crate) replaced: Vec<String>,
     pub(crate) removed: Vec<String>,
+    /// Guests that were there, with the keys that are others.
+    #[serde(default)]
+    pub(crate) changed: Vec<String>,
+    /// Whether nothing is other than it was read before.
+    #[serde(default)]
+    pub(crate) unchanged: bool,
     /// Whether a new session begins.
     pub(crate) new_session: bool,
     /// Settings that wait for the next start.
@@ -116,6 +122,8 @@ impl From<Reloaded> for Changes {
     fn from(
         Reloaded {
             changed,
+            settings,
+            is_same,
             at_next_start,
         }: Reloaded,
     ) -> Self {
@@ -123,6 +131,8 @@ impl From<Reloaded> for Changes {
             added: changed.added,
             replaced: changed.replaced,
             removed: changed.removed,
+            changed: settings,
+            unchanged: is_same,
             new_session: changed.reconnects,
             at_next_start,
             not_kept: changed.not_kept,

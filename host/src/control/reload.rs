@@ -10,6 +10,11 @@ use crate::gateway::{Changed, Ended};
 pub struct Reloaded {
     /// What is other than before.
     pub changed: Changed,
+    /// What else is other than before of guests that were there: their names, and in
+    /// brackets the keys.
+    pub settings: Vec<String>,
+    /// Whether all is as it was read before.
+    pub is_same: bool,
     /// What waits for the next start of the gateway, by the names of the settings.
     pub at_next_start: Vec<String>,
 }

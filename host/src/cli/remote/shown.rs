@@ -103,6 +103,7 @@ impl fmt::Display for Shown<'_, Changes> {
             ("added", &changes.added),
             ("replaced", &changes.replaced),
             ("removed", &changes.removed),
+            ("changed", &changes.changed),
         ];
         for (what, names) in guests {
             if !names.is_empty() {
@@ -111,6 +112,9 @@ impl fmt::Display for Shown<'_, Changes> {
         }
         if changes.new_session {
             f.write_str("\na new session begins")?;
+        }
+        if changes.unchanged && changes.at_next_start.is_empty() {
+            f.write_str("\nnothing has changed")?;
         }
         if !changes.at_next_start.is_empty() {
             let names = changes.at_next_start.join(", ");
