@@ -413,7 +413,13 @@ impl From<Rule> for Refusal {
             Rule::Rate(_) => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::FORBIDDEN,
         };
-        Self(status, Code::NotPermitted, rule.to_string())
+        // The rules of guests stand in another table.
+        let text = rule.to_string();
+        let what = match text.strip_prefix("`permissions.") {
+            Some(rule) => format!("`control-permissions.{rule}"),
+            None => text,
+        };
+        Self(status, Code::NotPermitted, what)
     }
 }
 

@@ -437,16 +437,16 @@ fn what_is_not_permitted_is_answered_with_the_rule() {
         let answer = site.ask(&format!("POST /letters?{parameters}"), "not permitted");
         check_refused(&answer, "403", "not-permitted");
         assert!(
-            answer.contains(&format!("`permissions.{rule}`")),
+            answer.contains(&format!("`control-permissions.{rule}`")),
             "{answer}"
         );
     }
     let refused = site.expect(&["publish", "doors/front", "x", "--ttl", "5s"], 1);
-    let expect = "`permissions.publish` does not allow the topic \"doors/front\"";
+    let expect = "`control-permissions.publish` does not allow the topic \"doors/front\"";
     assert!(refused.contains(expect), "{refused}");
     let refused = site.expect(&["reconnect"], 1);
     assert!(
-        refused.contains("`permissions.reconnect` is false"),
+        refused.contains("`control-permissions.reconnect` is false"),
         "{refused}"
     );
 
@@ -457,7 +457,8 @@ fn what_is_not_permitted_is_answered_with_the_rule() {
     }
     let answer = publish();
     check_refused(&answer, "429", "not-permitted");
-    let rule = "`permissions.rate` allows no more for now than 2 letters an hour, 2 at once";
+    let rule =
+        "`control-permissions.rate` allows no more for now than 2 letters an hour, 2 at once";
     assert!(answer.contains(rule), "{answer}");
     site.expect(&["publish", "gateways/a", "x", "--ttl", "5s"], 75);
 
