@@ -413,12 +413,7 @@ impl From<Rule> for Refusal {
             Rule::Rate(_) => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::FORBIDDEN,
         };
-        // The rules of guests stand in another table.
-        let text = rule.to_string();
-        let what = match text.strip_prefix("`permissions.") {
-            Some(rule) => format!("`control-permissions.{rule}"),
-            None => text,
-        };
+        let what = rule.in_table("control-permissions").to_string();
         Self(status, Code::NotPermitted, what)
     }
 }

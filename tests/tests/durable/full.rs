@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::thread;
 
+use jackalope_tests::Gateway;
 use tempfile::TempDir;
 
 use crate::refusals::check_refused;
@@ -143,17 +144,24 @@ fn a_full_disk() {
     assert!(health(&site).starts_with("HTTP/1.1 200 "));
 }
 
+/// Starts a gateway. It has one letter that waits for the network, and no room on its disk
+/// for another one.
+fn start_and_fill(site: &Site, disk: &Mounted) -> Gateway {
+    let gateway = site.start_online();
+    site.cut(&gateway);
+    site.expect(&["publish", "by-hand", "before"], 0);
+    disk.fill();
+    site.expect(&["publish", "by-hand", &"x".repeat(20_000)], 6);
+    gateway
+}
+
 #[test]
 fn what_was_not_kept_is_not_there_after_a_kill() {
     let Some((site, disk)) = small() else {
         return;
     };
     let by_hand = site.subscribe("by-hand");
-    let mut first = site.start_online();
-    site.cut(&first);
-    site.expect(&["publish", "by-hand", "before"], 0);
-    disk.fill();
-    site.expect(&["publish", "by-hand", &"x".repeat(20_000)], 6);
+    let mut first = start_and_fill(&site, &disk);
     first.signal("KILL");
     first.wait();
     disk.make_room();
@@ -189,11 +197,7 @@ fn the_end_does_not_wait_for_a_disk_that_is_full() {
     let Some((site, disk)) = small() else {
         return;
     };
-    let mut gateway = site.start_online();
-    site.cut(&gateway);
-    site.expect(&["publish", "by-hand", "before"], 0);
-    disk.fill();
-    site.expect(&["publish", "by-hand", &"x".repeat(20_000)], 6);
+    let mut gateway = start_and_fill(&site, &disk);
     gateway.signal("TERM");
     assert!(gateway.wait().success());
     let said = gateway.log.wait_for_end();

@@ -27,6 +27,17 @@ fn keep(test: &mut TestOffice) -> Vec<Change> {
     all
 }
 
+/// From the next one on, no session is kept.
+fn begin_clean_sessions(test: &mut TestOffice) {
+    let settings = Settings {
+        clean_session: true,
+        ..durable()
+    };
+    let (now, session) = (test.now, SessionChange::New);
+    let places = [Some(A), Some(B)];
+    test.office.handle_changed(now, settings, &places, session);
+}
+
 /// With a session that is kept.
 fn online() -> TestOffice {
     let mut test = TestOffice::offline(durable());
@@ -240,13 +251,7 @@ fn a_session_goes_on_that_is_with_the_same_broker() {
 fn a_session_that_is_kept_is_over_when_one_begins_that_is_not() {
     let mut test = online();
     test.lose_connection();
-    let settings = Settings {
-        clean_session: true,
-        ..durable()
-    };
-    let (now, session) = (test.now, SessionChange::New);
-    let places = [Some(A), Some(B)];
-    test.office.handle_changed(now, settings, &places, session);
+    begin_clean_sessions(&mut test);
     for expect in [&[Change::Session(NO_SESSION)][..], &[]] {
         test.dial();
         test.receive(connack(false));
@@ -283,13 +288,7 @@ fn a_message_of_a_session_that_is_kept_is_known_until_another_has_begun() {
     test.deliver("a/x", Delivery::ExactlyOnce(id(7)), false);
     assert!(test.call().is_some());
     test.lose_connection();
-    let settings = Settings {
-        clean_session: true,
-        ..durable()
-    };
-    let (now, session) = (test.now, SessionChange::New);
-    let places = [Some(A), Some(B)];
-    test.office.handle_changed(now, settings, &places, session);
+    begin_clean_sessions(&mut test);
     // Whether the broker accepts is not known.
     assert!(test.dial().clean_session);
     test.answer(A, Answer::Done(Effects::default()));

@@ -156,31 +156,30 @@ impl fmt::Display for Rate {
     }
 }
 
+impl Rule {
+    /// The rule in words, where it stands in this table of the configuration: that of a
+    /// guest is `permissions`.
+    pub fn in_table(&self, table: &'static str) -> impl fmt::Display {
+        fmt::from_fn(move |f| {
+            write!(f, "`{table}.")?;
+            match self {
+                Self::Publish(topic) => write!(f, "publish` does not allow the topic {topic:?}"),
+                Self::MaxQos(max) => write!(f, "max-qos` allows no more than QoS {max}"),
+                Self::Retain => f.write_str("retain` does not allow retained letters"),
+                Self::MinTtl(min) => write!(f, "min-ttl` allows no ttl below {min:?}"),
+                Self::MaxTtl(max) => write!(f, "max-ttl` allows no ttl above {max:?}"),
+                Self::Rate(rate) => write!(f, "rate` allows no more for now than {rate}"),
+                Self::Reconnect => f.write_str("reconnect` is false"),
+                Self::Will => f.write_str("will` is false"),
+            }
+        })
+    }
+}
+
+/// As it stands in the configuration of a guest.
 impl fmt::Display for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Publish(topic) => {
-                write!(
-                    f,
-                    "`permissions.publish` does not allow the topic {topic:?}"
-                )
-            }
-            Self::MaxQos(max) => {
-                write!(f, "`permissions.max-qos` allows no more than QoS {max}")
-            }
-            Self::Retain => f.write_str("`permissions.retain` does not allow retained letters"),
-            Self::MinTtl(min) => {
-                write!(f, "`permissions.min-ttl` allows no ttl below {min:?}")
-            }
-            Self::MaxTtl(max) => {
-                write!(f, "`permissions.max-ttl` allows no ttl above {max:?}")
-            }
-            Self::Rate(rate) => {
-                write!(f, "`permissions.rate` allows no more for now than {rate}")
-            }
-            Self::Reconnect => f.write_str("`permissions.reconnect` is false"),
-            Self::Will => f.write_str("`permissions.will` is false"),
-        }
+        self.in_table("permissions").fmt(f)
     }
 }
 

@@ -44,17 +44,23 @@ fn assert_damaged(result: Result<u64, StoreError>, name: &str) {
     }
 }
 
+/// Checks that it is noticed when a file is changed, which is described by a number.
+#[track_caller]
+fn check_damaged(pair: &Pair, name: &str, number: usize, change: impl FnOnce(&mut Vec<u8>)) {
+    let result = open(pair, name, change);
+    assert!(
+        matches!(result, Err(StoreError::Damaged { .. })),
+        "{name} {number}: {result:?}"
+    );
+}
+
 #[test]
 fn each_byte_counts() {
     let (pair, names) = several();
     for name in &names {
         let length = pair.memory.read(name).expect("it is there").len();
         for at in 0..length {
-            let result = open(&pair, name, |bytes| bytes[at] ^= 1 << (at % 8));
-            assert!(
-                matches!(result, Err(StoreError::Damaged { .. })),
-                "{name} {at}: {result:?}"
-            );
+            check_damaged(&pair, name, at, |bytes| bytes[at] ^= 1 << (at % 8));
         }
     }
 }
@@ -99,11 +105,7 @@ fn a_file_that_is_shorter() {
     let (pair, names) = several();
     for name in &names {
         for length in 0..pair.memory.read(name).expect("it is there").len() {
-            let result = open(&pair, name, |bytes| bytes.truncate(length));
-            assert!(
-                matches!(result, Err(StoreError::Damaged { .. })),
-                "{name} {length}: {result:?}"
-            );
+            check_damaged(&pair, name, length, |bytes| bytes.truncate(length));
         }
     }
 }
