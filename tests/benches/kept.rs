@@ -114,6 +114,7 @@ fn fill(directory: &Path, letters: u64) {
             Change::Accepted(KeptLetter {
                 guest: "(control)".into(),
                 posted: moment.running,
+                place: None,
                 letter: letter(*ticket),
             })
         });

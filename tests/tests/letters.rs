@@ -98,6 +98,7 @@ fn letter(guest: &str, ticket: u64, payload: &[u8], ttl: Duration) -> KeptLetter
     KeptLetter {
         guest: guest.into(),
         posted: clock::now(),
+        place: None,
         letter: Letter {
             ticket: Ticket(ticket),
             topic: format!("topics/{guest}").into(),

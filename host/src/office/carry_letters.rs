@@ -251,7 +251,7 @@ impl Office {
                 return is_displaced;
             }
         };
-        self.note_letter(guest, since, &letter);
+        self.note_letter(guest, since, &letter, replaced);
         match replaced {
             Some(key) => self.replace(key, guest, letter, since),
             None => {

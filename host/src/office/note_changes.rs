@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::journal::{Change, KeptLetter, KeptTimer, NO_SESSION};
 use super::kept::Changes;
 use super::timers::Due;
+use super::work_list::{Entry, Key};
 use super::{
     Delivery, GuestId, Letter, LetterOutcome, Office, Outgoing, PacketId, Payload, Schedule,
     Ticket, Time,
@@ -24,14 +25,25 @@ impl Office {
         self.answers.extend(now);
     }
 
+    /// A letter comes, in the place of this one if it has the same priority.
     #[inline]
-    pub(super) fn note_letter(&mut self, guest: GuestId, posted: Time, letter: &Letter) {
+    pub(super) fn note_letter(
+        &mut self,
+        guest: GuestId,
+        posted: Time,
+        letter: &Letter,
+        replaced: Option<Key>,
+    ) {
         if self.journal.is_on() {
+            let before = replaced.and_then(|key| self.list.get(key));
+            let before = before.filter(|entry| entry.priority == letter.priority);
+            let place = before.map(Entry::place);
             let (guest, letter) = (self.name(guest), letter.clone());
             self.journal.push(Change::Accepted(KeptLetter {
                 guest,
                 letter,
                 posted,
+                place,
             }));
         }
     }

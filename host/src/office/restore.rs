@@ -16,6 +16,8 @@ pub struct Remaining {
     pub deadline: Time,
     /// Whether it is not to be sent before it is known how much of its ttl is left.
     pub is_held: bool,
+    /// The letter that had its place first, if it has taken that over.
+    pub place: Option<Ticket>,
 }
 
 impl Office {
@@ -26,7 +28,7 @@ impl Office {
     }
 
     /// A letter of an earlier life that has no outcome. Letters come in the order of
-    /// their tickets. It may have been sent.
+    /// their places. It may have been sent.
     pub fn restore_letter(&mut self, guest: GuestId, letter: Letter, remaining: Remaining) {
         self.list.restore(guest, letter, remaining);
     }

@@ -5,7 +5,7 @@ use super::{Contents, OldLetters, Ttl};
 use crate::office::{Change, KeptLetter, LetterOutcome, NotCancelled, Outcome, Ticket, Time};
 
 impl Contents {
-    /// The letters without an outcome, in the order of their tickets, each with what would
+    /// The letters without an outcome, in the order of their places, each with what would
     /// become of it if a gateway was started now.
     ///
     /// The last moment that was [noted](super::Boots::observe) is the present one.
@@ -14,7 +14,10 @@ impl Contents {
         now: Time,
         old: OldLetters,
     ) -> impl Iterator<Item = (&KeptLetter, Ttl)> {
-        self.letters.values().map(move |stored| {
+        let stored = self
+            .in_order()
+            .filter_map(|ticket| self.letters.get(&ticket));
+        stored.map(move |stored| {
             let life = lifetime(stored, old.when_off);
             (&stored.kept, self.boots.ttl(&life, now, old.hold_until))
         })

@@ -41,6 +41,17 @@ impl Contents {
         outcomes.chain(others).collect()
     }
 
+    /// The letters by their tickets, those of a guest and a priority in the order of their
+    /// places.
+    pub(super) fn in_order(&self) -> impl Iterator<Item = Ticket> + use<> {
+        let letters = self.letters.iter();
+        let mut places: Vec<_> = letters
+            .map(|(ticket, stored)| (stored.kept.place(), *ticket))
+            .collect();
+        places.sort_unstable();
+        places.into_iter().map(|(_, ticket)| ticket)
+    }
+
     /// Drops all that is of guests that are not there. Returns what makes a store drop it,
     /// too.
     pub fn drop_those_gone(&mut self, is_there: impl Fn(&str) -> bool) -> Vec<Change> {
@@ -99,32 +110,33 @@ impl Contents {
         if let Some(session) = self.session {
             office.restore_session(session, std::mem::take(&mut self.received).into_iter());
         }
-        for (ticket, stored) in std::mem::take(&mut self.letters) {
+        for ticket in self.in_order() {
+            let Some(stored) = self.letters.remove(&ticket) else {
+                continue;
+            };
             let Some(guest) = place(&stored.kept.guest) else {
                 continue;
             };
             let life = lifetime(&stored, old.when_off);
-            let KeptLetter { letter, .. } = stored.kept;
-            match self.boots.ttl(&life, now, old.hold_until) {
-                Ttl::Live { age, deadline } => {
-                    let remaining = Remaining {
-                        posted: before(now, age),
-                        deadline,
-                        is_held: false,
-                    };
-                    office.restore_letter(guest, letter, remaining);
-                }
+            let KeptLetter { letter, place, .. } = stored.kept;
+            let (posted, deadline) = match self.boots.ttl(&life, now, old.hold_until) {
+                Ttl::Live { age, deadline } => (before(now, age), deadline),
                 Ttl::Held { until } => {
-                    let remaining = Remaining {
-                        posted: None,
-                        deadline: until,
-                        is_held: true,
-                    };
-                    office.restore_letter(guest, letter, remaining);
                     held.letters.insert(ticket, life);
+                    (None, until)
                 }
-                Ttl::Expired => office.restore_expired(guest, letter),
-            }
+                Ttl::Expired => {
+                    office.restore_expired(guest, letter);
+                    continue;
+                }
+            };
+            let remaining = Remaining {
+                posted,
+                deadline,
+                is_held: held.letters.contains_key(&ticket),
+                place,
+            };
+            office.restore_letter(guest, letter, remaining);
         }
         held.boots = self.boots.clone();
         held

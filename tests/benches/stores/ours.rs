@@ -55,6 +55,7 @@ impl Ours {
                     properties: None,
                 },
                 posted: NOW,
+                place: None,
             }),
             Change::Concluded(ticket) => office::Change::Concluded {
                 guest: self.guest.clone(),

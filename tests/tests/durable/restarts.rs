@@ -94,6 +94,7 @@ fn leave_outcome(site: &Site) {
         guest: guest(),
         letter,
         posted: clock::now(),
+        place: None,
     });
     let concluded = Change::Concluded {
         guest: guest(),

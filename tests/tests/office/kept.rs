@@ -275,6 +275,7 @@ fn the_age_of_a_letter_of_an_earlier_life_is_told_where_it_is_known() {
             posted,
             deadline: test.now + TWO_HOURS,
             is_held: posted.is_none(),
+            place: None,
         };
         test.office.restore_letter(A, letter, remaining);
     }

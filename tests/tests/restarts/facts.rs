@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use jackalope::office::{LetterOutcome, PacketId, Payload, Ticket, WhenOff};
+use jackalope::office::{LetterOutcome, PacketId, Payload, Priority, Ticket, WhenOff};
 use jackalope::store::Contents;
 
 use crate::clocks::Instant;
@@ -17,6 +17,9 @@ pub(crate) const NAMES: [&str; 3] = ["a", "b", "c"];
 pub(crate) struct Facts {
     /// The letters that have no outcome.
     pub(crate) letters: BTreeMap<Ticket, Posted>,
+    /// Those of each guest in the order in which they were to go when the last group was
+    /// handed out.
+    pub(crate) order: [Vec<(Priority, Ticket)>; NAMES.len()],
     /// The outcomes that guests are to be told.
     pub(crate) owed: BTreeMap<Ticket, (usize, LetterOutcome)>,
     /// The letters whose guest was told, or hears of none.

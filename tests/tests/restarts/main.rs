@@ -45,7 +45,7 @@ const LINES: usize = 120;
 type Seen = BTreeMap<&'static str, u64>;
 
 /// What has to be seen, or the schedules show nothing.
-const KINDS: [&str; 30] = [
+const KINDS: [&str; 31] = [
     "killed",
     "group lost",
     "group durable at the last moment",
@@ -56,6 +56,7 @@ const KINDS: [&str; 30] = [
     "letter not accepted while the store fails",
     "letter sent in another life",
     "letter sent in another boot",
+    "letter in the place of another in another life",
     "letter held",
     "letter sent that was held",
     "letter expired over a restart",

@@ -230,6 +230,7 @@ impl Line {
             guest: self.guest.as_str().into(),
             letter,
             posted,
+            place: None,
         }))
     }
 

@@ -59,6 +59,7 @@ impl Place {
                     ..letter
                 },
                 posted: moment.running,
+                place: None,
             })
         });
         opened.commit(letters.collect()).expect("nothing fails");
@@ -248,6 +249,34 @@ fn what_is_not_known_is_not_exported_and_not_imported() {
 }
 
 #[test]
+fn a_letter_keeps_the_place_that_it_has_taken_over() {
+    let now = moment(1, 5_000, WALL);
+    let place = Place::with(now, vec![letter(HOUR), letter(HOUR)]);
+    let mut opened = place.open(now);
+    let last = KeptLetter {
+        guest: "door".into(),
+        letter: Letter {
+            ticket: Ticket(3),
+            replace_key: Some("state".into()),
+            ..letter(HOUR)
+        },
+        posted: now.running,
+        place: Some(Ticket(1)),
+    };
+    let over = Change::Over(Ticket(1));
+    let kept = opened.commit(vec![Change::Accepted(last), over]);
+    kept.expect("nothing fails");
+    let lines = lines_of(&opened);
+    let of_lines = lines.split(|byte| *byte == b'\n');
+    let of_lines = of_lines.filter(|line| !line.is_empty()).map(Line::parse);
+    let tickets = of_lines.map(|line| line.expect("it is whole").ticket);
+    assert!(tickets.eq([Some(3), Some(2)]));
+    let imported = imported(&opened, &lines);
+    let keys = imported.iter().map(|it| it.letter.replace_key.as_deref());
+    assert!(keys.eq([Some("state"), None]));
+}
+
+#[test]
 fn a_line_by_hand_needs_little() {
     let place = Place::with(moment(1, 5_000, WALL), vec![]);
     let opened = place.open(moment(1, 5_000, WALL));
@@ -261,6 +290,7 @@ fn a_line_by_hand_needs_little() {
             guest,
             letter: read,
             posted,
+            place: None,
         },
     ] = &letters[..]
     else {
@@ -465,6 +495,7 @@ fn some_kept_letter() -> impl Strategy<Value = (u32, KeptLetter)> {
             guest: "door".into(),
             letter: Letter { ttl, ..letter },
             posted: Time::from_millis(posted),
+            place: None,
         };
         (boot, kept)
     })
@@ -577,6 +608,7 @@ proptest! {
             guest: "door".into(),
             letter: Letter { ticket: Ticket(ticket), ..letter.clone() },
             posted: posted.running,
+            place: None,
         });
         prop_assert_eq!(read, expected.collect::<Vec<_>>());
     }

@@ -160,7 +160,7 @@ impl Entry {
     }
 
     /// What its place in its queue goes by: the later the greater.
-    fn place(&self) -> Ticket {
+    pub(in crate::office) fn place(&self) -> Ticket {
         let taken_over = self.extras.as_ref().and_then(|extras| extras.place);
         taken_over.unwrap_or(self.ticket)
     }
@@ -379,20 +379,28 @@ impl WorkList {
         self.insert(guest, letter, posted, deadline, false);
     }
 
-    /// Puts a letter of an earlier life there, which was kept and may have been sent.
+    /// Puts a letter of an earlier life there, which was kept and may have been sent,
+    /// behind those whose places come before its own.
     pub(super) fn restore(&mut self, guest: GuestId, letter: Letter, remaining: Remaining) {
         let Remaining {
             posted,
             deadline,
             is_held,
+            place,
         } = remaining;
         let posted = posted.unwrap_or(UNKNOWN);
+        let last_ticket = self.lists[guest.index()].last_ticket;
         let key = self.insert(guest, letter, posted, deadline, is_held);
         self.held += usize::from(is_held);
         if let Some(entry) = self.get_mut(key) {
             entry.was_sent = true;
+            if let Some(extras) = &mut entry.extras {
+                extras.place = place;
+            }
         }
         let list = &mut self.lists[guest.index()];
+        // One that has another's place has a later ticket than some behind it.
+        list.last_ticket = list.last_ticket.max(last_ticket);
         (list.begun, list.durable) = (list.last_ticket, list.durable.max(list.last_ticket));
     }
 

@@ -8,12 +8,15 @@ use crate::store::{Boot, BootId, Boots, Moment, Trust};
 /// What every file of this format begins with, whatever its version.
 const MAGIC: [u8; 8] = *b"jackalop";
 
-/// The version that is written, and the newest that is read.
-pub(super) const VERSION: u32 = 1;
+/// The version that is written, and the newest that is read. Older ones are read: version 1
+/// has no letters in the places of others.
+pub(super) const VERSION: u32 = 2;
 
 /// The beginning of a segment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Header {
+    /// The version of the format.
+    pub(super) version: u32,
     /// Segments are numbered from 1.
     pub(super) segment: u32,
     /// The oldest segment that is still needed.
@@ -83,7 +86,7 @@ impl Header {
         }
 
         let mut out = MAGIC.to_vec();
-        out.extend(VERSION.to_le_bytes());
+        out.extend(self.version.to_le_bytes());
         // So that damage is not taken for another version.
         out.extend(crc32fast::hash(&out).to_le_bytes());
         out.extend((content.len() as u32).to_le_bytes());
@@ -101,16 +104,16 @@ impl Header {
         if magic != MAGIC || crc32fast::hash(&bytes[..12]) != u32::from_le_bytes(sum) {
             return Err(NoHeader::Damaged);
         }
-        match u32::from_le_bytes(version) {
-            VERSION => {}
-            version => return Err(NoHeader::Newer(version)),
+        let version = u32::from_le_bytes(version);
+        if version > VERSION {
+            return Err(NoHeader::Newer(version));
         }
-        Self::decode_content(&mut reader)
+        Self::decode_content(version, &mut reader)
             .map(|header| (header, bytes.len() - reader.0.len()))
             .ok_or(NoHeader::Damaged)
     }
 
-    fn decode_content(reader: &mut Reader<'_>) -> Option<Self> {
+    fn decode_content(version: u32, reader: &mut Reader<'_>) -> Option<Self> {
         let length = u32::from_le_bytes(reader.array()?);
         let sum = u32::from_le_bytes(reader.array()?);
         let (content, rest) = reader.0.split_at_checked(usize::try_from(length).ok()?)?;
@@ -121,6 +124,7 @@ impl Header {
         let mut reader = Reader(content);
         let reader = &mut reader;
         Some(Self {
+            version,
             segment: reader.number().filter(|segment| *segment < u32::MAX)?,
             oldest: reader.number()?,
             salt: u64::from_le_bytes(reader.array()?),

@@ -18,7 +18,7 @@ use std::mem;
 use super::files::{File, Files};
 use super::found::{CutOff, Found};
 use super::frame;
-use super::header::{Header, Position, put_moment};
+use super::header::{Header, Position, VERSION, put_moment};
 use super::index::Index;
 use super::mark::{Durable, Mark};
 use super::record::Texts;
@@ -60,6 +60,8 @@ pub(super) struct Log<F: Files> {
     older: VecDeque<Segment>,
     current: Segment,
     file: F::File,
+    /// That of its header.
+    version: u32,
     salt: u64,
     mark: Mark<F>,
     /// Those that the next header does not count any more.
@@ -150,6 +152,7 @@ impl<F: Files> Log<F> {
                 length: end,
             },
             file,
+            version: header.version,
             salt: header.salt,
             mark: Mark::open(&files)?,
             given_up: Vec::new(),
@@ -165,6 +168,7 @@ impl<F: Files> Log<F> {
     /// The first one of a directory.
     fn new(files: F, sizes: Sizes, random: u64) -> Result<Self, StoreError> {
         let header = Header {
+            version: VERSION,
             segment: 1,
             oldest: 1,
             salt: salt(random, 1),
@@ -181,6 +185,7 @@ impl<F: Files> Log<F> {
             older: VecDeque::new(),
             current: Segment { number: 1, length },
             file,
+            version: VERSION,
             salt: header.salt,
             mark,
             given_up: Vec::new(),
@@ -219,7 +224,8 @@ impl<F: Files> Log<F> {
         if number != next {
             return Err(StoreError::Number { number, next });
         }
-        if self.current.length >= self.sizes.segment {
+        // An older program does not know all that comes.
+        if self.current.length >= self.sizes.segment || self.version < VERSION {
             self.begin_segment()?;
         }
         let mut position = self.position.clone();
@@ -282,6 +288,7 @@ impl<F: Files> Log<F> {
         let segment = self.current.number + 1;
         let oldest = self.older.front().unwrap_or(&self.current);
         let header = Header {
+            version: VERSION,
             segment,
             oldest: oldest.number,
             salt: salt(self.random, segment),
@@ -294,7 +301,7 @@ impl<F: Files> Log<F> {
             length,
         };
         self.file = file;
-        self.salt = header.salt;
+        (self.version, self.salt) = (VERSION, header.salt);
         self.mark_for_good()?;
         for segment in mem::take(&mut self.given_up) {
             remove(&self.files, segment)?;

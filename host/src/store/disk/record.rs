@@ -20,6 +20,7 @@ mod tag {
     pub(super) const RECEIVED: u8 = 6;
     pub(super) const RELEASED: u8 = 7;
     pub(super) const SESSION: u8 = 8;
+    pub(super) const ACCEPTED_IN_PLACE: u8 = 9;
 }
 
 // What has few values is the place of its value in one of these lists.
@@ -81,9 +82,15 @@ impl Texts {
 pub(super) fn encode(out: &mut Vec<u8>, boot: u32, change: &Change) {
     match change {
         Change::Accepted(kept) => {
-            out.push(tag::ACCEPTED);
+            out.push(match kept.place {
+                None => tag::ACCEPTED,
+                Some(_) => tag::ACCEPTED_IN_PLACE,
+            });
             put_number(out, boot.into());
             put_letter(out, kept);
+            if let Some(place) = kept.place {
+                put_number(out, place.0);
+            }
         }
         Change::Concluded { guest, told } => {
             let LetterOutcome {
@@ -137,6 +144,7 @@ fn put_letter(out: &mut Vec<u8>, kept: &KeptLetter) {
         guest,
         letter,
         posted,
+        place: _,
     } = kept;
     let Letter {
         ticket,
@@ -196,6 +204,14 @@ pub(super) fn decode(record: &[u8], texts: &mut Texts) -> Option<(u32, Change)> 
             boot = reader.number()?;
             Change::Accepted(letter(reader, texts)?)
         }
+        tag::ACCEPTED_IN_PLACE => {
+            boot = reader.number()?;
+            let mut kept = letter(reader, texts)?;
+            // What has none takes nobody's place.
+            kept.letter.replace_key.as_ref()?;
+            kept.place = Some(Ticket(reader.counter()?));
+            Change::Accepted(kept)
+        }
         tag::CONCLUDED => Change::Concluded {
             guest: texts.shared(reader.text()?),
             told: LetterOutcome {
@@ -243,6 +259,7 @@ fn letter(reader: &mut Reader<'_>, texts: &mut Texts) -> Option<KeptLetter> {
             tag: reader.option(text)?,
             properties: reader.option(properties)?,
         },
+        place: None,
     })
 }
 

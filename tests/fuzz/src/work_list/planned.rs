@@ -6,7 +6,7 @@ use std::time::Duration;
 use arbitrary::Arbitrary;
 
 use super::frame;
-use super::header::{Header, Position, put_moment};
+use super::header::{Header, Position, VERSION, put_moment};
 use super::memory::Memory;
 use super::record::{self, Texts};
 use super::segments::salt;
@@ -32,7 +32,8 @@ pub struct Plan {
     damage: Vec<(u8, u16, u8)>,
     /// When the files are opened.
     moment: PlannedMoment,
-    /// What is committed then, and how many groups without any change come behind it.
+    /// What is committed then, and how many groups without any change come behind it; also
+    /// whether the files are of an older version.
     groups: Vec<Vec<PlannedChange>>,
     more: u8,
 }
@@ -135,7 +136,8 @@ struct PlannedLetter {
     ticket: Number,
     topic: Name,
     payload: Vec<u8>,
-    /// Quality of service, retain, what the ttl does, and priority.
+    /// Quality of service, retain, what the ttl does, priority, and whether one with a key
+    /// has another's place.
     few: u8,
     ttl: PlannedDuration,
     replace_key: Option<Name>,
@@ -166,7 +168,16 @@ impl Plan {
         let oldest = (self.first.get() as u32).max(1);
         let mut files: Vec<_> = (oldest..=u32::MAX)
             .zip(self.segments.iter().take(5))
-            .map(|(segment, planned)| (segment, planned.bytes(segment, oldest, &mut position)))
+            .map(|(segment, planned)| {
+                let header = Header {
+                    version: if self.more < 128 { VERSION } else { 1 },
+                    segment,
+                    oldest,
+                    salt: salt(1, segment),
+                    position: position.clone(),
+                };
+                (segment, planned.bytes(&header, &mut position))
+            })
             .collect();
         for (file, at, bits) in self.damage.iter().take(5) {
             let file = files.get_mut(usize::from(*file));
@@ -193,13 +204,7 @@ impl Plan {
 }
 
 impl Segment {
-    fn bytes(&self, segment: u32, oldest: u32, position: &mut Position) -> Vec<u8> {
-        let header = Header {
-            segment,
-            oldest,
-            salt: salt(1, segment),
-            position: position.clone(),
-        };
+    fn bytes(&self, header: &Header, position: &mut Position) -> Vec<u8> {
         match self {
             Self::Bytes(bytes) => bytes.clone(),
             Self::Header(content) => {
@@ -383,6 +388,8 @@ impl PlannedLetter {
         KeptLetter {
             guest: self.guest.get(),
             posted: self.posted.time(),
+            place: (self.replace_key.is_some() && self.few & 0x80 != 0)
+                .then_some(Ticket(self.ticket.count() / 2)),
             letter: Letter {
                 ticket: Ticket(self.ticket.count()),
                 topic: self.topic.get(),

@@ -35,6 +35,7 @@ impl Run<'_> {
             moment: self.clocks.moment(),
             changes,
         };
+        self.live.order = std::array::from_fn(|guest| self.order(guest));
         self.under_way = Some(UnderWay {
             group,
             facts: self.live.clone(),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jackalope::office::{GuestId, Time, TimerStanding};
+use jackalope::office::{GuestId, Priority, Ticket, Time, TimerStanding};
 use jackalope::store::{Contents, OldLetters};
 
 use super::life::{Life, Place, Presence};
@@ -228,6 +228,7 @@ impl Run<'_> {
     /// The office has what was durable, and nothing else.
     fn compare(&mut self) {
         self.compare_letters();
+        self.compare_order();
         for guest in 0..NAMES.len() {
             if let Some(place) = self.life.place(guest) {
                 if !self.wanted[guest].hears_outcomes {
@@ -249,6 +250,37 @@ impl Run<'_> {
         let expect = self.live.letters.iter();
         let expect = expect.map(|(ticket, it)| (*ticket, it.guest));
         assert!(all.into_iter().eq(expect), "the letters on the work list");
+    }
+
+    /// The letters of each guest go in the order in which they went before.
+    fn compare_order(&mut self) {
+        for guest in 0..NAMES.len() {
+            let order = self.order(guest);
+            let mut expect = self.live.order[guest].clone();
+            expect.retain(|(_, ticket)| self.live.letters.contains_key(ticket));
+            assert_eq!(order, expect, "the order of the letters of {guest}");
+            let is_by_ticket = |one: &(Priority, Ticket), next: &(Priority, Ticket)| {
+                one.0 != next.0 || one.1 < next.1
+            };
+            if !order.is_sorted_by(is_by_ticket) {
+                self.see("letter in the place of another in another life");
+            }
+        }
+    }
+
+    /// The letters of a guest in the order in which they are to go. Those of one that was
+    /// gone and is back are at two places, and are older at one of them.
+    pub(super) fn order(&self, guest: usize) -> Vec<(Priority, Ticket)> {
+        let (life, now) = (&self.life, self.clocks.running());
+        let places = life.all_places().filter(|it| life.guest(*it) == guest);
+        let mut places: Vec<Vec<_>> = places
+            .map(|place| life.office.letters(now, place))
+            .map(|letters| letters.map(|it| (it.priority, it.ticket)).collect())
+            .collect();
+        places.sort_by_key(|letters| letters.iter().map(|(_, ticket)| *ticket).min());
+        let mut order = places.concat();
+        order.sort_by_key(|(priority, _)| std::cmp::Reverse(*priority));
+        order
     }
 
     /// A guest has what it was to have, but for letters.

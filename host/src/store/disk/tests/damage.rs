@@ -235,7 +235,7 @@ fn a_newer_version() {
         "{text}"
     );
     assert!(
-        text.contains("version 2") && text.contains("no newer one than 1"),
+        text.contains("version 3") && text.contains("no newer one than 2"),
         "{text}"
     );
 }
@@ -245,6 +245,7 @@ fn a_newer_version() {
 fn numbers_that_no_log_gets_to_are_damage() {
     let read = |change: fn(&mut Header)| {
         let mut header = Header {
+            version: VERSION,
             segment: 1,
             oldest: 1,
             salt: 1,

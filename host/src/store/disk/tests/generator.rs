@@ -88,11 +88,17 @@ impl Generator {
 
     fn change(&mut self, now: &Contents, kind: u8, which: usize, size: usize) -> Option<Change> {
         Some(match kind % 16 {
-            0..=4 => Change::Accepted(KeptLetter {
-                guest: guest(which),
-                letter: self.letter(which, size),
-                posted: Time::from_millis(self.running),
-            }),
+            0..=4 => {
+                let letter = self.letter(which, size);
+                Change::Accepted(KeptLetter {
+                    guest: guest(which),
+                    posted: Time::from_millis(self.running),
+                    place: size
+                        .is_multiple_of(12)
+                        .then_some(Ticket(letter.ticket.0 / 2)),
+                    letter,
+                })
+            }
             5..=7 => Change::Concluded {
                 guest: guest(which),
                 told: LetterOutcome {

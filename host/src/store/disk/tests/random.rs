@@ -3,7 +3,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::store::StoreError;
-use crate::store::disk::header::Header;
+use crate::store::disk::header::{Header, VERSION};
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
@@ -42,7 +42,7 @@ proptest! {
     /// Whatever stands in a group whose checksum is right, it is read or it is damaged.
     #[test]
     fn nothing_that_is_read_makes_it_panic(
-        records in vec((1_u8..9, vec(any::<u8>(), 0..60)), 0..5),
+        records in vec((1_u8..10, vec(any::<u8>(), 0..60)), 0..5),
         cut in 0_usize..20,
     ) {
         let memory = Pair::new(1).memory;
@@ -65,6 +65,41 @@ proptest! {
             Err(error) => prop_assert!(matches!(error, StoreError::Damaged { .. }), "{}", error),
         }
     }
+}
+
+/// What the program wrote that knew no letters in the places of others.
+#[test]
+fn a_log_of_version_1_is_read_and_goes_on_in_a_segment_of_the_present_one() {
+    let mut pair = Pair::new(4);
+    let commit = |pair: &mut Pair, picks: &[(u8, u8, u16)]| {
+        let before = pair.last().clone();
+        let (group, after) = pair.generator.of_picks(&before, picks);
+        pair.keeper.commit(&group).expect("nothing fails");
+        pair.after.push(after);
+    };
+    // Letters with and without a key, none of them in the place of another.
+    commit(&mut pair, &[(0, 1, 6), (0, 2, 7)]);
+    let name = "0000000001.log";
+    pair.memory.damage(name, |bytes| {
+        bytes[8..12].copy_from_slice(&1_u32.to_le_bytes());
+        let sum = crc32fast::hash(&bytes[..12]);
+        bytes[12..16].copy_from_slice(&sum.to_le_bytes());
+    });
+    let older = pair.memory.read(name).expect("it is there");
+
+    pair.keeper = keeper(pair.memory.clone());
+    let contents = pair.keeper.load().expect("it is read");
+    assert_eq!(contents, pair.read_after(1));
+    commit(&mut pair, &[(0, 1, 12)]);
+    assert_eq!(pair.memory.read(name).expect("it is there"), older);
+    let version = |name: &str| {
+        let bytes = pair.memory.read(name).expect("it is there");
+        Header::decode(&bytes).expect("it is whole").0.version
+    };
+    assert_eq!((version(name), version("0000000002.log")), (1, VERSION));
+    let contents = keeper(pair.memory.clone()).load().expect("nothing fails");
+    assert!(contents.letters.values().any(|it| it.kept.place.is_some()));
+    assert_eq!(contents, pair.read_after(2));
 }
 
 /// What lives stays small, and so do the files, and what has moved many times is as it
