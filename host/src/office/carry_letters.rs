@@ -240,7 +240,6 @@ impl Office {
             return false;
         }
         let replaced = self.replaced_by(guest, &letter);
-        let replaced = replaced.filter(|key| !self.goes_before(*key, guest, &letter));
         let displaces = match self.make_room(guest, &letter, replaced) {
             Ok(displaces) => displaces,
             Err(outcome) => {
@@ -251,6 +250,11 @@ impl Office {
                 return is_displaced;
             }
         };
+        let goes_first = replaced.filter(|key| self.goes_first(*key, guest));
+        if let Some(key) = goes_first {
+            self.list.give_room_up(key);
+        }
+        let replaced = replaced.filter(|_| goes_first.is_none());
         self.note_letter(guest, since, &letter, replaced);
         match replaced {
             Some(key) => self.replace(key, guest, letter, since),
@@ -269,22 +273,18 @@ impl Office {
         (!has_exchange && !self.is_in_flight(key)).then_some(key)
     }
 
-    /// Whether one that waits alone of its key goes out nevertheless, as it is being kept
-    /// and there is room for another: where a key is replaced more often than the disk can
-    /// follow, none of its letters would ever be kept.
-    fn goes_before(&self, key: Key, guest: GuestId, letter: &Letter) -> bool {
-        let WorkListSettings {
-            max,
-            max_bytes,
-            overflow,
-        } = self.work_list(guest);
-        let (listed, bytes) = (self.list.len_of(guest), self.list.bytes_of(guest));
-        // A place was promised to the others of a call that may not displace any.
+    /// Whether one that waits alone of its key goes out nevertheless, as it is being kept:
+    /// where a key is replaced more often than the disk can follow, none of its letters
+    /// would ever be sent. The younger one has its room, so that there is no list on which
+    /// it has none; what goes out without room is bounded as what has some.
+    fn goes_first(&self, key: Key, guest: GuestId) -> bool {
+        let WorkListSettings { max, max_bytes, .. } = self.work_list(guest);
+        let (roomless, roomless_bytes) = self.list.roomless_of(guest);
+        let size = self.list.get(key).map_or(0, Entry::size);
         self.link.is_online()
-            && overflow != Overflow::Reject
             && self.list.is_being_kept_alone(key)
-            && listed < max
-            && letter.size() <= max_bytes.saturating_sub(bytes)
+            && roomless < max
+            && size <= max_bytes.saturating_sub(roomless_bytes)
     }
 
     /// A letter comes in the place of one that waits, or behind the others of its own
@@ -326,7 +326,7 @@ impl Office {
             len < max + free && size <= most.saturating_sub(bytes)
         };
         let has_room = |len, bytes| has_room_in((max, max_bytes), len, bytes);
-        let (listed, listed_bytes) = (self.list.len_of(guest), self.list.bytes_of(guest));
+        let (listed, listed_bytes) = self.list.room_of(guest);
         if has_room(listed, listed_bytes) {
             return Ok(false);
         }
@@ -353,7 +353,10 @@ impl Office {
         // What is there beyond lowered bounds stays until it has gone, and grows no more.
         let bounds = (max.max(listed), max_bytes.max(listed_bytes));
         let has_room = |len, bytes| has_room_in(bounds, len, bytes);
-        let is_full = |list: &WorkList| !has_room(list.len_of(guest), list.bytes_of(guest));
+        let is_full = |list: &WorkList| {
+            let (listed, bytes) = list.room_of(guest);
+            !has_room(listed, bytes)
+        };
         let (mut above, mut bytes_above) = self.list.above(guest, letter.priority);
         if goes.is_none_or(|(priority, _)| priority <= letter.priority) {
             (above, bytes_above) = (above + free, bytes_above + free_bytes);
@@ -384,15 +387,15 @@ impl Office {
             max_bytes,
             overflow,
         } = self.work_list(guest);
-        let listed = self.list.len_of(guest);
-        let owed = listed + self.guests.inbox(guest).outcomes();
+        let owed = self.list.len_of(guest) + self.guests.inbox(guest).outcomes();
         let accept = (max + MAX_OWED_OUTCOMES).saturating_sub(owed);
+        let (listed, bytes) = self.list.room_of(guest);
         let keys = self.list.keys(guest);
         let (free, free_bytes, replaceable) = match overflow {
             Overflow::DropOldest | Overflow::DropNewest => (usize::MAX, usize::MAX, None),
             Overflow::Reject => (
                 max.saturating_sub(listed),
-                max_bytes.saturating_sub(self.list.bytes_of(guest)),
+                max_bytes.saturating_sub(bytes),
                 Some(keys).filter(|keys| !keys.is_empty()).cloned(),
             ),
         };

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use jackalope::office::{
-    Answer, Call, Change, Delivery, Effects, GuestId, Incoming, Letter, NO_SESSION, Outgoing, Qos,
-    Remaining, Schedule, SessionChange, Settings,
+    Answer, Call, Change, Delivery, Effects, GuestId, Incoming, Letter, NO_SESSION, NotAccepted,
+    OutcomeWord, Outgoing, Overflow, Qos, Remaining, Schedule, SessionChange, Settings, Tray,
+    WorkListSettings,
 };
 use jackalope_tests::office::{
-    A, B, SECOND, TWO_HOURS, TestOffice, connack, guest, id, kept_session,
+    A, B, SECOND, TWO_HOURS, TestOffice, connack, guest, id, id_of, kept_session, with_work_list,
 };
 
 fn durable() -> Settings {
@@ -40,7 +41,11 @@ fn begin_clean_sessions(test: &mut TestOffice) {
 
 /// With a session that is kept.
 fn online() -> TestOffice {
-    let mut test = TestOffice::offline(durable());
+    online_as(durable())
+}
+
+fn online_as(settings: Settings) -> TestOffice {
+    let mut test = TestOffice::offline(settings);
     test.dial();
     test.receive(connack(false));
     keep(&mut test);
@@ -65,40 +70,94 @@ fn a_letter_is_not_sent_before_it_is_kept() {
     assert_eq!(test.packets().len(), 1);
 }
 
-/// A key that is replaced whenever a group is under way, and a letter behind it.
+/// A letter of a key.
+fn state(test: &mut TestOffice) -> Letter {
+    Letter {
+        replace_key: Some("state".into()),
+        ..test.letter(Qos::AtLeastOnce, TWO_HOURS)
+    }
+}
+
+const POLICIES: [Overflow; 3] = [Overflow::DropOldest, Overflow::DropNewest, Overflow::Reject];
+
+/// A work list with room for so many letters.
+fn online_with(max: usize, overflow: Overflow) -> TestOffice {
+    let bounds = WorkListSettings {
+        max,
+        overflow,
+        ..WorkListSettings::default()
+    };
+    online_as(with_work_list(bounds, durable()))
+}
+
 #[test]
 fn a_key_is_sent_however_often_it_is_replaced() {
-    let mut test = online();
+    for overflow in POLICIES {
+        for max in [1, 2, 100] {
+            check_key(max, overflow);
+        }
+    }
+}
+
+/// A key that is replaced whenever a group is under way, beside a letter that the broker
+/// does not acknowledge if there is room for both.
+#[track_caller]
+fn check_key(max: usize, overflow: Overflow) {
+    let mut test = online_with(max, overflow);
     let post = |test: &mut TestOffice| {
-        let letter = Letter {
-            replace_key: Some("state".into()),
-            ..test.letter(Qos::AtLeastOnce, TWO_HOURS)
-        };
-        test.post_letter(A, letter);
+        let letter = state(test);
+        assert_eq!(test.office.submit(test.now, A, letter), Ok(()));
     };
     post(&mut test);
-    test.post(Qos::AtLeastOnce, TWO_HOURS);
-    let mut sent = Vec::new();
+    let other = (max > 1).then(|| test.post(Qos::AtLeastOnce, TWO_HOURS));
+    let other = other.map(|ticket| format!("t/{}", ticket.0));
+    let (mut sent, mut told) = (0, Vec::new());
     for _ in 0..10 {
         assert!(test.office.poll_commit().is_some());
         // The first of these is not in the group, and the second takes its place.
         post(&mut test);
         post(&mut test);
+        assert!(test.office.standing(A).letters <= max + 1, "{overflow:?}");
         test.office.handle_committed();
-        for packet in test.packets() {
-            sent.push(packet.clone());
-            if let Outgoing::Publish(publish) = packet
-                && let Some(id) = publish.delivery.packet_id()
-            {
-                test.receive(Incoming::PubAck(id));
-            }
+        let publishes = test.publishes().into_iter();
+        for publish in publishes.filter(|it| other.as_deref() != Some(&*it.topic)) {
+            test.receive(Incoming::PubAck(id_of(&publish)));
+            sent += 1;
         }
-        test.take_calls();
+        told.extend(test.outcomes());
     }
-    assert!(
-        sent.len() > 5,
-        "the letter behind it, and its own: {sent:?}"
+    assert!(test.office.standing(A).letters <= max, "{overflow:?}");
+    let count = |word| told.iter().filter(|it| it.1 == word).count();
+    let all = (
+        sent,
+        count(OutcomeWord::Delivered),
+        count(OutcomeWord::Displaced),
     );
+    // In each round one has gone out, and another has given its place up.
+    assert_eq!(all, (10, 10, 10), "{max} {overflow:?}: {told:?}");
+}
+
+#[test]
+fn what_a_call_may_publish_finds_room_beside_a_key_that_is_being_kept() {
+    let mut test = online_with(2, Overflow::Reject);
+    let first = state(&mut test);
+    test.post_letter(A, first);
+    test.deliver("a/x", Delivery::AtMostOnce, false);
+    let room = test.call().expect("a message").room;
+    let mut tray = Tray::default();
+    for letter in [state(&mut test), test.letter(Qos::AtLeastOnce, TWO_HOURS)] {
+        let key = letter.replace_key.clone();
+        let check = tray.check(&room, key.as_deref(), letter.size());
+        assert_eq!(check, Ok(()));
+        tray.put(&room, letter);
+    }
+    assert!(test.office.poll_commit().is_some());
+    test.answer(A, Answer::Done(tray.take()));
+    assert_eq!(test.outcomes(), []);
+    assert_eq!(test.office.standing(A).letters, 3);
+    let another = test.letter(Qos::AtLeastOnce, TWO_HOURS);
+    let submitted = test.office.submit(test.now, A, another);
+    assert_eq!(submitted, Err(NotAccepted::Full));
 }
 
 #[test]

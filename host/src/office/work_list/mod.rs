@@ -84,6 +84,8 @@ struct Extras {
     replace_key: Option<Arc<str>>,
     /// The letter that had its place first, if it has taken that over.
     place: Option<Ticket>,
+    /// Whether its room is that of a younger one of its key by now.
+    is_roomless: bool,
     when_off: Option<WhenOff>,
 }
 
@@ -100,6 +102,7 @@ impl Extras {
                 properties: letter.properties.take(),
                 replace_key: letter.replace_key.take(),
                 place: None,
+                is_roomless: false,
                 when_off: letter.when_off,
             })
         })
@@ -165,6 +168,12 @@ impl Entry {
         taken_over.unwrap_or(self.ticket)
     }
 
+    /// Whether its room is that of a younger one of its key by now.
+    fn is_roomless(&self) -> bool {
+        let extras = self.extras.as_ref();
+        extras.is_some_and(|extras| extras.is_roomless)
+    }
+
     /// What it is replaced by.
     pub(in crate::office) fn replace_key(&self) -> Option<&Arc<str>> {
         self.extras.as_ref()?.replace_key.as_ref()
@@ -195,6 +204,8 @@ struct Queue {
     len: usize,
     /// How many bytes they take, by their size.
     bytes: usize,
+    /// How many of them, and of how many bytes, have given their room up.
+    roomless: (usize, usize),
     /// How many have been sent.
     sent: usize,
 }
@@ -206,8 +217,15 @@ impl Queue {
         unsent: NONE,
         len: 0,
         bytes: 0,
+        roomless: (0, 0),
         sent: 0,
     };
+
+    /// How many letters, and how many bytes, count towards the bounds of the list.
+    fn room(&self) -> (usize, usize) {
+        let (letters, bytes) = self.roomless;
+        (self.len - letters, self.bytes - bytes)
+    }
 }
 
 /// The letters of one guest.
@@ -303,12 +321,21 @@ impl WorkList {
         queues.map(|queue| queue.bytes).sum()
     }
 
-    /// How many letters of one guest have a higher priority than this, and how many bytes
-    /// they take.
+    /// How many letters of one guest, and how many bytes, count towards its bounds.
+    pub(super) fn room_of(&self, guest: GuestId) -> (usize, usize) {
+        sum(self.lists[guest.index()].queues.iter().map(Queue::room))
+    }
+
+    /// The same of those that have a higher priority than this.
     pub(super) fn above(&self, guest: GuestId, priority: Priority) -> (usize, usize) {
         let queues = &self.lists[guest.index()].queues[priority as usize + 1..];
-        let add = |(len, bytes), queue: &Queue| (len + queue.len, bytes + queue.bytes);
-        queues.iter().fold((0, 0), add)
+        sum(queues.iter().map(Queue::room))
+    }
+
+    /// How many do not, as they have given their room up.
+    pub(super) fn roomless_of(&self, guest: GuestId) -> (usize, usize) {
+        let queues = self.lists[guest.index()].queues.iter();
+        sum(queues.map(|queue| queue.roomless))
     }
 
     pub(super) fn get(&self, key: Key) -> Option<&Entry> {
@@ -326,14 +353,19 @@ impl WorkList {
     }
 
     /// The letter of a guest that is the first to give its place up: of those of the
-    /// lowest priority, the one that has been there for longest, but for this one.
+    /// lowest priority that take room, the one that has been there for longest, but for
+    /// this one.
     pub(super) fn least(&self, guest: GuestId, but: Option<Key>) -> Option<Key> {
         let mut queues = self.lists[guest.index()].queues.iter();
         queues.find_map(|queue| {
-            let first = some_key(queue.first)?;
-            match Some(first) == but {
-                true => some_key(self.get(first)?.next),
-                false => Some(first),
+            let mut at = queue.first;
+            loop {
+                let key = some_key(at)?;
+                let entry = self.get(key)?;
+                if Some(key) != but && !entry.is_roomless() {
+                    return Some(key);
+                }
+                at = entry.next;
             }
         })
     }
@@ -468,6 +500,20 @@ impl WorkList {
         Some(before)
     }
 
+    /// A letter with a key gives its room to a younger one, and goes out all the same.
+    pub(super) fn give_room_up(&mut self, key: Key) {
+        let Some(entry) = self.get_mut(key) else {
+            return;
+        };
+        let (guest, priority, size) = (entry.guest, entry.priority, entry.size());
+        if let Some(extras) = &mut entry.extras
+            && !std::mem::replace(&mut extras.is_roomless, true)
+        {
+            let queue = self.lists[guest.index()].queue(priority);
+            queue.roomless = sum([queue.roomless, (1, size)].into_iter());
+        }
+    }
+
     /// The letters that wait although a younger one of their key was accepted.
     pub(super) fn superseded(&self) -> Vec<Key> {
         let mut superseded = Vec::new();
@@ -587,6 +633,10 @@ impl WorkList {
         queue.len -= 1;
         queue.bytes -= entry.size();
         queue.sent -= usize::from(entry.is_sent);
+        if entry.is_roomless() {
+            let (letters, bytes) = queue.roomless;
+            queue.roomless = (letters - 1, bytes - entry.size());
+        }
         self.held -= usize::from(entry.is_held);
         if let Some(name) = entry.replace_key() {
             self.lists[entry.guest.index()].keys.remove(name, key.0);
@@ -747,6 +797,11 @@ impl WorkList {
             self.turns.push_back(guest);
         }
     }
+}
+
+fn sum(rooms: impl Iterator<Item = (usize, usize)>) -> (usize, usize) {
+    let add = |(letters, bytes), (more, more_bytes)| (letters + more, bytes + more_bytes);
+    rooms.fold((0, 0), add)
 }
 
 fn some_key(slot: u32) -> Option<Key> {

@@ -30,6 +30,8 @@ enum Step {
         priority: Priority,
         key: Option<&'static str>,
         deadline: u64,
+        /// Whether one that waits goes out all the same, and gives its room up.
+        goes_first: bool,
     },
     Send,
     RemoveNth(usize),
@@ -44,8 +46,14 @@ fn step() -> impl Strategy<Value = Step> {
     let priority = prop::sample::select(&Priority::ALL[..]);
     let key = prop::sample::select(&[None, None, Some("k"), Some("l")][..]);
     prop_oneof![
-        4 => (0..3_u16, priority, key, 0..1000_u64).prop_map(
-            |(guest, priority, key, deadline)| Step::Push { guest, priority, key, deadline },
+        4 => (0..3_u16, priority, key, 0..1000_u64, any::<bool>()).prop_map(
+            |(guest, priority, key, deadline, goes_first)| Step::Push {
+                guest,
+                priority,
+                key,
+                deadline,
+                goes_first,
+            },
         ),
         3 => Just(Step::Send),
         2 => (0..20_usize).prop_map(Step::RemoveNth),
@@ -63,6 +71,7 @@ struct Known {
     key: Option<&'static str>,
     place: u64,
     is_superseded: bool,
+    is_roomless: bool,
     deadline: u64,
     is_sent: bool,
 }
@@ -101,7 +110,7 @@ proptest! {
         let mut tickets = 0;
         for step in steps {
             match step {
-                Step::Push { guest, priority, key, deadline } => {
+                Step::Push { guest, priority, key, deadline, goes_first } => {
                     tickets += 1;
                     let replace_key = key.map(Arc::from);
                     let letter = Letter { priority, replace_key, ..letter(tickets, deadline) };
@@ -109,7 +118,11 @@ proptest! {
                     let latest = model.latest(guest, key);
                     let found = key.and_then(|key| list.latest(GuestId(guest), key));
                     prop_assert_eq!(found, latest.map(|at| keys[&model.letters[at].ticket]));
-                    let waiting = latest.filter(|at| !model.letters[*at].is_sent);
+                    let mut waiting = latest.filter(|at| !model.letters[*at].is_sent);
+                    if goes_first && let Some(at) = waiting.take() {
+                        model.letters[at].is_roomless = true;
+                        list.give_room_up(keys[&model.letters[at].ticket]);
+                    }
                     let replaced = waiting.map(|at| model.letters.remove(at));
                     let mut place = tickets;
                     if let Some(before) = replaced {
@@ -140,6 +153,7 @@ proptest! {
                         key,
                         place,
                         is_superseded: false,
+                        is_roomless: false,
                         deadline,
                         is_sent: false,
                     });
@@ -206,13 +220,19 @@ proptest! {
                 prop_assert_eq!(list.len_of(guest), of.len());
                 let size = |it: &Known| letter(it.ticket, it.deadline).size();
                 prop_assert_eq!(list.bytes_of(guest), of.iter().map(size).sum::<usize>());
+                let with_room = of.iter().filter(|letter| !letter.is_roomless);
+                let expect = (with_room.clone().count(), with_room.clone().map(size).sum());
+                prop_assert_eq!(list.room_of(guest), expect);
+                let without = of.iter().filter(|letter| letter.is_roomless);
+                let expect = (without.clone().count(), without.map(size).sum());
+                prop_assert_eq!(list.roomless_of(guest), expect);
                 for priority in Priority::ALL {
-                    let above = of.iter().filter(|letter| letter.priority > priority);
+                    let above = with_room.clone().filter(|letter| letter.priority > priority);
                     let expect = (above.clone().count(), above.map(size).sum::<usize>());
                     prop_assert_eq!(list.above(guest, priority), expect);
                 }
                 let least = list.least(guest, None).map(|key| list.get(key).expect("live").ticket.0);
-                let expect = of.iter().min_by_key(|letter| (letter.priority, letter.place));
+                let expect = with_room.min_by_key(|letter| (letter.priority, letter.place));
                 prop_assert_eq!(least, expect.map(|letter| letter.ticket));
                 let all = list.letters_of(guest).map(|entry| (entry.ticket.0, entry.is_sent));
                 prop_assert!(all.eq(of.iter().map(|letter| (letter.ticket, letter.is_sent))));
