@@ -12,9 +12,10 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::files::{File, Files};
+use super::keeper::Keeper;
 use super::log::Sizes;
 use super::segments::next_random;
-use super::{Keeper, Store};
+use crate::store::Store;
 
 /// A disk writes so many bytes as a whole.
 const SECTOR: usize = 512;

@@ -19,6 +19,7 @@ mod found;
 mod frame;
 mod header;
 mod index;
+mod keeper;
 mod lock;
 mod log;
 mod mark;
@@ -38,10 +39,11 @@ use std::path::{Path, PathBuf};
 
 use super::{Contents, Group, Store, StoreError};
 use crate::own_directory::{OwnDirectory, sync_above, sync_directory};
-use files::{Directory, Files};
+use files::Directory;
 pub use found::CutOff;
+use keeper::Keeper;
 use lock::Lock;
-use log::{Log, Sizes};
+use log::Sizes;
 pub use rescue::Looked;
 
 /// A store in a directory on a disk.
@@ -50,16 +52,6 @@ pub struct Disk {
     directory: PathBuf,
     keeper: Keeper<Directory>,
     lock: Lock,
-}
-
-/// What of a store does not hang on where its files are.
-#[derive(Debug)]
-struct Keeper<F: Files> {
-    files: F,
-    sizes: Sizes,
-    random: u64,
-    /// None: before it is read, and after an error.
-    log: Option<Log<F>>,
 }
 
 impl Disk {
@@ -153,43 +145,5 @@ impl Store for Disk {
             self.lock = Lock::take(path)?;
         }
         self.keeper.reopen()
-    }
-}
-
-impl<F: Files> Keeper<F> {
-    fn new(files: F, sizes: Sizes, random: u64) -> Self {
-        Self {
-            files,
-            sizes,
-            random,
-            log: None,
-        }
-    }
-
-    /// Opens it. Returns what is in it, if it is asked for.
-    fn open(&mut self, is_asked: bool) -> Result<Contents, StoreError> {
-        self.log = None;
-        let (log, contents) = Log::open(self.files.clone(), self.sizes, self.random, is_asked)?;
-        self.log = Some(log);
-        Ok(contents)
-    }
-}
-
-impl<F: Files> Store for Keeper<F> {
-    fn load(&mut self) -> Result<Contents, StoreError> {
-        self.open(true)
-    }
-
-    fn commit(&mut self, group: &Group) -> Result<(), StoreError> {
-        // An error leaves none behind.
-        let mut log = self.log.take().ok_or(StoreError::Closed)?;
-        log.commit(group)?;
-        self.log = Some(log);
-        Ok(())
-    }
-
-    fn reopen(&mut self) -> Result<u64, StoreError> {
-        self.open(false)?;
-        Ok(self.log.as_ref().map_or(0, Log::number))
     }
 }

@@ -75,7 +75,7 @@ fn read_all<F: Files>(files: &F) -> Result<(Contents, Option<CutOff>), StoreErro
 }
 
 /// What the groups that are whole make of nothing. None: no file can be read.
-fn rescue<F: Files>(files: &F) -> Option<Contents> {
+pub(super) fn rescue<F: Files>(files: &F) -> Option<Contents> {
     let names = files.names().ok()?;
     let mut segments: Vec<u32> = names.iter().filter_map(|name| number(name)).collect();
     segments.sort_unstable();

@@ -6,12 +6,14 @@
 //! them make one after the other, also when the log goes on and has written all of it
 //! anew, and an office can take it up.
 //!
+//! What only looks at it finds the same, and what rescues what can be read of a damaged one
+//! no less.
+//!
 //! The files of the disk's sources are here one by one: most of what they have is for each
 //! other alone.
 
 #![allow(dead_code, reason = "the disk needs more of it")]
 
-mod memory;
 mod planned;
 mod taken_up;
 
@@ -27,26 +29,37 @@ mod frame;
 mod header;
 #[path = "../../../../host/src/store/disk/index.rs"]
 mod index;
+#[path = "../../../../host/src/store/disk/keeper.rs"]
+mod keeper;
+#[path = "../../../../host/src/store/disk/lock.rs"]
+mod lock;
 #[path = "../../../../host/src/store/disk/log.rs"]
 mod log;
 #[path = "../../../../host/src/store/disk/mark.rs"]
 mod mark;
+#[path = "../../../../host/src/store/disk/memory.rs"]
+mod memory;
 #[path = "../../../../host/src/store/disk/record.rs"]
 mod record;
 #[path = "../../../../host/src/store/disk/records.rs"]
 mod records;
 #[path = "../../../../host/src/store/disk/replay.rs"]
 mod replay;
+#[path = "../../../../host/src/store/disk/rescue.rs"]
+mod rescue;
 #[path = "../../../../host/src/store/disk/segments.rs"]
 mod segments;
 
 use crate::allocation;
-use crate::store::{Contents, Group, StoreError};
+use crate::store::{Contents, Group, Store, StoreError};
+use files::{File, Files};
 use header::{Header, Position};
-use log::{Log, Sizes};
+use keeper::Keeper;
+use log::Sizes;
 use memory::Memory;
 use record::Texts;
 use records::each_record;
+use rescue::Looked;
 
 pub use planned::Plan;
 
@@ -57,30 +70,67 @@ const SMALL: Sizes = Sizes {
     moved: 50,
 };
 
-/// So much memory is taken at most to read files of so many bytes: a hundred times as
-/// much would be 11 places in the leaf of a map for each record of some ten bytes.
-fn most_memory(bytes: usize) -> usize {
-    (64 << 10) + 100 * bytes
+/// A disk with these segments on it.
+fn disk(segments: Vec<(u32, Vec<u8>)>) -> Memory {
+    let memory = Memory::default();
+    for (segment, bytes) in segments {
+        let file = memory.create(&segments::name(segment));
+        let written = file.and_then(|mut file| file.write(0, &bytes));
+        written.expect("nothing fails");
+    }
+    memory
+}
+
+/// The segments that there are, in their order.
+fn segments_of(memory: &Memory) -> Vec<u32> {
+    let names = memory.names().expect("nothing fails");
+    names
+        .iter()
+        .filter_map(|name| segments::number(name))
+        .collect()
+}
+
+/// Does something with the files, for which no more memory is taken than files of their
+/// size can need: a hundred times as much would be 11 places in the leaf of a map for each
+/// record of some ten bytes.
+fn bounded<T>(memory: &Memory, work: impl FnOnce() -> T) -> T {
+    let names = memory.names().expect("nothing fails");
+    let sizes = names.iter().map(|name| memory.read(name));
+    let size: usize = sizes.map(|bytes| bytes.map_or(0, |it| it.len())).sum();
+    let most = (64 << 10) + 100 * size;
+    let (done, peak) = allocation::peak(work);
+    assert!(peak <= most, "{peak} bytes of memory, and not {most}");
+    done
 }
 
 /// Carries the plan out.
 pub fn run(plan: Plan) {
-    let memory = plan.memory();
-    let most = most_memory(memory.size());
+    let memory = plan.disk();
     let naive = read_naively(&memory);
-    let opened = || Log::open(memory.clone(), SMALL, 1, true);
-    let (opened, peak) = allocation::peak(opened);
-    assert!(peak <= most, "{peak} bytes of memory, and not {most}");
-    let (mut log, contents) = match opened {
-        Ok(opened) => opened,
+    let looked = bounded(&memory, || rescue::look_at(&memory));
+    let rescued = bounded(&memory, || rescue::rescue(&memory));
+    let mut keeper = Keeper::new(memory.clone(), SMALL, 1);
+    let contents = match bounded(&memory, || keeper.load()) {
+        Ok(contents) => contents,
         Err(error) => {
-            let is_known = matches!(error, StoreError::Damaged { .. } | StoreError::Newer { .. });
-            assert!(is_known, "{error}");
+            assert_of_files(&error);
+            match looked {
+                Ok(looked) => assert_of_files(&looked.damage.expect("it can not be opened")),
+                Err(error) => assert_of_files(&error),
+            }
             return;
         }
     };
     assert_eq!(Some(&contents), naive.as_ref());
-    let newest = memory.segments().pop().unwrap_or_default();
+    let Looked {
+        contents: looked,
+        damage,
+        ..
+    } = looked.expect("it can be opened");
+    assert!(damage.is_none(), "{damage:?}");
+    assert_eq!(looked, contents);
+    assert_eq!(rescued.unwrap_or_default(), contents);
+    let newest = segments_of(&memory).pop().unwrap_or_default();
     let is_at_end = contents.number > u64::MAX / 4 || newest > u32::MAX / 2;
     // No log gets there, and none goes on from there for long.
     if is_at_end || gives_a_ticket_twice(&contents) {
@@ -100,15 +150,20 @@ pub fn run(plan: Plan) {
         if gives_a_ticket_twice(&next) {
             continue;
         }
-        log.commit(&group).expect("nothing fails");
+        keeper.commit(&group).expect("nothing fails");
         model = next;
     }
-    drop(log);
     model.forget_boots();
-    let opened = Log::open(memory, SMALL, 1, true);
-    let (_, again) = opened.expect("it was written as it should be");
+    let again = Keeper::new(memory, SMALL, 1).load();
+    let again = again.expect("it was written as it should be");
     assert_eq!(again, model);
     taken_up::check(again, moment);
+}
+
+/// It is what is in the files that is wrong.
+fn assert_of_files(error: &StoreError) {
+    let is_known = matches!(error, StoreError::Damaged { .. } | StoreError::Newer { .. });
+    assert!(is_known, "{error}");
 }
 
 /// Whether there is a letter that has its outcome. No office accepts one, and so the log
@@ -121,14 +176,14 @@ fn gives_a_ticket_twice(contents: &Contents) -> bool {
 /// What the groups make one after the other, as far as they are whole. None: there is
 /// something else than groups.
 fn read_naively(memory: &Memory) -> Option<Contents> {
-    let newest = memory.segments().pop();
-    let Some(newest) = newest else {
+    let Some(newest) = segments_of(memory).pop() else {
         return Some(Contents::default());
     };
-    let (header, _) = segments::header(memory, newest, &memory.bytes(newest)?).ok()?;
+    let bytes = segments::read(memory, newest).ok()?;
+    let (header, _) = segments::header(memory, newest, &bytes).ok()?;
     let mut contents = None;
     for segment in header.oldest..=newest {
-        let bytes = memory.bytes(segment)?;
+        let bytes = segments::read(memory, segment).ok()?;
         let (header, mut at) = segments::header(memory, segment, &bytes).ok()?;
         let read = Header::decode(&header.encode());
         assert_eq!(read, Ok((header.clone(), header.encode().len())));

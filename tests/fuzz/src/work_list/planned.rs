@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 
-use super::frame;
 use super::header::{Header, Position, VERSION, put_moment};
 use super::memory::Memory;
 use super::record::{self, Texts};
 use super::segments::salt;
+use super::{disk, frame};
 use crate::office::{
     Change, KeptLetter, KeptTimer, Letter, LetterOutcome, Outcome, PacketId, Payload, Priority,
     Properties, Qos, Refused, SHORTEST_PERIOD, Ticket, Time, WhenOff,
@@ -155,8 +155,7 @@ struct PlannedProperties {
 
 impl Plan {
     /// The files.
-    pub(super) fn memory(&self) -> Memory {
-        let memory = Memory::default();
+    pub(super) fn disk(&self) -> Memory {
         let boots = self.boots.iter().take(10).map(PlannedBoot::boot);
         let mut position = Position {
             number: self.number.get(),
@@ -185,10 +184,7 @@ impl Plan {
                 *byte ^= bits;
             }
         }
-        for (segment, bytes) in files {
-            memory.put(segment, bytes);
-        }
-        memory
+        disk(files)
     }
 
     pub(super) fn moment(&self) -> Moment {

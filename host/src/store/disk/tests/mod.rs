@@ -6,9 +6,11 @@ mod power_cuts;
 mod random;
 mod rescue;
 
+use super::files::Files;
+use super::frame;
+use super::keeper::Keeper;
 use super::memory::{Chance, Memory, SMALL, Snapshot};
-use super::{Files, Keeper, Store, frame};
-use crate::store::Contents;
+use crate::store::{Contents, Store};
 use generator::Generator;
 
 fn keeper<F: Files>(files: F) -> Keeper<F> {
