@@ -2,6 +2,8 @@
 
 use super::files::Files;
 use super::log::{Log, Sizes};
+use super::records::Records;
+use super::segments::try_out;
 use crate::store::{Contents, Group, Store, StoreError};
 
 /// A store in these files.
@@ -12,6 +14,8 @@ pub(super) struct Keeper<F: Files> {
     random: u64,
     /// None: before it is read, and after an error.
     pub(super) log: Option<Log<F>>,
+    /// About how many bytes there was no writing of.
+    failed: usize,
 }
 
 impl<F: Files> Keeper<F> {
@@ -21,6 +25,7 @@ impl<F: Files> Keeper<F> {
             sizes,
             random,
             log: None,
+            failed: 0,
         }
     }
 
@@ -41,12 +46,21 @@ impl<F: Files> Store for Keeper<F> {
     fn commit(&mut self, group: &Group) -> Result<(), StoreError> {
         // An error leaves none behind.
         let mut log = self.log.take().ok_or(StoreError::Closed)?;
-        log.commit(group)?;
+        log.commit(group).inspect_err(|_| {
+            let mut records = Records::default();
+            for change in &group.changes {
+                records.put(0, change);
+            }
+            self.failed = records.bytes.len();
+        })?;
         self.log = Some(log);
         Ok(())
     }
 
     fn reopen(&mut self) -> Result<u64, StoreError> {
+        self.log = None;
+        // A log may be large: it is not read again and again for nothing.
+        try_out(&self.files, self.failed)?;
         self.open(false)?;
         Ok(self.log.as_ref().map_or(0, Log::number))
     }

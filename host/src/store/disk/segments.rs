@@ -1,6 +1,6 @@
 //! The files of the log: their names, their beginnings, and how they come and go.
 
-use super::files::{File, Files};
+use super::files::{File, Files, is_missing};
 use super::header::{Header, NoHeader, VERSION};
 use crate::store::StoreError;
 
@@ -78,6 +78,22 @@ pub(super) fn begin<F: Files>(files: &F, header: &Header) -> Result<(F::File, u6
         .map_err(|error| io("name", &name, error))?;
     files.sync().map_err(|error| io("sync", "", error))?;
     Ok((file, bytes.len() as u64))
+}
+
+/// Returns whether so many bytes can be written, and the disk has them. They are gone then.
+pub(super) fn try_out<F: Files>(files: &F, bytes: usize) -> Result<(), StoreError> {
+    let io = |doing, error| StoreError::io(doing, &files.path(TEMPORARY), error);
+    let mut file = match files.create(TEMPORARY) {
+        // Whoever reads the log says what is missing.
+        Err(error) if is_missing(&error) => return Ok(()),
+        made => made.map_err(|error| io("make", error))?,
+    };
+    let written = file.write(0, &vec![0; bytes]);
+    let synced = written
+        .map_err(|error| io("write", error))
+        .and_then(|()| file.sync().map_err(|error| io("sync", error)));
+    let removed = files.remove(TEMPORARY);
+    synced.and(removed.map_err(|error| io("remove", error)))
 }
 
 pub(super) fn damaged<F: Files>(

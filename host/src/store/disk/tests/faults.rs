@@ -87,6 +87,33 @@ fn after_an_error_it_goes_on_with_what_is_durable() {
     }
 }
 
+#[test]
+fn a_log_is_not_read_again_while_nothing_can_be_written() {
+    let mut pair = Pair::new(5);
+    pair.commit(30);
+    let before = pair.last().clone();
+    let (group, after) = pair.generator.of_picks(&before, &[(0, 1, 99)]);
+    let memory = pair.memory.clone();
+    memory.fail(memory.operations(), ENOSPC);
+    let _ = pair.keeper.commit(&group).expect_err("it is full");
+    let content = |name: &String| (name.clone(), memory.read(name).expect("it is there"));
+    let names = || memory.names().expect("nothing fails");
+    let files: Vec<_> = names().iter().map(content).collect();
+    // A file is made, written and synced.
+    for (at, operations) in [(0, 1), (1, 3), (2, 4)] {
+        let before = memory.operations();
+        memory.fail(before + at, ENOSPC);
+        let error = pair.keeper.reopen().expect_err("it is full");
+        assert!(is(&error, ENOSPC), "{error:?}");
+        assert_eq!(memory.operations() - before, operations);
+    }
+    assert!(names().iter().map(content).eq(files));
+    pair.keeper.commit_again(&group).expect("there is room");
+    pair.after.push(after);
+    let contents = keeper(memory.clone()).load().expect("nothing fails");
+    assert_eq!(contents, pair.read_after(group.number));
+}
+
 /// The operation after so many fails.
 fn check(groups: usize, at: usize, errno: i32) {
     let mut chance = Chance(at as u64);
