@@ -86,11 +86,11 @@ fn what_a_newer_program_has_written() {
     let site = Site::new();
     leave_letters(&site);
     damage(&site, |bytes| {
-        bytes[8..12].copy_from_slice(&2_u32.to_le_bytes());
+        bytes[8..12].copy_from_slice(&3_u32.to_le_bytes());
         let sum = crc32fast::hash(&bytes[..12]);
         bytes[12..16].copy_from_slice(&sum.to_le_bytes());
     });
-    let said = "has version 2 of the format, and this program reads no newer one than 1; start \
+    let said = "has version 3 of the format, and this program reads no newer one than 2; start \
                 the newer program, name another directory, or have it set aside";
     check_refused(site.start(), &[said]);
     check_set_aside(&site, said);
