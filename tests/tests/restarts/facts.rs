@@ -18,8 +18,8 @@ pub(crate) struct Facts {
     /// The letters that have no outcome.
     pub(crate) letters: BTreeMap<Ticket, Posted>,
     /// Those of each guest in the order in which they were to go when the last group was
-    /// handed out.
-    pub(crate) order: [Vec<(Priority, Ticket)>; NAMES.len()],
+    /// handed out, at each of its places.
+    pub(crate) order: [Vec<Vec<(Priority, Ticket)>>; NAMES.len()],
     /// The outcomes that guests are to be told.
     pub(crate) owed: BTreeMap<Ticket, (usize, LetterOutcome)>,
     /// The letters whose guest was told, or hears of none.
