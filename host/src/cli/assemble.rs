@@ -272,6 +272,7 @@ pub(super) fn settings_of(config: &Config, guests: Vec<GuestSettings>) -> Settin
         carries_properties: config.versions != Versions::Only(Version::V4),
         is_durable: false,
         sessions: sessions(config),
+        gone_guests: session.gone_guests,
         guests,
         seed: random(),
     }

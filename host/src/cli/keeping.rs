@@ -6,9 +6,9 @@ use tracing::{info, warn};
 
 use super::{Failure, random};
 use crate::clock;
-use crate::config::{Config, GoneGuests, Keeping, OnDamage};
+use crate::config::{Config, Keeping, OnDamage};
 use crate::gateway::{ControlSender, KeepingOptions};
-use crate::office::Change;
+use crate::office::GoneGuests;
 use crate::store::{BootId, Contents, Disk, OldLetters, Store, StoreError};
 use crate::words::in_full;
 
@@ -78,7 +78,7 @@ pub(super) fn boot_id() -> anyhow::Result<BootId> {
 
 fn load(config: &Config, keeping: &Keeping) -> anyhow::Result<KeepingOptions> {
     let mut disk = Disk::open(&keeping.directory, random())?;
-    let mut contents = match disk.load() {
+    let contents = match disk.load() {
         Err(error) if error.is_of_a_file() && keeping.on_damage == OnDamage::SetAside => {
             let place = disk.set_aside()?;
             warn!(
@@ -99,7 +99,7 @@ fn load(config: &Config, keeping: &Keeping) -> anyhow::Result<KeepingOptions> {
     if let Err(error) = clock::is_synchronised() {
         warn!("it cannot be asked whether the clock is synchronised: {error}");
     }
-    let first = first_changes(config, keeping, &mut contents);
+    say_who_is_gone(config, &contents);
     Ok(KeepingOptions {
         store: Box::new(disk),
         contents,
@@ -109,30 +109,25 @@ fn load(config: &Config, keeping: &Keeping) -> anyhow::Result<KeepingOptions> {
             when_off: keeping.when_off,
             hold_until: clock::now() + keeping.hold,
         },
-        first,
     })
 }
 
 /// What becomes of what guests have that are not there any more.
-fn first_changes(config: &Config, keeping: &Keeping, contents: &mut Contents) -> Vec<Change> {
+fn say_who_is_gone(config: &Config, contents: &Contents) {
     let is_there = |name: &str| {
         name == ControlSender::NAME || config.guests.iter().any(|guest| guest.name == name)
     };
-    let gone = contents.guests().into_iter().filter(|name| !is_there(name));
-    let gone: Vec<_> = gone.map(ToString::to_string).collect();
+    let gone = contents.guests().into_iter().map(|name| &**name);
+    let gone: Vec<_> = gone.filter(|name| !is_there(name)).collect();
     if gone.is_empty() {
-        return Vec::new();
+        return;
     }
     let names = gone.join(", ");
-    match keeping.gone_guests {
+    match config.session.gone_guests {
         GoneGuests::Keep => {
             info!("kept of guests that are not there: {names}; their letters go out");
-            Vec::new()
         }
-        GoneGuests::Drop => {
-            warn!("dropped, as these guests are not there: all of {names}");
-            contents.drop_those_gone(is_there)
-        }
+        GoneGuests::Drop => warn!("dropped, as these guests are not there: all of {names}"),
     }
 }
 

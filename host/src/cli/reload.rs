@@ -294,7 +294,6 @@ fn keeping_changed(before: Option<&Keeping>, now: Option<&Keeping>) -> Vec<&'sta
     let Keeping {
         directory,
         on_damage,
-        gone_guests,
         when_off,
         clock_trust,
         hold,
@@ -302,7 +301,6 @@ fn keeping_changed(before: Option<&Keeping>, now: Option<&Keeping>) -> Vec<&'sta
     let keys = [
         ("work-list.directory", *directory != now.directory),
         ("work-list.on-damage", *on_damage != now.on_damage),
-        ("work-list.gone-guests", *gone_guests != now.gone_guests),
         ("work-list.after-reboot", *when_off != now.when_off),
         ("work-list.clock-trust", *clock_trust != now.clock_trust),
         ("work-list.hold", *hold != now.hold),
@@ -315,6 +313,7 @@ fn about_connection(config: &Config) -> Config {
     let mut config = config.clone();
     let defaults = Config::default();
     config.session.work_list = defaults.session.work_list;
+    config.session.gone_guests = defaults.session.gone_guests;
     config.session.first_connect_delay = defaults.session.first_connect_delay;
     Config {
         cache_directory: defaults.cache_directory,
@@ -351,7 +350,6 @@ mod tests {
         for (key, now) in [
             ("directory", "directory = \"/b\""),
             ("on-damage", "directory = \"/a\"\non-damage = \"set-aside\""),
-            ("gone-guests", "directory = \"/a\"\ngone-guests = \"drop\""),
             (
                 "after-reboot",
                 "directory = \"/a\"\nafter-reboot = \"pause\"",

@@ -8,7 +8,7 @@ use super::entry::{Entry, Refusal};
 use super::file::GatewayWorkList;
 use super::resolve::{path, set};
 use super::values::{Period, period};
-use crate::office::{UnknownWord, WhenOff};
+use crate::office::{GoneGuests, UnknownWord, WhenOff};
 use crate::store::{ClockTrust, UnknownClockTrust};
 
 /// How letters are kept on a disk.
@@ -19,9 +19,6 @@ pub struct Keeping {
     /// `on-damage`: what becomes of what cannot be read. Default: the gateway does not
     /// start.
     pub on_damage: OnDamage,
-    /// `gone-guests`: what becomes of what guests have that are not there any more, when
-    /// the gateway starts. Default: it is kept.
-    pub gone_guests: GoneGuests,
     /// `after-reboot`: what a ttl does while the machine is off, unless the sender of the
     /// letter says so. Default: it goes on.
     pub when_off: WhenOff,
@@ -42,15 +39,6 @@ pub enum OnDamage {
     SetAside,
 }
 
-/// What becomes of what guests have that are not there any more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GoneGuests {
-    /// Letters go out, and all else waits until the guest is back.
-    Keep,
-    /// All of it is dropped.
-    Drop,
-}
-
 /// Resolves what `[work-list]` says beside bounds. None: letters are kept in memory.
 pub(super) fn resolve(
     written: &GatewayWorkList,
@@ -61,7 +49,6 @@ pub(super) fn resolve(
     let mut keeping = Keeping {
         directory: PathBuf::new(),
         on_damage: OnDamage::Refuse,
-        gone_guests: GoneGuests::Keep,
         when_off: WhenOff::default(),
         clock_trust: None,
         hold: Duration::from_secs(600),
@@ -77,12 +64,6 @@ pub(super) fn resolve(
         &written.on_damage,
         "work-list.on-damage",
         on_damage,
-    )?;
-    set(
-        &mut keeping.gone_guests,
-        &written.gone_guests,
-        "work-list.gone-guests",
-        gone_guests,
     )?;
     set(
         &mut keeping.when_off,
@@ -138,6 +119,14 @@ fn on_damage(entry: &Entry) -> Result<OnDamage, String> {
         Some("set-aside") => Ok(OnDamage::SetAside),
         _ => Err(entry.but(r#"is not what to do; write "refuse" or "set-aside""#)),
     }
+}
+
+/// Resolves what becomes of what guests have that are gone, wherever letters are kept.
+pub(super) fn resolve_gone(written: &GatewayWorkList) -> Result<GoneGuests, Refusal> {
+    let mut gone = GoneGuests::Keep;
+    let key = "work-list.gone-guests";
+    set(&mut gone, &written.gone_guests, key, gone_guests)?;
+    Ok(gone)
 }
 
 fn gone_guests(entry: &Entry) -> Result<GoneGuests, String> {

@@ -45,7 +45,7 @@ use std::time::Duration;
 
 use crate::login::{Credentials, HeaderSource};
 use crate::office::{
-    BackoffSettings, Filter, LastWill, Permissions, Qos, StatusTopic, WorkListSettings,
+    BackoffSettings, Filter, GoneGuests, LastWill, Permissions, Qos, StatusTopic, WorkListSettings,
 };
 use crate::wire::{Binding, Versions};
 
@@ -54,7 +54,7 @@ pub use control::ControlConfig;
 pub use env::UnknownVariable;
 pub use error::{ConfigError, Place};
 pub use guest::{ComponentSource, GuestConfig, GuestLimits};
-pub use keeping::{GoneGuests, Keeping, OnDamage};
+pub use keeping::{Keeping, OnDamage};
 pub use proxy::ProxyConfig;
 pub use server::{DEFAULT_TLS_PORT, ServerAddressError, ServerConfig};
 pub(crate) use values::parse_duration;
@@ -150,6 +150,9 @@ pub struct SessionConfig {
     /// letters of any size, and the oldest is dropped. `total-max` and `total-max-bytes`
     /// are not here: they are no less than all of these together, or refused.
     pub work_list: WorkListSettings,
+    /// `work-list.gone-guests`: what becomes of what guests have that are not there any
+    /// more, be it at a start or by a reload. Default: it is kept.
+    pub gone_guests: GoneGuests,
 }
 
 impl Default for Config {
@@ -192,6 +195,7 @@ impl Default for SessionConfig {
             last_will: None,
             status_topic: None,
             work_list: WorkListSettings::default(),
+            gone_guests: GoneGuests::Keep,
         }
     }
 }

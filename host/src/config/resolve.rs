@@ -95,6 +95,7 @@ pub(super) fn resolve(
         config.control_permissions = Some(permissions::of_control(&written.keys)?);
     }
     session.work_list = bound_of_all(written)?;
+    session.gone_guests = keeping::resolve_gone(&written.work_list.keys)?;
     config.keeping = keeping::resolve(&written.work_list.keys, directory)?;
     backoff(&mut session.backoff, &written.backoff.keys)?;
     if let Some(will) = &written.last_will {

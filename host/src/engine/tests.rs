@@ -13,9 +13,9 @@ use bytes::BytesMut;
 
 use super::*;
 use crate::office::{
-    Assignment, BackoffSettings, Call, Delivery, Effects, GuestSettings, Letter, Outgoing,
-    Overflow, Payload, Priority, Publish, Qos, Settings, StatusTopic, Ticket, TimerSettings,
-    WorkListSettings,
+    Assignment, BackoffSettings, Call, Delivery, Effects, GoneGuests, GuestSettings, Letter,
+    Outgoing, Overflow, Payload, Priority, Publish, Qos, Settings, StatusTopic, Ticket,
+    TimerSettings, WorkListSettings,
 };
 
 /// What the machine was asked for.
@@ -228,6 +228,7 @@ fn settings(guests: Vec<GuestSettings>, clean_session: bool) -> Settings {
         carries_properties: true,
         guests,
         is_durable: false,
+        gone_guests: GoneGuests::Keep,
         sessions: Vec::new(),
         seed: 1,
     }

@@ -13,7 +13,7 @@ use rustls::{RootCertStore, ServerConfig, ServerConnection};
 use tempfile::TempDir;
 
 use super::*;
-use crate::office::{Assignment, BackoffSettings, Notice, Qos, Settings};
+use crate::office::{Assignment, BackoffSettings, GoneGuests, Notice, Qos, Settings};
 use crate::wire::certificates::Ca;
 use crate::wire::{Layers, TlsClient, TlsOptions, TlsVersion};
 
@@ -130,6 +130,7 @@ fn dialed(ours: &Ca, server: &Ca, wants_certificate: bool) -> (Engine, ServerMac
         carries_properties: true,
         guests: Vec::new(),
         is_durable: false,
+        gone_guests: GoneGuests::Keep,
         sessions: Vec::new(),
         seed: 1,
     };

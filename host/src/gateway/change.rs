@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use tracing::info;
+use tracing::{info, warn};
 
 use super::control::UnknownGuest;
-use super::{ConnectionOptions, Gateway, Handler};
+use super::{ConnectionOptions, ControlSender, Gateway, Handler};
 use crate::clock;
-use crate::office::{GuestId, SessionChange, Settings};
+use crate::office::{GoneGuests, GuestId, SessionChange, Settings};
 
 /// What a gateway is made of from now on.
 #[derive(Debug)]
@@ -15,7 +15,8 @@ pub struct Change {
     /// All guests that there are to be, by their names. One that is new has a handler;
     /// so has one that another takes the place of, which it does when the call that it
     /// is at is over. One without stays as it is. What each of them has stays with its
-    /// name: letters, outcomes, messages, state and timers.
+    /// name: letters, outcomes, messages, state and timers. What becomes of what those have
+    /// that are gone is said in the [settings](Settings::gone_guests).
     pub guests: Vec<(String, Option<Handler>)>,
     /// What the post office is told; its guests are described in the order of `guests`.
     pub settings: Settings,
@@ -33,9 +34,11 @@ pub struct Changed {
     pub replaced: Vec<String>,
     /// Those that are gone.
     pub removed: Vec<String>,
+    /// Those of whom all is dropped that they had.
+    pub dropped: Vec<String>,
     /// Whether a new session begins.
     pub reconnects: bool,
-    /// Why it cannot be kept on disk at the moment that guests are gone, if so: should the
+    /// Why it cannot be kept on disk at the moment that it is dropped, if so: should the
     /// gateway start anew before it can be, what they had is there again.
     pub not_kept: Option<String>,
 }
@@ -63,6 +66,10 @@ impl Gateway {
         }
         let mut changed = Changed {
             reconnects: connection.is_some(),
+            dropped: match settings.gone_guests {
+                GoneGuests::Keep => Vec::new(),
+                GoneGuests::Drop => self.those_to_drop(&guests),
+            },
             ..Changed::default()
         };
         let session = match connection {
@@ -73,7 +80,14 @@ impl Gateway {
             None => SessionChange::None,
         };
         let office = self.engine.office_mut();
-        let taken = office.handle_changed(clock::now(), settings, &places, session);
+        let now = clock::now();
+        let taken = office.handle_changed(now, settings, &places, session);
+        // Their places may have other names from here on.
+        self.machine.log.drain(now, office);
+        if !changed.dropped.is_empty() {
+            let names = changed.dropped.join(", ");
+            warn!("dropped, as these guests are not there: all of {names}");
+        }
         for (name, guest) in before {
             if !guests.iter().any(|(stays, _)| *stays == name) {
                 self.machine.guests.remove(guest);
@@ -85,12 +99,11 @@ impl Gateway {
             match (handler, place) {
                 (Some(handler), None) => {
                     info!(guest = name, "guest added");
-                    self.machine.guests.add(*guest, handler);
-                    self.machine.log.set_name(*guest, name.clone());
-                    if let Some(keeper) = &mut self.machine.keeper {
-                        let office = self.engine.office_mut();
-                        keeper.handle_added(office, &name, *guest);
+                    match self.engine.office().standing(*guest).is_at_call {
+                        true => self.machine.guests.take_back(*guest, handler),
+                        false => self.machine.guests.add(*guest, handler),
                     }
+                    self.machine.log.set_name(*guest, name.clone());
                     changed.added.push(name);
                 }
                 (Some(handler), Some(_)) => {
@@ -102,6 +115,17 @@ impl Gateway {
             }
         }
         Ok(changed)
+    }
+
+    /// The guests that are not among these and have something.
+    fn those_to_drop(&self, guests: &[(String, Option<Handler>)]) -> Vec<String> {
+        let office = self.engine.office();
+        let is_there = |name: &str| {
+            name == ControlSender::NAME || guests.iter().any(|(stays, _)| stays == name)
+        };
+        let gone = self.places().filter(|(_, name)| !is_there(name));
+        let names = gone.filter(|(guest, _)| office.has_anything(*guest));
+        names.map(|(_, name)| name.to_owned()).collect()
     }
 
     /// From the next connection on.

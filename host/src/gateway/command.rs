@@ -23,7 +23,7 @@ impl Gateway {
                 let changed = self.change(*change);
                 self.when_kept(move |_, kept| {
                     let _ = reply.send(changed.map(|mut changed| {
-                        let why = kept.err().filter(|_| !changed.removed.is_empty());
+                        let why = kept.err().filter(|_| !changed.dropped.is_empty());
                         changed.not_kept = why.map(|not_kept| not_kept.why.to_string());
                         changed
                     }));
@@ -157,10 +157,13 @@ impl Gateway {
             name: name.to_owned(),
             is_gone: office.is_gone(guest),
             standing: office.standing(guest),
-            timers: office.timers(now, guest).collect(),
+            timers: match office.is_gone(guest) {
+                true => Vec::new(),
+                false => office.timers(now, guest).collect(),
+            },
             last_error: record.error_of(now, guest),
         };
-        let has_left = |guest: GuestId| office.is_gone(guest) && office.standing(guest).letters > 0;
+        let has_left = |guest: GuestId| office.is_gone(guest) && office.has_anything(guest);
         let gone = self.places().filter(|(guest, _)| has_left(*guest));
         Report {
             not_kept: office.commit_failed().map(ToString::to_string),
@@ -189,8 +192,8 @@ impl Gateway {
         self.places().filter(|(guest, _)| !office.is_gone(*guest))
     }
 
-    /// The same with those that are gone, of whom letters may be left.
-    fn places(&self) -> impl Iterator<Item = (GuestId, &str)> {
+    /// The same with those that are gone, of whom something may be left.
+    pub(super) fn places(&self) -> impl Iterator<Item = (GuestId, &str)> {
         let names = self.machine.log.names().iter();
         (0..).map(GuestId).zip(names.map(String::as_str))
     }

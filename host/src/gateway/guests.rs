@@ -135,6 +135,13 @@ impl Guests {
         }
     }
 
+    /// One that is gone is back, and takes its place when its last call is over.
+    pub(super) fn take_back(&mut self, guest: GuestId, handler: Handler) {
+        if let Some(slot) = self.slots.get_mut(guest.index()) {
+            (slot.successor, slot.is_gone) = (Some(handler), false);
+        }
+    }
+
     /// One that is gone has a place behind all others.
     pub(super) fn add_gone(&mut self) {
         self.slots.push(Slot {

@@ -46,8 +46,6 @@ pub struct KeepingOptions {
     pub trust: ClockTrust,
     /// What becomes of letters of an earlier boot.
     pub old: OldLetters,
-    /// What is to be kept before all else.
-    pub first: Vec<Change>,
 }
 
 impl fmt::Debug for Keeper {
@@ -57,16 +55,11 @@ impl fmt::Debug for Keeper {
 }
 
 impl KeepingOptions {
-    /// The guests that have letters here and are not there.
+    /// The guests that have something here and are not there.
     pub(super) fn gone(&self, settings: &Settings) -> BTreeSet<Arc<str>> {
-        let letters = self.contents.letters.values();
-        let names: BTreeSet<_> = letters.map(|letter| &letter.kept.guest).collect();
         let is_there = |name: &Arc<str>| settings.guests.iter().any(|guest| guest.name == *name);
-        names
-            .into_iter()
-            .filter(|name| !is_there(name))
-            .cloned()
-            .collect()
+        let names = self.contents.guests().into_iter();
+        names.filter(|name| !is_there(name)).cloned().collect()
     }
 }
 
@@ -84,8 +77,6 @@ pub(super) struct Keeper {
     /// Ends when the thread does, with what the last thing was that is not kept.
     ended: Receiver<Result<(), String>>,
     held: Held,
-    /// What guests have that are not there.
-    left: Contents,
     boot: BootId,
     trust: ClockTrust,
     look_at: Option<Time>,
@@ -150,7 +141,6 @@ impl Keeper {
             boot,
             trust,
             old,
-            first,
         } = options;
         let moment = clock::moment(boot, trust);
         let now = moment.running;
@@ -178,7 +168,6 @@ impl Keeper {
             ended,
             look_at: (!held.is_empty()).then_some(now),
             held,
-            left: contents,
             boot,
             trust,
             since: None,
@@ -186,7 +175,7 @@ impl Keeper {
             answers: VecDeque::new(),
         };
         // It is known from here on which boot this is.
-        keeper.order(Order::Note(first));
+        keeper.order(Order::Note(Vec::new()));
         Ok(keeper)
     }
 
@@ -293,14 +282,6 @@ impl Keeper {
         if is_late && office.commit_failed().is_none() {
             self.fail(office, no_answer());
         }
-    }
-
-    /// A guest is there that was not. It has what one of its name had, if there was any.
-    pub(super) fn handle_added(&mut self, office: &mut Office, name: &str, guest: GuestId) {
-        let moment = clock::moment(self.boot, self.trust);
-        self.left.boots.observe(moment);
-        let left = &mut self.left;
-        left.restore_guest(office, moment.running, name, guest);
     }
 
     /// Notes which time it is.
@@ -437,8 +418,8 @@ impl Desk {
 mod tests {
     use super::*;
     use crate::office::{
-        BackoffSettings, GuestSettings, Letter, Payload, Priority, Qos, Ticket, WhenOff,
-        WorkListSettings,
+        BackoffSettings, GoneGuests, GuestSettings, Letter, Payload, Priority, Qos, Ticket,
+        WhenOff, WorkListSettings,
     };
     use crate::store::StoreError;
 
@@ -489,6 +470,7 @@ mod tests {
                 carries_properties: true,
                 is_durable: true,
                 sessions: Vec::new(),
+                gone_guests: GoneGuests::Keep,
                 guests: vec![GuestSettings::gone("guest".into(), work_list)],
                 seed: 0,
             },
@@ -503,7 +485,6 @@ mod tests {
             reports,
             ended: mpsc::channel().1,
             held: Held::default(),
-            left: Contents::default(),
             boot: clock::boot_id().expect("it is Linux"),
             trust: ClockTrust::PastRecord,
             look_at: None,
@@ -597,7 +578,6 @@ mod tests {
                 when_off: WhenOff::Count,
                 hold_until: Time::from_millis(0),
             },
-            first: Vec::new(),
         };
         Keeper::start(options, office, |_| None).expect("there is a thread")
     }

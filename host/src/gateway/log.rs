@@ -9,8 +9,8 @@ use super::observer::{Observed, Observer};
 use super::repeats::Repeats;
 use super::report::Record;
 use crate::office::{
-    Answer, Assignment, Call, Disconnection, DisplacedBy, GuestId, Notice, Office, Outcome, Ticket,
-    Time,
+    Answer, Assignment, Call, Disconnection, DisplacedBy, GuestId, MAX_GONE, Notice, Office,
+    Outcome, Ticket, Time,
 };
 
 /// From so many hang-ups in a row on, the log names what may be the cause.
@@ -362,6 +362,9 @@ impl Log {
                     error, "its last will is not used"
                 );
             }
+            Notice::Forgotten { guest } => {
+                warn!(guest = self.name(*guest), "{}", forgotten());
+            }
         }
     }
 }
@@ -423,6 +426,14 @@ fn kind(notice: &Notice) -> Option<Kind> {
 /// and 5 of MQTT 3.1.1, and those of MQTT 5 with the same names.
 fn is_about_login(reason: &Disconnection) -> bool {
     matches!(reason, Disconnection::Refused(4 | 5 | 0x86 | 0x87))
+}
+
+/// What has become of what a guest had that is gone.
+pub(super) fn forgotten() -> String {
+    format!(
+        "what it had is dropped, but for its letters: of more than {MAX_GONE} guests that are \
+         gone it has been so for longest"
+    )
 }
 
 /// What is the same each time that the connection ends in one way.

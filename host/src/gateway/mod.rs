@@ -178,7 +178,10 @@ impl Gateway {
         let log = Log::new(clock::now(), names, connection.identity());
         let mut office = Office::new(clock::now(), settings);
         for name in &gone {
-            office.restore_gone(places[name]);
+            match **name == *ControlSender::NAME {
+                true => office.restore_away(places[name]),
+                false => office.restore_gone(places[name]),
+            }
         }
         let keeper = keeping
             .map(|keeping| Keeper::start(keeping, &mut office, |name| places.get(name).copied()))

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::log::forgotten;
 use super::observer::Observed;
 use crate::clock;
 use crate::office::{
@@ -379,6 +380,7 @@ impl Teller {
                 let text = format!("its last will is not used: {error}");
                 problem(Subject::Guest, text).of(guest)
             }
+            Notice::Forgotten { guest } => problem(Subject::Guest, forgotten()).of(guest),
         })
     }
 

@@ -28,7 +28,7 @@ pub struct Report {
     /// How many letters wait until it is known how much of their ttl is left.
     pub held: usize,
     /// The guests and the gateway's own sender, if there is one; and of those that are gone
-    /// those whose letters are still on their way.
+    /// those that still have something, be it letters on their way.
     pub guests: Vec<GuestReport>,
 }
 
@@ -41,7 +41,7 @@ pub struct GuestReport {
     pub is_gone: bool,
     /// What it has and what waits for it.
     pub standing: Standing,
-    /// Its timers, by their names.
+    /// Its timers, by their names; none of one that is gone, as they are not due.
     pub timers: Vec<TimerStanding>,
     /// Why a call of it failed last.
     pub last_error: Option<PastError>,

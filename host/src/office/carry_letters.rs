@@ -143,6 +143,25 @@ impl Office {
         self.conclude_by(key, outcome, None);
     }
 
+    /// The time of a letter is over, as somebody has said so.
+    pub(super) fn call_back(&mut self, key: Key) -> Outcome {
+        let packet_id = self.list.get(key).and_then(|entry| entry.packet_id);
+        let sent = self.was_sent(key) || self.is_in_flight(key);
+        if let Some(id) = packet_id {
+            self.outbound.handle_cancelled(self.latest, id);
+        }
+        let outcome = Outcome::Expired { sent };
+        self.conclude(key, outcome);
+        outcome
+    }
+
+    /// So is that of all letters of a guest. What the network has arrives all the same.
+    pub(super) fn call_back_all(&mut self, guest: GuestId) {
+        while let Some(key) = self.list.any_of(guest) {
+            self.call_back(key);
+        }
+    }
+
     /// A letter gives its place up.
     fn displace(&mut self, key: Key, sent: bool, by: DisplacedBy) {
         self.conclude_by(key, Outcome::Displaced { sent }, Some(by));

@@ -53,12 +53,22 @@ impl Office {
                         }
                         self.give_up_call(guest, &ended, told);
                     }
-                    Decision::TryAgain(..) | Decision::NoCall => {}
+                    Decision::TryAgain(..) | Decision::WhenBack(_) | Decision::NoCall => {}
                 }
             }
             Answer::Failed(error) => {
                 match self.guests.change(guest, |inbox| inbox.handle_failed(now)) {
                     Decision::TryAgain(call, next_try) => {
+                        self.notices.push(Notice::Failed {
+                            guest,
+                            call,
+                            error,
+                            next_try,
+                        });
+                    }
+                    Decision::WhenBack(call) => {
+                        let error = format!("{error}; it is made again when the guest is back");
+                        let next_try = now;
                         self.notices.push(Notice::Failed {
                             guest,
                             call,
@@ -75,8 +85,8 @@ impl Office {
                 }
             }
         }
-        if self.guests.inbox(guest).is_gone() {
-            self.clear_inbox(guest);
+        if let Some(what) = self.guests.inbox(guest).gone() {
+            self.settle(guest, what);
         }
     }
 
@@ -103,8 +113,8 @@ impl Office {
 
     fn commit(&mut self, now: Time, guest: GuestId, ended: Option<&Ended>, effects: Effects) {
         let was_outcome = matches!(ended, Some(Ended::Outcomes(_)));
-        let is_gone = self.guests.inbox(guest).is_gone();
-        if !effects.state.is_empty() && !is_gone {
+        let is_dropped = self.guests.inbox(guest).is_dropped();
+        if !effects.state.is_empty() && !is_dropped {
             self.note_written(guest, &effects.state);
             Arc::make_mut(&mut self.kept[guest.index()]).commit(effects.state);
         }
@@ -122,7 +132,7 @@ impl Office {
         }
         self.guests
             .handle_committed(now, guest, was_outcome, has_displaced);
-        if !effects.timers.is_empty() && !is_gone {
+        if !effects.timers.is_empty() && !is_dropped {
             self.change_timers(called, guest, ended, effects.timers);
         }
         if effects.reconnect {

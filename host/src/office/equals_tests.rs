@@ -52,6 +52,7 @@ fn settings(guests: u16) -> Settings {
         carries_properties: true,
         guests: (0..guests).map(guest).collect(),
         is_durable: false,
+        gone_guests: GoneGuests::Keep,
         sessions: Vec::new(),
         seed: 1,
     }

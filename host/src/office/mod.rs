@@ -61,7 +61,7 @@ use timers::Timers;
 use work_list::WorkList;
 
 pub use acceptance::{NotAccepted, check_replace_key, check_size, check_tag};
-pub use change_guests::SessionChange;
+pub use change_guests::{MAX_GONE, SessionChange};
 pub use guests::{
     Answer, Assignment, Call, Displaced, Effects, Message, Origin, Permissions, Rate, Room, Rule,
     Status, Tray,
@@ -82,8 +82,8 @@ pub use session::{
     properties_size, publish_size, publish_size_with, subscribe_size,
 };
 pub use settings::{
-    BackoffSettings, DEFAULT_TTL, GuestSettings, MAX_OUTCOMES, MAX_STATE, Overflow, Settings,
-    StatusTopic, TimerSettings, WhenOff, WorkListSettings,
+    BackoffSettings, DEFAULT_TTL, GoneGuests, GuestSettings, MAX_OUTCOMES, MAX_STATE, Overflow,
+    Settings, StatusTopic, TimerSettings, WhenOff, WorkListSettings,
 };
 pub use time::Time;
 pub use timers::{
@@ -147,6 +147,8 @@ pub struct Office {
     timers: Timers,
     /// The state of each guest.
     kept: Vec<Arc<Kept>>,
+    /// The guests that were taken away and are not back, the first one first.
+    gone: Vec<GuestId>,
     /// Room for those that a message goes to.
     routed: Vec<Route>,
     /// Those that are asked for the last will.
@@ -195,6 +197,7 @@ impl Office {
                 .iter()
                 .map(|guest| Arc::new(Kept::new(guest.max_state)))
                 .collect(),
+            gone: Vec::new(),
             routed: Vec::new(),
             with_will: with_will(&settings.guests, settings.status_topic.is_some()),
             answers: VecDeque::new(),

@@ -130,17 +130,16 @@ impl Office {
         self.journal.push(Change::Wrote { guest, key, value });
     }
 
-    /// One that was due once is no more. Those of one that is gone are no more already, and
-    /// another one may have its name by now.
+    /// One that was due once is no more. Those of one that is dropped are no more already,
+    /// and another one may have its name by now.
     pub(super) fn note_timer_told(&mut self, guest: GuestId, told: &Due) {
-        let is_gone = self.guests.inbox(guest).is_gone();
-        if told.timer.period.is_none() && self.journal.is_on() && !is_gone {
+        let is_dropped = self.guests.inbox(guest).is_dropped();
+        if told.timer.period.is_none() && self.journal.is_on() && !is_dropped {
             self.push_timer(guest, told.timer.name.clone(), None);
         }
     }
 
-    /// A guest is removed, and with it what it has written down and which timers it has
-    /// set.
+    /// Nothing is left of what a guest has written down, and of the timers that it has set.
     pub(super) fn note_removed(&mut self, guest: GuestId) {
         if !self.journal.is_on() {
             return;

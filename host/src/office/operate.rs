@@ -198,15 +198,7 @@ impl Office {
         if self.link.is_online() && entry.is_sent {
             return Err(NotCancelled::InFlight);
         }
-        let packet_id = entry.packet_id;
-        let outcome = Outcome::Expired {
-            sent: self.was_sent(key),
-        };
-        if let Some(id) = packet_id {
-            self.outbound.handle_cancelled(now, id);
-        }
-        self.conclude(key, outcome);
-        Ok(outcome)
+        Ok(self.call_back(key))
     }
 
     /// A message for one guest comes from within the gateway, as with

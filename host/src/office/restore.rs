@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::change_guests::NOBODY;
-use super::{GuestId, Letter, LetterOutcome, Office, PacketId, Payload, Ticket, Time};
+use super::{GoneGuests, GuestId, Letter, LetterOutcome, Office, PacketId, Payload, Ticket, Time};
 
 /// How a letter goes on that was accepted in an earlier life of the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,10 +21,26 @@ pub struct Remaining {
 }
 
 impl Office {
-    /// A guest of an earlier life is no more: what it had posted goes out all the same,
-    /// and nobody hears what became of it.
+    /// A guest of an earlier life is gone. Called before all else that it has.
     pub fn restore_gone(&mut self, guest: GuestId) {
-        self.guests.remove(guest);
+        self.restore_away(guest);
+        self.gone.push(guest);
+    }
+
+    /// A sender of an earlier life is away, and nobody has taken it away: what it has is
+    /// kept, whatever becomes of what guests have.
+    pub fn restore_away(&mut self, guest: GuestId) {
+        self.guests.remove(guest, GoneGuests::Keep);
+        self.timers.stop(guest);
+    }
+
+    /// All is taken up: what guests have that are gone goes, if it is to.
+    pub fn handle_restored(&mut self) {
+        if self.settings.gone_guests == GoneGuests::Drop {
+            for guest in self.gone.clone() {
+                self.settle(guest, GoneGuests::Drop);
+            }
+        }
     }
 
     /// A letter of an earlier life that has no outcome. Letters come in the order of

@@ -38,6 +38,8 @@ pub struct Settings {
     /// taken for one with another broker or of another client when the gateway begins
     /// anew with another configuration. Without: as the number of the broker.
     pub sessions: Vec<u64>,
+    /// What becomes of what guests have that are gone.
+    pub gone_guests: GoneGuests,
     /// The guests; a [`GuestId`](super::GuestId) is a place in this list.
     pub guests: Vec<GuestSettings>,
     /// Where jitter and packet ids start. The same seed and the same inputs
@@ -121,6 +123,18 @@ pub enum Overflow {
     DropNewest,
     /// It is not accepted.
     Reject,
+}
+
+/// What becomes of what a guest has that is gone: letters, state, timers that it has set,
+/// and outcomes that it was not told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum GoneGuests {
+    /// Letters go out. All else waits until the guest is back, and what became of the
+    /// letters as well.
+    #[default]
+    Keep,
+    /// All of it goes, at once.
+    Drop,
 }
 
 /// What a ttl does while the machine is off. While it sleeps, a ttl goes on.

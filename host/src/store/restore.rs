@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Boot, Boots, Contents, InAll, Lifetime, Moment, StoredLetter, StoredTimer, Ttl};
-use crate::office::{Change, GuestId, KeptLetter, Office, Remaining, Ticket, Time, WhenOff};
+use crate::office::{GuestId, KeptLetter, Office, Remaining, Ticket, Time, WhenOff};
 
 /// What holds for letters of an earlier boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,16 +29,9 @@ impl Contents {
     /// The guests that have something here.
     pub fn guests(&self) -> BTreeSet<&Arc<str>> {
         let letters = self.letters.values().map(|letter| &letter.kept.guest);
-        let mut guests = self.guests_beside_letters();
-        guests.extend(letters);
-        guests
-    }
-
-    /// Those that have something other than letters.
-    fn guests_beside_letters(&self) -> BTreeSet<&Arc<str>> {
         let outcomes = self.outcomes.values().map(|owed| &owed.guest);
         let others = self.state.keys().chain(self.timers.keys());
-        outcomes.chain(others).collect()
+        letters.chain(outcomes).chain(others).collect()
     }
 
     /// The letters by their tickets, those of a guest and a priority in the order of their
@@ -52,46 +45,12 @@ impl Contents {
         places.into_iter().map(|(_, ticket)| ticket)
     }
 
-    /// Drops all that is of guests that are not there. Returns what makes a store drop it,
-    /// too.
-    pub fn drop_those_gone(&mut self, is_there: impl Fn(&str) -> bool) -> Vec<Change> {
-        let changes = self.of_those_gone(is_there);
-        for change in &changes {
-            self.apply_change(0, change.clone());
-        }
-        changes
-    }
-
-    fn of_those_gone(&self, is_there: impl Fn(&str) -> bool) -> Vec<Change> {
-        let letters = self.letters.iter();
-        let letters = letters.filter(|(_, letter)| !is_there(&letter.kept.guest));
-        let outcomes = self.outcomes.iter();
-        let outcomes = outcomes.filter(|(_, owed)| !is_there(&owed.guest));
-        let tickets = letters.map(|(ticket, _)| *ticket);
-        let tickets = tickets.chain(outcomes.map(|(ticket, _)| *ticket));
-        let state = names(&self.state, &is_there).map(|(guest, key)| Change::Wrote {
-            guest,
-            key,
-            value: None,
-        });
-        let timers = names(&self.timers, &is_there).map(|(guest, name)| Change::Timer {
-            guest,
-            name,
-            timer: None,
-        });
-        tickets
-            .map(Change::Over)
-            .chain(state)
-            .chain(timers)
-            .collect()
-    }
-
     /// Has an office that nothing has happened in take up all that is here. `place` says
-    /// which guest has a name; of one that has none everything stays where it is.
+    /// which guest has a name; what one has that has no place is passed over.
     ///
     /// The last moment that was [noted](Boots::observe) is the present one.
     pub fn restore(
-        &mut self,
+        self,
         office: &mut Office,
         now: Time,
         old: OldLetters,
@@ -101,17 +60,33 @@ impl Contents {
             hold_until: old.hold_until,
             ..Held::default()
         };
-        let guests = self.guests_beside_letters();
-        for name in guests.into_iter().cloned().collect::<Vec<_>>() {
-            if let Some(guest) = place(&name).filter(|guest| !office.is_gone(*guest)) {
-                self.restore_guest(office, now, &name, guest);
+        let in_order = self.in_order();
+        for owed in self.outcomes.into_values() {
+            if let Some(guest) = place(&owed.guest) {
+                office.restore_outcome(guest, owed.told);
+            }
+        }
+        for (name, values) in self.state {
+            if let Some(guest) = place(&name) {
+                for (key, value) in values {
+                    office.restore_state(guest, key, value);
+                }
+            }
+        }
+        for (name, timers) in self.timers {
+            if let Some(guest) = place(&name) {
+                for (name, timer) in timers {
+                    let first = next_moment(&self.boots, &timer, now);
+                    office.restore_timer(guest, &name, first, timer.timer.period);
+                }
             }
         }
         if let Some(session) = self.session {
-            office.restore_session(session, std::mem::take(&mut self.received).into_iter());
+            office.restore_session(session, self.received.into_iter());
         }
-        for ticket in self.in_order() {
-            let Some(stored) = self.letters.remove(&ticket) else {
+        let mut letters = self.letters;
+        for ticket in in_order {
+            let Some(stored) = letters.remove(&ticket) else {
                 continue;
             };
             let Some(guest) = place(&stored.kept.guest) else {
@@ -138,23 +113,9 @@ impl Contents {
             };
             office.restore_letter(guest, letter, remaining);
         }
-        held.boots = self.boots.clone();
+        held.boots = self.boots;
+        office.handle_restored();
         held
-    }
-
-    /// Has a guest of the office take up what one of this name has, but for its letters.
-    pub fn restore_guest(&mut self, office: &mut Office, now: Time, name: &str, guest: GuestId) {
-        let owed = self.outcomes.extract_if(.., |_, owed| *owed.guest == *name);
-        for (_, owed) in owed {
-            office.restore_outcome(guest, owed.told);
-        }
-        for (key, value) in self.state.remove(name).unwrap_or_default() {
-            office.restore_state(guest, key, value);
-        }
-        for (name, timer) in self.timers.remove(name).unwrap_or_default() {
-            let first = next_moment(&self.boots, &timer, now);
-            office.restore_timer(guest, &name, first, timer.timer.period);
-        }
     }
 }
 
@@ -241,13 +202,4 @@ fn next_moment(boots: &Boots, stored: &StoredTimer, now: Time) -> Time {
 fn before(now: Time, age: Duration) -> Option<Time> {
     let age = u64::try_from(age.as_millis()).ok()?;
     now.as_millis().checked_sub(age).map(Time::from_millis)
-}
-
-/// What guests that are not there have, by guest and name.
-fn names<'a, T>(
-    all: &'a BTreeMap<Arc<str>, BTreeMap<Arc<str>, T>>,
-    is_there: &'a impl Fn(&str) -> bool,
-) -> impl Iterator<Item = (Arc<str>, Arc<str>)> {
-    let gone = all.iter().filter(|(guest, _)| !is_there(guest));
-    gone.flat_map(|(guest, of_guest)| of_guest.keys().map(|name| (guest.clone(), name.clone())))
 }

@@ -19,8 +19,8 @@ use crate::config::{Config, SessionConfig};
 use crate::engine::{Engine, Machine};
 use crate::guest::{Clocks, Component, Grants, Guest, GuestOptions, Printed, Prints, VirtualClock};
 use crate::office::{
-    BackoffSettings, Filter, GuestSettings, MAX_STATE, Office, Qos, Schedule, Settings, Status,
-    Time, TimerSettings, WorkListSettings,
+    BackoffSettings, Filter, GoneGuests, GuestSettings, MAX_STATE, Office, Qos, Schedule, Settings,
+    Status, Time, TimerSettings, WorkListSettings,
 };
 use crate::wire::{Handshake, Version, Versions};
 
@@ -300,6 +300,7 @@ fn settings(session: SessionConfig, max_packet_size: usize, guest: GuestSettings
         carries_properties: false,
         guests: vec![guest],
         is_durable: false,
+        gone_guests: GoneGuests::Keep,
         sessions: Vec::new(),
         seed: 0,
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::office::{
-    BackoffSettings, GuestSettings, MAX_STATE, Overflow, Qos, Settings, TimerSettings,
+    BackoffSettings, GoneGuests, GuestSettings, MAX_STATE, Overflow, Qos, Settings, TimerSettings,
     WorkListSettings,
 };
 
@@ -33,6 +33,7 @@ pub fn settings(guests: Vec<GuestSettings>) -> Settings {
         carries_properties: true,
         guests,
         is_durable: false,
+        gone_guests: GoneGuests::Keep,
         sessions: Vec::new(),
         seed: 0,
     }

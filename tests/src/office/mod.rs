@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use jackalope::office::{
     Answer, Assignment, BackoffSettings, Call, Carried, Connect, Delivery, Disconnection, Dispatch,
-    Effects, GuestId, GuestSettings, Incoming, Letter, LetterOutcome, Notice, Office, OutcomeWord,
-    Outgoing, Outlook, PacketId, Payload, Priority, Publish, Qos, Settings, SubscriptionId, Terms,
-    Ticket, Time, TimerSettings, WorkListSettings,
+    Effects, GoneGuests, GuestId, GuestSettings, Incoming, Letter, LetterOutcome, Notice, Office,
+    OutcomeWord, Outgoing, Outlook, PacketId, Payload, Priority, Publish, Qos, Settings,
+    SubscriptionId, Terms, Ticket, Time, TimerSettings, WorkListSettings,
 };
 
 /// The first guest of [`settings`], subscribed to `a/+` and `both`.
@@ -47,6 +47,7 @@ pub fn settings() -> Settings {
         carries_properties: true,
         guests: vec![guest(&["a/+", "both"]), guest(&["b/#", "both"])],
         is_durable: false,
+        gone_guests: GoneGuests::Keep,
         sessions: Vec::new(),
         seed: 1,
     }

@@ -8,6 +8,7 @@ use jackalope::office::{
     Change, KeptLetter, Letter, LetterOutcome, Outcome, Payload, Priority, Qos, Ticket,
 };
 use jackalope::store::{ClockTrust, Disk, Group, Store};
+use jackalope_tests::Subscriber;
 
 #[track_caller]
 fn check_all_is_there_after(signal: &str) {
@@ -148,9 +149,82 @@ fn what_a_guest_had_that_is_gone_is_kept_for_it() {
     second.reconfigure(&site.options("gone-guests = \"keep\""));
     site.expect(&["reload"], 0);
     second.log.wait_for("subscribed filter=tell/report");
-    // What became of the letter while nobody was there is told to nobody.
-    site.wait_for_report("count=1 told=0 timers=later");
-    assert_eq!(told.messages(), [""; 0]);
+    check_told(&told);
+    site.wait_for_report("count=1 told=1 timers=later");
+}
+
+/// What became of the one letter is told, and once.
+#[track_caller]
+fn check_told(told: &Subscriber) {
+    told.wait_for(1);
+    let all = told.messages();
+    let all: Vec<_> = all.iter().map(|it| words(it)[1..].join(" ")).collect();
+    assert_eq!(all, ["delivered 1 a 1"]);
+}
+
+#[track_caller]
+fn check_status(site: &Site, expected: &str) {
+    let status = site.run(&["status"]);
+    let status = String::from_utf8(status.stdout).expect("it is text");
+    assert!(status.contains(expected), "{status}");
+}
+
+#[test]
+fn what_a_guest_had_that_a_reload_takes_away_is_kept_for_it() {
+    for is_killed in [false, true] {
+        let site = Site::new();
+        let (out, told) = (site.subscribe("out"), site.subscribe("told"));
+        let mut gateway = site.start_online();
+        site.cut(&gateway);
+        site.send("tell/timer", "later");
+        site.send("tell/in", "a");
+        site.wait_for_letters(1);
+        gateway.reconfigure(&site.without_guests(""));
+        site.expect(&["reload"], 0);
+        check_status(&site, "\nguest teller: gone, 1 letter (");
+        site.network.restore();
+        out.wait_for_message("out 0 a 1");
+        site.wait_for_letters(0);
+        check_status(&site, "\nguest teller: gone, 1 outcome untold");
+        if is_killed {
+            gateway.signal("KILL");
+            gateway.wait();
+            gateway = site.without_guests("").start();
+            gateway.log.wait_for(" online");
+            check_status(&site, "\nguest teller: gone, 1 outcome untold");
+        }
+        gateway.reconfigure(&site.options(""));
+        site.expect(&["reload"], 0);
+        gateway.log.wait_for("subscribed filter=tell/report");
+        site.wait_for_report("count=1 told=1 timers=later");
+        check_told(&told);
+    }
+}
+
+#[test]
+fn what_a_guest_had_that_a_reload_takes_away_is_dropped_if_it_is_to_be() {
+    let site = Site::new();
+    let out = site.subscribe("out");
+    let gateway = site.start_online();
+    site.cut(&gateway);
+    site.send("tell/timer", "later");
+    site.send("tell/in", "a");
+    site.wait_for_letters(1);
+    // It is kept at first, and then another thing is chosen.
+    gateway.reconfigure(&site.without_guests(""));
+    site.expect(&["reload"], 0);
+    gateway.reconfigure(&site.without_guests("gone-guests = \"drop\""));
+    site.expect(&["reload"], 0);
+    let dropped = "dropped, as these guests are not there: all of teller";
+    gateway.log.wait_for(dropped);
+    site.wait_for_letters(0);
+    site.network.restore();
+    gateway.log.wait_for(" online");
+    gateway.reconfigure(&site.options("gone-guests = \"drop\""));
+    site.expect(&["reload"], 0);
+    gateway.log.wait_for("subscribed filter=tell/report");
+    site.wait_for_report("count=0 told=0 timers=");
+    assert_eq!(out.messages(), [""; 0]);
 }
 
 #[test]

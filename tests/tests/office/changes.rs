@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jackalope::office::{
-    Answer, Call, Delivery, Disconnection, Effects, GuestId, GuestSettings, Incoming, Notice,
-    OutcomeWord, Outgoing, Payload, Permissions, Qos, Rate, Reason, Schedule, SessionChange,
-    Settings, Status, StatusTopic, TimerChanges, TimerSettings, WorkListSettings,
+    Answer, Call, Delivery, Disconnection, Effects, GoneGuests, GuestId, GuestSettings, Incoming,
+    Notice, OutcomeWord, Outgoing, Payload, Permissions, Qos, Rate, Reason, Schedule,
+    SessionChange, Settings, Status, StatusTopic, TimerChanges, TimerSettings, WorkListSettings,
 };
 use jackalope_tests::office::{
     A, B, SECOND, TWO_HOURS, TestOffice, connack, guest, id, id_of, kept_session, settings,
@@ -40,6 +40,14 @@ fn change_to(
 /// As it was, but for B.
 fn without_b(test: &mut TestOffice) {
     assert_eq!(change(test, &[(Some(A), guest(&["a/+", "both"]))]), [A]);
+}
+
+/// One of another name than all others.
+fn another() -> GuestSettings {
+    GuestSettings {
+        name: "another".into(),
+        ..guest(&[])
+    }
 }
 
 #[track_caller]
@@ -118,7 +126,7 @@ fn a_new_guest_hears_how_things_are() {
 }
 
 #[test]
-fn the_letters_of_one_that_is_gone_go_out_and_its_place_is_taken_after_that() {
+fn the_letters_of_one_that_is_gone_go_out_and_its_place_is_taken_when_nothing_is_left() {
     let mut test = TestOffice::online(settings());
     test.post_by(B, Qos::AtLeastOnce, TWO_HOURS);
     without_b(&mut test);
@@ -130,7 +138,7 @@ fn the_letters_of_one_that_is_gone_go_out_and_its_place_is_taken_after_that() {
     let publish = test.publish();
     assert_eq!(&*publish.topic, "t/1");
 
-    let mut guests = vec![(Some(A), guest(&["a/+", "both"])), (None, guest(&[]))];
+    let mut guests = vec![(Some(A), guest(&["a/+", "both"])), (None, another())];
     assert_eq!(change(&mut test, &guests), [A, C], "B's place is not free");
     assert_eq!(test.take_calls(), [(C, Call::Connection(Status::Online))]);
     test.receive(Incoming::PubAck(id_of(&publish)));
@@ -139,7 +147,12 @@ fn the_letters_of_one_that_is_gone_go_out_and_its_place_is_taken_after_that() {
 
     guests[1].0 = Some(C);
     guests.push((None, guest(&[])));
-    assert_eq!(change(&mut test, &guests), [A, C, B]);
+    assert_eq!(change(&mut test, &guests), [A, C, B], "it is back");
+    assert_eq!(test.outcomes().len(), 1);
+    guests.pop();
+    change(&mut test, &guests);
+    guests.push((None, another()));
+    assert_eq!(change(&mut test, &guests), [A, C, B], "it had nothing more");
     assert_eq!(test.take_calls(), [(B, Call::Connection(Status::Online))]);
     let theirs = test.post_by(B, Qos::AtLeastOnce, TWO_HOURS);
     let publish = test.publish();
@@ -188,11 +201,10 @@ fn the_last_call_of_one_that_is_gone_counts() {
     assert_eq!(test.take_calls(), [], "it is called no more");
 
     // Whoever comes next has nothing of it.
-    let guests = [(Some(A), guest(&["a/+", "both"])), (None, guest(&["b/#"]))];
-    assert_eq!(change(&mut test, &guests), [A, B]);
-    subscribe(&mut test, &[("b/#", Qos::ExactlyOnce)]);
+    let guests = [(Some(A), guest(&["a/+", "both"])), (None, another())];
+    assert_eq!(change(&mut test, &guests), [A, C]);
     let call = test.call().expect("it hears that there is a connection");
-    assert_eq!((call.guest, call.kept.values().count()), (B, 0));
+    assert_eq!((call.guest, call.kept.values().count()), (C, 0));
     assert_eq!(call.timers, None);
 }
 

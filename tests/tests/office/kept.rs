@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use jackalope::office::{
-    Answer, Call, Change, Delivery, Effects, GuestId, Incoming, Letter, NO_SESSION, NotAccepted,
-    OutcomeWord, Outgoing, Overflow, Qos, Remaining, Schedule, SessionChange, Settings, Tray,
-    WorkListSettings,
+    Answer, Call, Change, Delivery, Effects, GoneGuests, GuestId, Incoming, Letter, NO_SESSION,
+    NotAccepted, OutcomeWord, Outgoing, Overflow, Qos, Remaining, Schedule, SessionChange,
+    Settings, Tray, WorkListSettings,
 };
 use jackalope_tests::office::{
     A, B, SECOND, TWO_HOURS, TestOffice, connack, guest, id, id_of, kept_session, with_work_list,
@@ -160,42 +160,6 @@ fn what_a_call_may_publish_finds_room_beside_a_key_that_is_being_kept() {
     assert_eq!(submitted, Err(NotAccepted::Full));
 }
 
-/// One that was taken over in an earlier life is taken over again, and goes first.
-#[test]
-fn a_place_is_handed_on_from_life_to_life() {
-    let mut test = TestOffice::offline(durable());
-    test.take_calls();
-    let letters = [(); 3].map(|()| state(&mut test));
-    let [first, other, last] = letters;
-    let other = Letter {
-        replace_key: None,
-        ..other
-    };
-    for (letter, place) in [(last, Some(first.ticket)), (other, None)] {
-        let remaining = Remaining {
-            posted: Some(test.now),
-            deadline: test.now + TWO_HOURS,
-            is_held: false,
-            place,
-        };
-        test.office.restore_letter(A, letter, remaining);
-    }
-    let next = state(&mut test);
-    test.post_letter(A, next);
-    let places = keep(&mut test)
-        .into_iter()
-        .filter_map(|change| match change {
-            Change::Accepted(kept) => Some(kept.place),
-            _ => None,
-        });
-    assert!(places.eq([Some(first.ticket)]));
-    test.dial();
-    test.receive(connack(false));
-    keep(&mut test);
-    test.grant_subscriptions();
-    assert_eq!(test.topics(), ["t/4", "t/2"]);
-}
-
 #[test]
 fn a_message_is_acknowledged_when_what_it_led_to_is_kept() {
     for delivery in [Delivery::AtLeastOnce(id(7)), Delivery::ExactlyOnce(id(7))] {
@@ -278,7 +242,7 @@ fn answer_with_timer(test: &mut TestOffice, guest: GuestId) {
 }
 
 #[test]
-fn the_last_call_of_one_that_is_gone_leaves_the_timers_of_whoever_has_its_name_by_then() {
+fn the_last_call_of_one_that_is_dropped_leaves_the_timers_of_whoever_has_its_name_by_then() {
     let mut test = online();
     test.deliver("a/x", Delivery::AtMostOnce, false);
     assert_eq!(test.call().map(|call| call.guest), Some(A));
@@ -291,6 +255,7 @@ fn the_last_call_of_one_that_is_gone_leaves_the_timers_of_whoever_has_its_name_b
     let mut change = |guests: &[&[&str]], places: &[Option<GuestId>]| {
         let settings = Settings {
             guests: guests.iter().map(|filters| guest(filters)).collect(),
+            gone_guests: GoneGuests::Drop,
             ..durable()
         };
         let session = SessionChange::None;

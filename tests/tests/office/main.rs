@@ -10,6 +10,7 @@ mod calls;
 mod changes;
 mod connection;
 mod exchanges;
+mod gone;
 mod hang_ups;
 mod hang_ups_at_subscriptions;
 mod kept;

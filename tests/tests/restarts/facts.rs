@@ -18,8 +18,8 @@ pub(crate) struct Facts {
     /// The letters that have no outcome.
     pub(crate) letters: BTreeMap<Ticket, Posted>,
     /// Those of each guest in the order in which they were to go when the last group was
-    /// handed out, at each of its places.
-    pub(crate) order: [Vec<Vec<(Priority, Ticket)>>; NAMES.len()],
+    /// handed out.
+    pub(crate) order: [Vec<(Priority, Ticket)>; NAMES.len()],
     /// The outcomes that guests are to be told.
     pub(crate) owed: BTreeMap<Ticket, (usize, LetterOutcome)>,
     /// The letters whose guest was told, or hears of none.
@@ -55,12 +55,18 @@ pub(crate) struct Timer {
 }
 
 impl Facts {
-    /// Nothing is left of a guest.
-    pub(crate) fn drop_guest(&mut self, guest: usize) {
-        let letters = self.letters.extract_if(.., |_, it| it.guest == guest);
-        self.over.extend(letters.map(|(ticket, _)| ticket));
-        let owed = self.owed.extract_if(.., |_, it| it.0 == guest);
-        self.over.extend(owed.map(|(ticket, _)| ticket));
+    /// Whether a guest has anything.
+    pub(crate) fn has_anything(&self, guest: usize) -> bool {
+        self.letters.values().any(|it| it.guest == guest)
+            || self.owed.values().any(|it| it.0 == guest)
+            || !self.state[guest].is_empty()
+            || !self.timers[guest].is_empty()
+    }
+
+    /// Nothing is left of what a guest has written down, and of its timers.
+    pub(crate) fn forget(&mut self, guest: usize) {
+        let gone = self.state[guest].len() + self.timers[guest].len();
+        self.changes += u64::try_from(gone).expect("it is small");
         self.state[guest].clear();
         self.timers[guest].clear();
     }

@@ -45,7 +45,7 @@ const LINES: usize = 120;
 type Seen = BTreeMap<&'static str, u64>;
 
 /// What has to be seen, or the schedules show nothing.
-const KINDS: [&str; 31] = [
+const KINDS: [&str; 44] = [
     "killed",
     "group lost",
     "group durable at the last moment",
@@ -75,7 +75,20 @@ const KINDS: [&str; 31] = [
     "guest removed at a call",
     "guest removed that has letters",
     "guest back while its letters go out",
-    "what was left taken up by a reload",
+    "guest back by a reload",
+    "guest back by a reload that was gone at the start",
+    "guest back while its last call goes on",
+    "last call of a guest that is gone",
+    "last call of a guest that is gone has failed",
+    "outcome kept for a guest that is gone",
+    "outcome told that was kept for a guest that was gone",
+    "outcome told in another life that was kept for a guest that was gone",
+    "timer told after its guest was gone",
+    "state found after its guest was gone",
+    "guest dropped by a reload",
+    "guest dropped by a reload that was gone before",
+    "guest dropped at a start",
+    "letter dropped with its guest",
     "outcome that nobody will hear",
 ];
 

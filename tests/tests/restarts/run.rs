@@ -11,7 +11,7 @@ mod restart;
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use jackalope::office::{GuestId, Notice, Outcome, PacketId, Qos, Ticket, WhenOff};
+use jackalope::office::{GoneGuests, GuestId, Notice, Outcome, PacketId, Qos, Ticket, WhenOff};
 use jackalope::store::Contents;
 use jackalope_tests::Random;
 
@@ -21,7 +21,7 @@ use crate::clocks::Clocks;
 use crate::facts::{Facts, NAMES, Posted};
 use crate::schedule::{Kind, Setup, Step};
 use keep::UnderWay;
-use life::{Life, Wanted};
+use life::{Life, Presence, Wanted};
 use on_disk::OnDisk;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -49,8 +49,13 @@ pub(crate) struct Run<'a> {
     ever: BTreeSet<Ticket>,
     numbers: u64,
     life: Life,
-    /// What is configured of each guest.
+    /// What is configured of each guest, and of those that are gone.
     wanted: [Wanted; NAMES.len()],
+    gone_guests: GoneGuests,
+    /// The guests that were gone, with all that they have, and are back.
+    are_back: BTreeSet<usize>,
+    /// The letters that had their outcome while their guest was gone.
+    kept_outcomes: BTreeSet<Ticket>,
     /// What is configured for the session to come.
     next_clean_session: Option<bool>,
     /// All goes well from here on.
@@ -62,7 +67,7 @@ pub(crate) struct Run<'a> {
 impl<'a> Run<'a> {
     pub(crate) fn new(setup: Setup, trace: Option<&'a mut Vec<String>>) -> Self {
         let clocks = Clocks::new(setup.clock, setup.is_synchronised);
-        let life = Life::new(setup, &clocks, Vec::new());
+        let life = Life::new(setup, &clocks, Vec::new(), GoneGuests::Keep);
         let mut run = Self {
             setup,
             random: Random::new(setup.seed),
@@ -79,6 +84,9 @@ impl<'a> Run<'a> {
             numbers: 0,
             life,
             wanted: reload::at_first(),
+            gone_guests: GoneGuests::Keep,
+            are_back: BTreeSet::new(),
+            kept_outcomes: BTreeSet::new(),
             next_clean_session: None,
             is_kind: false,
             seen: Seen::new(),
@@ -147,7 +155,13 @@ impl<'a> Run<'a> {
             Kind::Store => self.store(),
             Kind::Fault => self.fails = !self.fails,
             Kind::Clock => self.change_clock(),
-            Kind::Reload => self.reload(),
+            Kind::Reload => {
+                self.reload(false);
+                if self.random.one_in(4) {
+                    // It was a mistake.
+                    self.reload(true);
+                }
+            }
             Kind::Kill => self.kill(),
             Kind::Stop => self.stop(),
             Kind::Reboot => self.reboot(),
@@ -217,7 +231,16 @@ impl<'a> Run<'a> {
         let letter = letter.unwrap_or_else(|| panic!("{ticket:?} has no outcome to come"));
         let guest = self.life.guest(place);
         assert_eq!(letter.guest, guest, "whose letter {ticket:?} is");
+        let presence = self.life.presence(place);
+        if presence == Presence::Kept {
+            self.see("outcome kept for a guest that is gone");
+            self.kept_outcomes.insert(ticket);
+        }
         match outcome {
+            // It is dropped, whatever time there was.
+            Outcome::Expired { .. } if presence == Presence::Dropped => {
+                self.see("letter dropped with its guest");
+            }
             Outcome::Delivered => assert!(
                 self.life.delivered.contains(&ticket),
                 "{ticket:?} is delivered and the broker has not said so"

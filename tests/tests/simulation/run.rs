@@ -17,8 +17,8 @@ use bytes::BytesMut;
 use jackalope::broker::{ConnectionId, Core, CoreOptions, DeliverQos2, Fault, PublishError};
 use jackalope::engine::{Engine, Machine, Step as EngineStep};
 use jackalope::office::{
-    BackoffSettings, GuestId, GuestSettings, Letter, Office, Qos, Schedule as TimerSchedule,
-    Settings, Time, TimerSettings,
+    BackoffSettings, GoneGuests, GuestId, GuestSettings, Letter, Office, Qos,
+    Schedule as TimerSchedule, Settings, Time, TimerSettings,
 };
 use jackalope::wire::{Handshake, TlsClient, Versions};
 
@@ -183,6 +183,7 @@ impl Run {
             carries_properties: true,
             guests: guests.collect(),
             is_durable: false,
+            gone_guests: GoneGuests::Keep,
             sessions: Vec::new(),
             seed: setup.seed,
         };

@@ -67,6 +67,9 @@ impl fmt::Display for Shown<'_, GuestStatus> {
         if guest.messages > 0 {
             write!(f, ", {}", Counted(guest.messages, "message"))?;
         }
+        if guest.state == GuestState::Gone && guest.outcomes > 0 {
+            write!(f, ", {} untold", Counted(guest.outcomes, "outcome"))?;
+        }
         if let Some(error) = &guest.last_error {
             write!(f, "; last error {}", Shown(error))?;
         }

@@ -405,7 +405,6 @@ fn where_letters_are_kept() {
         // As it is said there, in the working directory.
         directory: "letters".into(),
         on_damage: OnDamage::SetAside,
-        gone_guests: GoneGuests::Drop,
         when_off: crate::office::WhenOff::Drop,
         clock_trust: Some(crate::store::ClockTrust::PastRecord),
         hold: Duration::from_mins(5),
@@ -415,5 +414,6 @@ fn where_letters_are_kept() {
     for text in ["", other] {
         let config = load_with(text, &variables).unwrap();
         assert_eq!(config.keeping.as_ref(), Some(&expect), "{text}");
+        assert_eq!(config.session.gone_guests, GoneGuests::Drop, "{text}");
     }
 }

@@ -162,13 +162,17 @@ fn each_key_is_read() {
             c.keeping = Some(Keeping {
                 directory: "/etc/letters".into(),
                 on_damage: OnDamage::SetAside,
-                gone_guests: GoneGuests::Drop,
                 when_off: crate::office::WhenOff::Pause,
                 clock_trust: Some(crate::store::ClockTrust::Synchronised),
                 hold: Duration::ZERO,
             });
+            c.session.gone_guests = GoneGuests::Drop;
         },
     );
+    check("work-list.gone-guests = 'keep'", |_| {});
+    check("work-list.gone-guests = 'drop'", |c| {
+        c.session.gone_guests = GoneGuests::Drop;
+    });
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::{Call, Message, Status, bounds};
 use crate::office::session::{Receipt, doubled};
 use crate::office::timers::{Due, TimerId};
-use crate::office::{GuestSettings, LetterOutcome, Ticket, Time};
+use crate::office::{GoneGuests, GuestSettings, LetterOutcome, Ticket, Time};
 
 /// The pause before a message is tried again on the guest's word.
 const FIRST_RETRY: Duration = Duration::from_secs(1);
@@ -71,6 +71,8 @@ pub(in crate::office) enum Ended {
 pub(in crate::office) enum Decision {
     /// The call is made again, at this moment at the earliest.
     TryAgain(Call, Time),
+    /// The guest is gone: what the call was about is kept until it is back.
+    WhenBack(Call),
     /// The call is not made again. This has ended with it.
     Over(Ended),
     /// The guest is at no call, so there is nothing to decide.
@@ -132,8 +134,10 @@ pub(in crate::office) struct Inbox {
     retry_at: Option<Time>,
     /// What the guest was last told of the connection.
     status: Option<Status>,
-    /// The guest is gone, and hears nothing any more.
-    is_gone: bool,
+    /// The guest is gone, and hears nothing before it is back: what becomes of what it has.
+    gone: Option<GoneGuests>,
+    /// Whether the guest was gone meanwhile, and the call is of the one before.
+    is_of_one_before: bool,
 }
 
 impl Inbox {
@@ -161,7 +165,8 @@ impl Inbox {
             put_off_since: None,
             retry_at: None,
             status: None,
-            is_gone: false,
+            gone: None,
+            is_of_one_before: false,
         };
         inbox.push_status(Status::Offline);
         inbox
@@ -174,20 +179,25 @@ impl Inbox {
         self.retry_for = settings.retry_for;
         self.most_outcomes = settings.outcomes;
         self.hears_subscriptions = settings.hears_subscriptions;
-        let (mut at_call, _) = self.at_call();
         let (outcomes, subscriptions) = (self.most_outcomes > 0, self.hears_subscriptions);
+        self.retain_events(|event| match event {
+            Event::Outcome(_) => outcomes,
+            Event::Link(call) => subscriptions || !matches!(**call, Call::Subscription { .. }),
+        });
+    }
+
+    /// Drops the other events, but for those that the guest is at a call with.
+    fn retain_events(&mut self, stays: impl Fn(&Event) -> bool) {
+        let (mut at_call, _) = self.at_call();
         self.events.retain(|event| {
             let is_at_call = at_call > 0;
             at_call = at_call.saturating_sub(1);
-            is_at_call
-                || match &event.item {
-                    Event::Outcome(_) => outcomes,
-                    Event::Link(call) => {
-                        subscriptions || !matches!(**call, Call::Subscription { .. })
-                    }
-                }
+            is_at_call || stays(&event.item)
         });
-        self.count_outcomes();
+        let events = self.events.iter();
+        let is_outcome = |event: &&Numbered<Event>| matches!(event.item, Event::Outcome(_));
+        self.outcomes = events.filter(is_outcome).count();
+        self.alone = self.alone.min(self.outcomes);
     }
 
     /// How many of the events, and of the messages, the guest is at a call with.
@@ -200,23 +210,19 @@ impl Inbox {
         }
     }
 
-    fn count_outcomes(&mut self) {
-        let events = self.events.iter();
-        let is_outcome = |event: &&Numbered<Event>| matches!(event.item, Event::Outcome(_));
-        self.outcomes = events.filter(is_outcome).count();
-        self.alone = self.alone.min(self.outcomes);
-    }
-
-    /// The guest is gone: nothing waits for it any more, and the call that it is at is
-    /// not made again. Returns the receipts of the messages that it is not called with.
-    pub(super) fn handle_gone(&mut self) -> Vec<Receipt> {
-        self.is_gone = true;
+    /// The guest is gone: nothing waits for it any more but outcomes, if those are kept,
+    /// and the call that it is at is not made again. Returns the receipts of the messages
+    /// that it is not called with.
+    pub(super) fn handle_gone(&mut self, what: GoneGuests) -> Vec<Receipt> {
+        self.gone = Some(what);
         self.wants_will = false;
         (self.retries, self.retry_for) = (0, Duration::ZERO);
-        (self.most_outcomes, self.hears_subscriptions) = (0, false);
-        let (events, messages) = self.at_call();
-        self.events.truncate(events);
-        self.count_outcomes();
+        self.hears_subscriptions = false;
+        let keeps = what == GoneGuests::Keep;
+        // Whether it hears of them when it is back is not known.
+        self.most_outcomes = usize::from(keeps);
+        self.retain_events(|event| keeps && matches!(event, Event::Outcome(_)));
+        let (_, messages) = self.at_call();
         let timers = self.running == Some(Running::Timer);
         self.timers.truncate(usize::from(timers));
         let dropped = self.messages.split_off(messages);
@@ -225,8 +231,45 @@ impl Inbox {
         dropped.into_iter().map(|message| message.item.1).collect()
     }
 
+    /// The guest is back, perhaps as another component. What it hears first is how the
+    /// connection is; the call that the one before is at goes on.
+    pub(super) fn handle_back(&mut self, settings: &GuestSettings, status: Status) {
+        self.gone = None;
+        self.is_of_one_before = self.running.is_some();
+        (self.status, self.dropped, self.alone) = (None, 0, 0);
+        self.handle_replaced();
+        self.set(settings);
+        let (at_call, _) = self.at_call();
+        for event in self.events.iter_mut().skip(at_call) {
+            event.tries = 0;
+        }
+        let number = self.number();
+        let first = Numbered {
+            number,
+            tries: 0,
+            item: Event::Link(Box::new(Call::Connection(status))),
+        };
+        self.events.insert(at_call, first);
+    }
+
+    /// Whether the guest is gone, and if so, what becomes of what it has.
+    pub(in crate::office) fn gone(&self) -> Option<GoneGuests> {
+        self.gone
+    }
+
     pub(in crate::office) fn is_gone(&self) -> bool {
-        self.is_gone
+        self.gone.is_some()
+    }
+
+    /// Whether nothing is kept of the guest.
+    pub(in crate::office) fn is_dropped(&self) -> bool {
+        self.gone == Some(GoneGuests::Drop)
+    }
+
+    /// The timer that the guest is at a call with.
+    pub(in crate::office) fn timer_at_call(&self) -> Option<TimerId> {
+        let timer = self.timers.front()?;
+        (self.running == Some(Running::Timer)).then_some(timer.item.id)
     }
 
     pub(in crate::office) fn is_running(&self) -> bool {
@@ -269,20 +312,24 @@ impl Inbox {
         self.messages.len()
     }
 
-    /// How many other things it has not been told.
+    /// How many other things it has not been told, and can be.
     pub(in crate::office) fn events(&self) -> usize {
-        self.events.len() + usize::from(self.wants_will)
+        let events = match self.gone {
+            Some(_) => self.at_call().0,
+            None => self.events.len(),
+        };
+        events + usize::from(self.wants_will)
     }
 
     /// Returns whether there is nothing to tell but messages and timers.
     pub(in crate::office) fn is_idle(&self) -> bool {
-        self.running.is_none() && self.events.is_empty()
+        self.running.is_none() && (self.events.is_empty() || self.is_gone())
     }
 
     /// The connection has begun or ended. Older news of it that the guest has
     /// not heard is out of date and goes.
     pub(in crate::office) fn push_status(&mut self, status: Status) {
-        if self.is_gone {
+        if self.is_gone() {
             return;
         }
         let is_running = self.running == Some(Running::Event);
@@ -295,7 +342,7 @@ impl Inbox {
         // What it is being told counts for as long as that call runs: if it
         // fails and is made no more, the guest has not heard it.
         let told = match self.events.front().map(|event| &event.item) {
-            Some(Event::Link(call)) if is_running => match **call {
+            Some(Event::Link(call)) if is_running && !self.is_of_one_before => match **call {
                 Call::Connection(told) => Some(told),
                 _ => self.status,
             },
@@ -389,9 +436,10 @@ impl Inbox {
     /// messages. The guest is at it until
     /// `handle_*` says otherwise.
     pub(in crate::office) fn poll(&mut self, now: Time, takes_messages: bool) -> Option<Call> {
-        if self.running.is_some() || now < self.paused_until {
+        if self.running.is_some() || self.is_gone() || now < self.paused_until {
             return None;
         }
+        self.is_of_one_before = false;
         if self.wants_will {
             self.wants_will = false;
             self.running = Some(Running::LastWill);
@@ -451,7 +499,7 @@ impl Inbox {
     #[inline]
     pub(in crate::office) fn is_waiting(&self) -> bool {
         let is_empty = self.events.is_empty() && self.timers.is_empty() && self.messages.is_empty();
-        self.running.is_none() && (self.wants_will || !is_empty)
+        self.running.is_none() && !self.is_gone() && (self.wants_will || !is_empty)
     }
 
     /// Returns whether it is time for a call.
@@ -462,7 +510,7 @@ impl Inbox {
 
     /// When a call is due that is not due yet.
     pub(in crate::office) fn next_timeout(&self, takes_messages: bool) -> Option<Time> {
-        if self.running.is_some() {
+        if self.running.is_some() || self.is_gone() {
             return None;
         }
         if self.wants_will || !self.events.is_empty() {
@@ -548,6 +596,11 @@ impl Inbox {
         if self.failures > 1 {
             self.paused_until = now + doubled(FIRST_PAUSE, self.failures - 2, LONGEST_PAUSE);
         }
+        if self.gone == Some(GoneGuests::Keep)
+            && let Some(call) = self.put_back()
+        {
+            return Decision::WhenBack(call);
+        }
         if matches!(self.running, Some(Running::Outcomes(_))) && self.most_outcomes == 0 {
             // It hears of none by now.
             return self.give_up();
@@ -566,6 +619,18 @@ impl Inbox {
             }
             _ => self.give_up(),
         }
+    }
+
+    /// What is kept of the call that the guest is at waits again: outcomes in here, and a
+    /// timer among all timers. Returns the call; none, if nothing of it is kept.
+    fn put_back(&mut self) -> Option<Call> {
+        let call = match self.running? {
+            Running::Outcomes(count) => Call::Outcomes(self.first_outcomes(count)),
+            Running::Timer => Call::Timer(self.timers.pop_front()?.item.timer),
+            Running::LastWill | Running::Event | Running::Message => return None,
+        };
+        self.running = None;
+        Some(call)
     }
 
     /// Counts one more failure of the call that the guest is at. Returns how many
@@ -601,7 +666,9 @@ impl Inbox {
             Running::LastWill => Some(Ended::LastWill),
             Running::Event => {
                 let call = self.events.pop_front()?.item.to_call();
-                if let Call::Connection(status) = call {
+                if let Call::Connection(status) = call
+                    && !self.is_of_one_before
+                {
                     self.status = Some(status);
                 }
                 Some(Ended::Event(call))

@@ -9,7 +9,7 @@ mod tray;
 use std::time::Duration;
 
 use super::session::Receipt;
-use super::{GuestId, GuestSettings, Time};
+use super::{GoneGuests, GuestId, GuestSettings, Time};
 
 pub use call::{Answer, Assignment, Call, Displaced, Effects, Message, Origin, Room, Status};
 pub(super) use inbox::{Decision, Ended, Inbox};
@@ -89,8 +89,23 @@ impl Guests {
     }
 
     /// A guest is gone. Returns the receipts of the messages that it is not called with.
-    pub(super) fn remove(&mut self, guest: GuestId) -> Vec<Receipt> {
-        self.change(guest, Inbox::handle_gone)
+    pub(super) fn remove(&mut self, guest: GuestId, what: GoneGuests) -> Vec<Receipt> {
+        self.change(guest, |inbox| inbox.handle_gone(what))
+    }
+
+    /// One that is gone and of whom all is kept is back.
+    pub(super) fn take_back(
+        &mut self,
+        now: Time,
+        guest: GuestId,
+        settings: &GuestSettings,
+        status: Status,
+    ) {
+        let back = &mut self.all[guest.index()];
+        back.inbox.handle_back(settings, status);
+        back.allowance = Allowance::new(now, settings.permissions.as_ref());
+        (back.lead, back.reconnect_at) = (Duration::ZERO, now);
+        self.update(guest.index());
     }
 
     pub(super) fn inboxes(&self) -> impl Iterator<Item = &Inbox> {

@@ -235,4 +235,10 @@ pub enum Notice {
         /// What is wrong with it.
         error: String,
     },
+    /// A guest has been gone for longest of more than [`MAX_GONE`](super::MAX_GONE):
+    /// nothing is kept of it any more but its letters.
+    Forgotten {
+        /// Who.
+        guest: GuestId,
+    },
 }

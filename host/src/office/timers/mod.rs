@@ -83,6 +83,8 @@ pub(super) struct Timers {
     deadlines: Deadlines,
     /// By guest; none has nothing in it. Shared with the call that the guest is at.
     tables: Vec<Option<Arc<TimerTable>>>,
+    /// By guest: whether it is gone, so that none of them is due.
+    are_stopped: Vec<bool>,
     /// How many were ever due, or set: of those at the same moment, the first is first.
     numbers: u64,
 }
@@ -98,6 +100,8 @@ struct Timer {
     missed: u64,
     /// Of all that were ever set, which one it is.
     number: u64,
+    /// Whether its guest was given it, and has not set it.
+    is_given: bool,
 }
 
 impl DueTimer {
@@ -124,6 +128,12 @@ impl Entry {
     }
 }
 
+impl TimerTable {
+    fn ids(&self) -> impl Iterator<Item = TimerId> {
+        self.0.values().map(|entry| entry.id)
+    }
+}
+
 impl Timers {
     /// Those that are given to the guests, counted from `now`.
     pub(super) fn given(now: Time, guests: &[GuestSettings]) -> Self {
@@ -132,6 +142,7 @@ impl Timers {
             free: Vec::new(),
             deadlines: Deadlines::new(),
             tables: Vec::new(),
+            are_stopped: Vec::new(),
             numbers: 0,
         };
         for (index, guest) in (0..).zip(guests) {
@@ -144,9 +155,49 @@ impl Timers {
     pub(super) fn add(&mut self, now: Time, guest: GuestId, given: &[(Arc<str>, Schedule)]) {
         if self.tables.len() <= guest.index() {
             self.tables.resize(guest.index() + 1, None);
+            self.are_stopped.resize(guest.index() + 1, false);
         }
+        self.are_stopped[guest.index()] = false;
         for (name, schedule) in given {
-            self.change(now, guest, name, Some(*schedule));
+            self.put(guest, name, now + schedule.first, schedule.period, true);
+        }
+    }
+
+    /// A guest is gone, and may be back: none of its timers is due before. Those that it
+    /// was given go.
+    pub(super) fn stop(&mut self, guest: GuestId) {
+        self.are_stopped[guest.index()] = true;
+        let table = self.of(guest);
+        for id in table.iter().flat_map(|table| table.ids()) {
+            match self.get_mut(id).is_some_and(|timer| timer.is_given) {
+                true => self.remove(id),
+                false => self.deadlines.clear(id.slot),
+            }
+        }
+    }
+
+    /// It is back. Its timers go on in their rhythm, and one that was due meanwhile once
+    /// is due now; the one that it is `at` a call with is not. What it is `given` it gets,
+    /// unless it has set one of the name itself.
+    pub(super) fn go_on(
+        &mut self,
+        now: Time,
+        guest: GuestId,
+        given: &[(Arc<str>, Schedule)],
+        at: Option<TimerId>,
+    ) {
+        self.are_stopped[guest.index()] = false;
+        let table = self.of(guest).unwrap_or_default();
+        for entry in table.0.values().filter(|entry| Some(entry.id) != at) {
+            let next = entry.next(now);
+            if let Some(timer) = self.get_mut(entry.id) {
+                timer.at = next;
+                self.schedule(guest, entry.id.slot, next);
+            }
+        }
+        let new = given.iter();
+        for (name, schedule) in new.filter(|(name, _)| !table.0.contains_key(name)) {
+            self.put(guest, name, now + schedule.first, schedule.period, true);
         }
     }
 
@@ -162,20 +213,20 @@ impl Timers {
         let gone = before
             .iter()
             .filter(|(name, _)| given.iter().all(|(other, _)| other != name));
-        let gone: Vec<_> = gone.map(|(name, _)| (name, None)).collect();
+        let gone = gone.filter_map(|(name, _)| self.change(now, guest, name, None));
+        let mut gone: Vec<_> = gone.collect();
         let new = given.iter().filter(|timer| !before.contains(timer));
-        let new = new.map(|(name, schedule)| (name, Some(*schedule)));
-        gone.into_iter()
-            .chain(new)
-            .filter_map(|(name, schedule)| self.change(now, guest, name, schedule))
-            .collect()
+        gone.extend(new.filter_map(|(name, schedule)| {
+            self.put(guest, name, now + schedule.first, schedule.period, true)
+        }));
+        gone
     }
 
     /// A guest is gone, and its timers with it.
     pub(super) fn remove_all(&mut self, guest: GuestId) {
         let table = self.tables[guest.index()].take();
-        for entry in table.iter().flat_map(|table| table.0.values()) {
-            self.remove(entry.id);
+        for id in table.iter().flat_map(|table| table.ids()) {
+            self.remove(id);
         }
     }
 
@@ -192,7 +243,7 @@ impl Timers {
         guest: GuestId,
     ) -> impl Iterator<Item = TimerStanding> {
         let table = self.tables[guest.index()].iter();
-        let ids = table.flat_map(|table| table.0.values().map(|entry| entry.id));
+        let ids = table.flat_map(|table| table.ids());
         let timer = |id: TimerId| self.all.get(id.slot as usize)?.as_ref();
         ids.filter_map(timer).map(move |timer| TimerStanding {
             name: timer.name.clone(),
@@ -220,29 +271,42 @@ impl Timers {
         name: &Arc<str>,
         schedule: Option<Schedule>,
     ) -> Option<TimerId> {
+        match schedule {
+            Some(Schedule { first, period }) => self.put(guest, name, begin + first, period, false),
+            None => self.take(guest, name),
+        }
+    }
+
+    /// There is no timer of this name any more. Returns the one there was.
+    fn take(&mut self, guest: GuestId, name: &str) -> Option<TimerId> {
         let table = self.tables[guest.index()].as_ref();
-        let old = table.and_then(|table| Some(table.0.get(name)?.id));
-        if let Some(old) = old {
-            self.remove(old);
-        }
-        if let Some(Schedule { first, period }) = schedule {
-            let at = begin + first;
-            let id = self.insert(Timer {
-                guest,
-                name: name.clone(),
-                at,
-                period,
-                missed: 0,
-                number: self.numbers,
-            });
-            let entry = Entry {
-                id,
-                first: at,
-                period,
-            };
-            let table = self.tables[guest.index()].get_or_insert_default();
-            Arc::make_mut(table).0.insert(name.clone(), entry);
-        }
+        let old = table.and_then(|table| Some(table.0.get(name)?.id))?;
+        self.remove(old);
+        Some(old)
+    }
+
+    /// There is another timer of this name. Returns the one there was.
+    fn put(
+        &mut self,
+        guest: GuestId,
+        name: &Arc<str>,
+        first: Time,
+        period: Option<Duration>,
+        is_given: bool,
+    ) -> Option<TimerId> {
+        let old = self.take(guest, name);
+        let id = self.insert(Timer {
+            guest,
+            name: name.clone(),
+            at: first,
+            period,
+            missed: 0,
+            number: self.numbers,
+            is_given,
+        });
+        let entry = Entry { id, first, period };
+        let table = self.tables[guest.index()].get_or_insert_default();
+        Arc::make_mut(table).0.insert(name.clone(), entry);
         old
     }
 
@@ -289,18 +353,29 @@ impl Timers {
         let Some(period) = told.timer.period else {
             return self.remove(told.id);
         };
-        self.numbers += 1;
-        if let Some(Some(timer)) = self.all.get_mut(told.id.slot as usize)
-            && timer.number == told.id.number
-        {
+        if let Some(timer) = self.get_mut(told.id) {
             timer.at = told.timer.due + period;
             timer.missed += told.timer.missed;
-            self.deadlines.set(told.id.slot, timer.at, self.numbers);
+            let (guest, at) = (timer.guest, timer.at);
+            self.schedule(guest, told.id.slot, at);
+        }
+    }
+
+    fn get_mut(&mut self, id: TimerId) -> Option<&mut Timer> {
+        let timer = self.all.get_mut(id.slot as usize)?.as_mut();
+        timer.filter(|timer| timer.number == id.number)
+    }
+
+    /// One is due at this moment, unless its guest is gone.
+    fn schedule(&mut self, guest: GuestId, slot: u32, at: Time) {
+        self.numbers += 1;
+        if !self.are_stopped[guest.index()] {
+            self.deadlines.set(slot, at, self.numbers);
         }
     }
 
     fn insert(&mut self, timer: Timer) -> TimerId {
-        let (at, number) = (timer.at, timer.number);
+        let (guest, at, number) = (timer.guest, timer.at, timer.number);
         let slot = match self.free.pop() {
             Some(slot) => {
                 self.all[slot as usize] = Some(timer);
@@ -315,8 +390,7 @@ impl Timers {
                 slot
             }
         };
-        self.numbers += 1;
-        self.deadlines.set(slot, at, self.numbers);
+        self.schedule(guest, slot, at);
         TimerId { slot, number }
     }
 

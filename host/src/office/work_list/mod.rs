@@ -352,6 +352,12 @@ impl WorkList {
         }
     }
 
+    /// A letter of a guest, of the lowest priority, if it has any.
+    pub(super) fn any_of(&self, guest: GuestId) -> Option<Key> {
+        let mut queues = self.lists[guest.index()].queues.iter();
+        queues.find_map(|queue| some_key(queue.first))
+    }
+
     /// The letter of a guest that is the first to give its place up: of those of the
     /// lowest priority that take room, the one that has been there for longest, but for
     /// this one.

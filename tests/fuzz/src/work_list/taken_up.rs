@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::office::{Answer, Effects, GuestId, GuestSettings, Office, Settings, Time, WhenOff};
+use crate::office::{
+    Answer, Effects, GoneGuests, GuestId, GuestSettings, Office, Settings, Time, WhenOff,
+};
 use crate::settings::{FIRST, SECOND, guest, settings};
 use crate::store::{Contents, Moment, OldLetters, Trust, Ttl};
 
@@ -25,14 +27,13 @@ pub(super) fn check(mut contents: Contents, moment: Moment) {
             }
             contents.cancel(ticket).expect("it is open");
         }
-        let mut few = contents.clone();
-        few.drop_those_gone(|name| name == FIRST);
-        assert!(few.guests().into_iter().all(|name| **name == *FIRST));
-        take_up(contents.clone(), moment, old);
+        for gone_guests in [GoneGuests::Keep, GoneGuests::Drop] {
+            take_up(contents.clone(), moment, old, gone_guests);
+        }
     }
 }
 
-fn take_up(mut contents: Contents, moment: Moment, old: OldLetters) {
+fn take_up(contents: Contents, moment: Moment, old: OldLetters, gone_guests: GoneGuests) {
     let now = moment.running;
     let mut guests = [FIRST, SECOND].map(|name| guest(name, 0)).to_vec();
     guests.push(GuestSettings::gone("gone".into(), guests[0].work_list));
@@ -40,6 +41,7 @@ fn take_up(mut contents: Contents, moment: Moment, old: OldLetters) {
         now,
         Settings {
             is_durable: true,
+            gone_guests,
             ..settings(guests)
         },
     );
@@ -50,7 +52,11 @@ fn take_up(mut contents: Contents, moment: Moment, old: OldLetters) {
         "gone" => Some(GONE),
         _ => None,
     });
-    assert_eq!(held.is_empty(), office.held_letters() == 0);
+    if gone_guests == GoneGuests::Drop {
+        assert!(!office.has_anything(GONE));
+    } else {
+        assert_eq!(held.is_empty(), office.held_letters() == 0);
+    }
     go_on(&mut office, now);
     let later = Moment {
         running: now + Duration::from_secs(1),

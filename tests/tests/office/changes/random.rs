@@ -81,7 +81,7 @@ fn matches(filter: &str, topic: &str) -> bool {
     }
 }
 
-fn random_guest(random: &mut Random) -> GuestSettings {
+fn random_guest(random: &mut Random, name: String) -> GuestSettings {
     let mut subscriptions = Vec::new();
     for filter in FILTERS {
         if random.one_in(4) {
@@ -100,7 +100,7 @@ fn random_guest(random: &mut Random) -> GuestSettings {
         }
     }
     GuestSettings {
-        name: "guest".into(),
+        name: name.into(),
         subscriptions,
         retries: random.below(3) as u32,
         retry_for: random.pick(&[Duration::ZERO, 5 * SECOND]),
@@ -582,29 +582,36 @@ impl Run {
         for (place, guest) in &self.guests {
             match self.random.below(4) {
                 0 => {}
-                1 => all.push((Some(*place), random_guest(&mut self.random))),
+                1 => {
+                    let name = guest.settings.name.to_string();
+                    all.push((Some(*place), random_guest(&mut self.random, name)));
+                }
                 _ => all.push((Some(*place), guest.settings.clone())),
             }
         }
         let most = MOST - all.len() as u64;
         for _ in 0..self.random.below(most + 1) {
-            all.push((None, random_guest(&mut self.random)));
+            // Nobody is back who was gone.
+            let name = format!("guest {}", self.number());
+            all.push((None, random_guest(&mut self.random, name)));
         }
         let session = match self.random.one_in(8) {
             true => SessionChange::New,
             false => SessionChange::None,
         };
-        self.change_guests(&all, session);
+        self.change_guests(&all, session, GoneGuests::Keep);
     }
 
     fn change_guests(
         &mut self,
         all: &[(Option<GuestId>, GuestSettings)],
         session: SessionChange,
+        gone_guests: GoneGuests,
     ) -> Vec<GuestId> {
         let to = Settings {
             guests: all.iter().map(|(_, guest)| guest.clone()).collect(),
             keep_alive: Duration::ZERO,
+            gone_guests,
             ..kept_session()
         };
         let taken = change_to(&mut self.test, to, all, session);
@@ -721,14 +728,14 @@ impl Run {
             self.answer_one();
         }
         // Nothing is left of those that go now, once their session is over.
-        self.change_guests(&[], SessionChange::New);
+        self.change_guests(&[], SessionChange::New, GoneGuests::Drop);
         self.listen();
         while !self.is_online {
             self.test.pass(SECOND);
             self.connect_or_lose();
         }
         let all: Vec<_> = (0..MOST).map(|_| (None, guest(&[]))).collect();
-        let taken = self.change_guests(&all, SessionChange::None);
+        let taken = self.change_guests(&all, SessionChange::None, GoneGuests::Drop);
         let places: Vec<_> = (0..MOST as u16).map(GuestId).collect();
         assert_eq!(taken, places, "places are taken again");
         if self.seed.is_multiple_of(150) {

@@ -8,7 +8,7 @@ use jackalope::office::{
     Ticket, Time, TimerChanges, Tray, WhenOff,
 };
 
-use super::life::PRIORITIES;
+use super::life::{PRIORITIES, Presence};
 use super::network::number_of;
 use super::{QUALITIES, Run, SECOND, WHEN_OFF};
 use crate::facts::{Posted, Timer};
@@ -42,9 +42,36 @@ impl Run<'_> {
             Call::Timer(due) => self.check_timer(guest, due),
             _ => {}
         }
+        if self.are_back.contains(&guest) {
+            self.see_what_was_kept(guest, &assignment.call);
+        }
         self.life.calls.insert(place, assignment);
         if !self.random.one_in(4) {
             self.answer(place);
+        }
+    }
+
+    /// What a guest has is there again after it was gone.
+    fn see_what_was_kept(&mut self, guest: usize, call: &Call) {
+        if !self.live.state[guest].is_empty() {
+            self.see("state found after its guest was gone");
+        }
+        match call {
+            Call::Timer(_) => self.see("timer told after its guest was gone"),
+            Call::Outcomes(outcomes) => {
+                for told in outcomes {
+                    if !self.kept_outcomes.contains(&told.ticket) {
+                        continue;
+                    }
+                    self.see("outcome told that was kept for a guest that was gone");
+                    if self.life.restored.contains(&told.ticket) {
+                        self.see(
+                            "outcome told in another life that was kept for a guest that was gone",
+                        );
+                    }
+                }
+            }
+            _ => {}
         }
     }
 
@@ -95,6 +122,12 @@ impl Run<'_> {
         };
         self.note(|| format!("  answer of {guest}: {answer:?}"));
         let is_done = !matches!(answer, Answer::Retry(_) | Answer::Failed(_));
+        if self.life.presence(place) == Presence::Kept {
+            self.see("last call of a guest that is gone");
+            if !is_done {
+                self.see("last call of a guest that is gone has failed");
+            }
+        }
         self.life.given_up.clear();
         self.life
             .office
@@ -103,6 +136,12 @@ impl Run<'_> {
         let is_retry = how == 0 && !matches!(assignment.call, Call::Message(_));
         let is_given_up = is_retry || self.life.given_up.contains(&place);
         if !is_done && is_given_up {
+            let is_kept = matches!(assignment.call, Call::Outcomes(_) | Call::Timer(_))
+                && self.life.presence(place) == Presence::Kept;
+            assert!(
+                is_retry || !is_kept,
+                "what {guest} was told in vain is lost"
+            );
             self.end(&assignment);
         }
         if let Call::Message(message) = &assignment.call
@@ -126,8 +165,8 @@ impl Run<'_> {
                     }
                 }
             }
-            // Those of one that is gone are gone as well.
-            Call::Timer(_) if self.life.is_gone(assignment.guest) => {}
+            // Those of one that is dropped are dropped as well.
+            Call::Timer(_) if self.is_dropped(assignment.guest) => {}
             Call::Timer(due) => {
                 let timer = self.live.timers[guest][&due.name];
                 if !self.clocks.is_of_this_boot(timer.first) {
@@ -189,8 +228,7 @@ impl Run<'_> {
             let key = Arc::from(self.random.pick(&["k", "l", "m"]));
             let value = Payload::new(self.number().to_string());
             let value = (!self.random.one_in(4)).then_some(value);
-            // Of one that is gone nothing is kept.
-            if !self.life.is_gone(assignment.guest) {
+            if !self.is_dropped(assignment.guest) {
                 match &value {
                     Some(value) => self.live.state[guest].insert(Arc::clone(&key), value.clone()),
                     None => self.live.state[guest].remove(&key),
@@ -207,12 +245,12 @@ impl Run<'_> {
 
     fn change_timer(&mut self, assignment: &Assignment, changes: &mut TimerChanges) {
         let guest = self.life.guest(assignment.guest);
-        let is_gone = self.life.is_gone(assignment.guest);
+        let is_dropped = self.is_dropped(assignment.guest);
         let table = assignment.timers.as_deref();
         let name = self.random.pick(&["x", "x", "y", "z"]);
         if self.random.one_in(4) {
             let there_was = changes.cancel(table, name);
-            if is_gone {
+            if is_dropped {
                 return;
             }
             let timer = self.live.timers[guest].remove(name);
@@ -226,7 +264,7 @@ impl Run<'_> {
             .pick(&[Schedule::once(after), Schedule::every(after * 4)]);
         let set = changes.set(table, 10, name, schedule);
         assert_eq!(set, Ok(()));
-        if is_gone {
+        if is_dropped {
             return;
         }
         let timer = Timer {
@@ -235,6 +273,11 @@ impl Run<'_> {
         };
         self.live.timers[guest].insert(name.into(), timer);
         self.live.changes += 1;
+    }
+
+    /// Whether nothing is kept of a guest.
+    fn is_dropped(&self, place: GuestId) -> bool {
+        self.life.presence(place) == Presence::Dropped
     }
 
     /// Somebody beside the guests publishes a letter in the name of one.

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use jackalope::office::{
-    Assignment, Call, GuestId, GuestSettings, Office, PacketId, Priority, Settings, Ticket,
-    WorkListSettings,
+    Assignment, Call, GoneGuests, GuestId, GuestSettings, Office, PacketId, Priority, Settings,
+    Ticket, WorkListSettings,
 };
-use jackalope::store::{Contents, Held};
+use jackalope::store::Held;
 use jackalope_tests::office::{guest, settings};
 
 use super::Handling;
@@ -28,11 +28,13 @@ pub(super) struct Wanted {
 pub(super) enum Presence {
     /// A guest, which hears of outcomes or does not.
     There { hears_outcomes: bool },
-    /// The letters of one that is gone, which go out.
-    Gone,
+    /// One that is gone: its letters go out, and all that it has is kept.
+    Kept,
+    /// One that is gone, and nothing is left of it but its last call and exchanges.
+    Dropped,
 }
 
-/// The place of a guest. One that is back while its letters go out has another one.
+/// The place of a guest. One that is back has it again, if all was kept.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Place {
     pub(super) guest: usize,
@@ -42,8 +44,6 @@ pub(super) struct Place {
 pub(super) struct Life {
     pub(super) office: Office,
     pub(super) held: Held,
-    /// What guests have that are not there.
-    pub(super) left: Contents,
     pub(super) places: Vec<Place>,
     pub(super) unanswered: VecDeque<Unanswered>,
     pub(super) calls: BTreeMap<GuestId, Assignment>,
@@ -61,6 +61,8 @@ pub(super) struct Life {
     pub(super) delivered: BTreeSet<Ticket>,
     /// The letters by their packet ids.
     pub(super) ids: BTreeMap<PacketId, Ticket>,
+    /// The guests that were gone when it began, and had something.
+    pub(super) gone_at_start: BTreeSet<usize>,
     /// The letters and outcomes that are of an earlier life.
     pub(super) restored: BTreeSet<Ticket>,
     pub(super) was_held: bool,
@@ -74,11 +76,11 @@ pub(super) struct Life {
 }
 
 impl Life {
-    pub(super) fn new(setup: Setup, clocks: &Clocks, places: Vec<Place>) -> Self {
+    pub(super) fn new(setup: Setup, clocks: &Clocks, places: Vec<Place>, gone: GoneGuests) -> Self {
         let there = places.iter().map(|it| {
             let hears_outcomes = match it.presence {
                 Presence::There { hears_outcomes } => Some(hears_outcomes),
-                Presence::Gone => None,
+                Presence::Kept | Presence::Dropped => None,
             };
             let wanted = Wanted {
                 is_there: hears_outcomes.is_some(),
@@ -88,12 +90,16 @@ impl Life {
         });
         let settings = Settings {
             seed: setup.seed ^ clocks.instant().at,
-            ..gateway_settings(setup, setup.clean_session, there)
+            ..gateway_settings(setup, setup.clean_session, gone, there)
         };
         Self {
             office: Office::new(clocks.running(), settings),
             held: Held::default(),
-            left: Contents::default(),
+            gone_at_start: places
+                .iter()
+                .filter(|it| it.presence == Presence::Kept)
+                .map(|it| it.guest)
+                .collect(),
             places,
             unanswered: VecDeque::new(),
             calls: BTreeMap::new(),
@@ -131,15 +137,20 @@ impl Life {
     }
 
     pub(super) fn is_gone(&self, place: GuestId) -> bool {
-        self.places[place.index()].presence == Presence::Gone
+        !matches!(self.presence(place), Presence::There { .. })
     }
 
+    pub(super) fn presence(&self, place: GuestId) -> Presence {
+        self.places[place.index()].presence
+    }
+
+    /// Whether outcomes are told to who has this place, or kept for it.
     pub(super) fn hears_outcomes(&self, place: GuestId) -> bool {
-        let presence = self.places[place.index()].presence;
-        presence
-            == Presence::There {
-                hears_outcomes: true,
-            }
+        match self.presence(place) {
+            Presence::There { hears_outcomes } => hears_outcomes,
+            Presence::Kept => true,
+            Presence::Dropped => false,
+        }
     }
 
     /// A guest has a place.
@@ -177,6 +188,7 @@ impl Life {
 pub(super) fn gateway_settings(
     setup: Setup,
     clean_session: bool,
+    gone_guests: GoneGuests,
     guests: impl Iterator<Item = (usize, Wanted)>,
 ) -> Settings {
     Settings {
@@ -186,6 +198,7 @@ pub(super) fn gateway_settings(
             .map(|(guest, wanted)| guest_settings(setup, guest, wanted))
             .collect(),
         is_durable: true,
+        gone_guests,
         seed: setup.seed,
         ..settings()
     }

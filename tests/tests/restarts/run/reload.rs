@@ -1,7 +1,7 @@
 //! The configuration changes while the gateway runs: guests come, go, stay, and are
 //! replaced.
 
-use jackalope::office::{Assignment, Call, GuestId, SessionChange};
+use jackalope::office::{Assignment, Call, GoneGuests, GuestId, SessionChange};
 
 use super::Run;
 use super::life::{Presence, Wanted, gateway_settings};
@@ -17,7 +17,9 @@ pub(super) struct Unanswered {
 }
 
 impl Run<'_> {
-    pub(super) fn reload(&mut self) {
+    /// The configuration is read again: guests go, come and are replaced, or all who are
+    /// not there come.
+    pub(super) fn reload(&mut self, all_come: bool) {
         self.see("reloaded");
         // What is due now is not of the change.
         self.life.office.handle_timeout(self.clocks.running());
@@ -26,6 +28,10 @@ impl Run<'_> {
         let mut replaced = [false; NAMES.len()];
         for (guest, replaced) in replaced.iter_mut().enumerate() {
             let is_there = before[guest].is_there;
+            if all_come {
+                self.wanted[guest].is_there = true;
+                continue;
+            }
             match self.random.below(4) {
                 0 => self.wanted[guest].is_there = !is_there,
                 1 if !is_there => self.wanted[guest].is_there = true,
@@ -36,19 +42,31 @@ impl Run<'_> {
                 self.wanted[guest].hears_outcomes ^= true;
             }
         }
+        if self.random.one_in(3) {
+            self.gone_guests = self.random.pick(&GONE_GUESTS);
+        }
         let session = self.session_change();
-        let wanted = self.wanted;
-        self.note(|| format!("  {wanted:?}, replaced: {replaced:?}, session: {session:?}"));
+        let (wanted, gone) = (self.wanted, self.gone_guests);
+        self.note(|| {
+            format!("  {wanted:?}, gone: {gone:?}, replaced: {replaced:?}, session: {session:?}")
+        });
         // As the office does: what the first one leaves does not wait for the others.
         for place in self.life.all_places() {
             let guest = self.life.guest(place);
-            if !self.life.is_gone(place) && !self.wanted[guest].is_there {
-                self.remove(guest, place);
+            match self.life.presence(place) {
+                Presence::There { .. } if !self.wanted[guest].is_there => {
+                    self.remove(guest, place);
+                }
+                Presence::Kept if gone == GoneGuests::Drop && !self.wanted[guest].is_there => {
+                    self.see("guest dropped by a reload that was gone before");
+                    self.drop_guest(guest, place);
+                }
+                _ => {}
             }
         }
         self.change(session);
         for guest in 0..NAMES.len() {
-            let (was, is) = (before[guest], self.wanted[guest]);
+            let was = before[guest];
             let Some(place) = self.life.place(guest) else {
                 continue;
             };
@@ -60,11 +78,8 @@ impl Run<'_> {
                     self.life.office.handle_replaced(place);
                 }
             }
-            if !is.hears_outcomes {
-                self.drop_outcomes(guest);
-            }
         }
-        self.compare_letters();
+        self.compare(|guest| !before[guest].is_there);
         self.life.unanswered.push_back(Unanswered {
             group: self.life.office.groups().0,
             changes: self.live.changes,
@@ -93,29 +108,33 @@ impl Run<'_> {
         let settings = gateway_settings(
             self.setup,
             clean,
+            self.gone_guests,
             guests.iter().map(|guest| (*guest, self.wanted[*guest])),
         );
         let now = self.clocks.running();
         let office = &mut self.life.office;
         let taken = office.handle_changed(now, settings, &places, session);
+        // Whose letters were dropped.
+        self.listen();
         for (guest, place) in guests.into_iter().zip(taken) {
             self.life.set(guest, place, self.wanted[guest]);
         }
         self.listen();
     }
 
-    /// A guest is gone, and all that it had but for its letters; what it is at goes on.
+    /// A guest is gone, and what it has is kept or dropped; what it is at goes on.
     fn remove(&mut self, guest: usize, place: GuestId) {
         self.see("guest removed");
-        self.life.places[place.index()].presence = Presence::Gone;
+        self.life.places[place.index()].presence = Presence::Kept;
         let letters = self.life.office.standing(place).letters;
         if letters > 0 {
             self.see("guest removed that has letters");
         }
-        let gone = self.live.state[guest].len() + self.live.timers[guest].len();
-        self.live.changes += u64::try_from(gone).expect("it is small");
-        self.live.state[guest].clear();
-        self.live.timers[guest].clear();
+        let is_dropped = self.gone_guests == GoneGuests::Drop;
+        if is_dropped {
+            self.see("guest dropped by a reload");
+            self.live.forget(guest);
+        }
         let at = match self.life.calls.get(&place) {
             Some(Assignment {
                 call: Call::Message(message),
@@ -132,7 +151,17 @@ impl Run<'_> {
                 self.handle_taken(place, number);
             }
         }
+        if is_dropped {
+            self.drop_guest(guest, place);
+        }
+    }
+
+    /// Nothing is left of a guest that is gone; of its letters the office says so.
+    pub(super) fn drop_guest(&mut self, guest: usize, place: GuestId) {
+        self.life.places[place.index()].presence = Presence::Dropped;
+        self.live.forget(guest);
         self.drop_outcomes(guest);
+        self.are_back.remove(&guest);
     }
 
     /// What a guest has not been told it will not be, but for what it is at.
@@ -151,33 +180,23 @@ impl Run<'_> {
         self.live.over.extend(dropped);
     }
 
-    /// A guest takes up what one of its name has left in an earlier life.
+    /// A guest is there that was not. What it had it has again, if that was kept.
     fn add(&mut self, guest: usize, place: GuestId) {
         self.see("guest added");
         let mut letters = self.live.letters.values();
         if letters.any(|it| it.guest == guest) {
             self.see("guest back while its letters go out");
         }
-        let has_left = self
-            .life
-            .left
-            .guests()
-            .iter()
-            .any(|it| ***it == *NAMES[guest]);
-        if has_left {
-            self.see("what was left taken up by a reload");
+        if self.life.calls.contains_key(&place) {
+            self.see("guest back while its last call goes on");
         }
-        let moment = self.clocks.moment();
-        let life = &mut self.life;
-        life.left.boots.observe(moment);
-        life.left
-            .restore_guest(&mut life.office, moment.running, NAMES[guest], place);
-        self.listen();
-        if !self.wanted[guest].hears_outcomes {
-            self.drop_outcomes(guest);
+        if self.live.has_anything(guest) {
+            self.see("guest back by a reload");
+            self.are_back.insert(guest);
+            if self.life.gone_at_start.remove(&guest) {
+                self.see("guest back by a reload that was gone at the start");
+            }
         }
-        let knows_time = self.life.knew_time || self.clocks.is_trusted();
-        self.compare_guest(guest, place, knows_time);
     }
 
     /// Whoever is to be told that a change is kept is.
@@ -190,6 +209,10 @@ impl Run<'_> {
         }
     }
 }
+
+/// What may become of what guests have that are gone, and how often which.
+pub(super) const GONE_GUESTS: [GoneGuests; 3] =
+    [GoneGuests::Keep, GoneGuests::Keep, GoneGuests::Drop];
 
 /// How the guests are when nobody has changed anything.
 pub(super) fn at_first() -> [Wanted; NAMES.len()] {

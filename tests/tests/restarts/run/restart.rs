@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use jackalope::office::{GuestId, Priority, Ticket, Time, TimerStanding};
+use jackalope::office::{
+    Assignment, Call, GoneGuests, GuestId, Priority, Ticket, Time, TimerStanding,
+};
 use jackalope::store::{Contents, OldLetters};
 
 use super::life::{Life, Place, Presence};
+use super::reload::GONE_GUESTS;
 use super::{Run, SECOND, WHEN_OFF};
 use crate::facts::{NAMES, Timer};
 
@@ -130,6 +133,7 @@ impl Run<'_> {
     }
 
     pub(super) fn start(&mut self) {
+        let before = self.wanted;
         for wanted in &mut self.wanted {
             // Somebody has changed the configuration meanwhile.
             wanted.is_there = match wanted.is_there {
@@ -141,62 +145,64 @@ impl Run<'_> {
         if let Some(clean_session) = self.next_clean_session.take() {
             self.setup.clean_session = clean_session;
         }
-        let drops = !self.is_kind && self.random.one_in(3);
-        let wanted = self.wanted;
-        self.note(|| format!("  a life begins: {wanted:?}, others are dropped: {drops}"));
-        if drops {
-            self.drop_those_gone();
-        }
+        self.gone_guests = match self.is_kind {
+            true => GoneGuests::Keep,
+            false => self.random.pick(&GONE_GUESTS),
+        };
+        let (wanted, gone) = (self.wanted, self.gone_guests);
+        self.note(|| format!("  a life begins: {wanted:?}, gone: {gone:?}"));
         self.live = self.durable.clone();
+        for (guest, (was, is)) in before.iter().zip(wanted).enumerate() {
+            if !was.is_there && is.is_there && self.live.has_anything(guest) {
+                self.are_back.insert(guest);
+            }
+        }
         let places = self.places();
-        self.life = Life::new(self.setup, &self.clocks, places);
+        self.life = Life::new(self.setup, &self.clocks, places, gone);
         self.life.knew_time = self.clocks.knows_time();
         self.life.has_seen_trust = self.life.knew_time;
+        if gone == GoneGuests::Drop {
+            self.drop_those_gone();
+        }
         self.take_up();
         self.listen();
         self.life.was_held = self.life.office.held_letters() > 0;
         if self.life.was_held {
             self.see("letter held");
         }
-        self.compare();
+        self.compare_order();
+        self.compare(|_| true);
     }
 
-    /// The guests that are there, and those that are gone and have letters.
+    /// The guests that are there, and those that are gone and have something.
     fn places(&mut self) -> Vec<Place> {
         let mut places = Vec::new();
         for (guest, wanted) in self.wanted.iter().enumerate() {
-            let letters = self.live.letters.values().filter(|it| it.guest == guest);
-            let (is_there, has_letters) = (wanted.is_there, letters.count() > 0);
             let hears_outcomes = wanted.hears_outcomes;
-            let presence = match is_there {
+            let presence = match wanted.is_there {
                 true => Presence::There { hears_outcomes },
-                false if has_letters => Presence::Gone,
+                false if self.live.has_anything(guest) => Presence::Kept,
                 false => continue,
             };
             places.push(Place { guest, presence });
         }
-        if places.iter().any(|it| it.presence == Presence::Gone) {
+        let mut letters = self.live.letters.values();
+        if letters.any(|it| !self.wanted[it.guest].is_there) {
             self.see("guest gone whose letters go out");
         }
         places
     }
 
-    /// What guests had that are not there is dropped for good.
+    /// What guests have that are not there is dropped. If the gateway dies before that is
+    /// durable, it is there again.
     fn drop_those_gone(&mut self) {
-        let wanted = self.wanted;
-        let is_there = |name: &str| {
-            let mut all = NAMES.iter().zip(wanted);
-            all.any(|(other, wanted)| wanted.is_there && *other == name)
-        };
-        let changes = self.found.drop_those_gone(is_there);
-        if changes.is_empty() {
-            return;
+        for place in self.life.all_places() {
+            if self.life.presence(place) == Presence::Kept {
+                self.see("guest dropped at a start");
+                self.drop_guest(self.life.guest(place), place);
+            }
         }
-        self.keep_at_once(changes);
-        for guest in (0..NAMES.len()).filter(|guest| !wanted[*guest].is_there) {
-            self.durable.drop_guest(guest);
-        }
-        self.durable.check(&self.contents);
+        self.life.gone_at_start.clear();
     }
 
     /// The office takes up what was kept.
@@ -222,19 +228,28 @@ impl Run<'_> {
             let guest = NAMES.iter().position(|other| *other == name)?;
             places.get(&guest).copied()
         });
-        life.left = contents;
     }
 
-    /// The office has what was durable, and nothing else.
-    fn compare(&mut self) {
+    /// The office has what there is, and nothing else. `begins` says of a guest whether its
+    /// timers are to be as they begin.
+    pub(super) fn compare(&mut self, begins: impl Fn(usize) -> bool) {
         self.compare_letters();
-        self.compare_order();
-        for guest in 0..NAMES.len() {
-            if let Some(place) = self.life.place(guest) {
-                if !self.wanted[guest].hears_outcomes {
-                    self.drop_outcomes(guest);
+        for place in self.life.all_places() {
+            let guest = self.life.guest(place);
+            match self.life.presence(place) {
+                Presence::There { hears_outcomes } => {
+                    if !hears_outcomes {
+                        self.drop_outcomes(guest);
+                    }
+                    self.compare_guest(guest, place, begins(guest));
                 }
-                self.compare_guest(guest, place, self.life.knew_time);
+                // Of what is not due it is not said when it is.
+                Presence::Kept => self.compare_guest(guest, place, false),
+                Presence::Dropped => {
+                    let (now, office) = (self.clocks.running(), &self.life.office);
+                    let left = office.standing(place).letters + office.timers(now, place).count();
+                    assert_eq!(left, 0, "something is left of {guest}");
+                }
             }
         }
     }
@@ -255,14 +270,10 @@ impl Run<'_> {
     /// The letters of each guest go in the order in which they went before.
     fn compare_order(&mut self) {
         for guest in 0..NAMES.len() {
-            let order = self.order(guest).concat();
-            for before in &self.live.order[guest] {
-                let mut expect = before.clone();
-                expect.retain(|(_, ticket)| self.live.letters.contains_key(ticket));
-                let mut order = order.clone();
-                order.retain(|letter| expect.contains(letter));
-                assert_eq!(order, expect, "the order of the letters of {guest}");
-            }
+            let order = self.order(guest);
+            let mut expect = self.live.order[guest].clone();
+            expect.retain(|(_, ticket)| self.live.letters.contains_key(ticket));
+            assert_eq!(order, expect, "the order of the letters of {guest}");
             let is_by_ticket = |one: &(Priority, Ticket), next: &(Priority, Ticket)| {
                 one.0 != next.0 || one.1 < next.1
             };
@@ -272,21 +283,25 @@ impl Run<'_> {
         }
     }
 
-    /// The letters of a guest in the order in which they are to go, at each of its places:
-    /// those of one that was gone and is back are at two, each with an order of its own.
-    pub(super) fn order(&self, guest: usize) -> Vec<Vec<(Priority, Ticket)>> {
+    /// The letters of a guest in the order in which they are to go.
+    pub(super) fn order(&self, guest: usize) -> Vec<(Priority, Ticket)> {
         let (life, now) = (&self.life, self.clocks.running());
         let places = life.all_places().filter(|it| life.guest(*it) == guest);
-        let letters = places.map(|place| life.office.letters(now, place));
-        letters
-            .map(|letters| letters.map(|it| (it.priority, it.ticket)).collect())
-            .collect()
+        let letters = places.flat_map(|place| life.office.letters(now, place));
+        let mut order: Vec<_> = letters.map(|it| (it.priority, it.ticket)).collect();
+        order.sort_by_key(|(priority, _)| std::cmp::Reverse(*priority));
+        order
     }
 
     /// A guest has what it was to have, but for letters.
-    pub(super) fn compare_guest(&self, guest: usize, place: GuestId, knows_time: bool) {
+    fn compare_guest(&self, guest: usize, place: GuestId, begins: bool) {
         let now = self.clocks.running();
-        let outcomes = self.life.office.standing(place).outcomes;
+        let at = self.life.calls.get(&place).map(|it: &Assignment| &it.call);
+        let told = match at {
+            Some(Call::Outcomes(outcomes)) => outcomes.len(),
+            _ => 0,
+        };
+        let outcomes = self.life.office.standing(place).outcomes - told;
         let at_calls = self.life.told_at_calls();
         let owed = self.live.owed.iter();
         let owed = owed.filter(|(ticket, it)| it.0 == guest && !at_calls.contains(*ticket));
@@ -298,12 +313,15 @@ impl Run<'_> {
             names.eq(expect.clone().map(|(name, it)| (name, it.period))),
             "the timers of {guest}"
         );
-        for (standing, (_, timer)) in timers.iter().zip(expect) {
-            self.compare_timer(now, standing, timer, knows_time);
+        let is_at = |name: &str| matches!(at, Some(Call::Timer(due)) if *due.name == *name);
+        for (standing, (name, timer)) in timers.iter().zip(expect) {
+            if begins && !is_at(name) {
+                self.compare_timer(now, standing, timer);
+            }
         }
     }
 
-    fn compare_timer(&self, now: Time, standing: &TimerStanding, timer: &Timer, knows_time: bool) {
+    fn compare_timer(&self, now: Time, standing: &TimerStanding, timer: &Timer) {
         let clocks = &self.clocks;
         let first = timer.first.at;
         let is_of_this_boot = clocks.is_of_this_boot(timer.first);
@@ -313,7 +331,7 @@ impl Run<'_> {
         let at = clocks.instant_of(now).at;
         let due = at + u64::try_from(standing.due_in.as_millis()).expect("it is soon");
         assert!(due >= first, "{standing:?} is early");
-        let is_known = knows_time && clocks.is_known(timer.first);
+        let is_known = self.life.knew_time && clocks.is_known(timer.first);
         if !is_of_this_boot && !is_known {
             return;
         }
