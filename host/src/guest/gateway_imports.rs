@@ -31,8 +31,8 @@ pub(super) struct GatewayImports {
     /// Those that the guest had before the call.
     timers: Option<Arc<TimerTable>>,
     now: Time,
-    effects: Effects,
-    /// The letters are in here, and not in `effects` yet.
+    reconnect: bool,
+    timer_changes: TimerChanges,
     tray: Tray,
     state: Draft,
     settings: Arc<str>,
@@ -41,7 +41,8 @@ pub(super) struct GatewayImports {
 /// What a call had come to when its guest was to do something else first.
 pub(super) struct Held {
     accept: usize,
-    effects: Effects,
+    reconnect: bool,
+    timer_changes: TimerChanges,
     tray: Tray,
     state: Draft,
 }
@@ -103,7 +104,8 @@ impl GatewayImports {
             },
             timers: None,
             now: Time::default(),
-            effects: Effects::default(),
+            reconnect: false,
+            timer_changes: TimerChanges::default(),
             tray: Tray::default(),
             state: Draft::closed(),
             settings,
@@ -114,7 +116,8 @@ impl GatewayImports {
     pub(super) fn hold(&mut self) -> Held {
         Held {
             accept: std::mem::take(&mut self.room.accept),
-            effects: std::mem::take(&mut self.effects),
+            reconnect: self.reconnect,
+            timer_changes: std::mem::take(&mut self.timer_changes),
             tray: std::mem::take(&mut self.tray),
             state: std::mem::replace(&mut self.state, Draft::closed()),
         }
@@ -123,7 +126,8 @@ impl GatewayImports {
     /// The call goes on where it was.
     pub(super) fn go_on(&mut self, held: Held) {
         self.room.accept = held.accept;
-        self.effects = held.effects;
+        self.reconnect = held.reconnect;
+        self.timer_changes = held.timer_changes;
         self.tray = held.tray;
         self.state = held.state;
     }
@@ -132,7 +136,7 @@ impl GatewayImports {
     pub(super) fn begin(&mut self, assignment: &Assignment) {
         self.status = assignment.status;
         self.room = assignment.room.clone();
-        self.state = if assignment.call == Call::LastWill {
+        self.state = if matches!(assignment.call, Call::LastWill) {
             // Its answer has no effects, and what can not be kept is not accepted.
             self.room.accept = 0;
             Draft::closed()
@@ -141,11 +145,10 @@ impl GatewayImports {
         };
         self.timers.clone_from(&assignment.timers);
         self.now = assignment.now;
-        self.effects = Effects {
-            timers: TimerChanges::beginning(&assignment.call),
-            ..Effects::default()
-        };
-        self.tray = Tray::default();
+        self.reconnect = false;
+        self.timer_changes = TimerChanges::beginning(&assignment.call);
+        // Of the call before, if there was one, it was taken.
+        debug_assert_eq!(self.tray.accepted(), 0);
     }
 
     /// A call has succeeded: hands out what it asked for.
@@ -153,15 +156,13 @@ impl GatewayImports {
         // The office changes the table without a copy when nobody else has it.
         self.timers = None;
         self.room.replaceable = None;
-        let state = self.state.take_changes();
-        let Effects {
-            reconnect, timers, ..
-        } = std::mem::take(&mut self.effects);
+        let (letters, displaced) = self.tray.take();
         Effects {
-            state,
-            reconnect,
-            timers,
-            ..self.tray.take()
+            displaced,
+            letters,
+            state: self.state.take_changes(),
+            reconnect: self.reconnect,
+            timers: std::mem::take(&mut self.timer_changes),
         }
     }
 
@@ -236,7 +237,7 @@ where
         Ok((status,))
     })?;
     interface.func_wrap("reconnect", |mut store: StoreContextMut<'_, State>, ()| {
-        store.data_mut().gateway.effects.reconnect = true;
+        store.data_mut().gateway.reconnect = true;
         Ok(())
     })
 }

@@ -7,7 +7,7 @@ use super::work_list::{Entry, Key, WorkList};
 use super::{
     Carried, Concluded, Disconnection, Dispatch, DisplacedBy, GuestId, Letter, LetterOutcome,
     MAX_OWED_OUTCOMES, Notice, Office, Outcome, Outgoing, Outlook, Overflow, Qos, Refused, Room,
-    Ticket, Time, WorkListSettings,
+    Time, WorkListSettings,
 };
 
 impl Office {
@@ -177,9 +177,12 @@ impl Office {
             (Some(id), _) => self.outbound.forget_letter(id),
             (None, _) => {}
         }
-        let tag = entry.take_tag();
-        let letter = Some((entry.topic, entry.qos));
-        self.report(entry.guest, entry.ticket, letter, tag, outcome, by);
+        let told = LetterOutcome {
+            ticket: entry.ticket,
+            tag: entry.take_tag(),
+            outcome,
+        };
+        self.report(entry.guest, told, Some((&entry.topic, entry.qos)), by);
     }
 
     /// A letter has its outcome: one with this topic and this quality of service, if it
@@ -187,22 +190,20 @@ impl Office {
     pub(super) fn report(
         &mut self,
         guest: GuestId,
-        ticket: Ticket,
-        letter: Option<(Arc<str>, Qos)>,
-        tag: Option<Arc<str>>,
-        outcome: Outcome,
+        told: LetterOutcome,
+        letter: Option<(&Arc<str>, Qos)>,
         by: Option<DisplacedBy>,
     ) {
-        self.notices.push_outcome(guest, ticket, outcome, by, || {
+        let about = || {
             let (topic, qos) = letter?;
-            let tag = tag.clone();
-            Some(Concluded { topic, qos, tag })
-        });
-        let told = LetterOutcome {
-            ticket,
-            tag,
-            outcome,
+            Some(Concluded {
+                topic: topic.clone(),
+                qos,
+                tag: told.tag.clone(),
+            })
         };
+        self.notices
+            .push_outcome(guest, told.ticket, told.outcome, by, about);
         self.note_outcome(guest, &told);
         self.guests.change(guest, |inbox| inbox.push_outcome(told));
     }
@@ -247,25 +248,31 @@ impl Office {
         letter: Letter,
     ) -> bool {
         let deadline = since + letter.ttl;
-        let ticket = letter.ticket;
         self.notices.push_detail(|| Notice::Accepted {
             guest,
             letter: letter.clone(),
         });
         if deadline <= now {
-            let outcome = Outcome::Expired { sent: false };
-            let about = Some((letter.topic, letter.qos));
-            self.report(guest, ticket, about, letter.tag, outcome, None);
+            let told = LetterOutcome {
+                ticket: letter.ticket,
+                tag: letter.tag,
+                outcome: Outcome::Expired { sent: false },
+            };
+            self.report(guest, told, Some((&letter.topic, letter.qos)), None);
             return false;
         }
         let replaced = self.replaced_by(guest, &letter);
         let displaces = match self.make_room(guest, &letter, replaced) {
             Ok(displaces) => displaces,
             Err(outcome) => {
-                let about = Some((letter.topic, letter.qos));
                 let is_displaced = matches!(outcome, Outcome::Displaced { .. });
                 let by = is_displaced.then_some(DisplacedBy::Overflow);
-                self.report(guest, ticket, about, letter.tag, outcome, by);
+                let told = LetterOutcome {
+                    ticket: letter.ticket,
+                    tag: letter.tag,
+                    outcome,
+                };
+                self.report(guest, told, Some((&letter.topic, letter.qos)), by);
                 return is_displaced;
             }
         };
@@ -315,11 +322,13 @@ impl Office {
             self.displace(key, sent, DisplacedBy::ReplaceKey);
             self.list.push(guest, letter, since);
         } else if let Some(mut before) = self.list.replace(key, letter, since) {
-            let tag = before.take_tag();
-            let about = Some((before.topic, before.qos));
-            let outcome = Outcome::Displaced { sent };
+            let told = LetterOutcome {
+                ticket: before.ticket,
+                tag: before.take_tag(),
+                outcome: Outcome::Displaced { sent },
+            };
             let by = Some(DisplacedBy::ReplaceKey);
-            self.report(guest, before.ticket, about, tag, outcome, by);
+            self.report(guest, told, Some((&before.topic, before.qos)), by);
         }
     }
 

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::guests::{Decision, Ended, Inbox};
 use super::session::Receipt;
 use super::{
-    Answer, Call, Displaced, Effects, GuestId, LastWill, Notice, Office, Outcome, Rule, Ticket,
-    Time, TimerChanges, topic,
+    Answer, Call, Displaced, Effects, GuestId, LastWill, LetterOutcome, Notice, Office, Outcome,
+    Rule, Ticket, Time, TimerChanges, topic,
 };
 
 impl Office {
@@ -124,8 +124,12 @@ impl Office {
         let accepted = effects.displaced.len() + effects.letters.len();
         self.guests.handle_published(now, guest, accepted);
         for Displaced { ticket, tag, by } in effects.displaced {
-            let outcome = Outcome::Displaced { sent: false };
-            self.report(guest, ticket, None, tag, outcome, Some(by));
+            let told = LetterOutcome {
+                ticket,
+                tag,
+                outcome: Outcome::Displaced { sent: false },
+            };
+            self.report(guest, told, None, Some(by));
         }
         for letter in effects.letters {
             has_displaced |= self.post_since(called, now, guest, letter);

@@ -34,6 +34,11 @@ impl<V> Rarely<V> {
         self.0.as_ref()?.get(name)
     }
 
+    /// The value of a name, to be changed.
+    pub fn get_mut(&mut self, name: &str) -> Option<&mut V> {
+        self.0.as_mut()?.get_mut(name)
+    }
+
     /// Whether there is one.
     pub fn contains_key(&self, name: &str) -> bool {
         self.get(name).is_some()

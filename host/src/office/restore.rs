@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::change_guests::NOBODY;
-use super::{GoneGuests, GuestId, Letter, LetterOutcome, Office, PacketId, Payload, Ticket, Time};
+use super::{
+    GoneGuests, GuestId, Letter, LetterOutcome, Office, Outcome, PacketId, Payload, Ticket, Time,
+};
 
 /// How a letter goes on that was accepted in an earlier life of the gateway.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,15 +62,12 @@ impl Office {
 
     /// A letter of an earlier life has its outcome now.
     pub fn restore_expired(&mut self, guest: GuestId, letter: Letter) {
-        let Letter {
-            ticket,
-            topic,
-            qos,
-            tag,
-            ..
-        } = letter;
-        let outcome = super::Outcome::Expired { sent: true };
-        self.report(guest, ticket, Some((topic, qos)), tag, outcome, None);
+        let told = LetterOutcome {
+            ticket: letter.ticket,
+            tag: letter.tag,
+            outcome: Outcome::Expired { sent: true },
+        };
+        self.report(guest, told, Some((&letter.topic, letter.qos)), None);
     }
 
     /// What a guest has written down.

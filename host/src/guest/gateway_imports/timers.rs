@@ -28,7 +28,7 @@ fn set(
         return Ok((Err(NotSet::NotKept(why).into()),));
     }
     let (table, max) = (gateway.timers.as_deref(), gateway.room.timers);
-    let timers = &mut gateway.effects.timers;
+    let timers = &mut gateway.timer_changes;
     let set = timers.set(table, max, &name, schedule.into());
     Ok((set.map_err(TimerError::from),))
 }
@@ -38,13 +38,13 @@ fn cancel(mut store: StoreContextMut<'_, State>, (name,): (WasmStr,)) -> wasmtim
         return Ok((false,));
     };
     let gateway = &mut store.data_mut().gateway;
-    let timers = &mut gateway.effects.timers;
+    let timers = &mut gateway.timer_changes;
     Ok((timers.cancel(gateway.timers.as_deref(), &name),))
 }
 
 fn list(store: StoreContextMut<'_, State>, (): ()) -> wasmtime::Result<(Vec<Timer>,)> {
     let gateway = &store.data().gateway;
-    let timers = &gateway.effects.timers;
+    let timers = &gateway.timer_changes;
     let listed = timers.list(gateway.timers.as_deref(), gateway.now);
     Ok((listed.into_iter().map(Timer::from).collect(),))
 }

@@ -445,20 +445,22 @@ impl Inbox {
             self.running = Some(Running::LastWill);
             return Some(Call::LastWill);
         }
-        let message = self.messages.front().filter(|_| takes_messages);
-        let message = message.filter(|_| self.retry_at.is_none_or(|at| at <= now));
-        let timer = self.timers.front().filter(|_| takes_messages);
-        let event = self.events.front().map_or(u64::MAX, |event| event.number);
-        let before_event = timer.map_or(u64::MAX, |timer| timer.number) < event;
-        let others = event.min(timer.map_or(u64::MAX, |timer| timer.number));
-        let message = message.filter(|message| message.number < others);
-        let Some(message) = message else {
-            return match before_event {
-                true => self.poll_timer(now),
-                false => self.poll_event(),
-            };
-        };
-        let message = message.item.0.clone();
+        let takes = |takes: bool, number: u64| if takes { number } else { u64::MAX };
+        let is_time = takes_messages && self.retry_at.is_none_or(|at| at <= now);
+        let event = first_number(&self.events);
+        let timer = takes(takes_messages, first_number(&self.timers));
+        let message = takes(is_time, first_number(&self.messages));
+        if message < event.min(timer) {
+            self.poll_message()
+        } else if timer < event {
+            self.poll_timer(now)
+        } else {
+            self.poll_event()
+        }
+    }
+
+    fn poll_message(&mut self) -> Option<Call> {
+        let message = self.messages.front()?.item.0.clone();
         self.running = Some(Running::Message);
         Some(Call::Message(message))
     }
@@ -692,6 +694,11 @@ impl Inbox {
             }
         }
     }
+}
+
+/// The number of what comes first, or one behind all others.
+fn first_number<T>(queue: &VecDeque<Numbered<T>>) -> u64 {
+    queue.front().map_or(u64::MAX, |first| first.number)
 }
 
 impl Event {

@@ -1,9 +1,9 @@
 //! What a call has published, until it has succeeded.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::sync::Arc;
+use std::collections::VecDeque;
 
-use super::{Displaced, Effects, Room};
+use super::{Displaced, Room};
+use crate::office::rarely::Rarely;
 use crate::office::{DisplacedBy, Letter, NotAccepted, Overflow, Priority, Ticket};
 
 /// The letters of one call. It holds no more than the work list of its guest does, and
@@ -19,7 +19,7 @@ pub struct Tray {
     /// How many of them have each priority.
     count: [usize; 3],
     /// The latest of each replace key that was published, until it was displaced.
-    keyed: BTreeMap<Arc<str>, Option<Ticket>>,
+    keyed: Rarely<Option<Ticket>>,
     /// How many letters of the work list give their places up to these, and how many
     /// bytes they take.
     replaced: (usize, usize),
@@ -73,16 +73,15 @@ impl Tray {
         }
     }
 
-    /// Hands over what was published.
-    pub fn take(&mut self) -> Effects {
+    /// Hands over what was published, and what was displaced of it.
+    pub fn take(&mut self) -> (VecDeque<Letter>, Vec<Displaced>) {
+        if self.accepted() == 0 {
+            return Default::default();
+        }
         let Self {
             letters, displaced, ..
         } = std::mem::take(self);
-        Effects {
-            displaced,
-            letters,
-            ..Effects::default()
-        }
+        (letters, displaced)
     }
 
     /// The letter that is the first to go.
@@ -130,6 +129,7 @@ impl Tray {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;
@@ -178,10 +178,10 @@ mod tests {
             tray.put(room, letter(number, *priority));
         }
         assert_eq!(tray.accepted(), letters.len());
-        let effects = tray.take();
-        let letters = effects.letters.iter().map(|letter| letter.ticket.0);
+        let (letters, displaced) = tray.take();
+        let letters = letters.iter().map(|letter| letter.ticket.0);
         assert_eq!(letters.collect::<Vec<_>>(), stay);
-        let displaced = effects.displaced.iter();
+        let displaced = displaced.iter();
         assert!(displaced.clone().all(|it| it.by == DisplacedBy::Overflow));
         assert_eq!(displaced.map(|it| it.ticket.0).collect::<Vec<_>>(), go);
         assert_eq!(tray.accepted(), 0);
@@ -216,19 +216,15 @@ mod tests {
                 },
             );
         }
-        let effects = tray.take();
-        let stay: Vec<_> = effects
-            .letters
-            .iter()
-            .map(|letter| letter.ticket.0)
-            .collect();
+        let (letters, displaced) = tray.take();
+        let stay: Vec<_> = letters.iter().map(|letter| letter.ticket.0).collect();
         assert_eq!(stay, [1, 3, 4]);
         let replaced = [0, 2].map(|number| Displaced {
             ticket: Ticket(number),
             tag: None,
             by: DisplacedBy::ReplaceKey,
         });
-        assert_eq!(effects.displaced, replaced);
+        assert_eq!(displaced, replaced);
     }
 
     #[test]

@@ -23,6 +23,7 @@ impl<T> Chunks<T> {
     }
 
     /// Adds a chunk of new items at the end.
+    #[cold]
     pub(super) fn grow(&mut self, item: impl Fn() -> T) {
         self.chunks.push(Box::new(std::array::from_fn(|_| item())));
     }
@@ -33,6 +34,11 @@ impl<T> Chunks<T> {
 
     pub(super) fn get_mut(&mut self, index: usize) -> Option<&mut T> {
         Some(&mut self.chunks.get_mut(index / CHUNK)?[index % CHUNK])
+    }
+
+    /// The chunk that holds the item at `index`, to be changed.
+    pub(super) fn chunk_mut(&mut self, index: usize) -> Option<&mut [T; CHUNK]> {
+        self.chunks.get_mut(index / CHUNK).map(|chunk| &mut **chunk)
     }
 
     /// The chunk that holds the item at `index`.

@@ -115,22 +115,24 @@ impl Deadlines {
 
     fn replace(&mut self, slot: u32, rank: Rank) {
         let (mut place, mut new) = (slot as usize, rank);
-        let mut levels = self.levels.iter_mut().peekable();
-        while let Some(level) = levels.next() {
-            let Some(now) = level.get_mut(place) else {
+        let mut levels = &mut self.levels[..];
+        while let [level, above @ ..] = levels {
+            let Some(chunk) = level.chunk_mut(place) else {
                 return;
             };
-            let old = std::mem::replace(now, new);
-            let of_group = match levels.peek() {
-                Some(above) => above.get(place / GROUP).copied(),
-                None => Some(self.first),
-            };
+            let group = &mut chunk.as_chunks_mut::<GROUP>().0[place % CHUNK / GROUP];
+            let old = std::mem::replace(&mut group[place % GROUP], new);
             place /= GROUP;
-            new = match of_group {
-                Some(first) if new < first => new,
-                Some(first) if old == first => first_of(group(level, place)),
-                _ => return,
+            let first = match above.first() {
+                Some(above) => above.get(place).copied().unwrap_or(NEVER),
+                None => self.first,
             };
+            new = match () {
+                () if new < first => new,
+                () if old == first => first_of(group),
+                () => return,
+            };
+            levels = above;
         }
         self.first = new;
     }
@@ -149,7 +151,7 @@ fn group(level: &Chunks<Rank>, number: usize) -> &[Rank] {
     &level.chunk(begin)[begin % CHUNK..][..GROUP]
 }
 
-fn first_of(group: &[Rank]) -> Rank {
+fn first_of(group: &[Rank; GROUP]) -> Rank {
     group.iter().copied().fold(NEVER, Rank::min)
 }
 

@@ -110,15 +110,18 @@ impl Extras {
 }
 
 impl Entry {
-    /// Of a letter that nothing has become of, with what is before and behind it.
+    /// Of a letter of this size that nothing has become of, with what is before and
+    /// behind it.
+    #[inline]
     fn new(
         guest: GuestId,
         mut letter: Letter,
+        size: usize,
         [posted, deadline]: [Time; 2],
         is_held: bool,
         [previous, next]: [u32; 2],
     ) -> Self {
-        let size = u32::try_from(letter.size()).unwrap_or(u32::MAX);
+        let size = u32::try_from(size).unwrap_or(u32::MAX);
         let extras = Extras::of(&mut letter);
         Self {
             ticket: letter.ticket,
@@ -450,18 +453,16 @@ impl WorkList {
         deadline: Time,
         is_held: bool,
     ) -> Key {
-        let (slot, ticket) = (self.take_slot(), letter.ticket);
+        let (slot, ticket, size) = (self.take_slot(), letter.ticket, letter.size());
         let list = &mut self.lists[guest.index()];
         list.last_ticket = ticket.0;
         let queue = &mut list.queues[letter.priority as usize];
-        let times = [posted, deadline];
-        let entry = Entry::new(guest, letter, times, is_held, [queue.last, NONE]);
-        let size = entry.size();
-        if let Some(key) = entry.replace_key() {
+        if let Some(key) = &letter.replace_key {
             list.keys.insert(key.clone(), ticket, slot, size);
         }
+        let (times, links) = ([posted, deadline], [queue.last, NONE]);
         if let Some(place) = self.slots.get_mut(slot as usize) {
-            *place = Slot::Taken(entry);
+            *place = Slot::Taken(Entry::new(guest, letter, size, times, is_held, links));
         }
         let previous = std::mem::replace(&mut queue.last, slot);
         if queue.first == NONE {
@@ -490,7 +491,7 @@ impl WorkList {
         let before = self.get_mut(key)?;
         let (guest, priority, place) = (before.guest, before.priority, before.place());
         let (times, links) = ([posted, deadline], [before.previous, before.next]);
-        let mut entry = Entry::new(guest, letter, times, false, links);
+        let mut entry = Entry::new(guest, letter, size, times, false, links);
         if let Some(extras) = &mut entry.extras {
             extras.place = Some(place);
         }

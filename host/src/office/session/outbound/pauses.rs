@@ -17,6 +17,8 @@ pub(super) struct Pauses {
     first: Duration,
     longest: Duration,
     guests: Vec<Pause>,
+    /// When the last of them ends. It is asked for each letter, and mostly for nothing.
+    last: Time,
 }
 
 impl Pauses {
@@ -26,6 +28,7 @@ impl Pauses {
             first,
             longest,
             guests,
+            last: Time::default(),
         }
     }
 
@@ -41,7 +44,7 @@ impl Pauses {
 
     /// Whether the letters of a guest wait.
     pub(super) fn is_paused(&self, now: Time, guest: GuestId) -> bool {
-        now < self.until(guest)
+        now < self.last && now < self.until(guest)
     }
 
     /// When the latest pause of a guest ends.
@@ -54,6 +57,7 @@ impl Pauses {
         let pause = &mut self.guests[guest.index()];
         pause.until = now + doubled(self.first, pause.times, self.longest);
         pause.times = pause.times.saturating_add(1);
+        self.last = self.last.max(pause.until);
     }
 
     /// The next pause of a guest is as long as its first. One that has begun goes
@@ -64,6 +68,9 @@ impl Pauses {
 
     /// When the next of them ends after `now`.
     pub(super) fn next_timeout(&self, now: Time) -> Option<Time> {
+        if self.last <= now {
+            return None;
+        }
         let ends = self.guests.iter().map(|pause| pause.until);
         ends.filter(|at| now < *at).min()
     }

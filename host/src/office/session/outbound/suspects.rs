@@ -31,27 +31,25 @@ const ALONE: Duration = Duration::from_secs(5);
 pub(in crate::office) const FIRST_PAUSE: Duration = Duration::from_secs(60);
 pub(in crate::office) const LONGEST_PAUSE: Duration = Duration::from_secs(3_600);
 
-/// Whether letters may go.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// Which letters may go.
+#[derive(Debug, Clone, Copy)]
 enum Turn {
     /// All of them.
     Everyone,
-    /// None until what is under way was answered, or until then: a suspect waits.
-    Waiting { until: Time },
-    /// None until this one was answered, or until then.
-    Alone {
-        key: Key,
-        ticket: Ticket,
-        until: Time,
-    },
-    /// None until the subscription that goes alone was answered, or until then.
-    Subscription { until: Time },
+    /// None until what is under way was answered: a suspect waits.
+    Waiting,
+    /// None until this one was answered.
+    Alone { key: Key, ticket: Ticket },
+    /// None until the subscription that goes alone was answered.
+    Subscription,
 }
 
 /// Which letters are under suspicion, and what follows from it.
 #[derive(Debug)]
 pub(super) struct Suspects {
     turn: Turn,
+    /// Until when it lasts at most. From then on it is everyone's.
+    until: Time,
     pauses: Pauses,
 }
 
@@ -59,6 +57,7 @@ impl Suspects {
     pub(super) fn new(guests: usize) -> Self {
         Self {
             turn: Turn::Everyone,
+            until: Time::default(),
             pauses: Pauses::new(guests, FIRST_PAUSE, LONGEST_PAUSE),
         }
     }
@@ -66,19 +65,19 @@ impl Suspects {
     /// The letter that goes alone, if its time is not over.
     pub(super) fn alone(&self, now: Time) -> Option<(Key, Ticket)> {
         match self.turn {
-            Turn::Alone { key, ticket, until } if now < until => Some((key, ticket)),
+            Turn::Alone { key, ticket } if now < self.until => Some((key, ticket)),
             _ => None,
         }
     }
 
     /// Whether others wait for a suspect to go.
     pub(super) fn is_waiting(&self, now: Time) -> bool {
-        matches!(self.turn, Turn::Waiting { until } if now < until)
+        matches!(self.turn, Turn::Waiting) && now < self.until
     }
 
     /// Whether a suspect has waited long enough.
     pub(super) fn has_waited(&self, now: Time) -> bool {
-        matches!(self.turn, Turn::Waiting { until } if until <= now)
+        matches!(self.turn, Turn::Waiting) && self.until <= now
     }
 
     /// There are so many guests.
@@ -99,33 +98,36 @@ impl Suspects {
     /// A suspect cannot go yet.
     pub(super) fn handle_waiting(&mut self, now: Time) {
         match self.turn {
-            Turn::Waiting { .. } => {}
-            Turn::Alone { until, .. } | Turn::Subscription { until } if now < until => {}
-            _ => self.turn = Turn::Waiting { until: now + ALONE },
+            Turn::Waiting => {}
+            Turn::Alone { .. } | Turn::Subscription if now < self.until => {}
+            _ => self.begin(now, Turn::Waiting),
         }
     }
 
     /// A suspect goes.
     pub(super) fn handle_sent(&mut self, now: Time, key: Key, ticket: Ticket) {
-        let until = now + ALONE;
-        self.turn = Turn::Alone { key, ticket, until };
+        self.begin(now, Turn::Alone { key, ticket });
     }
 
     /// A suspect subscription goes.
     pub(super) fn handle_subscription(&mut self, now: Time) {
-        self.turn = Turn::Subscription { until: now + ALONE };
+        self.begin(now, Turn::Subscription);
     }
 
     /// Whether letters wait for the answer to a subscription.
     pub(super) fn is_for_subscription(&self, now: Time) -> bool {
-        matches!(self.turn, Turn::Subscription { until } if now < until)
+        matches!(self.turn, Turn::Subscription) && now < self.until
     }
 
     /// All subscriptions are answered.
     pub(super) fn handle_subscribed(&mut self) {
-        if matches!(self.turn, Turn::Subscription { .. }) {
+        if matches!(self.turn, Turn::Subscription) {
             self.end();
         }
+    }
+
+    fn begin(&mut self, now: Time, turn: Turn) {
+        (self.turn, self.until) = (turn, now + ALONE);
     }
 
     /// Nobody has to wait any more.
@@ -143,13 +145,8 @@ impl Suspects {
 
     /// When letters may go again that may not after `now`.
     pub(super) fn next_timeout(&self, now: Time) -> Option<Time> {
-        let turn = match self.turn {
-            Turn::Everyone => None,
-            Turn::Waiting { until } | Turn::Alone { until, .. } | Turn::Subscription { until } => {
-                Some(until)
-            }
-        };
-        let turn = turn.filter(|at| now < *at);
+        let has_begun = !matches!(self.turn, Turn::Everyone) && now < self.until;
+        let turn = has_begun.then_some(self.until);
         let pauses = self.pauses.next_timeout(now);
         turn.into_iter().chain(pauses).min()
     }
