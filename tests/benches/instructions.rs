@@ -21,17 +21,21 @@ mod guests {
 use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 
-use jackalope::office::Qos;
-use jackalope_tests::is_smoke;
+use jackalope::office::{Answer, Payload, Qos};
 use jackalope_tests::office::rounds;
+use jackalope_tests::{BURST, is_smoke};
 
-use guests::hosted::{ECHOED, Hosted, message, runtime};
+use guests::hosted::{ECHOED, Hosted, message, message_with, runtime};
 
 /// A name, and what runs so many rounds of it.
 type Path = (&'static str, fn(usize));
 
 /// What is counted.
-const PATHS: [Path; 2] = [("guest-call", guest_call), ("post-send-ack", post_send_ack)];
+const PATHS: [Path; 3] = [
+    ("guest-call", guest_call),
+    ("guest-publish", guest_publish),
+    ("post-send-ack", post_send_ack),
+];
 
 /// So many rounds warm everything up, and so many more are counted.
 const WARM_UP: usize = 2_000;
@@ -49,6 +53,22 @@ fn guest_call(rounds: usize) {
     let (mut guest, message) = (Hosted::start(), message(ECHOED, 64));
     for _ in 0..rounds {
         guest.echo(&message);
+    }
+}
+
+/// A call in which a guest publishes 100 letters of 64 bytes.
+fn guest_publish(rounds: usize) {
+    const BURST_OF_100: &str = "count=100 window=100 qos=1 size=64";
+    let runtime = runtime();
+    let _context = runtime.enter();
+    let mut guest = Hosted::of(BURST);
+    let order = Payload::new(BURST_OF_100.as_bytes());
+    let message = message_with("burst/start", order);
+    for _ in 0..rounds {
+        let Answer::Done(effects) = guest.call(&message) else {
+            panic!("it fails");
+        };
+        assert_eq!(effects.letters.len(), 100);
     }
 }
 

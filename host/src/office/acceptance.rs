@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::topic::{self, TopicError};
-use super::{MAX_REPLACE_KEY, MAX_TAG, Qos, Room, Rule, max_payload, properties_size};
+use super::{
+    MAX_REPLACE_KEY, MAX_TAG, Qos, Room, Rule, max_payload, properties_size, publish_size_with,
+};
 
 /// Why a letter is not accepted. Nothing of it is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -155,8 +157,9 @@ pub fn check_size(
     payload: usize,
 ) -> Result<(), NotAccepted> {
     let properties = properties_size(0, properties);
-    match max_payload(max_packet_size, topic, qos, properties) {
-        Some(max) if payload <= max => Ok(()),
-        max => Err(NotAccepted::TooLarge(max.unwrap_or(0))),
+    if publish_size_with(topic, payload, qos, properties) <= max_packet_size {
+        return Ok(());
     }
+    let max = max_payload(max_packet_size, topic, qos, properties);
+    Err(NotAccepted::TooLarge(max.unwrap_or(0)))
 }

@@ -82,9 +82,14 @@ pub(crate) fn connection() -> Assignment {
 
 /// A message with so many bytes.
 pub(crate) fn message(topic: &str, payload: usize) -> Assignment {
+    message_with(topic, Payload::new(vec![b'x'; payload]))
+}
+
+/// A message with this payload.
+pub(crate) fn message_with(topic: &str, payload: Payload) -> Assignment {
     assignment(Call::Message(Message {
         topic: topic.into(),
-        payload: Payload::new(vec![b'x'; payload]),
+        payload,
         qos: Qos::AtLeastOnce,
         retained: false,
         duplicate: false,

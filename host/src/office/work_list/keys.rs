@@ -62,6 +62,7 @@ impl Keys {
     }
 
     /// A letter comes, in a place that was free.
+    #[inline(never)]
     pub(super) fn insert(&mut self, key: Arc<str>, ticket: Ticket, slot: u32, size: usize) {
         let all = Arc::make_mut(&mut self.latest);
         let latest = all.entry(key).or_insert(Latest {

@@ -628,8 +628,10 @@ impl WorkList {
 
     /// Takes a letter out, wherever it is in its queue.
     pub(super) fn remove(&mut self, key: Key) -> Option<Entry> {
-        self.get(key)?;
         let place = self.slots.get_mut(key.0 as usize)?;
+        if let Slot::Free { .. } = place {
+            return None;
+        }
         let Slot::Taken(entry) = std::mem::replace(place, Slot::Free { next: self.free }) else {
             return None;
         };
