@@ -156,7 +156,9 @@ impl GatewayImports {
         // The office changes the table without a copy when nobody else has it.
         self.timers = None;
         self.room.replaceable = None;
-        let (letters, displaced) = self.tray.take();
+        let Effects {
+            letters, displaced, ..
+        } = self.tray.take();
         Effects {
             displaced,
             letters,

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::{Displaced, Room};
+use super::{Displaced, Effects, Room};
 use crate::office::rarely::Rarely;
 use crate::office::{DisplacedBy, Letter, NotAccepted, Overflow, Priority, Ticket};
 
@@ -73,15 +73,19 @@ impl Tray {
         }
     }
 
-    /// Hands over what was published, and what was displaced of it.
-    pub fn take(&mut self) -> (VecDeque<Letter>, Vec<Displaced>) {
+    /// Hands over what was published.
+    pub fn take(&mut self) -> Effects {
         if self.accepted() == 0 {
-            return Default::default();
+            return Effects::default();
         }
         let Self {
             letters, displaced, ..
         } = std::mem::take(self);
-        (letters, displaced)
+        Effects {
+            displaced,
+            letters,
+            ..Effects::default()
+        }
     }
 
     /// The letter that is the first to go.
@@ -178,7 +182,9 @@ mod tests {
             tray.put(room, letter(number, *priority));
         }
         assert_eq!(tray.accepted(), letters.len());
-        let (letters, displaced) = tray.take();
+        let Effects {
+            letters, displaced, ..
+        } = tray.take();
         let letters = letters.iter().map(|letter| letter.ticket.0);
         assert_eq!(letters.collect::<Vec<_>>(), stay);
         let displaced = displaced.iter();
@@ -216,7 +222,9 @@ mod tests {
                 },
             );
         }
-        let (letters, displaced) = tray.take();
+        let Effects {
+            letters, displaced, ..
+        } = tray.take();
         let stay: Vec<_> = letters.iter().map(|letter| letter.ticket.0).collect();
         assert_eq!(stay, [1, 3, 4]);
         let replaced = [0, 2].map(|number| Displaced {
