@@ -4,14 +4,15 @@
 //! `cargo bench -p jackalope-tests --bench publish`, a minute and a half; with
 //! `-- --test` only shows that it works.
 //!
-//! One message asks for a burst. The guest publishes a window of 500 letters,
-//! and one more with each outcome, so that each letter goes from the guest to
-//! the work list, out to the broker, and as an outcome back to the guest. The
-//! plain program awaits `publish` in one task and counts acknowledgements in
-//! another, both on one thread, and once more on as many as tokio likes; its
-//! windows are those of rumqttc, 100 in its queue and 100 in flight. A second
-//! gateway has its work list on a disk, where temporary files are. A burst ends
-//! when its maker has heard of the last letter and says so.
+//! One message asks for a burst. The guest publishes a window of 500 letters, or
+//! as many as the environment variable `WINDOW` says, and one more with each
+//! outcome, so that each letter goes from the guest to the work list, out to the
+//! broker, and as an outcome back to the guest. The plain program awaits `publish`
+//! in one task and counts acknowledgements in another, both on one thread, and once
+//! more on as many as tokio likes; its windows are those of rumqttc, 100 in its
+//! queue and 100 in flight. A second gateway has its work list on a disk, where
+//! temporary files are. A burst ends when its maker has heard of the last letter
+//! and says so.
 //! QoS 0 is not acknowledged: what is heard of is that it was written.
 //!
 //! Sink and mosquitto are as in the benchmark `echo`. On the sink, each letter
@@ -35,7 +36,10 @@ use support::run::{self, Run, Stopwatch};
 use support::{Messages, table, within};
 
 /// How many letters of the guest have no outcome, at most.
-const WINDOW: u32 = 500;
+fn window() -> u32 {
+    let said = std::env::var("WINDOW").ok();
+    said.map_or(500, |said| said.parse().expect("WINDOW is a number"))
+}
 
 /// Asks for a burst.
 const START: &str = "burst/start";
@@ -120,7 +124,8 @@ impl Publisher {
 }
 
 fn order(count: u32, Messages { qos, payload }: Messages) -> String {
-    format!("count={count} window={WINDOW} qos={qos} size={payload}")
+    let window = window();
+    format!("count={count} window={window} qos={qos} size={payload}")
 }
 
 /// A burst of some 0.4 s.
