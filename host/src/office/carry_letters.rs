@@ -247,12 +247,30 @@ impl Office {
         guest: GuestId,
         letter: Letter,
     ) -> bool {
-        let deadline = since + letter.ttl;
         self.notices.push_detail(|| Notice::Accepted {
             guest,
             letter: letter.clone(),
         });
-        if deadline <= now {
+        let is_plain = now < since + letter.ttl && letter.replace_key.is_none();
+        if !is_plain || !self.has_room(guest, letter.size()) {
+            return self.post_otherwise(since, now, guest, letter);
+        }
+        self.note_letter(guest, since, &letter, None);
+        self.list.push(guest, letter, since);
+        false
+    }
+
+    /// Whether there is room for one more letter of this size.
+    fn has_room(&self, guest: GuestId, size: usize) -> bool {
+        let WorkListSettings { max, max_bytes, .. } = self.work_list(guest);
+        let (listed, bytes) = self.list.room_of(guest);
+        listed < max && size <= max_bytes.saturating_sub(bytes)
+    }
+
+    /// The same for a letter that does not simply come behind the others.
+    #[inline(never)]
+    fn post_otherwise(&mut self, since: Time, now: Time, guest: GuestId, letter: Letter) -> bool {
+        if since + letter.ttl <= now {
             let told = LetterOutcome {
                 ticket: letter.ticket,
                 tag: letter.tag,

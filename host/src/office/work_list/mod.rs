@@ -445,6 +445,7 @@ impl WorkList {
         (list.begun, list.durable) = (list.last_ticket, list.durable.max(list.last_ticket));
     }
 
+    #[inline(always)]
     fn insert(
         &mut self,
         guest: GuestId,
