@@ -160,6 +160,42 @@ fn what_a_call_may_publish_finds_room_beside_a_key_that_is_being_kept() {
     assert_eq!(submitted, Err(NotAccepted::Full));
 }
 
+/// One that was taken over in an earlier life is taken over again, and goes first.
+#[test]
+fn a_place_is_handed_on_from_life_to_life() {
+    let mut test = TestOffice::offline(durable());
+    test.take_calls();
+    let letters = [(); 3].map(|()| state(&mut test));
+    let [first, other, last] = letters;
+    let other = Letter {
+        replace_key: None,
+        ..other
+    };
+    for (letter, place) in [(last, Some(first.ticket)), (other, None)] {
+        let remaining = Remaining {
+            posted: Some(test.now),
+            deadline: test.now + TWO_HOURS,
+            is_held: false,
+            place,
+        };
+        test.office.restore_letter(A, letter, remaining);
+    }
+    let next = state(&mut test);
+    test.post_letter(A, next);
+    let places = keep(&mut test)
+        .into_iter()
+        .filter_map(|change| match change {
+            Change::Accepted(kept) => Some(kept.place),
+            _ => None,
+        });
+    assert!(places.eq([Some(first.ticket)]));
+    test.dial();
+    test.receive(connack(false));
+    keep(&mut test);
+    test.grant_subscriptions();
+    assert_eq!(test.topics(), ["t/4", "t/2"]);
+}
+
 #[test]
 fn a_message_is_acknowledged_when_what_it_led_to_is_kept() {
     for delivery in [Delivery::AtLeastOnce(id(7)), Delivery::ExactlyOnce(id(7))] {
