@@ -18,9 +18,10 @@ use super::run::{Look, load, warn_of};
 use super::signals::Orders;
 use super::{Failure, engine};
 use crate::config::{CacheDirectory, Config, ControlConfig, GuestConfig, Keeping};
-use crate::control::{ReloadAnswer, Reloaded};
+use crate::control::{NotReloaded, ReloadAnswer, Reloaded};
 use crate::gateway::{Change, Control};
 use crate::guest::Listener;
+use crate::office::Rule;
 
 /// Makes gateways and changes of gateways out of what is written.
 pub(super) struct Loader {
@@ -171,6 +172,15 @@ impl Loader {
         names.into_iter().map(String::from).collect()
     }
 
+    /// By what the gateway has taken up, and not by what is written now.
+    fn check_reload(&self) -> Result<(), Rule> {
+        let permissions = self.config.control_permissions.as_ref();
+        match permissions.is_none_or(|it| it.operate.reload) {
+            true => Ok(()),
+            false => Err(Rule::Reload),
+        }
+    }
+
     /// Reloads at each SIGHUP, and whenever it is asked to, for as long as the gateway
     /// runs; and reconnects at each SIGUSR1.
     pub(super) async fn run(
@@ -187,7 +197,13 @@ impl Loader {
                     gateway.reconnect().await;
                     continue;
                 }
-                Some(answer) = asked.recv() => Some(answer),
+                Some(answer) = asked.recv() => match self.check_reload() {
+                    Ok(()) => Some(answer),
+                    Err(rule) => {
+                        let _ = answer.send(Err(NotReloaded::NotPermitted(rule)));
+                        continue;
+                    }
+                },
                 else => return,
             };
             let reloaded = self.reload(&gateway).await;
@@ -196,7 +212,8 @@ impl Loader {
                 Err(failure) => error!("the gateway goes on as it is: {:#}", failure.error()),
             }
             if let Some(answer) = answer {
-                let told = reloaded.map_err(|failure| format!("{:#}", failure.error()));
+                let told = reloaded
+                    .map_err(|failure| NotReloaded::Invalid(format!("{:#}", failure.error())));
                 // Who does not wait any more finds it in the log.
                 let _ = answer.send(told);
             }

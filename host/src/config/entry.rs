@@ -9,6 +9,7 @@ use toml::{Spanned, Value};
 
 /// A value as written, of any type, so that a value of the wrong type is refused
 /// in the same words as any other wrong value.
+#[derive(Clone)]
 pub(crate) struct Entry {
     pub(crate) value: Value,
     pub(crate) origin: Origin,

@@ -39,7 +39,7 @@ pub(super) struct Written {
     pub(super) control_socket: Option<Entry>,
     pub(super) control_address: Option<Entry>,
     pub(super) control_token_file: Option<Entry>,
-    pub(super) control_permissions: Option<Table<Permissions>>,
+    pub(super) control_permissions: Option<Table<ControlPermissions>>,
     pub(super) tls: Option<Table<Tls>>,
     pub(super) websocket: Option<Table<WebSocket>>,
     pub(super) proxy: Option<Table<Proxy>>,
@@ -179,6 +179,43 @@ pub(super) struct Permissions {
     pub(super) burst: Option<Entry>,
     pub(super) reconnect: Option<Entry>,
     pub(super) will: Option<Entry>,
+}
+
+/// Those of a guest, and what operators ask for beside it.
+#[derive(Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub(super) struct ControlPermissions {
+    publish: Option<Entry>,
+    max_qos: Option<Entry>,
+    retain: Option<Entry>,
+    min_ttl: Option<Entry>,
+    max_ttl: Option<Entry>,
+    rate: Option<Entry>,
+    burst: Option<Entry>,
+    reconnect: Option<Entry>,
+    will: Option<Entry>,
+    pub(super) send: Option<Entry>,
+    pub(super) cancel: Option<Entry>,
+    pub(super) reload: Option<Entry>,
+    pub(super) payloads: Option<Entry>,
+}
+
+// By hand, because serde flattens no table that refuses unknown keys.
+impl ControlPermissions {
+    /// Those keys that guests have, too.
+    pub(super) fn of_guest(&self) -> Permissions {
+        Permissions {
+            publish: self.publish.clone(),
+            max_qos: self.max_qos.clone(),
+            retain: self.retain.clone(),
+            min_ttl: self.min_ttl.clone(),
+            max_ttl: self.max_ttl.clone(),
+            rate: self.rate.clone(),
+            burst: self.burst.clone(),
+            reconnect: self.reconnect.clone(),
+            will: self.will.clone(),
+        }
+    }
 }
 
 /// What `subscriptions` has to be.

@@ -10,7 +10,7 @@ use super::file;
 use super::guest::topic_filter;
 use super::resolve::{qos, set};
 use super::values::{Period, period};
-use crate::office::{Filter, Permissions, Rate, topic};
+use crate::office::{Cancel, Filter, Permissions, Rate, topic};
 
 const TTLS: RangeInclusive<Period> = Period::from_millis(1)..=Period::from_secs(365 * 24 * 60 * 60);
 const MAX_RATE: u32 = 100_000;
@@ -54,14 +54,43 @@ pub(super) const OF_GUEST: Keys = keys!("guest.permissions");
 /// Those in `[control-permissions]`.
 const OF_CONTROL: Keys = keys!("control-permissions");
 
-/// Of whoever sends over the control socket, by which nobody names a last will.
-pub(super) fn of_control(written: &file::Permissions) -> Result<Permissions, Refusal> {
-    let may = resolve(written, &OF_CONTROL)?;
-    if let Some(entry) = written.will.as_ref().filter(|_| may.will) {
+/// Of whoever uses the control socket, by which nobody names a last will.
+pub(super) fn of_control(written: &file::ControlPermissions) -> Result<Permissions, Refusal> {
+    let of_guest = written.of_guest();
+    let mut may = resolve(&of_guest, &OF_CONTROL)?;
+    if let Some(entry) = of_guest.will.as_ref().filter(|_| may.will) {
         let reason = entry.but("is for guests: nobody else chooses the last will");
         return Err(entry.refuse(OF_CONTROL.will, reason));
     }
+    let operate = &mut may.operate;
+    let (send, cancel) = ("control-permissions.send", "control-permissions.cancel");
+    set(&mut operate.send, &written.send, send, filters)?;
+    set(&mut operate.cancel, &written.cancel, cancel, whose)?;
+    for (value, entry, key) in [
+        (
+            &mut operate.reload,
+            &written.reload,
+            "control-permissions.reload",
+        ),
+        (
+            &mut operate.payloads,
+            &written.payloads,
+            "control-permissions.payloads",
+        ),
+    ] {
+        set(value, entry, key, Entry::flag)?;
+    }
     Ok(may)
+}
+
+fn whose(entry: &Entry) -> Result<Cancel, String> {
+    match entry.value.as_str() {
+        Some("all") => Ok(Cancel::All),
+        Some("own") => Ok(Cancel::Own),
+        _ => Err(entry.but(
+            r#"does not say which letters; write "all", or "own" for those that came over the control socket"#,
+        )),
+    }
 }
 
 pub(super) fn resolve(written: &file::Permissions, keys: &Keys) -> Result<Permissions, Refusal> {

@@ -28,7 +28,7 @@ use crate::gateway::Control;
 use connections::Shared;
 
 pub use listener::{Endpoint, ListenError, Listener};
-pub use reload::{ReloadAnswer, Reloaded, Reloads};
+pub use reload::{NotReloaded, ReloadAnswer, Reloaded, Reloads};
 pub use token::{Token, TokenError};
 
 /// The description of the interface.

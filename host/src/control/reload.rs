@@ -4,6 +4,7 @@ use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::sync::oneshot;
 
 use crate::gateway::{Changed, Ended};
+use crate::office::Rule;
 
 /// What a reload has led to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -19,8 +20,17 @@ pub struct Reloaded {
     pub at_next_start: Vec<String>,
 }
 
+/// Why nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NotReloaded {
+    /// What is wrong with the configuration.
+    Invalid(String),
+    /// Whoever asks may not.
+    NotPermitted(Rule),
+}
+
 /// Whom to tell what a reload has led to, or why nothing was changed.
-pub type ReloadAnswer = oneshot::Sender<Result<Reloaded, String>>;
+pub type ReloadAnswer = oneshot::Sender<Result<Reloaded, NotReloaded>>;
 
 /// Asks for reloads. They are made one after another.
 #[derive(Debug, Clone)]
@@ -36,8 +46,8 @@ impl Reloads {
     /// Has the configuration read again.
     ///
     /// # Errors
-    /// The gateway has ended; and, within, what is wrong with the configuration.
-    pub async fn reload(&self) -> Result<Result<Reloaded, String>, Ended> {
+    /// The gateway has ended; and, within, why nothing was changed.
+    pub async fn reload(&self) -> Result<Result<Reloaded, NotReloaded>, Ended> {
         let (answer, answered) = oneshot::channel();
         self.0.send(answer).await.map_err(|_| Ended)?;
         answered.await.map_err(|_| Ended)

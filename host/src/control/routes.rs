@@ -15,10 +15,12 @@ use super::answers::{AcceptedLetter, Changes, Code, Health, Letters, Problem, St
 use super::connections::{PATIENCE, Shared, kib};
 use super::events::Events;
 use super::query::Query;
+use super::reload::NotReloaded;
 use crate::config::parse_duration;
-use crate::gateway::{Draft, Ended, NotPublished, TooManyFollow, UnknownGuest};
+use crate::gateway::{Draft, Ended, NotFollowed, NotPublished, UnknownGuest};
 use crate::office::{
-    DEFAULT_TTL, NotAccepted, NotCancelled, NotHanded, Payload, Priority, Qos, Rule, Ticket,
+    CONTROL_PERMISSIONS, DEFAULT_TTL, NotAccepted, NotCancelled, NotHanded, Payload, Priority, Qos,
+    Rule, Ticket,
 };
 
 /// How many letters are listed if nobody says how many, and at most.
@@ -214,10 +216,7 @@ async fn act(
             Ok(with_type(StatusCode::OK, "application/x-ndjson", events))
         }
         Action::Reload => {
-            let reloaded = shared.reloads.reload().await?.map_err(|why| {
-                let status = StatusCode::UNPROCESSABLE_ENTITY;
-                Refusal(status, Code::InvalidConfiguration, why)
-            })?;
+            let reloaded = shared.reloads.reload().await??;
             Ok(json(StatusCode::OK, &Changes::from(reloaded)))
         }
         Action::Reconnect => {
@@ -393,10 +392,26 @@ impl From<Ended> for Refusal {
     }
 }
 
-impl From<TooManyFollow> for Refusal {
-    fn from(too_many: TooManyFollow) -> Self {
-        let what = too_many.to_string();
-        Self(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, what)
+impl From<NotFollowed> for Refusal {
+    fn from(why: NotFollowed) -> Self {
+        let what = why.to_string();
+        match why {
+            NotFollowed::TooMany => Self(StatusCode::SERVICE_UNAVAILABLE, Code::Unavailable, what),
+            NotFollowed::NotPermitted(rule) => rule.into(),
+        }
+    }
+}
+
+impl From<NotReloaded> for Refusal {
+    fn from(why: NotReloaded) -> Self {
+        match why {
+            NotReloaded::Invalid(what) => Self(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                Code::InvalidConfiguration,
+                what,
+            ),
+            NotReloaded::NotPermitted(rule) => rule.into(),
+        }
     }
 }
 
@@ -413,7 +428,7 @@ impl From<Rule> for Refusal {
             Rule::Rate(_) => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::FORBIDDEN,
         };
-        let what = rule.in_table("control-permissions").to_string();
+        let what = rule.in_table(CONTROL_PERMISSIONS).to_string();
         Self(status, Code::NotPermitted, what)
     }
 }
@@ -457,6 +472,7 @@ impl From<NotCancelled> for Refusal {
             NotCancelled::Unknown => (StatusCode::NOT_FOUND, Code::UnknownTicket),
             NotCancelled::InFlight => (StatusCode::CONFLICT, Code::InFlight),
             NotCancelled::NotKept(_) => (StatusCode::SERVICE_UNAVAILABLE, Code::NotKept),
+            NotCancelled::NotPermitted(rule) => return rule.into(),
         };
         Self(status, code, why.to_string())
     }
@@ -469,6 +485,7 @@ impl From<NotHanded> for Refusal {
             NotHanded::NotSubscribed => (StatusCode::CONFLICT, Code::NotSubscribed),
             NotHanded::Full => (StatusCode::SERVICE_UNAVAILABLE, Code::InboxFull),
             NotHanded::Stopping => (StatusCode::SERVICE_UNAVAILABLE, Code::Stopping),
+            NotHanded::NotPermitted(rule) => return rule.into(),
         };
         Self(status, code, why.to_string())
     }

@@ -88,6 +88,9 @@ impl Gateway {
             let names = changed.dropped.join(", ");
             warn!("dropped, as these guests are not there: all of {names}");
         }
+        if self.check_payloads().is_err() {
+            self.machine.log.observer().followers().withhold_payloads();
+        }
         for (name, guest) in before {
             if !guests.iter().any(|(stays, _)| *stays == name) {
                 self.machine.guests.remove(guest);

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use super::Gateway;
 use super::control::{Command, UnknownGuest};
 use super::control_sender::{Accepted, Draft, NotPublished};
+use super::followers::{Following, NotFollowed};
 use super::keeper::NotKept;
 use super::report::{GuestReport, LetterList, Report};
 use crate::clock;
-use crate::office::{GuestId, NotAccepted, NotCancelled, NotHanded, Office, Payload, Status};
+use crate::office::{GuestId, NotAccepted, NotCancelled, NotHanded, Office, Payload, Rule, Status};
 
 impl Gateway {
     /// Who asked and does not wait for the answer any more does not get it.
@@ -31,10 +32,10 @@ impl Gateway {
             }
             Command::Reconnect => self.engine.office_mut().handle_reconnect(now),
             Command::RequestReconnect(reply) => {
+                let from = self.operator();
                 let office = self.engine.office_mut();
-                let sender = self.machine.guests.control_sender();
-                let _ = reply.send(match sender {
-                    Some((guest, _)) => office.submit_reconnect(now, guest),
+                let _ = reply.send(match from {
+                    Some(from) => office.submit_reconnect(now, from),
                     None => {
                         office.handle_reconnect(now);
                         Ok(())
@@ -70,7 +71,12 @@ impl Gateway {
                 let _ = reply.send(self.hand(&guest, topic, payload));
             }
             Command::Cancel(ticket, reply) => {
-                let cancelled = self.engine.office_mut().handle_cancel(now, ticket);
+                let from = self.operator();
+                let office = self.engine.office_mut();
+                let cancelled = match from {
+                    Some(from) => office.submit_cancel(now, from, ticket),
+                    None => office.handle_cancel(now, ticket),
+                };
                 self.when_kept(move |_, kept| {
                     let _ = reply.send(match (cancelled, kept) {
                         (Ok(_), Err(not_kept)) => Err(NotCancelled::NotKept(not_kept.why)),
@@ -85,12 +91,7 @@ impl Gateway {
                 let _ = reply.send(self.report());
             }
             Command::Follow { payloads, reply } => {
-                // What happened before is not told.
-                let (log, office) = (&mut self.machine.log, self.engine.office_mut());
-                log.drain(now, office);
-                let following = log.observer().followers().follow(payloads);
-                office.set_detailed_notices(true);
-                let _ = reply.send(following.map(|following| (following, self.report())));
+                let _ = reply.send(self.follow(payloads));
             }
         }
     }
@@ -125,8 +126,36 @@ impl Gateway {
         payload: Payload,
     ) -> Result<Result<(), NotHanded>, UnknownGuest> {
         let guest = self.guest_called(guest)?;
+        let (now, from) = (clock::now(), self.operator());
         let office = self.engine.office_mut();
-        Ok(office.handle_message_for(clock::now(), guest, topic, payload))
+        Ok(match from {
+            Some(from) => office.submit_message(now, from, guest, topic, payload),
+            None => office.handle_message_for(now, guest, topic, payload),
+        })
+    }
+
+    fn follow(&mut self, payloads: bool) -> Result<(Following, Report), NotFollowed> {
+        if payloads {
+            self.check_payloads()?;
+        }
+        // What happened before is not told.
+        let (log, office) = (&mut self.machine.log, self.engine.office_mut());
+        log.drain(clock::now(), office);
+        let following = log.observer().followers().follow(payloads)?;
+        office.set_detailed_notices(true);
+        Ok((following, self.report()))
+    }
+
+    /// Whether payloads may be seen from outside.
+    pub(super) fn check_payloads(&mut self) -> Result<(), Rule> {
+        let from = self.operator();
+        from.map_or(Ok(()), |from| self.engine.office().check_payloads(from))
+    }
+
+    /// As which guest whoever uses the control socket is known, if there is one.
+    fn operator(&mut self) -> Option<GuestId> {
+        let sender = self.machine.guests.control_sender();
+        sender.map(|(guest, _)| guest)
     }
 
     fn letters(&self, guest: Option<&str>, most: usize) -> Result<LetterList, UnknownGuest> {

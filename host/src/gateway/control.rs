@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::Handler;
 use super::change::{Change, Changed};
 use super::control_sender::{Accepted, Draft, NotPublished};
-use super::followers::{Following, TooManyFollow};
+use super::followers::{Following, NotFollowed};
 use super::report::{LetterList, Report};
 use crate::office::{GuestId, NotCancelled, NotHanded, Outcome, Payload, Properties, Rule, Ticket};
 
@@ -54,7 +54,7 @@ pub(super) enum Command {
     Report(Reply<Report>),
     Follow {
         payloads: bool,
-        reply: Reply<Result<(Following, Report), TooManyFollow>>,
+        reply: Reply<Result<(Following, Report), NotFollowed>>,
     },
 }
 
@@ -169,10 +169,13 @@ impl Control {
     /// Begins to follow what the gateway does, with the beginning of payloads or without
     /// payloads: all that happens from the moment of the report on. The gateway waits for
     /// no follower.
+    ///
+    /// # Errors
+    /// The gateway has ended; and, within, why nobody may follow like this.
     pub(crate) async fn follow(
         &self,
         payloads: bool,
-    ) -> Result<Result<(Following, Report), TooManyFollow>, Ended> {
+    ) -> Result<Result<(Following, Report), NotFollowed>, Ended> {
         self.ask(|reply| Command::Follow { payloads, reply }).await
     }
 

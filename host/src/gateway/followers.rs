@@ -4,6 +4,7 @@
 //! so whoever is told something waits for nobody. Where nobody follows, one flag is looked
 //! at and nothing else is done.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::task::{Context, Poll};
@@ -16,7 +17,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::news::{Event, News, Subject};
 use crate::guest::{Listener, PrintedLine};
-use crate::office::{GuestId, Priority};
+use crate::office::{CONTROL_PERMISSIONS, GuestId, Priority, Rule};
 
 /// How many can follow.
 const MAX_FOLLOWERS: usize = 8;
@@ -34,10 +35,14 @@ const TEXT: usize = 4 << 10;
 #[derive(Debug, Clone, Default)]
 pub struct Followers(Arc<Shared>);
 
-/// As many follow already as can.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too many follow already: {MAX_FOLLOWERS} at most")]
-pub(crate) struct TooManyFollow;
+/// Why somebody does not follow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum NotFollowed {
+    /// As many do already as can.
+    TooMany,
+    /// Payloads are not permitted.
+    NotPermitted(Rule),
+}
 
 #[derive(Debug, Default)]
 struct Shared {
@@ -135,10 +140,10 @@ impl Followers {
     }
 
     /// Begins to follow, with payloads or without.
-    pub(super) fn follow(&self, payloads: bool) -> Result<Following, TooManyFollow> {
+    pub(super) fn follow(&self, payloads: bool) -> Result<Following, NotFollowed> {
         let mut all = self.change();
         if all.followers.len() >= MAX_FOLLOWERS {
-            return Err(TooManyFollow);
+            return Err(NotFollowed::TooMany);
         }
         let (sender, lines) = unbounded_channel();
         let (id, room) = (all.next, Arc::<Room>::default());
@@ -156,6 +161,13 @@ impl Followers {
             lines,
             room,
         })
+    }
+
+    /// Those who follow with payloads go on without, from the next line on.
+    pub(super) fn withhold_payloads(&self) {
+        for follower in &mut self.change().followers {
+            follower.payloads = false;
+        }
     }
 
     /// Tells all of them; `names` are those of the guests.
@@ -215,6 +227,21 @@ impl Followers {
 
     fn change(&self) -> RwLockWriteGuard<'_, All> {
         self.0.all.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Display for NotFollowed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooMany => write!(f, "too many follow already: {MAX_FOLLOWERS} at most"),
+            Self::NotPermitted(rule) => rule.in_table(CONTROL_PERMISSIONS).fmt(f),
+        }
+    }
+}
+
+impl From<Rule> for NotFollowed {
+    fn from(rule: Rule) -> Self {
+        Self::NotPermitted(rule)
     }
 }
 
@@ -430,7 +457,7 @@ mod tests {
             .map(|_| followers.follow(false).expect("there is room"))
             .collect();
         assert!(followers.are_any());
-        assert_eq!(followers.follow(false).err(), Some(TooManyFollow));
+        assert_eq!(followers.follow(false).err(), Some(NotFollowed::TooMany));
         all.pop();
         all.push(followers.follow(false).expect("one has gone"));
         all.clear();

@@ -43,7 +43,7 @@ pub use control::{Control, Ended, UnknownGuest};
 pub use control_sender::{Accepted, ControlSender, Draft, NotPublished};
 pub use dial::{Dialer, Proxy};
 pub use followers::Followers;
-pub(crate) use followers::{Following, Line, TooManyFollow};
+pub(crate) use followers::{Following, Line, NotFollowed};
 pub use guests::{Handler, Logger};
 pub use keeper::KeepingOptions;
 pub(crate) use news::{Event as NewsEvent, News, Subject, Teller};

@@ -63,8 +63,8 @@ use work_list::WorkList;
 pub use acceptance::{NotAccepted, check_replace_key, check_size, check_tag};
 pub use change_guests::{MAX_GONE, SessionChange};
 pub use guests::{
-    Answer, Assignment, Call, Displaced, Effects, Message, Origin, Permissions, Rate, Room, Rule,
-    Status, Tray,
+    Answer, Assignment, CONTROL_PERMISSIONS, Call, Cancel, Displaced, Effects, Message, Operate,
+    Origin, Permissions, Rate, Room, Rule, Status, Tray,
 };
 pub use journal::{Change, KeptLetter, KeptTimer, MAX_PENDING, NO_SESSION};
 pub use kept::{Changes, Draft, Kept, MAX_KEY, NotWritten};

@@ -9,9 +9,9 @@ use super::session::Arrival;
 use super::topic::{self, TopicError};
 use super::work_list::Entry;
 use super::{
-    Delivery, GuestId, Letter, Message, NotAccepted, Notice, Office, Origin, Outcome, Payload,
-    Priority, Qos, Rule, Ticket, Time, TimerStanding, Tray, WhenOff, check_replace_key, check_size,
-    check_tag,
+    CONTROL_PERMISSIONS, Cancel, Delivery, GuestId, Letter, Message, NotAccepted, Notice, Office,
+    Operate, Origin, Outcome, Payload, Priority, Qos, Rule, Ticket, Time, TimerStanding, Tray,
+    WhenOff, check_replace_key, check_size, check_tag,
 };
 
 /// A letter without an outcome. What is in it is nobody else's business.
@@ -77,10 +77,12 @@ pub enum NotCancelled {
     /// It has its outcome, and that cannot be kept: this is why. After a restart it may
     /// be back.
     NotKept(Arc<str>),
+    /// Whoever asks may not.
+    NotPermitted(Rule),
 }
 
 /// Why a message is not handed to a guest.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NotHanded {
     /// Its topic is not valid.
     Topic(TopicError),
@@ -90,6 +92,8 @@ pub enum NotHanded {
     Full,
     /// The gateway stops.
     Stopping,
+    /// Whoever sends it may not.
+    NotPermitted(Rule),
 }
 
 impl fmt::Display for NotCancelled {
@@ -104,6 +108,7 @@ impl fmt::Display for NotCancelled {
                 "the letter is cancelled, and may come back with a restart, as it is not known \
                  whether that is kept: {why}"
             ),
+            Self::NotPermitted(rule) => rule.in_table(CONTROL_PERMISSIONS).fmt(f),
         }
     }
 }
@@ -115,6 +120,7 @@ impl fmt::Display for NotHanded {
             Self::NotSubscribed => f.write_str("the guest does not subscribe to this topic"),
             Self::Full => f.write_str("too many messages wait for the guest"),
             Self::Stopping => f.write_str("the gateway stops"),
+            Self::NotPermitted(rule) => rule.in_table(CONTROL_PERMISSIONS).fmt(f),
         }
     }
 }
@@ -183,6 +189,65 @@ impl Office {
         self.check_reconnect(guest)?;
         self.handle_reconnect(now);
         Ok(())
+    }
+
+    /// Takes a letter off the work list as [`handle_cancel`](Self::handle_cancel) does, if
+    /// whoever asks for it, known as this guest, may.
+    ///
+    /// # Errors
+    /// There is no such letter, it cannot be called back, or that is not permitted.
+    pub fn submit_cancel(
+        &mut self,
+        now: Time,
+        from: GuestId,
+        ticket: Ticket,
+    ) -> Result<Outcome, NotCancelled> {
+        let is_of_others = self.list.find(ticket).is_some_and(|key| {
+            let entry = self.list.get(key);
+            entry.is_some_and(|entry| entry.guest != from)
+        });
+        let may = self.may_operate(from).map_or(Cancel::All, |it| it.cancel);
+        match is_of_others && may == Cancel::Own {
+            true => Err(NotCancelled::NotPermitted(Rule::Cancel)),
+            false => self.handle_cancel(now, ticket),
+        }
+    }
+
+    /// Hands a message to a guest as [`handle_message_for`](Self::handle_message_for) does,
+    /// if whoever sends it, known as `from`, may.
+    ///
+    /// # Errors
+    /// The guest does not get it, or that is not permitted.
+    pub fn submit_message(
+        &mut self,
+        now: Time,
+        from: GuestId,
+        guest: GuestId,
+        topic: Arc<str>,
+        payload: Payload,
+    ) -> Result<(), NotHanded> {
+        topic::check_name(&topic).map_err(NotHanded::Topic)?;
+        if let Some(may) = self.may_operate(from) {
+            may.check_send(&topic).map_err(NotHanded::NotPermitted)?;
+        }
+        self.handle_message_for(now, guest, topic, payload)
+    }
+
+    /// Whether whoever is known as this guest may see payloads.
+    ///
+    /// # Errors
+    /// The rule that does not permit it.
+    pub fn check_payloads(&self, from: GuestId) -> Result<(), Rule> {
+        match self.may_operate(from).is_none_or(|it| it.payloads) {
+            true => Ok(()),
+            false => Err(Rule::Payloads),
+        }
+    }
+
+    /// None: everything.
+    fn may_operate(&self, from: GuestId) -> Option<&Operate> {
+        let permissions = self.guests.allowance(from).permissions();
+        permissions.map(|permissions| &permissions.operate)
     }
 
     /// Takes a letter off the work list that is not under way: its time is over at

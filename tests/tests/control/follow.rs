@@ -13,7 +13,7 @@ const MAX_FOLLOWERS: usize = 8;
 
 impl Site {
     /// The command, once it follows.
-    fn follow(&self, arguments: &[&str]) -> Process {
+    pub(super) fn follow(&self, arguments: &[&str]) -> Process {
         let socket = self.socket().display().to_string();
         let arguments = [&["follow", "--socket", &socket][..], arguments].concat();
         let process = Process::start(BINARY, &arguments);

@@ -2,13 +2,14 @@
 //! with clients that should not be.
 
 mod follow;
+mod permissions;
 
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
 use jackalope_tests::{
@@ -44,11 +45,7 @@ impl Site {
         let broker = Mosquitto::start();
         let network = Proxy::to(broker.port());
         let socket = directory.path().join("run/control.sock");
-        let options = GatewayOptions::new(BINARY, network.port())
-            .config("backoff = { min = \"50ms\", max = \"100ms\" }")
-            .config(&format!("control-socket = {socket:?}\n{config}"))
-            .guest("echo", ECHO, &["echo/in/+", "echo/post"], "");
-        let gateway = more(options).start();
+        let gateway = more(options(network.port(), &socket, config)).start();
         gateway.log.wait_for("subscribed filter=echo/in/+");
         Self {
             broker,
@@ -56,6 +53,12 @@ impl Site {
             gateway,
             directory,
         }
+    }
+
+    /// The file says this from now on, and nobody has read it yet.
+    fn rewrite(&self, config: &str) {
+        let options = options(self.network.port(), &self.socket(), config);
+        self.gateway.reconfigure(&options);
     }
 
     fn socket(&self) -> PathBuf {
@@ -98,6 +101,14 @@ impl Site {
         self.network.cut();
         self.gateway.log.wait_for("offline:");
     }
+}
+
+/// Of a gateway with the echo guest.
+fn options(port: u16, socket: &Path, config: &str) -> GatewayOptions {
+    GatewayOptions::new(BINARY, port)
+        .config("backoff = { min = \"50ms\", max = \"100ms\" }")
+        .config(&format!("control-socket = {socket:?}\n{config}"))
+        .guest("echo", ECHO, &["echo/in/+", "echo/post"], "")
 }
 
 fn text(bytes: &[u8]) -> String {
@@ -418,59 +429,6 @@ fn what_is_asked_wrongly_is_answered_clearly() {
     let full = site.ask("POST /letters?topic=a", "2");
     check_refused(&full, "503", "work-list-full");
     site.expect(&["publish", "a", "2"], 75);
-}
-
-#[test]
-fn what_is_not_permitted_is_answered_with_the_rule() {
-    let permissions = "[control-permissions]\npublish = ['gateways/#']\nmax-qos = 1\n\
-                       retain = false\nmin-ttl = '1s'\nmax-ttl = '1m'\nrate = '2/h'\n\
-                       reconnect = false";
-    let site = Site::start_with(permissions);
-    let subscriber = site.broker.subscribe("#", 2);
-    for (parameters, rule) in [
-        ("topic=doors/front&ttl=5s", "publish"),
-        ("topic=gateways/a&ttl=5s&qos=2", "max-qos"),
-        ("topic=gateways/a&ttl=5s&retain", "retain"),
-        ("topic=gateways/a&ttl=999ms", "min-ttl"),
-        ("topic=gateways/a", "max-ttl"),
-    ] {
-        let answer = site.ask(&format!("POST /letters?{parameters}"), "not permitted");
-        check_refused(&answer, "403", "not-permitted");
-        assert!(
-            answer.contains(&format!("`control-permissions.{rule}`")),
-            "{answer}"
-        );
-    }
-    let refused = site.expect(&["publish", "doors/front", "x", "--ttl", "5s"], 1);
-    let expect = "`control-permissions.publish` does not allow the topic \"doors/front\"";
-    assert!(refused.contains(expect), "{refused}");
-    let refused = site.expect(&["reconnect"], 1);
-    assert!(
-        refused.contains("`control-permissions.reconnect` is false"),
-        "{refused}"
-    );
-
-    // What is refused uses up nothing of the rate; those that are not, do.
-    let publish = || site.ask("POST /letters?topic=gateways/a&ttl=5s", "permitted");
-    for answer in [publish(), publish()] {
-        assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
-    }
-    let answer = publish();
-    check_refused(&answer, "429", "not-permitted");
-    let rule =
-        "`control-permissions.rate` allows no more for now than 2 letters an hour, 2 at once";
-    assert!(answer.contains(rule), "{answer}");
-    site.expect(&["publish", "gateways/a", "x", "--ttl", "5s"], 75);
-
-    // Guests have permissions of their own.
-    site.broker.publish("echo/in/a", "echoed");
-    subscriber.wait_for_message("echo/out/a 0 echoed");
-    let seen = subscriber.messages();
-    assert!(
-        !seen.iter().any(|it| it.contains("not permitted")),
-        "{seen:?}"
-    );
-    assert_eq!(site.gateway.log.count("offline: a new connection"), 0);
 }
 
 #[test]

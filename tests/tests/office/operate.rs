@@ -1,10 +1,12 @@
 //! What an operator asks of the office and orders it to do.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jackalope::office::{
-    Call, Incoming, NotAccepted, NotCancelled, NotHanded, Origin, Outcome, Outgoing, Overflow,
-    Payload, Qos, Standing, Ticket, WorkListSettings, topic::TopicError,
+    CONTROL_PERMISSIONS, Call, Cancel, Incoming, NotAccepted, NotCancelled, NotHanded, Operate,
+    Origin, Outcome, Outgoing, Overflow, Payload, Permissions, Qos, Rule, Settings, Standing,
+    Ticket, WorkListSettings, topic::TopicError,
 };
 use jackalope_tests::office::{
     A, B, SECOND, TWO_HOURS, TestOffice, id_of, kept_session, settings, with_work_list,
@@ -230,4 +232,82 @@ fn a_guest_with_too_many_messages_gets_no_more() {
     assert_eq!(handed.iter().filter(|it| it.is_ok()).count(), 1_000);
     assert_eq!(handed.last(), Some(&Err(NotHanded::Full)));
     assert_eq!(test.office.standing(A).messages, 1_000);
+}
+
+/// The same guests, of whom the second one may operate the gateway like this.
+fn operated(operate: Operate) -> Settings {
+    let mut settings = settings();
+    let may = Permissions {
+        operate,
+        ..Permissions::default()
+    };
+    settings.guests[1].permissions = Some(Arc::new(may));
+    settings
+}
+
+#[test]
+fn who_may_call_back_his_own_letters_calls_back_no_others() {
+    let own = Operate {
+        cancel: Cancel::Own,
+        ..Operate::default()
+    };
+    for (operate, is_permitted) in [(Operate::default(), true), (own, false)] {
+        let mut test = TestOffice::offline(operated(operate));
+        let of_other = test.post(Qos::AtLeastOnce, TWO_HOURS);
+        let own = test.post_by(B, Qos::AtLeastOnce, TWO_HOURS);
+        let mut cancel = |ticket| test.office.submit_cancel(test.now, B, ticket);
+        let expired = Outcome::Expired { sent: false };
+        assert_eq!(cancel(own), Ok(expired));
+        assert_eq!(cancel(own), Err(NotCancelled::Unknown));
+        let expect = match is_permitted {
+            true => Ok(expired),
+            false => Err(NotCancelled::NotPermitted(Rule::Cancel)),
+        };
+        assert_eq!(cancel(of_other), expect);
+        assert_eq!(test.office.open_letters(), usize::from(!is_permitted));
+    }
+}
+
+#[test]
+fn messages_for_guests_have_topics_that_are_permitted() {
+    let filters = |filters: &[&str]| Operate {
+        send: Some(filters.iter().map(|it| it.parse().unwrap()).collect()),
+        ..Operate::default()
+    };
+    let wildcard = || Err(NotHanded::Topic(TopicError::Wildcard));
+    let refused = |topic: &str| Err(NotHanded::NotPermitted(Rule::Send(topic.into())));
+    for (operate, topic, expect) in [
+        (Operate::default(), "a/1", Ok(())),
+        (filters(&["a/+"]), "a/1", Ok(())),
+        (filters(&["a/+"]), "both", refused("both")),
+        (filters(&["a/+"]), "a/1/2", refused("a/1/2")),
+        (filters(&["a/+"]), "a/+", wildcard()),
+        (filters(&["#"]), "#", wildcard()),
+        (filters(&[]), "a/1", refused("a/1")),
+    ] {
+        let mut test = TestOffice::offline(operated(operate));
+        test.take_calls();
+        let payload = Payload::new("x");
+        let handed = test
+            .office
+            .submit_message(test.now, B, A, topic.into(), payload);
+        assert_eq!(test.take_calls().len(), usize::from(handed.is_ok()));
+        assert_eq!(handed, expect, "{topic}");
+    }
+}
+
+#[test]
+fn what_may_not_be_done_from_outside_names_its_rule() {
+    for (rule, text) in [
+        (Rule::Cancel, "cancel` does not allow letters of guests"),
+        (
+            Rule::Send("a".into()),
+            "send` does not allow the topic \"a\"",
+        ),
+        (Rule::Reload, "reload` is false"),
+        (Rule::Payloads, "payloads` is false"),
+    ] {
+        let expect = format!("`control-permissions.{text}");
+        assert_eq!(rule.in_table(CONTROL_PERMISSIONS).to_string(), expect);
+    }
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use crate::config::Config;
 use crate::gateway::ControlSender;
-use crate::office::{KeptLetter, NotAccepted, Permissions, WorkListSettings, check_size};
+use crate::office::{
+    CONTROL_PERMISSIONS, KeptLetter, NotAccepted, Permissions, WorkListSettings, check_size,
+};
 use crate::store::Contents;
 use crate::words::Counted;
 
@@ -33,7 +35,11 @@ pub(super) fn check(config: &Config, kept: &KeptLetter) -> Result<(), String> {
         // What is left of a ttl was more once.
         let ttl = letter.ttl.max(permissions.min_ttl);
         let checked = permissions.check(&letter.topic, letter.qos, letter.retain, ttl);
-        checked.map_err(|rule| rule.to_string())?;
+        let table = match &*kept.guest {
+            ControlSender::NAME => CONTROL_PERMISSIONS,
+            _ => "permissions",
+        };
+        checked.map_err(|rule| rule.in_table(table).to_string())?;
     }
     let (max_qos, max_bytes) = (config.session.max_qos, work_list.max_bytes);
     if letter.qos > max_qos {

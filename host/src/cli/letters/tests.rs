@@ -9,6 +9,7 @@ use tempfile::{NamedTempFile, TempDir};
 
 use super::line::State;
 use super::*;
+use crate::gateway::ControlSender;
 use crate::office::{Letter, LetterOutcome, Outcome, Payload, Priority, Properties, Qos};
 use crate::store::{Boot, BootId, StoredLetter};
 
@@ -369,7 +370,7 @@ fn a_line_that_is_wrong_is_named() {
 /// With a guest that may do little.
 fn config() -> Config {
     let file = NamedTempFile::new().expect("there is a place for temporary files");
-    let text = "max-packet-size = 1000\n[[guest]]\nname = \"door\"\ncomponent = \"door.wasm\"\n\
+    let text = "max-packet-size = 1000\n[control-permissions]\npublish = [\"a\"]\n[[guest]]\nname = \"door\"\ncomponent = \"door.wasm\"\n\
                 [guest.work-list]\nmax = 1\nmax-bytes = 500\n[guest.permissions]\nmax-ttl = \"1h\"\n\
                 min-ttl = \"1m\"\npublish = [\"a\"]\n";
     fs::write(&file, text).expect("it is ours");
@@ -380,22 +381,29 @@ fn config() -> Config {
 fn what_the_gateway_would_not_take_is_not_imported() {
     let place = Place::with(moment(1, 5_000, WALL), vec![]);
     let opened = place.open(moment(1, 5_000, WALL));
-    let import = |topic: &str, left: u64, more: &str| {
+    let import_of = |guest: &str, topic: &str, left: u64, more: &str| {
         let line = format!(
-            r#"{{"guest": "door", "topic": "{topic}", "deadline-unix-ms": {}{more}}}"#,
+            r#"{{"guest": "{guest}", "topic": "{topic}", "deadline-unix-ms": {}{more}}}"#,
             WALL.saturating_add(left)
         );
         let config = Some(&config());
         import_into(&opened.contents, opened.moment, config, line.as_bytes()).map(|_| ())
     };
+    let import = |topic: &str, left: u64, more: &str| import_of("door", topic, left, more);
+    let control = ControlSender::NAME;
     assert_eq!(import("a", HOUR, ""), Ok(()));
+    assert_eq!(import_of(control, "a", HOUR, ""), Ok(()));
     // It may have had more of its ttl once.
     assert_eq!(import("a", 1, ""), Ok(()));
     let large = "x".repeat(600);
     for (refused, rule) in [
         (import("a", u64::MAX, ""), "max-ttl"),
         (import("a", 2 * HOUR, ""), "max-ttl"),
-        (import("b", HOUR, ""), "permissions.publish"),
+        (import("b", HOUR, ""), "`permissions.publish`"),
+        (
+            import_of(control, "b", HOUR, ""),
+            "`control-permissions.publish`",
+        ),
         (
             import("a", HOUR, &format!(r#", "payload": "{large}""#)),
             "max-bytes",

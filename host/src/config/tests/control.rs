@@ -124,3 +124,47 @@ fn what_may_be_sent_is_written_as_for_guests() {
         "1:23: control-permissions: found integer `1`, expected a table",
     );
 }
+
+#[test]
+fn what_else_may_be_asked_for_is_everything_unless_it_is_said() {
+    let table = "[control-permissions]\n";
+    let with = |keys: &str| {
+        let config = load(&format!("{table}{keys}")).unwrap();
+        config.control_permissions.unwrap().operate
+    };
+    assert_eq!(with("retain = true"), Operate::default());
+    let all = "send = ['doors/+']\ncancel = 'own'\nreload = false\npayloads = false";
+    let expect = Operate {
+        send: Some(vec!["doors/+".parse().unwrap()]),
+        cancel: Cancel::Own,
+        reload: false,
+        payloads: false,
+    };
+    assert_eq!(with(all), expect);
+    assert_eq!(with("send = []").send, Some(vec![]));
+    for (key, error) in [
+        (
+            "send = false",
+            "2:8: control-permissions.send: false is not a list of topic filters; \
+             write e.g. [\"doors/#\"]",
+        ),
+        (
+            "cancel = true",
+            "2:10: control-permissions.cancel: true does not say which letters; write \"all\", \
+             or \"own\" for those that came over the control socket",
+        ),
+        (
+            "reload = 'no'",
+            "2:10: control-permissions.reload: \"no\" is neither true nor false",
+        ),
+        (
+            "payloads = 0",
+            "2:12: control-permissions.payloads: 0 is neither true nor false",
+        ),
+    ] {
+        check_refused(&format!("{table}{key}"), error);
+    }
+    let of_guest = "[[guest]]\ncomponent = 'd'\n[guest.permissions]\nreload = true";
+    let error = load(of_guest).unwrap_err().to_string();
+    assert!(error.contains("unknown key `reload`"), "{error}");
+}

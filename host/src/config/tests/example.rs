@@ -97,6 +97,10 @@ fn the_example_in_full_is_accepted() {
             burst: 20,
         }),
         will: false,
+        operate: Operate {
+            send: Some(vec!["doors/+/request".parse().unwrap()]),
+            ..Operate::default()
+        },
         ..Permissions::default()
     };
     assert_eq!(config.control_permissions, Some(expect));

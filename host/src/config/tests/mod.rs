@@ -16,7 +16,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::login::{PasswordCommand, PasswordSource, UserName};
-use crate::office::{Overflow, Payload, Rate, Schedule};
+use crate::office::{Cancel, Operate, Overflow, Payload, Rate, Schedule};
 use crate::wire::{Login, Version};
 
 /// The configuration of `text`, as if in `/etc/jackalope.toml`.

@@ -14,7 +14,7 @@ use super::{GoneGuests, GuestId, GuestSettings, Time};
 pub use call::{Answer, Assignment, Call, Displaced, Effects, Message, Origin, Room, Status};
 pub(super) use inbox::{Decision, Ended, Inbox};
 pub(super) use permissions::Allowance;
-pub use permissions::{Permissions, Rate, Rule};
+pub use permissions::{CONTROL_PERMISSIONS, Cancel, Operate, Permissions, Rate, Rule};
 pub use tray::Tray;
 
 /// How long a guest has to wait from one connection that it asked for to the

@@ -26,6 +26,31 @@ pub struct Permissions {
     pub reconnect: bool,
     /// Whether the last will that it names is used.
     pub will: bool,
+    /// What else whoever operates the gateway may ask for. A guest asks for none of it.
+    pub operate: Operate,
+}
+
+/// What may be asked for from outside, beside what guests ask for. By default everything.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Operate {
+    /// Guests may be handed messages on topics that one of these matches. None: on any
+    /// topic.
+    pub send: Option<Vec<Filter>>,
+    /// Which letters may be called back.
+    pub cancel: Cancel,
+    /// Whether the configuration may be read again.
+    pub reload: bool,
+    /// Whether payloads may be seen.
+    pub payloads: bool,
+}
+
+/// Which letters may be called back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cancel {
+    /// Those that were published in the same way.
+    Own,
+    /// Those of guests as well.
+    All,
 }
 
 /// How fast a guest may publish.
@@ -58,6 +83,14 @@ pub enum Rule {
     Reconnect,
     /// A last will.
     Will,
+    /// A message for a guest on this topic.
+    Send(Box<str>),
+    /// That a letter of somebody else is called back.
+    Cancel,
+    /// A reload.
+    Reload,
+    /// Payloads.
+    Payloads,
 }
 
 impl Default for Permissions {
@@ -71,6 +104,18 @@ impl Default for Permissions {
             rate: None,
             reconnect: true,
             will: true,
+            operate: Operate::default(),
+        }
+    }
+}
+
+impl Default for Operate {
+    fn default() -> Self {
+        Self {
+            send: None,
+            cancel: Cancel::All,
+            reload: true,
+            payloads: true,
         }
     }
 }
@@ -103,10 +148,7 @@ impl Permissions {
     }
 
     fn check_publish(&self, name: &str, qos: Qos, retain: bool) -> Result<(), Rule> {
-        let matches = |filter: &Filter| topic::matches(filter.plain(), name);
-        if let Some(filters) = &self.publish
-            && !filters.iter().any(matches)
-        {
+        if !is_among(self.publish.as_deref(), name) {
             return Err(Rule::Publish(name.into()));
         }
         if qos > self.max_qos {
@@ -117,6 +159,22 @@ impl Permissions {
             false => Ok(()),
         }
     }
+}
+
+impl Operate {
+    /// Checks a message for a guest, with a valid topic.
+    pub(in crate::office) fn check_send(&self, name: &str) -> Result<(), Rule> {
+        match is_among(self.send.as_deref(), name) {
+            true => Ok(()),
+            false => Err(Rule::Send(name.into())),
+        }
+    }
+}
+
+/// Whether there are no filters, or one of them matches a topic.
+fn is_among(filters: Option<&[Filter]>, name: &str) -> bool {
+    let matches = |filter: &Filter| topic::matches(filter.plain(), name);
+    filters.is_none_or(|filters| filters.iter().any(matches))
 }
 
 impl Rate {
@@ -156,6 +214,9 @@ impl fmt::Display for Rate {
     }
 }
 
+/// The table of the configuration that says what may be asked for over the control socket.
+pub const CONTROL_PERMISSIONS: &str = "control-permissions";
+
 impl Rule {
     /// The rule in words, where it stands in this table of the configuration: that of a
     /// guest is `permissions`.
@@ -171,6 +232,10 @@ impl Rule {
                 Self::Rate(rate) => write!(f, "rate` allows no more for now than {rate}"),
                 Self::Reconnect => f.write_str("reconnect` is false"),
                 Self::Will => f.write_str("will` is false"),
+                Self::Send(topic) => write!(f, "send` does not allow the topic {topic:?}"),
+                Self::Cancel => f.write_str("cancel` does not allow letters of guests"),
+                Self::Reload => f.write_str("reload` is false"),
+                Self::Payloads => f.write_str("payloads` is false"),
             }
         })
     }
