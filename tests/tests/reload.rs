@@ -136,7 +136,7 @@ fn what_is_as_it_was_is_not_touched() {
     let same = |it: &Written<'_>| echo(it.with("work-list = { max = 7 }"), "a", "");
     assert_eq!(
         site.reload(same),
-        "configuration read again\nchanged: a (work-list)\n"
+        "configuration read again\nchanged: a (work-list)\nchanged keys: work-list.max\n"
     );
     assert_eq!(
         site.reload(same),
@@ -165,6 +165,19 @@ fn what_has_changed_of_a_guest_that_stays_is_named() {
     let text = site.reload(other);
     let expect = "configuration read again\nchanged: a (subscriptions, permissions)\n";
     assert_eq!(text, expect);
+    site.check_one_session();
+}
+
+#[test]
+fn what_has_changed_beside_guests_is_named() {
+    let site = Site::start(|it| echo(it.with(""), "a", ""));
+    let keys = "first-connect-delay = \"1s\"\n[control-permissions]\nmax-qos = 1\n\
+                cancel = \"own\"";
+    let text = site.reload(|it| echo(it.with(keys), "a", ""));
+    let names = "changed keys: first-connect-delay, control-permissions.max-qos, \
+                 control-permissions.cancel";
+    assert_eq!(text, format!("configuration read again\n{names}\n"));
+    site.gateway.log.wait_for(names);
     site.check_one_session();
 }
 
@@ -274,7 +287,8 @@ fn a_guest_that_is_replaced_keeps_state_and_letters() {
 fn another_client_id_begins_another_session() {
     let site = Site::start(|it| echo(it.with(""), "a", ""));
     let text = site.reload(|it| echo(it.with("client-id = \"other\""), "a", ""));
-    assert_eq!(text, "configuration read again\na new session begins\n");
+    let expect = "configuration read again\nchanged keys: client-id\na new session begins\n";
+    assert_eq!(text, expect);
     let is_back = |lines: &[String]| {
         let lines = lines
             .iter()

@@ -16,6 +16,7 @@ mod remote;
 mod letters;
 
 mod assemble;
+mod changed;
 mod components;
 mod control;
 mod engine;

@@ -13,11 +13,12 @@ use tokio::task::block_in_place;
 use tracing::{error, info, warn};
 
 use super::assemble::{self, Loaded, Make, configure, control_sender, load_guests, logger};
+use super::changed::{control_changed, keeping_changed, keys_changed, settings_changed};
 use super::components::Components;
 use super::run::{Look, load, warn_of};
 use super::signals::Orders;
 use super::{Failure, engine};
-use crate::config::{CacheDirectory, Config, ControlConfig, GuestConfig, Keeping};
+use crate::config::{CacheDirectory, Config, ControlConfig, Keeping};
 use crate::control::{NotReloaded, ReloadAnswer, Reloaded};
 use crate::gateway::{Change, Control};
 use crate::guest::Listener;
@@ -131,6 +132,7 @@ impl Loader {
         let is_new_connection = about_connection(&config) != about_connection(&self.config);
         let at_next_start = self.at_next_start(&config);
         let changed_settings = settings_changed(&self.config, &config);
+        let changed_keys = keys_changed(&self.config, &config);
         let is_same_text = config == self.config;
         let change = Change {
             guests,
@@ -154,6 +156,7 @@ impl Loader {
             is_same: is_same_text && changed.replaced.is_empty(),
             changed,
             settings: changed_settings,
+            keys: changed_keys,
             at_next_start,
         })
     }
@@ -225,6 +228,7 @@ fn log(
     Reloaded {
         changed,
         settings,
+        keys,
         at_next_start,
         ..
     }: &Reloaded,
@@ -238,6 +242,9 @@ fn log(
     if !settings.is_empty() {
         info!("changed: {}", settings.join(", "));
     }
+    if !keys.is_empty() {
+        info!("changed keys: {}", keys.join(", "));
+    }
     if changed.reconnects {
         info!("the broker, or who the gateway is to it, has changed: a new session begins");
     }
@@ -250,79 +257,6 @@ fn log(
             at_next_start.join(", ")
         );
     }
-}
-
-/// Guests that were there before, with what has changed of them without another one in
-/// their place.
-fn settings_changed(before: &Config, now: &Config) -> Vec<String> {
-    let keys = |was: &GuestConfig, is: &GuestConfig| {
-        changed_of([
-            ("subscriptions", was.subscriptions != is.subscriptions),
-            ("timer", was.timers != is.timers),
-            ("permissions", was.permissions != is.permissions),
-            ("work-list", was.work_list != is.work_list),
-            ("retries", was.retries != is.retries),
-            ("retry-for", was.retry_for != is.retry_for),
-        ])
-    };
-    let mut changed = Vec::new();
-    for guest in &now.guests {
-        let known = before.guests.iter().find(|it| it.name == guest.name);
-        let keys = known.map_or_else(Vec::new, |known| keys(known, guest));
-        if !keys.is_empty() {
-            changed.push(format!("{} ({})", guest.name, keys.join(", ")));
-        }
-    }
-    changed
-}
-
-/// Which keys have changed of those that say from where the gateway is operated.
-fn control_changed(before: &ControlConfig, now: &ControlConfig) -> Vec<&'static str> {
-    let written = |config: &ControlConfig| match config.clone() {
-        ControlConfig::Address {
-            address,
-            token_file,
-        } => (ControlConfig::Default, Some(address), Some(token_file)),
-        socket => (socket, None, None),
-    };
-    let (before, now) = (written(before), written(now));
-    let keys = [
-        ("control-socket", before.0 != now.0),
-        ("control-address", before.1 != now.1),
-        ("control-token-file", before.2 != now.2),
-    ];
-    changed_of(keys)
-}
-
-fn changed_of<const N: usize>(keys: [(&'static str, bool); N]) -> Vec<&'static str> {
-    let changed = keys.into_iter().filter(|(_, is_changed)| *is_changed);
-    changed.map(|(key, _)| key).collect()
-}
-
-/// Which keys have changed of those that say how letters are kept: all of them are about
-/// what a start finds.
-fn keeping_changed(before: Option<&Keeping>, now: Option<&Keeping>) -> Vec<&'static str> {
-    let (before, now) = match (before, now) {
-        (Some(before), Some(now)) => (before, now),
-        (None, None) => return Vec::new(),
-        (Some(_), None) | (None, Some(_)) => return vec!["work-list.store"],
-    };
-    // A key that is new has to be said, too.
-    let Keeping {
-        directory,
-        on_damage,
-        when_off,
-        clock_trust,
-        hold,
-    } = before;
-    let keys = [
-        ("work-list.directory", *directory != now.directory),
-        ("work-list.on-damage", *on_damage != now.on_damage),
-        ("work-list.after-reboot", *when_off != now.when_off),
-        ("work-list.clock-trust", *clock_trust != now.clock_trust),
-        ("work-list.hold", *hold != now.hold),
-    ];
-    changed_of(keys)
 }
 
 /// What cannot change within a session.
@@ -386,26 +320,5 @@ mod tests {
         let changed = keeping_changed(before.keeping.as_ref(), none.keeping.as_ref());
         assert_eq!(changed, ["work-list.store"]);
         assert_eq!(about_connection(&none), about_connection(&before));
-    }
-
-    #[test]
-    fn of_the_control_socket_what_differs_is_named() {
-        let address = |port, file: &str| ControlConfig::Address {
-            address: ([127, 0, 0, 1], port).into(),
-            token_file: file.into(),
-        };
-        let socket = |path: &str| ControlConfig::Socket(path.into());
-        let all = ["control-socket", "control-address", "control-token-file"];
-        for (before, now, expect) in [
-            (socket("/a"), socket("/a"), &[][..]),
-            (socket("/a"), socket("/b"), &all[..1]),
-            (ControlConfig::Default, ControlConfig::None, &all[..1]),
-            (address(1, "t"), address(2, "t"), &all[1..2]),
-            (address(1, "t"), address(1, "u"), &all[2..]),
-            (address(1, "t"), ControlConfig::Default, &all[1..]),
-            (socket("/a"), address(1, "t"), &all),
-        ] {
-            assert_eq!(control_changed(&before, &now), expect);
-        }
     }
 }

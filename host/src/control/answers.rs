@@ -96,7 +96,7 @@ pub(crate) enum Code {
     InvalidConfiguration,
 }
 
-/// What a reload has changed: names of guests.
+/// What a reload has changed.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) struct Changes {
@@ -106,6 +106,9 @@ pub(crate) struct Changes {
     /// Guests that were there, with the keys that are others.
     #[serde(default)]
     pub(crate) changed: Vec<String>,
+    /// Keys that are others, beside those of guests.
+    #[serde(default)]
+    pub(crate) changed_keys: Vec<String>,
     /// Whether nothing is other than it was read before.
     #[serde(default)]
     pub(crate) unchanged: bool,
@@ -123,6 +126,7 @@ impl From<Reloaded> for Changes {
         Reloaded {
             changed,
             settings,
+            keys,
             is_same,
             at_next_start,
         }: Reloaded,
@@ -132,6 +136,7 @@ impl From<Reloaded> for Changes {
             replaced: changed.replaced,
             removed: changed.removed,
             changed: settings,
+            changed_keys: keys,
             unchanged: is_same,
             new_session: changed.reconnects,
             at_next_start,

@@ -14,6 +14,8 @@ pub struct Reloaded {
     /// What else is other than before of guests that were there: their names, and in
     /// brackets the keys.
     pub settings: Vec<String>,
+    /// Keys that are others than before, beside those of guests.
+    pub keys: Vec<String>,
     /// Whether all is as it was read before.
     pub is_same: bool,
     /// What waits for the next start of the gateway, by the names of the settings.

@@ -102,13 +102,14 @@ impl fmt::Display for Shown<'_, Changes> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self(changes) = self;
         f.write_str("configuration read again")?;
-        let guests = [
+        let lists = [
             ("added", &changes.added),
             ("replaced", &changes.replaced),
             ("removed", &changes.removed),
             ("changed", &changes.changed),
+            ("changed keys", &changes.changed_keys),
         ];
-        for (what, names) in guests {
+        for (what, names) in lists {
             if !names.is_empty() {
                 write!(f, "\n{what}: {}", names.join(", "))?;
             }
