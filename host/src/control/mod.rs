@@ -17,6 +17,7 @@ mod query;
 mod reload;
 mod routes;
 mod token;
+mod unasked;
 
 use std::io;
 use std::thread::JoinHandle;

@@ -22,7 +22,7 @@ impl Site {
     }
 
     /// A client of HTTP/1.0, once it follows: the lines come as they are.
-    fn follow_raw(&self, parameters: &str) -> BufReader<UnixStream> {
+    pub(super) fn follow_raw(&self, parameters: &str) -> BufReader<UnixStream> {
         let mut stream = self.connect();
         let ask = format!("GET /events{parameters} HTTP/1.0\r\n\r\n");
         stream.write_all(ask.as_bytes()).expect("it listens");
