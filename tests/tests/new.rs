@@ -2,6 +2,8 @@
 //! configuration, in each language.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use jackalope_tests::{PROJECT, Process, Project, command, run_to_end, texts};
 use tempfile::TempDir;
@@ -137,6 +139,96 @@ fn what_compiles_a_guest_is_what_the_tests_install() {
         let text = Project::new(BINARY, language).read(file);
         assert!(text.contains(version), "{pinned}{version} is not in {text}");
     }
+}
+
+#[test]
+fn what_building_takes_is_in_the_readme() {
+    for (language, texts_of_it) in [
+        ("rust", &["rustup target add", "Rust by rustup"][..]),
+        ("javascript", &["node 20.19 or 22.12", "npm"]),
+        ("python", &["python3-venv", "Python 3"]),
+        (
+            "c",
+            &[
+                "clang libclang-rt-dev-wasm32 lld make wasi-libc",
+                "Rust by rustup",
+                "`wasm-component-ld`",
+            ],
+        ),
+    ] {
+        let readme = Project::new(BINARY, language).read("README.md");
+        for text in texts_of_it {
+            assert!(readme.contains(text), "no `{text}` in: {readme}");
+        }
+    }
+    let package = Project::new(BINARY, "javascript").read("package.json");
+    let engines = "\"node\": \"^20.19.0 || >=22.12.0\"";
+    assert!(package.contains(engines), "{package}");
+}
+
+/// A program that prints this.
+fn write_program(directory: &Path, name: &str, printed: &Path) {
+    let path = directory.join(name);
+    let text = format!("#!/bin/sh\necho {}\n", printed.display());
+    fs::write(&path, text).expect("it can be written");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
+}
+
+#[test]
+fn what_a_makefile_misses_is_named_with_what_to_install() {
+    let Some(make) = make() else {
+        return;
+    };
+    let project = Project::new(BINARY, "c");
+    let place = TempDir::new().expect("there is a place for temporary files");
+    let (programs, sysroot) = (place.path().join("bin"), place.path().join("rust"));
+    let linkers = sysroot.join("lib/rustlib/any/bin");
+    for directory in [&programs, &linkers, &project.path().join("bindings")] {
+        fs::create_dir_all(directory).expect("it can be made");
+    }
+    let linker = linkers.join("wasm-component-ld");
+    fs::write(&linker, "").expect("it can be written");
+    let all = || {
+        // Whatever file is asked for is there.
+        write_program(&programs, "clang", &linker);
+        write_program(&programs, "wasm-ld", &linker);
+        write_program(&programs, "rustc", &sysroot);
+        write_program(&programs, "wit-bindgen", &linker);
+    };
+    let path = programs.to_string_lossy();
+    let run = || run_to_end(&make, &project.path(), &[], &[("PATH", &*path)]);
+    all();
+    let output = run();
+    assert!(output.status.success(), "{}", texts(&output));
+    for (missing, text) in [
+        ("clang", "there is no clang: sudo apt-get install clang"),
+        ("wasm-ld", "there is no wasm-ld: sudo apt-get install lld"),
+        ("rustc", "there is no wasm-component-ld: install Rust"),
+        (
+            "wit-bindgen",
+            "there is no wit-bindgen: the README says how",
+        ),
+    ] {
+        all();
+        fs::remove_file(programs.join(missing)).expect("it is there");
+        let output = run();
+        assert_eq!(output.status.code(), Some(2), "{missing}");
+        assert!(texts(&output).contains(text), "{}", texts(&output));
+    }
+    all();
+    write_program(&programs, "clang", Path::new("libc.a"));
+    let output = run();
+    let text = "there is no libc for WASI: sudo apt-get install wasi-libc";
+    assert!(texts(&output).contains(text), "{}", texts(&output));
+}
+
+/// Where it is, if it is installed.
+fn make() -> Option<String> {
+    let mut shell = command("sh");
+    let output = shell.args(["-c", "command -v make"]).output();
+    let path = String::from_utf8(output.expect("there is a shell").stdout);
+    let path = path.expect("it is text").trim().to_owned();
+    Some(path).filter(|path| !path.is_empty())
 }
 
 #[test]

@@ -94,6 +94,7 @@ impl Language {
             ],
             Self::Javascript => &["npm install", "npm run build"],
             Self::Python => &[
+                "sudo apt-get install python3-venv",
                 "python3 -m venv .venv",
                 ".venv/bin/pip install -r requirements.txt",
                 ".venv/bin/componentize-py -d wit -w sensor componentize app -o @name@.wasm",
@@ -103,6 +104,25 @@ impl Language {
                 "cargo install --locked --no-default-features --features c wit-bindgen-cli@0.61.1",
                 "make",
             ],
+        }
+    }
+
+    /// What these commands take that is not in them.
+    pub(super) fn needs(self) -> &'static str {
+        match self {
+            Self::Rust => "They take Rust by rustup, which has the target for guests.",
+            Self::Javascript => {
+                "They take node 20.19 or 22.12, or a later one, with npm; `node --version` says\n\
+                 which there is. That of Debian 12 is older."
+            }
+            Self::Python => {
+                "They take Python 3.10 or later. Its venv is a package of its own in Debian and\n\
+                 Ubuntu; elsewhere it comes with Python."
+            }
+            Self::C => {
+                "They take Rust by rustup: cargo builds `wit-bindgen`, and `wasm-component-ld`, which\n\
+                 links the component, comes with it. `make` says what is missing."
+            }
         }
     }
 

@@ -87,6 +87,7 @@ fn filled_in(text: &str, name: &Name, language: Language) -> String {
     let indented = |line: &&str| format!("    {line}\n");
     let build: String = language.build().iter().map(indented).collect();
     text.replace("@build@", build.trim_end())
+        .replace("@needs@", language.needs())
         .replace("@component@", &language.component(name))
         .replace("@name@", name.as_str())
         .replace("@source@", language.source())
@@ -121,7 +122,14 @@ mod tests {
         for language in Language::value_variants() {
             for (path, text) in SHARED.iter().chain(language.files()) {
                 let text = filled_in(text, &name, *language);
-                for placeholder in ["@build@", "@component@", "@name@", "@source@", "@title@"] {
+                for placeholder in [
+                    "@build@",
+                    "@needs@",
+                    "@component@",
+                    "@name@",
+                    "@source@",
+                    "@title@",
+                ] {
                     assert!(!text.contains(placeholder), "{language:?} {path}");
                 }
             }
