@@ -1,6 +1,8 @@
 //! What usually lies behind a file that is no guest, by what it is compiled with: one
 //! line for whoever has built it.
 
+use super::abilities::Ask;
+
 /// What a module is linked with that knows WASI from before there were components.
 const PREVIEW_1: &[u8] = b"wasi_snapshot_preview1";
 
@@ -30,11 +32,33 @@ pub(super) fn of_compiler(words: &str) -> &'static str {
 
 /// What there is to do about imports that the host does not have.
 pub(super) fn of_imports(names: &[String]) -> &'static str {
-    if names.iter().any(|name| name.starts_with("wasi:http/")) {
+    let has = |package: &str| names.iter().any(|name| name.starts_with(package));
+    if has("wasi:http/") {
         "A guest in JavaScript is built without them by componentize-js with `--disable http \
          fetch-event`"
+    } else if has("wasi:sockets/") {
+        "A guest has no network but its letters: do without `std::net` in Rust, sockets in C; what \
+         Python asks for in any case is served, of WASI 0.2"
+    } else if has("wasi:filesystem/") {
+        "A guest has no files, but its state: do without `std::fs` in Rust; what C, JavaScript and \
+         Python ask for in any case is served, of WASI 0.2"
     } else {
         "Do without it"
+    }
+}
+
+/// Where it comes from that a component asks for what there is none of, and what to do.
+pub(super) fn of_ask(ask: Ask) -> Option<&'static str> {
+    match ask {
+        Ask::Files => Some(
+            "what compiles C, JavaScript and Python asks in any case, in Rust `std::fs` does; what \
+             is to last goes into the state of the guest",
+        ),
+        Ask::Network => Some(
+            "what compiles Python asks in any case, in Rust `std::net` does, in C sockets do; what \
+             is to go out is published",
+        ),
+        _ => None,
     }
 }
 

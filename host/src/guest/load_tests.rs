@@ -108,6 +108,14 @@ fn what_compilers_of_guests_make_of_the_usual_mistakes() {
             "by componentize-js with `--disable http fetch-event`",
         ),
         (
+            r#"(component (import "wasi:sockets/types@0.3.0" (instance)))"#,
+            "do without `std::net` in Rust, sockets in C",
+        ),
+        (
+            r#"(component (import "wasi:filesystem/streams@0.3.0" (instance)))"#,
+            "do without `std::fs` in Rust",
+        ),
+        (
             r#"(component (import "my:own/thing@0.1.0" (instance)))"#,
             "my:own/thing@0.1.0. Do without it",
         ),
@@ -277,4 +285,22 @@ imports:
     assert!(text.contains(expect), "{text}");
     let expect = "\na guest that fits this host, of contract 0.1";
     assert!(text.ends_with(expect), "{text}");
+}
+
+#[test]
+fn where_it_comes_from_that_there_is_nothing_of_is_told() {
+    let text = r#"(component
+        (import "wasi:filesystem/preopens@0.2.6"
+            (instance (export "get-directories" (func))))
+        (import "wasi:sockets/tcp-create-socket@0.2.6"
+            (instance (export "create-tcp-socket" (func)))))"#;
+    let report = Report::of_bytes(&engine(), "it".into(), &component(text)).to_string();
+    for line in [
+        "\n  looks for files, and finds none: what compiles C, JavaScript and Python asks in any \
+         case, in Rust `std::fs` does; what is to last goes into the state of the guest\n",
+        "\n  looks for a network, and finds none: what compiles Python asks in any case, in Rust \
+         `std::net` does, in C sockets do; what is to go out is published\n",
+    ] {
+        assert!(report.contains(line), "{report}");
+    }
 }

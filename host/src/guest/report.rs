@@ -9,6 +9,7 @@ use super::abilities::{Ask, Offer};
 use super::component::{Component, Names, compile, read};
 use super::engine::Engine;
 use super::error::{LoadError, LoadProblem};
+use super::hint;
 use crate::office::MAX_STATE;
 
 /// What there is to say about a file that may be a guest. Displayed, it is the
@@ -88,9 +89,10 @@ impl fmt::Display for Report {
             writeln!(f, "by what it imports, it")?;
         }
         for ask in &self.asks {
-            match ask {
-                Ask::State => writeln!(f, "  {ask} ({})", Bytes(self.max_state))?,
-                _ => writeln!(f, "  {ask}")?,
+            match (ask, hint::of_ask(*ask)) {
+                (Ask::State, _) => writeln!(f, "  {ask} ({})", Bytes(self.max_state))?,
+                (_, Some(hint)) => writeln!(f, "  {ask}: {hint}")?,
+                (_, None) => writeln!(f, "  {ask}")?,
             }
         }
         if !self.offers.is_empty() {
