@@ -90,17 +90,9 @@ pub struct KeptLetter {
     pub letter: Letter,
     /// When its ttl began.
     pub posted: Time,
-    /// The letter that had its place first, if it has taken that over. Only one with a
-    /// replace key has.
+    /// The letter that had its place first, if it has taken that over: it comes among those
+    /// of its guest and priority where that one was. Only one with a replace key has.
     pub place: Option<Ticket>,
-}
-
-impl KeptLetter {
-    /// What its place among the letters of its guest and priority goes by: the later the
-    /// greater.
-    pub fn place(&self) -> Ticket {
-        self.place.unwrap_or(self.letter.ticket)
-    }
 }
 
 /// A timer that a guest has set, as it is kept.

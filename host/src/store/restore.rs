@@ -37,12 +37,25 @@ impl Contents {
     /// The letters by their tickets, those of a guest and a priority in the order of their
     /// places.
     pub(super) fn in_order(&self) -> impl Iterator<Item = Ticket> + use<> {
-        let letters = self.letters.iter();
-        let mut places: Vec<_> = letters
-            .map(|(ticket, stored)| (stored.kept.place(), *ticket))
-            .collect();
-        places.sort_unstable();
-        places.into_iter().map(|(_, ticket)| ticket)
+        // All but a few have places of their own, and are in their order already.
+        let (mut own, mut taken_over) = (Vec::new(), Vec::new());
+        for (ticket, stored) in &self.letters {
+            match stored.kept.place {
+                None => own.push(*ticket),
+                Some(place) => taken_over.push((place, *ticket)),
+            }
+        }
+        taken_over.sort_unstable();
+        let mut own = own.into_iter().peekable();
+        let mut taken_over = taken_over.into_iter().peekable();
+        std::iter::from_fn(move || {
+            let next = own.peek();
+            let goes_before = |(place, _): &(Ticket, Ticket)| next.is_none_or(|own| place < own);
+            match taken_over.next_if(goes_before) {
+                Some((_, ticket)) => Some(ticket),
+                None => own.next(),
+            }
+        })
     }
 
     /// Has an office that nothing has happened in take up all that is here. `place` says
