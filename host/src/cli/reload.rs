@@ -178,10 +178,7 @@ impl Loader {
     /// By what the gateway has taken up, and not by what is written now.
     fn check_reload(&self) -> Result<(), Rule> {
         let permissions = self.config.control_permissions.as_ref();
-        match permissions.is_none_or(|it| it.operate.reload) {
-            true => Ok(()),
-            false => Err(Rule::Reload),
-        }
+        permissions.map_or(Ok(()), |it| it.operate.check_reload())
     }
 
     /// Reloads at each SIGHUP, and whenever it is asked to, for as long as the gateway

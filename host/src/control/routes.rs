@@ -356,10 +356,15 @@ fn refused(Refusal(status, code, error): Refusal) -> Answer {
 }
 
 fn json(status: StatusCode, body: &impl Serialize) -> Answer {
+    with_type(status, JSON, whole(line(body)))
+}
+
+/// JSON, as it is sent.
+pub(super) fn line(body: &impl Serialize) -> Vec<u8> {
     // What fails here would be a key that is no text.
     let mut text = serde_json::to_vec(body).unwrap_or_default();
     text.push(b'\n');
-    with_type(status, JSON, whole(text))
+    text
 }
 
 fn whole(body: impl Into<Bytes>) -> Either<Full<Bytes>, Events> {

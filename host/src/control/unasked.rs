@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::answers::{Code, Problem};
 use super::connections::{MAX_HEAD, Stage};
+use super::routes::line;
 
 /// In the first line of an answer: `HTTP/1.1 400 `.
 const STATUS: std::ops::Range<usize> = 9..12;
@@ -62,14 +63,13 @@ impl<S: AsyncWrite + Unpin> Unasked<S> {
 
 /// A whole answer, as it goes over the socket.
 pub(super) fn answer(status: StatusCode, code: Code, error: String) -> Vec<u8> {
-    // What fails here would be a key that is no text.
-    let body = serde_json::to_string(&Problem { error, code }).unwrap_or_default() + "\n";
+    let body = line(&Problem { error, code });
     let head = format!(
         "HTTP/1.1 {status}\r\ncontent-type: application/json\r\nconnection: close\r\n\
          content-length: {}\r\n\r\n",
         body.len()
     );
-    (head + &body).into_bytes()
+    [head.into_bytes(), body].concat()
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for Unasked<S> {

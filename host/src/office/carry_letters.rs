@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::session::{Acked, Refusal};
-use super::work_list::{Entry, Key, WorkList};
+use super::work_list::{Entry, Key};
 use super::{
     Carried, Concluded, Disconnection, Dispatch, DisplacedBy, GuestId, Letter, LetterOutcome,
     MAX_OWED_OUTCOMES, Notice, Office, Outcome, Outgoing, Outlook, Overflow, Qos, Refused, Room,
@@ -169,7 +169,7 @@ impl Office {
 
     /// The one place where a letter gets its outcome.
     fn conclude_by(&mut self, key: Key, outcome: Outcome, by: Option<DisplacedBy>) {
-        let Some(mut entry) = self.list.remove(key) else {
+        let Some(entry) = self.list.remove(key) else {
             return;
         };
         match (entry.packet_id, outcome) {
@@ -177,12 +177,33 @@ impl Office {
             (Some(id), _) => self.outbound.forget_letter(id),
             (None, _) => {}
         }
+        self.report_entry(entry, outcome, by);
+    }
+
+    /// One that is off the work list has its outcome.
+    fn report_entry(&mut self, mut entry: Entry, outcome: Outcome, by: Option<DisplacedBy>) {
         let told = LetterOutcome {
             ticket: entry.ticket,
             tag: entry.take_tag(),
             outcome,
         };
         self.report(entry.guest, told, Some((&entry.topic, entry.qos)), by);
+    }
+
+    /// One that does not come to the work list has its outcome.
+    pub(super) fn report_letter(
+        &mut self,
+        guest: GuestId,
+        letter: Letter,
+        outcome: Outcome,
+        by: Option<DisplacedBy>,
+    ) {
+        let told = LetterOutcome {
+            ticket: letter.ticket,
+            tag: letter.tag,
+            outcome,
+        };
+        self.report(guest, told, Some((&letter.topic, letter.qos)), by);
     }
 
     /// A letter has its outcome: one with this topic and this quality of service, if it
@@ -252,7 +273,8 @@ impl Office {
             letter: letter.clone(),
         });
         let is_plain = now < since + letter.ttl && letter.replace_key.is_none();
-        if !is_plain || !self.has_room(guest, letter.size()) {
+        let has_room = |room| self.work_list(guest).have_room(room, letter.size());
+        if !is_plain || !has_room(self.list.room_of(guest)) {
             return self.post_otherwise(since, now, guest, letter);
         }
         self.note_letter(guest, since, &letter, None);
@@ -260,23 +282,11 @@ impl Office {
         false
     }
 
-    /// Whether there is room for one more letter of this size.
-    fn has_room(&self, guest: GuestId, size: usize) -> bool {
-        let WorkListSettings { max, max_bytes, .. } = self.work_list(guest);
-        let (listed, bytes) = self.list.room_of(guest);
-        listed < max && size <= max_bytes.saturating_sub(bytes)
-    }
-
     /// The same for a letter that does not simply come behind the others.
     #[inline(never)]
     fn post_otherwise(&mut self, since: Time, now: Time, guest: GuestId, letter: Letter) -> bool {
         if since + letter.ttl <= now {
-            let told = LetterOutcome {
-                ticket: letter.ticket,
-                tag: letter.tag,
-                outcome: Outcome::Expired { sent: false },
-            };
-            self.report(guest, told, Some((&letter.topic, letter.qos)), None);
+            self.report_letter(guest, letter, Outcome::Expired { sent: false }, None);
             return false;
         }
         let replaced = self.replaced_by(guest, &letter);
@@ -285,12 +295,7 @@ impl Office {
             Err(outcome) => {
                 let is_displaced = matches!(outcome, Outcome::Displaced { .. });
                 let by = is_displaced.then_some(DisplacedBy::Overflow);
-                let told = LetterOutcome {
-                    ticket: letter.ticket,
-                    tag: letter.tag,
-                    outcome,
-                };
-                self.report(guest, told, Some((&letter.topic, letter.qos)), by);
+                self.report_letter(guest, letter, outcome, by);
                 return is_displaced;
             }
         };
@@ -322,13 +327,11 @@ impl Office {
     /// would ever be sent. The younger one has its room, so that there is no list on which
     /// it has none; what goes out without room is bounded as what has some.
     fn goes_first(&self, key: Key, guest: GuestId) -> bool {
-        let WorkListSettings { max, max_bytes, .. } = self.work_list(guest);
-        let (roomless, roomless_bytes) = self.list.roomless_of(guest);
+        let roomless = self.list.roomless_of(guest);
         let size = self.list.get(key).map_or(0, Entry::size);
         self.link.is_online()
             && self.list.is_being_kept_alone(key)
-            && roomless < max
-            && size <= max_bytes.saturating_sub(roomless_bytes)
+            && self.work_list(guest).have_room(roomless, size)
     }
 
     /// A letter comes in the place of one that waits, or behind the others of its own
@@ -339,14 +342,9 @@ impl Office {
         if before != Some(letter.priority) {
             self.displace(key, sent, DisplacedBy::ReplaceKey);
             self.list.push(guest, letter, since);
-        } else if let Some(mut before) = self.list.replace(key, letter, since) {
-            let told = LetterOutcome {
-                ticket: before.ticket,
-                tag: before.take_tag(),
-                outcome: Outcome::Displaced { sent },
-            };
+        } else if let Some(before) = self.list.replace(key, letter, since) {
             let by = Some(DisplacedBy::ReplaceKey);
-            self.report(guest, told, Some((&before.topic, before.qos)), by);
+            self.report_entry(before, Outcome::Displaced { sent }, by);
         }
     }
 
@@ -367,13 +365,14 @@ impl Office {
         let goes = replaced.and_then(|key| self.list.get(key));
         let goes = goes.map(|entry| (entry.priority, entry.size()));
         let (free, free_bytes) = goes.map_or((0, 0), |(_, size)| (1, size));
-        let has_room_in = |(max, max_bytes): (usize, usize), len, bytes: usize| {
-            let most = max_bytes.saturating_add(free_bytes);
-            len < max + free && size <= most.saturating_sub(bytes)
+        let bounds_of = |max: usize, max_bytes: usize| WorkListSettings {
+            max: max + free,
+            max_bytes: max_bytes.saturating_add(free_bytes),
+            overflow,
         };
-        let has_room = |len, bytes| has_room_in((max, max_bytes), len, bytes);
+        let bounds = bounds_of(max, max_bytes);
         let (listed, listed_bytes) = self.list.room_of(guest);
-        if has_room(listed, listed_bytes) {
+        if bounds.have_room((listed, listed_bytes), size) {
             return Ok(false);
         }
         let refused = Err(Outcome::Refused(Refused::Unspecified));
@@ -388,7 +387,7 @@ impl Office {
                 let latest = name.and_then(|name| self.list.latest(guest, name));
                 let Some(key) = latest else { return refused };
                 let its_size = self.list.get(key).map_or(0, Entry::size);
-                if !has_room(listed - 1, listed_bytes - its_size) {
+                if !bounds.have_room((listed - 1, listed_bytes - its_size), size) {
                     return refused;
                 }
                 self.displace(key, true, DisplacedBy::ReplaceKey);
@@ -397,20 +396,15 @@ impl Office {
             Overflow::DropOldest => {}
         }
         // What is there beyond lowered bounds stays until it has gone, and grows no more.
-        let bounds = (max.max(listed), max_bytes.max(listed_bytes));
-        let has_room = |len, bytes| has_room_in(bounds, len, bytes);
-        let is_full = |list: &WorkList| {
-            let (listed, bytes) = list.room_of(guest);
-            !has_room(listed, bytes)
-        };
+        let bounds = bounds_of(max.max(listed), max_bytes.max(listed_bytes));
         let (mut above, mut bytes_above) = self.list.above(guest, letter.priority);
         if goes.is_none_or(|(priority, _)| priority <= letter.priority) {
             (above, bytes_above) = (above + free, bytes_above + free_bytes);
         }
-        if !has_room(above, bytes_above) {
+        if !bounds.have_room((above, bytes_above), size) {
             return Err(Outcome::Displaced { sent: false });
         }
-        while is_full(&self.list)
+        while !bounds.have_room(self.list.room_of(guest), size)
             && let Some(least) = self.list.least(guest, replaced)
         {
             let sent = self.was_sent(least) || self.is_in_flight(least);

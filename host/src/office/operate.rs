@@ -238,10 +238,8 @@ impl Office {
     /// # Errors
     /// The rule that does not permit it.
     pub fn check_payloads(&self, from: GuestId) -> Result<(), Rule> {
-        match self.may_operate(from).is_none_or(|it| it.payloads) {
-            true => Ok(()),
-            false => Err(Rule::Payloads),
-        }
+        self.may_operate(from)
+            .map_or(Ok(()), Operate::check_payloads)
     }
 
     /// None: everything.

@@ -62,12 +62,7 @@ impl Office {
 
     /// A letter of an earlier life has its outcome now.
     pub fn restore_expired(&mut self, guest: GuestId, letter: Letter) {
-        let told = LetterOutcome {
-            ticket: letter.ticket,
-            tag: letter.tag,
-            outcome: Outcome::Expired { sent: true },
-        };
-        self.report(guest, told, Some((&letter.topic, letter.qos)), None);
+        self.report_letter(guest, letter, Outcome::Expired { sent: true }, None);
     }
 
     /// What a guest has written down.

@@ -102,6 +102,13 @@ pub struct WorkListSettings {
     pub overflow: Overflow,
 }
 
+impl WorkListSettings {
+    /// Whether a letter of this size fits beside so many letters of so many bytes.
+    pub(super) fn have_room(&self, (letters, bytes): (usize, usize), size: usize) -> bool {
+        letters < self.max && size <= self.max_bytes.saturating_sub(bytes)
+    }
+}
+
 impl Default for WorkListSettings {
     fn default() -> Self {
         Self {

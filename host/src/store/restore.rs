@@ -107,11 +107,11 @@ impl Contents {
             };
             let life = lifetime(&stored, old.when_off);
             let KeptLetter { letter, place, .. } = stored.kept;
-            let (posted, deadline) = match self.boots.ttl(&life, now, old.hold_until) {
-                Ttl::Live { age, deadline } => (before(now, age), deadline),
+            let (posted, deadline, is_held) = match self.boots.ttl(&life, now, old.hold_until) {
+                Ttl::Live { age, deadline } => (before(now, age), deadline, false),
                 Ttl::Held { until } => {
                     held.letters.insert(ticket, life);
-                    (None, until)
+                    (None, until, true)
                 }
                 Ttl::Expired => {
                     office.restore_expired(guest, letter);
@@ -121,7 +121,7 @@ impl Contents {
             let remaining = Remaining {
                 posted,
                 deadline,
-                is_held: held.letters.contains_key(&ticket),
+                is_held,
                 place,
             };
             office.restore_letter(guest, letter, remaining);

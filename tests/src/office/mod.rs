@@ -8,9 +8,9 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use jackalope::office::{
-    Answer, Assignment, BackoffSettings, Call, Carried, Connect, Delivery, Disconnection, Dispatch,
-    Effects, GoneGuests, GuestId, GuestSettings, Incoming, Letter, LetterOutcome, Notice, Office,
-    OutcomeWord, Outgoing, Outlook, PacketId, Payload, Priority, Publish, Qos, Settings,
+    Answer, Assignment, BackoffSettings, Call, Carried, Change, Connect, Delivery, Disconnection,
+    Dispatch, Effects, GoneGuests, GuestId, GuestSettings, Incoming, Letter, LetterOutcome, Notice,
+    Office, OutcomeWord, Outgoing, Outlook, PacketId, Payload, Priority, Publish, Qos, Settings,
     SubscriptionId, Terms, Ticket, Time, TimerSettings, WorkListSettings,
 };
 
@@ -384,6 +384,16 @@ impl TestOffice {
     /// A guest ends its call.
     pub fn answer(&mut self, guest: GuestId, answer: Answer) {
         self.office.handle_answer(self.now, guest, answer);
+    }
+
+    /// Everything up to here is kept. Returns what that was.
+    pub fn keep(&mut self) -> Vec<Change> {
+        let mut all = Vec::new();
+        while let Some(changes) = self.office.poll_commit() {
+            all.extend(changes);
+            self.office.handle_committed();
+        }
+        all
     }
 
     /// Has all guests take all there is, and returns what they were told.

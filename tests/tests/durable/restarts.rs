@@ -8,7 +8,7 @@ use jackalope::office::{
     Change, KeptLetter, Letter, LetterOutcome, Outcome, Payload, Priority, Qos, Ticket,
 };
 use jackalope::store::{ClockTrust, Disk, Group, Store};
-use jackalope_tests::Subscriber;
+use jackalope_tests::{Gateway, GatewayOptions, Subscriber};
 
 #[track_caller]
 fn check_all_is_there_after(signal: &str) {
@@ -137,20 +137,28 @@ fn what_a_guest_had_that_is_gone_is_kept_for_it() {
         .wait_for("kept of guests that are not there: teller; their letters go out");
     let listed = site.expect(&["letters", "--guest", "teller"], 0);
     assert!(listed.contains("out"), "{listed}");
-    let status = String::from_utf8(site.run(&["status"]).stdout).expect("it is text");
-    assert!(status.contains("\n1 letter, 0 in flight"), "{status}");
-    assert!(
-        status.contains("\nguest teller: gone, 1 letter ("),
-        "{status}"
-    );
+    check_status(&site, "\n1 letter, 0 in flight");
+    check_status(&site, "\nguest teller: gone, 1 letter (");
     site.network.restore();
     out.wait_for_message("out 0 a 1");
     site.wait_for_letters(0);
-    second.reconfigure(&site.options("gone-guests = \"keep\""));
-    site.expect(&["reload"], 0);
-    second.log.wait_for("subscribed filter=tell/report");
+    have_back(&site, &second, "gone-guests = \"keep\"");
     check_told(&told);
     site.wait_for_report("count=1 told=1 timers=later");
+}
+
+/// The gateway goes on with this configuration.
+#[track_caller]
+fn reload(site: &Site, gateway: &Gateway, options: &GatewayOptions) {
+    gateway.reconfigure(options);
+    site.expect(&["reload"], 0);
+}
+
+/// So it does, with the guest again, which hears messages from then on.
+#[track_caller]
+fn have_back(site: &Site, gateway: &Gateway, work_list: &str) {
+    reload(site, gateway, &site.options(work_list));
+    gateway.log.wait_for("subscribed filter=tell/report");
 }
 
 /// What became of the one letter is told, and once.
@@ -179,8 +187,7 @@ fn what_a_guest_had_that_a_reload_takes_away_is_kept_for_it() {
         site.send("tell/timer", "later");
         site.send("tell/in", "a");
         site.wait_for_letters(1);
-        gateway.reconfigure(&site.without_guests(""));
-        site.expect(&["reload"], 0);
+        reload(&site, &gateway, &site.without_guests(""));
         check_status(&site, "\nguest teller: gone, 1 letter (");
         site.network.restore();
         out.wait_for_message("out 0 a 1");
@@ -193,9 +200,7 @@ fn what_a_guest_had_that_a_reload_takes_away_is_kept_for_it() {
             gateway.log.wait_for(" online");
             check_status(&site, "\nguest teller: gone, 1 outcome untold");
         }
-        gateway.reconfigure(&site.options(""));
-        site.expect(&["reload"], 0);
-        gateway.log.wait_for("subscribed filter=tell/report");
+        have_back(&site, &gateway, "");
         site.wait_for_report("count=1 told=1 timers=later");
         check_told(&told);
     }
@@ -211,18 +216,18 @@ fn what_a_guest_had_that_a_reload_takes_away_is_dropped_if_it_is_to_be() {
     site.send("tell/in", "a");
     site.wait_for_letters(1);
     // It is kept at first, and then another thing is chosen.
-    gateway.reconfigure(&site.without_guests(""));
-    site.expect(&["reload"], 0);
-    gateway.reconfigure(&site.without_guests("gone-guests = \"drop\""));
-    site.expect(&["reload"], 0);
+    reload(&site, &gateway, &site.without_guests(""));
+    reload(
+        &site,
+        &gateway,
+        &site.without_guests("gone-guests = \"drop\""),
+    );
     let dropped = "dropped, as these guests are not there: all of teller";
     gateway.log.wait_for(dropped);
     site.wait_for_letters(0);
     site.network.restore();
     gateway.log.wait_for(" online");
-    gateway.reconfigure(&site.options("gone-guests = \"drop\""));
-    site.expect(&["reload"], 0);
-    gateway.log.wait_for("subscribed filter=tell/report");
+    have_back(&site, &gateway, "gone-guests = \"drop\"");
     site.wait_for_report("count=0 told=0 timers=");
     assert_eq!(out.messages(), [""; 0]);
 }
@@ -238,10 +243,8 @@ fn an_outcome_waits_for_a_guest_that_comes_back() {
     first.wait();
     let second = site.without_guests("").start();
     second.log.wait_for(" online");
-    second.reconfigure(&site.options(""));
-    site.expect(&["reload"], 0);
+    have_back(&site, &second, "");
     told.wait_for_message("told 0 7 delivered 1 a 1");
-    second.log.wait_for("subscribed filter=tell/report");
     site.wait_for_report("count=0 told=1 timers=");
 }
 
@@ -256,9 +259,7 @@ fn what_a_guest_had_that_is_gone_is_dropped_if_it_is_to_be() {
         .wait_for("dropped, as these guests are not there: all of teller");
     site.network.restore();
     second.log.wait_for(" online");
-    second.reconfigure(&site.options("gone-guests = \"drop\""));
-    site.expect(&["reload"], 0);
-    second.log.wait_for("subscribed filter=tell/report");
+    have_back(&site, &second, "gone-guests = \"drop\"");
     site.wait_for_report("count=0 told=0 timers=");
     assert_eq!(out.messages(), [""; 0]);
 }

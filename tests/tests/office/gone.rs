@@ -379,11 +379,11 @@ fn one_that_hears_of_no_outcomes_any_more_has_none_to_hear() {
     let letter = tagged(&mut test);
     let ticket = letter.ticket;
     test.post_letter(B, letter);
-    keep(&mut test);
+    test.keep();
     let publish = test.publish();
     without_b(&mut test, GoneGuests::Keep);
     test.receive(Incoming::PubAck(id_of(&publish)));
-    let kept = keep(&mut test);
+    let kept = test.keep();
     let is_kept = |it: &Change| matches!(it, Change::Concluded { guest, told } if &**guest == "b" && told.ticket == ticket);
     assert!(kept.iter().any(is_kept), "{kept:?}");
     let deaf = GuestSettings {
@@ -392,7 +392,7 @@ fn one_that_hears_of_no_outcomes_any_more_has_none_to_hear() {
     };
     with_b(&mut test, deaf);
     assert_eq!(test.told(), []);
-    assert_eq!(keep(&mut test), [Change::Over(ticket)]);
+    assert_eq!(test.keep(), [Change::Over(ticket)]);
 }
 
 #[test]
@@ -435,16 +435,6 @@ fn what_is_kept_in_memory_ends_somewhere() {
         test.answer(place, Answer::Done(Effects::default()));
         test.take_calls();
     }
-}
-
-/// Everything up to here is kept. Returns what that was.
-fn keep(test: &mut TestOffice) -> Vec<Change> {
-    let mut all = Vec::new();
-    while let Some(changes) = test.office.poll_commit() {
-        all.extend(changes);
-        test.office.handle_committed();
-    }
-    all
 }
 
 #[test]

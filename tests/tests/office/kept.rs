@@ -18,16 +18,6 @@ fn durable() -> Settings {
     }
 }
 
-/// Everything up to here is kept. Returns what that was.
-fn keep(test: &mut TestOffice) -> Vec<Change> {
-    let mut all = Vec::new();
-    while let Some(changes) = test.office.poll_commit() {
-        all.extend(changes);
-        test.office.handle_committed();
-    }
-    all
-}
-
 /// From the next one on, no session is kept.
 fn begin_clean_sessions(test: &mut TestOffice) {
     let settings = Settings {
@@ -48,10 +38,10 @@ fn online_as(settings: Settings) -> TestOffice {
     let mut test = TestOffice::offline(settings);
     test.dial();
     test.receive(connack(false));
-    keep(&mut test);
+    test.keep();
     test.grant_subscriptions();
     test.take_calls();
-    keep(&mut test);
+    test.keep();
     test
 }
 
@@ -182,16 +172,14 @@ fn a_place_is_handed_on_from_life_to_life() {
     }
     let next = state(&mut test);
     test.post_letter(A, next);
-    let places = keep(&mut test)
-        .into_iter()
-        .filter_map(|change| match change {
-            Change::Accepted(kept) => Some(kept.place),
-            _ => None,
-        });
+    let places = test.keep().into_iter().filter_map(|change| match change {
+        Change::Accepted(kept) => Some(kept.place),
+        _ => None,
+    });
     assert!(places.eq([Some(first.ticket)]));
     test.dial();
     test.receive(connack(false));
-    keep(&mut test);
+    test.keep();
     test.grant_subscriptions();
     assert_eq!(test.topics(), ["t/4", "t/2"]);
 }
@@ -208,7 +196,7 @@ fn a_message_is_acknowledged_when_what_it_led_to_is_kept() {
             .push_back(test.letter(Qos::AtLeastOnce, TWO_HOURS));
         test.answer(A, Answer::Done(effects));
         assert_eq!(test.packets(), []);
-        keep(&mut test);
+        test.keep();
         let acknowledged = match delivery {
             Delivery::ExactlyOnce(id) => Outgoing::PubRec(id),
             _ => Outgoing::PubAck(id(7)),
@@ -236,7 +224,7 @@ fn a_duplicate_of_a_guest_that_is_gone_is_acknowledged_no_earlier() {
     test.deliver("a/x", delivery, true);
     let is_answer = |packet: &Outgoing| matches!(packet, Outgoing::PubRec(_));
     assert!(!test.packets().iter().any(is_answer));
-    keep(&mut test);
+    test.keep();
     assert!(test.packets().iter().any(is_answer));
 }
 
@@ -245,12 +233,12 @@ fn nothing_comes_in_a_new_session_before_it_is_known_after_a_crash() {
     let mut test = online();
     test.deliver("a/x", Delivery::ExactlyOnce(id(7)), false);
     test.take_calls();
-    keep(&mut test);
+    test.keep();
     test.lose_connection();
     test.dial();
     test.receive(connack(false));
     assert_eq!(test.packets(), [], "no SUBSCRIBE");
-    let changes = keep(&mut test);
+    let changes = test.keep();
     assert!(matches!(&changes[..], [Change::Session(0)]), "{changes:?}");
     test.grant_subscriptions();
 }
@@ -260,12 +248,12 @@ fn pubcomp_waits_until_the_message_is_forgotten() {
     let mut test = online();
     test.deliver("a/x", Delivery::ExactlyOnce(id(7)), false);
     test.take_calls();
-    let taken = keep(&mut test);
+    let taken = test.keep();
     assert!(taken.contains(&Change::Received(id(7))), "{taken:?}");
     assert_eq!(test.packets(), [Outgoing::PubRec(id(7))]);
     test.receive(Incoming::PubRel(id(7)));
     assert_eq!(test.packets(), []);
-    assert_eq!(keep(&mut test), [Change::Released(id(7))]);
+    assert_eq!(test.keep(), [Change::Released(id(7))]);
     assert_eq!(test.packets(), [Outgoing::PubComp(id(7))]);
 }
 
@@ -303,10 +291,10 @@ fn the_last_call_of_one_that_is_dropped_leaves_the_timers_of_whoever_has_its_nam
     let back = places[1];
     assert_eq!(test.call().map(|call| call.guest), Some(back));
     answer_with_timer(&mut test, back);
-    keep(&mut test);
+    test.keep();
 
     test.answer(A, Answer::Done(Effects::default()));
-    assert_eq!(keep(&mut test), []);
+    assert_eq!(test.keep(), []);
 }
 
 /// The next life of a gateway whose session was kept with this name, with brokers of these.
@@ -325,7 +313,7 @@ fn a_session_with_another_broker_or_of_another_client_is_not_taken_for_the_one_t
         let mut test = in_a_next_life(11, sessions);
         assert!(test.dial().clean_session);
         test.receive(connack(false));
-        assert_eq!(keep(&mut test), [Change::Session(12)]);
+        assert_eq!(test.keep(), [Change::Session(12)]);
         test.grant_subscriptions();
         test.take_calls();
         test.deliver("a/x", Delivery::ExactlyOnce(id(7)), false);
@@ -351,7 +339,7 @@ fn a_session_that_is_kept_is_over_when_one_begins_that_is_not() {
     for expect in [&[Change::Session(NO_SESSION)][..], &[]] {
         test.dial();
         test.receive(connack(false));
-        assert_eq!(keep(&mut test), expect);
+        assert_eq!(test.keep(), expect);
         test.lose_connection();
     }
     let mut next = TestOffice::offline(durable());
@@ -389,7 +377,7 @@ fn a_message_of_a_session_that_is_kept_is_known_until_another_has_begun() {
     // Whether the broker accepts is not known.
     assert!(test.dial().clean_session);
     test.answer(A, Answer::Done(Effects::default()));
-    assert_eq!(keep(&mut test), [Change::Received(id(7))]);
+    assert_eq!(test.keep(), [Change::Received(id(7))]);
 }
 
 #[test]
@@ -397,8 +385,8 @@ fn a_session_that_only_the_broker_knows_of_is_kept_from_then_on() {
     let mut test = TestOffice::offline(durable());
     test.dial();
     test.receive(connack(true));
-    assert_eq!(keep(&mut test), [Change::Session(0)]);
+    assert_eq!(test.keep(), [Change::Session(0)]);
     test.deliver("a/x", Delivery::ExactlyOnce(id(7)), false);
     test.take_calls();
-    assert_eq!(keep(&mut test), [Change::Received(id(7))]);
+    assert_eq!(test.keep(), [Change::Received(id(7))]);
 }

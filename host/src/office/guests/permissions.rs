@@ -169,6 +169,25 @@ impl Operate {
             false => Err(Rule::Send(name.into())),
         }
     }
+
+    /// Checks a reload.
+    ///
+    /// # Errors
+    /// None may be asked for.
+    pub fn check_reload(&self) -> Result<(), Rule> {
+        match self.reload {
+            true => Ok(()),
+            false => Err(Rule::Reload),
+        }
+    }
+
+    /// Checks whether payloads may be seen.
+    pub(in crate::office) fn check_payloads(&self) -> Result<(), Rule> {
+        match self.payloads {
+            true => Ok(()),
+            false => Err(Rule::Payloads),
+        }
+    }
 }
 
 /// Whether there are no filters, or one of them matches a topic.
