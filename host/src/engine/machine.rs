@@ -54,9 +54,9 @@ pub trait Machine {
     /// goes to [`Engine::handle_answer`](super::Engine::handle_answer).
     fn call(&mut self, assignment: Assignment) -> Option<Answer>;
 
-    /// Begins to keep what has changed, all or nothing. When that is done,
-    /// [`Engine::handle_committed`](super::Engine::handle_committed) is told, and
-    /// nothing else is to be kept before. For a post office that
+    /// Begins to keep what has changed, all or nothing, when what was to be kept before
+    /// is. When that is done, [`Engine::handle_committed`](super::Engine::handle_committed)
+    /// is told, once for each. For a post office that
     /// [is durable](crate::office::Settings::is_durable) alone.
     fn commit(&mut self, changes: Vec<Change>) {
         let _ = changes;

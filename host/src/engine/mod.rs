@@ -221,7 +221,7 @@ impl Engine {
         }
     }
 
-    /// What was to be [kept](Machine::commit) is.
+    /// The oldest of what was to be [kept](Machine::commit) is.
     pub fn handle_committed<M: Machine>(&mut self, machine: &mut M) {
         let now = machine.now();
         machine.observe(now, &mut self.office, Step::Committed);
@@ -474,12 +474,19 @@ impl Engine {
             if let Some(answer) = answer {
                 self.answer(machine, now, guest, answer);
             }
+            // So that it is kept while the next guest is called.
+            if self.office.has_large_group() {
+                self.commit(machine);
+            }
         }
         true
     }
 
-    /// Has what has changed kept.
+    /// Has what has changed kept: little of it is put off while something is being kept.
     fn commit<M: Machine>(&mut self, machine: &mut M) {
+        if self.office.is_keeping() && !self.office.has_large_group() {
+            return;
+        }
         if let Some(changes) = self.office.poll_commit() {
             let now = machine.now();
             machine.observe(now, &mut self.office, Step::Commit(&changes));

@@ -1,6 +1,7 @@
 //! What an engine does in which order, on a machine that writes it down.
 
 mod closing;
+mod keeping;
 mod leaving;
 mod silence;
 mod wills;
@@ -13,8 +14,8 @@ use bytes::BytesMut;
 
 use super::*;
 use crate::office::{
-    Assignment, BackoffSettings, Call, Delivery, Effects, GoneGuests, GuestSettings, Letter,
-    Outgoing, Overflow, Payload, Priority, Publish, Qos, Settings, StatusTopic, Ticket,
+    Assignment, BackoffSettings, Call, Change, Delivery, Effects, GoneGuests, GuestSettings,
+    Letter, Outgoing, Overflow, Payload, Priority, Publish, Qos, Settings, StatusTopic, Ticket,
     TimerSettings, WorkListSettings,
 };
 
@@ -24,6 +25,8 @@ enum Deed {
     Dialed,
     Wrote(usize),
     Called(u16),
+    /// So many changes are to be kept.
+    Committed(usize),
     ShutDown,
     Closed,
     Reset,
@@ -128,6 +131,10 @@ impl Machine for Recorder {
             effects.letters.extend(self.posts.take());
         }
         Some(Answer::Done(effects))
+    }
+
+    fn commit(&mut self, changes: Vec<Change>) {
+        self.deeds.push(Deed::Committed(changes.len()));
     }
 }
 

@@ -80,8 +80,8 @@ pub(super) struct Keeper {
     boot: BootId,
     trust: ClockTrust,
     look_at: Option<Time>,
-    /// Since when a group is under way.
-    since: Option<Time>,
+    /// Since when each group is under way.
+    since: VecDeque<Time>,
     noted_at: Time,
     /// Who is answered when so many groups are kept.
     answers: VecDeque<(u64, KeptAnswer)>,
@@ -170,7 +170,7 @@ impl Keeper {
             held,
             boot,
             trust,
-            since: None,
+            since: VecDeque::new(),
             noted_at: now,
             answers: VecDeque::new(),
         };
@@ -180,7 +180,7 @@ impl Keeper {
     }
 
     pub(super) fn commit(&mut self, now: Time, changes: Vec<Change>) {
-        self.since = Some(now);
+        self.since.push_back(now);
         self.noted_at = now;
         self.order(Order::Commit(changes));
     }
@@ -220,11 +220,11 @@ impl Keeper {
         self.reports.recv().await
     }
 
-    /// Tells the office. Returns whether the group that was under way is kept.
+    /// Tells the office. Returns whether a group that was under way is kept.
     pub(super) fn handle_report(&mut self, office: &mut Office, report: Report) -> bool {
         match report {
             Report::Committed => {
-                self.since = None;
+                self.since.pop_front();
                 self.recover(office);
                 true
             }
@@ -265,9 +265,15 @@ impl Keeper {
     /// When there is something to do that nobody else says.
     pub(super) fn next_timeout(&self, office: &Office) -> Option<Time> {
         let noted = (office.open_letters() > 0).then(|| self.noted_at + NOTE_TIME);
-        let late = self.since.filter(|_| office.commit_failed().is_none());
-        let late = late.map(|since| since + PATIENCE);
+        let late = self
+            .late_from()
+            .filter(|_| office.commit_failed().is_none());
         [self.look_at, noted, late].into_iter().flatten().min()
+    }
+
+    /// When a group that is under way has taken too long.
+    fn late_from(&self) -> Option<Time> {
+        self.since.front().map(|since| *since + PATIENCE)
     }
 
     /// Time has passed.
@@ -278,7 +284,7 @@ impl Keeper {
         if office.open_letters() > 0 && self.noted_at + NOTE_TIME <= now {
             self.note(now);
         }
-        let is_late = self.since.is_some_and(|since| since + PATIENCE <= now);
+        let is_late = self.late_from().is_some_and(|late| late <= now);
         if is_late && office.commit_failed().is_none() {
             self.fail(office, no_answer());
         }
@@ -312,10 +318,10 @@ impl Keeper {
         self.orders = None;
         // There is nobody any more for whom it would be tried again.
         self.reports.close();
-        let result = match (office.commit_failed(), self.since) {
+        let result = match (office.commit_failed(), self.since.is_empty()) {
             (Some(why), _) => Err(why.to_string()),
-            (None, Some(_)) => Err("the disk has not answered yet".to_owned()),
-            (None, None) => match self.ended.recv_timeout(PATIENCE) {
+            (None, false) => Err("the disk has not answered yet".to_owned()),
+            (None, true) => match self.ended.recv_timeout(PATIENCE) {
                 Ok(result) => result,
                 Err(RecvTimeoutError::Timeout) => Err(no_answer()),
                 Err(RecvTimeoutError::Disconnected) => Err("its thread is gone".to_owned()),
@@ -488,7 +494,7 @@ mod tests {
             boot: clock::boot_id().expect("it is Linux"),
             trust: ClockTrust::PastRecord,
             look_at: None,
-            since: None,
+            since: VecDeque::new(),
             noted_at: Time::from_millis(0),
             answers: VecDeque::new(),
         };
@@ -525,9 +531,11 @@ mod tests {
             };
             keeper.when_kept(&mut office, Box::new(tell));
             // The store is given the first of them.
-            assert_eq!(office.poll_commit().is_some(), ticket == 1);
+            if ticket == 1 {
+                assert!(office.poll_commit().is_some());
+            }
         }
-        keeper.since = Some(Time::from_millis(0));
+        keeper.since = VecDeque::from([Time::from_millis(0)]);
         keeper.handle_timeout(Time::from_millis(0) + PATIENCE, &mut office);
         let is_under_way = |ticket| {
             let (heard, kept): (_, Result<(), NotKept>) = heard.try_recv().expect("it is told");

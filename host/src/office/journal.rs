@@ -3,8 +3,10 @@
 //! The office has everything in memory and goes on at once. What it changes is noted
 //! here, in its order, and handed out as one group whenever the group before is
 //! durable: what happens meanwhile grows into the next one, so that the pace does not
-//! hang on the disk. What the outside sees of a change waits until its group is
-//! durable: letters are not sent before, and messages not acknowledged.
+//! hang on the disk. One that is [large](Journal::is_large) need not wait for that, so
+//! that the store has something to do while the office deals with what it has kept. What
+//! the outside sees of a change waits until its group is durable: letters are not sent
+//! before, and messages not acknowledged.
 //!
 //! An outcome need not wait to be told: what its guest does then comes in a later
 //! group, so that whatever is durable of the call, the outcome is as well.
@@ -20,6 +22,14 @@ pub const MAX_PENDING: usize = 20_000;
 
 /// From so many bytes on, neither.
 const MAX_PENDING_BYTES: usize = 32 << 20;
+
+/// So many changes, or bytes, are a large group: a sync of the disk is little beside
+/// writing them.
+const LARGE: usize = 512;
+const LARGE_BYTES: usize = 256 << 10;
+
+/// So many groups may be handed out and not be durable.
+const MAX_UNDER_WAY: u64 = 2;
 
 /// One thing that is to outlive the gateway. Guests are known by their names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -196,9 +206,20 @@ impl Journal {
         self.durable
     }
 
+    /// Whether a group is handed out and not durable.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.begun != self.durable
+    }
+
+    /// Whether the next group is large.
+    #[inline]
+    pub(super) fn is_large(&self) -> bool {
+        self.pending.len() >= LARGE || self.pending_bytes >= LARGE_BYTES
+    }
+
     /// Whether all is durable.
     pub(super) fn is_idle(&self) -> bool {
-        self.begun == self.durable && self.pending.is_empty()
+        !self.is_under_way() && self.pending.is_empty()
     }
 
     /// What is to be answered now. What is to wait for the changes up to here is kept.
@@ -218,9 +239,15 @@ impl Journal {
             .map(|(_, answer)| answer)
     }
 
-    /// The next group of changes, if there are any and none is under way.
+    /// The next group of changes, if there are any and no more than one is under way, or
+    /// none is where that one has failed.
     pub(super) fn poll(&mut self) -> Option<Vec<Change>> {
-        if self.pending.is_empty() || self.begun != self.durable {
+        let most = if self.failed.is_none() {
+            MAX_UNDER_WAY
+        } else {
+            1
+        };
+        if self.pending.is_empty() || self.begun - self.durable >= most {
             return None;
         }
         self.begun += 1;
@@ -228,9 +255,9 @@ impl Journal {
         Some(std::mem::take(&mut self.pending))
     }
 
-    /// The group that is under way is durable. Returns what is to be answered now.
+    /// The oldest group that is under way is durable. Returns what is to be answered now.
     pub(super) fn handle_committed(&mut self) -> impl Iterator<Item = Outgoing> {
-        self.durable = self.begun;
+        self.durable += 1;
         self.failed = None;
         let answers = self.answers.iter();
         let count = answers
@@ -239,7 +266,7 @@ impl Journal {
         self.answers.drain(..count).map(|(_, answer)| answer)
     }
 
-    /// The group that is under way could not be made durable, and is tried again.
+    /// The oldest group that is under way could not be made durable, and is tried again.
     pub(super) fn handle_failed(&mut self, why: Arc<str>) {
         self.failed = Some(why);
     }

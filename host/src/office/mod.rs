@@ -241,6 +241,17 @@ impl Office {
         group <= self.journal.begun()
     }
 
+    /// Whether a group of changes was handed out and is not kept.
+    pub fn is_keeping(&self) -> bool {
+        self.journal.is_under_way()
+    }
+
+    /// Whether so much is to be kept that it is worth a group of its own.
+    #[inline]
+    pub fn has_large_group(&self) -> bool {
+        self.journal.is_large()
+    }
+
     /// Returns how many letters have no outcome yet.
     pub fn open_letters(&self) -> usize {
         self.list.len()
@@ -469,16 +480,16 @@ impl Office {
         self.post_since(now, now, guest, letter);
     }
 
-    /// The group of changes that was [handed out](Self::poll_commit) is kept, and
+    /// The oldest group of changes that was [handed out](Self::poll_commit) is kept, and
     /// outlives the gateway from now on.
     pub fn handle_committed(&mut self) {
         let answers = self.journal.handle_committed();
         self.answers.extend(answers);
-        self.list.handle_committed();
+        self.list.handle_committed(!self.journal.is_under_way());
     }
 
-    /// The group of changes that was handed out could not be kept, for this reason, and
-    /// is tried again. Meanwhile nothing is accepted from guests.
+    /// The oldest group of changes that was handed out could not be kept, for this reason,
+    /// and is tried again. Meanwhile nothing is accepted from guests.
     pub fn handle_commit_failed(&mut self, why: Arc<str>) {
         self.journal.handle_failed(why);
     }
@@ -632,8 +643,9 @@ impl Office {
         })
     }
 
-    /// The next group of changes that is to be kept, all or nothing. There is no other
-    /// before this one [is](Self::handle_committed), however often it has to be tried.
+    /// The next group of changes that is to be kept, all or nothing, and after the one
+    /// before. There are two at a time at most: the next one comes when the older one
+    /// [is kept](Self::handle_committed), however often that has to be tried.
     pub fn poll_commit(&mut self) -> Option<Vec<Change>> {
         let changes = self.journal.poll()?;
         self.list.handle_commit_begun();

@@ -53,11 +53,54 @@ fn a_letter_is_not_sent_before_it_is_kept() {
     let changes = test.office.poll_commit().expect("a letter");
     assert!(matches!(&changes[..], [Change::Accepted(_)]), "{changes:?}");
     assert_eq!(test.packets(), []);
-    assert_eq!(test.office.poll_commit(), None, "one group at a time");
     test.office.handle_commit_failed("the disk is full".into());
     assert_eq!(test.packets(), []);
     test.office.handle_committed();
     assert_eq!(test.packets().len(), 1);
+}
+
+#[test]
+fn letters_go_out_when_their_own_group_is_kept() {
+    let mut test = online();
+    for _ in 0..2 {
+        test.post(Qos::AtLeastOnce, TWO_HOURS);
+        assert!(test.office.poll_commit().is_some());
+    }
+    test.post(Qos::AtLeastOnce, TWO_HOURS);
+    assert_eq!(test.office.poll_commit(), None, "two groups at a time");
+    for (topic, has_another) in [("t/1", true), ("t/2", false), ("t/3", false)] {
+        assert_eq!(test.packets(), []);
+        test.office.handle_committed();
+        assert_eq!(test.office.poll_commit().is_some(), has_another);
+        assert_eq!(test.topics(), [topic]);
+    }
+}
+
+#[test]
+fn nothing_more_is_handed_out_behind_a_group_that_has_failed() {
+    let mut test = online();
+    test.post(Qos::AtLeastOnce, TWO_HOURS);
+    assert!(test.office.poll_commit().is_some());
+    test.post(Qos::AtLeastOnce, TWO_HOURS);
+    test.office.handle_commit_failed("the disk is full".into());
+    assert_eq!(test.office.poll_commit(), None);
+    test.office.handle_committed();
+    assert!(test.office.poll_commit().is_some());
+    assert_eq!(test.topics(), ["t/1"]);
+}
+
+#[test]
+fn a_message_is_acknowledged_when_its_own_group_is_kept() {
+    let mut test = online();
+    for number in [7, 8] {
+        test.deliver("a/x", Delivery::ExactlyOnce(id(number)), false);
+        test.take_calls();
+        assert!(test.office.poll_commit().is_some());
+    }
+    for number in [7, 8] {
+        test.office.handle_committed();
+        assert_eq!(test.packets(), [Outgoing::PubRec(id(number))]);
+    }
 }
 
 /// A letter of a key.

@@ -8,7 +8,7 @@ mod on_disk;
 mod reload;
 mod restart;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use jackalope::office::{GoneGuests, GuestId, Notice, Outcome, PacketId, Qos, Ticket, WhenOff};
@@ -40,7 +40,7 @@ pub(crate) struct Run<'a> {
     on_disk: Option<OnDisk>,
     /// What was found when this life began.
     found: Contents,
-    under_way: Option<UnderWay>,
+    under_way: VecDeque<UnderWay>,
     fails: bool,
     /// What has happened, and what of it is durable.
     live: Facts,
@@ -76,7 +76,7 @@ impl<'a> Run<'a> {
             contents: Contents::default(),
             on_disk: setup.is_on_disk.then(|| OnDisk::new(setup.seed)),
             found: Contents::default(),
-            under_way: None,
+            under_way: VecDeque::new(),
             fails: false,
             live: Facts::default(),
             durable: Facts::default(),
@@ -329,7 +329,7 @@ impl<'a> Run<'a> {
 
     fn is_at_rest(&self) -> bool {
         self.life.calls.is_empty()
-            && self.under_way.is_none()
+            && self.under_way.is_empty()
             && self.life.is_online
             && self.live.letters.is_empty()
             && self.live.owed.is_empty()

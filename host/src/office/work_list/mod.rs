@@ -239,10 +239,12 @@ struct List {
     keys: Keys,
     /// Whether the guest stands in `turns`.
     has_turn: bool,
-    /// The last letter that was put on it, the last one that is being kept, and the last
-    /// one that is: only up to that letters are sent.
+    /// The last letter that was put on it, the last one of the groups that were handed out,
+    /// of those but the latest, and of those that are durable: only up to that letters are
+    /// sent.
     last_ticket: u64,
     begun: u64,
+    begun_before: u64,
     durable: u64,
 }
 
@@ -303,6 +305,7 @@ impl WorkList {
             has_turn: false,
             last_ticket: 0,
             begun: durable,
+            begun_before: durable,
             durable,
         });
     }
@@ -442,7 +445,8 @@ impl WorkList {
         let list = &mut self.lists[guest.index()];
         // One that has another's place has a later ticket than some behind it.
         list.last_ticket = list.last_ticket.max(last_ticket);
-        (list.begun, list.durable) = (list.last_ticket, list.durable.max(list.last_ticket));
+        list.durable = list.durable.max(list.last_ticket);
+        (list.begun, list.begun_before) = (list.last_ticket, list.durable);
     }
 
     #[inline(always)]
@@ -556,8 +560,8 @@ impl WorkList {
         name.is_some_and(|name| keys.is_superseded(name, entry.ticket))
     }
 
-    /// Whether a letter is in the group that is being kept, and no other of its key is on
-    /// the work list.
+    /// Whether a letter is in a group that is being kept, and no other of its key is on the
+    /// work list.
     pub(super) fn is_being_kept_alone(&self, key: Key) -> bool {
         let Some(entry) = self.get(key) else {
             return false;
@@ -571,14 +575,18 @@ impl WorkList {
     /// What was put there up to now is being kept.
     pub(super) fn handle_commit_begun(&mut self) {
         for list in &mut self.lists {
-            list.begun = list.last_ticket;
+            list.begun_before = std::mem::replace(&mut list.begun, list.last_ticket);
         }
     }
 
-    /// It is kept.
-    pub(super) fn handle_committed(&mut self) {
+    /// It is kept, or all of it but the latest group.
+    pub(super) fn handle_committed(&mut self, is_all: bool) {
         for list in &mut self.lists {
-            list.durable = list.begun;
+            list.durable = if is_all {
+                list.begun
+            } else {
+                list.begun_before
+            };
         }
     }
 

@@ -19,24 +19,26 @@ pub(super) struct UnderWay {
 
 impl Run<'_> {
     pub(super) fn commit(&mut self) {
-        if self.under_way.is_some() {
-            return;
-        }
         let Some(changes) = self.life.office.poll_commit() else {
             // It is noted now and then what time it is.
-            if !self.fails && self.random.one_in(2) {
+            if self.under_way.is_empty() && !self.fails && self.random.one_in(2) {
                 self.keep_at_once(Vec::new());
             }
             return;
         };
         self.note(|| format!("  group: {changes:?}"));
+        assert!(self.under_way.len() < 2, "a third group");
+        let last = self.under_way.back().map(|it| it.group.number);
+        if last.is_some() {
+            self.see("two groups under way");
+        }
         let group = Group {
-            number: self.contents.number + 1,
+            number: 1 + last.unwrap_or(self.contents.number),
             moment: self.clocks.moment(),
             changes,
         };
         self.live.order = std::array::from_fn(|guest| self.order(guest));
-        self.under_way = Some(UnderWay {
+        self.under_way.push_back(UnderWay {
             group,
             facts: self.live.clone(),
             instant: self.clocks.instant(),
@@ -61,7 +63,7 @@ impl Run<'_> {
     }
 
     pub(super) fn store(&mut self) {
-        let Some(under_way) = &self.under_way else {
+        let Some(under_way) = self.under_way.front() else {
             return;
         };
         let is_kept = match &mut self.on_disk {
@@ -89,16 +91,16 @@ impl Run<'_> {
             return;
         }
         self.make_durable();
-        self.under_way = None;
+        self.under_way.pop_front();
         self.life.has_failed = false;
         self.life.office.handle_committed();
         self.answer_reloads();
         self.note(|| "  durable".to_owned());
     }
 
-    /// The group that is under way is durable from here on.
+    /// The oldest group that is under way is durable from here on.
     pub(super) fn make_durable(&mut self) {
-        let Some(under_way) = &mut self.under_way else {
+        let Some(under_way) = self.under_way.front_mut() else {
             return;
         };
         if std::mem::replace(&mut under_way.is_there, true) {

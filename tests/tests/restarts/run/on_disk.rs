@@ -51,12 +51,12 @@ impl OnDisk {
         kept
     }
 
-    /// The gateway dies, perhaps in the midst of keeping this group or of reading what is
+    /// The gateway dies, perhaps in the midst of keeping these groups or of reading what is
     /// there, and reads what is left. A power cut takes more than `kill -9`, which leaves
     /// what was written to the kernel. Returns how often it died as it read.
     pub(super) fn die(
         &mut self,
-        group: Option<&Group>,
+        groups: &[&Group],
         is_power_cut: bool,
         random: &mut Random,
     ) -> (Contents, u32) {
@@ -69,9 +69,14 @@ impl OnDisk {
                 false => left,
             }
         };
-        let group = group.filter(|_| !random.one_in(4));
+        let groups = if random.one_in(4) { &[] } else { groups };
         let history = self.disk.clone().record(|| {
-            let _ = group.map(|group| self.keep(group));
+            for group in groups {
+                // None comes behind one that is not kept.
+                if self.keep(group).is_err() {
+                    break;
+                }
+            }
         });
         self.has_failed = false;
         self.disk = leave(history, random);

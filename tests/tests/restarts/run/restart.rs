@@ -56,7 +56,7 @@ impl Run<'_> {
         }
         if self.clocks.running() < until {
             self.see("stopped in good order");
-            assert!(self.under_way.is_none(), "a group is under way");
+            assert!(self.under_way.is_empty(), "a group is under way");
             let (live, durable) = (&self.live, &self.durable);
             assert!(live.letters.keys().eq(durable.letters.keys()));
             assert!(live.owed.keys().eq(durable.owed.keys()));
@@ -70,19 +70,23 @@ impl Run<'_> {
     }
 
     fn die(&mut self, is_power_cut: bool) {
-        let is_there = match self.on_disk {
+        let handed_out = self.under_way.len();
+        let durable = match self.on_disk {
             Some(_) => self.read_disk(is_power_cut),
-            None => self.random.one_in(2),
+            None => self.random.below(1 + handed_out as u64) as usize,
         };
-        if self.under_way.is_some() {
-            if is_there {
-                self.see("group durable at the last moment");
-                self.make_durable();
-            } else {
-                self.see("group lost");
-            }
-            self.under_way = None;
+        for _ in 0..durable {
+            self.see("group durable at the last moment");
+            self.make_durable();
+            self.under_way.pop_front();
         }
+        for _ in durable..handed_out {
+            self.see("group lost");
+        }
+        if 0 < durable && durable < handed_out {
+            self.see("one group of two durable at the last moment");
+        }
+        self.under_way.clear();
         self.find();
         if self.life.is_online {
             let arrived = self.random.below(4);
@@ -99,24 +103,25 @@ impl Run<'_> {
         }
     }
 
-    /// Reads what is left on the disk. Returns whether the group is there that is under way.
-    fn read_disk(&mut self, is_power_cut: bool) -> bool {
+    /// Reads what is left on the disk. Returns how many of the groups are there that are
+    /// under way.
+    fn read_disk(&mut self, is_power_cut: bool) -> usize {
         let Some(on_disk) = &mut self.on_disk else {
-            return false;
+            return 0;
         };
-        let group = self.under_way.as_ref().map(|it| &it.group);
-        let (found, died) = on_disk.die(group, is_power_cut, &mut self.random);
-        let is_there = group.map(|group| group.number == found.number);
+        let groups: Vec<_> = self.under_way.iter().map(|it| &it.group).collect();
+        let (found, died) = on_disk.die(&groups, is_power_cut, &mut self.random);
+        let (there, lost): (Vec<_>, Vec<_>) = groups
+            .into_iter()
+            .partition(|group| group.number <= found.number);
+        let (there, lost) = (there.len(), lost.len());
         self.found = found;
         if died > 0 {
             self.see("died while it read");
         }
-        match is_there {
-            Some(true) => self.see("group found on the disk"),
-            Some(false) => self.see("group lost on the disk"),
-            None => {}
-        }
-        is_there == Some(true)
+        (0..there).for_each(|_| self.see("group found on the disk"));
+        (0..lost).for_each(|_| self.see("group lost on the disk"));
+        there
     }
 
     /// What was found is what is durable.
