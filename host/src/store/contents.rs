@@ -82,6 +82,8 @@ impl Contents {
         match change {
             Change::Accepted(kept) => {
                 let ticket = kept.letter.ticket;
+                // No office gives a ticket twice.
+                self.outcomes.remove(&ticket);
                 self.letters.insert(ticket, StoredLetter { boot, kept });
             }
             Change::Concluded { guest, told } => {

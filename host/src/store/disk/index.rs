@@ -18,8 +18,8 @@ pub(super) struct Place {
 
 #[derive(Debug, Default)]
 pub(super) struct Index {
+    /// Where a letter stands, or once it has one its outcome.
     letters: BTreeMap<Ticket, Place>,
-    outcomes: BTreeMap<Ticket, Place>,
     /// By guest and key.
     state: BTreeMap<(Arc<str>, Arc<str>), Place>,
     /// By guest and name.
@@ -54,13 +54,9 @@ impl Index {
                 living.set(&mut self.letters, kept.letter.ticket, Some(place));
             }
             Change::Concluded { told, .. } => {
-                living.set(&mut self.letters, told.ticket, None);
-                living.set(&mut self.outcomes, told.ticket, Some(place));
+                living.set(&mut self.letters, told.ticket, Some(place));
             }
-            Change::Over(ticket) => {
-                living.set(&mut self.letters, *ticket, None);
-                living.set(&mut self.outcomes, *ticket, None);
-            }
+            Change::Over(ticket) => living.set(&mut self.letters, *ticket, None),
             Change::Wrote { guest, key, value } => {
                 let key = (guest.clone(), key.clone());
                 living.set(&mut self.state, key, value.is_some().then_some(place));
@@ -83,7 +79,7 @@ impl Index {
     pub(super) fn is_at(&self, change: &Change, place: Place) -> bool {
         let found = match change {
             Change::Accepted(kept) => self.letters.get(&kept.letter.ticket),
-            Change::Concluded { told, .. } => self.outcomes.get(&told.ticket),
+            Change::Concluded { told, .. } => self.letters.get(&told.ticket),
             Change::Wrote { guest, key, .. } => self.state.get(&(guest.clone(), key.clone())),
             Change::Timer { guest, name, .. } => self.timers.get(&(guest.clone(), name.clone())),
             Change::Received(id) => self.received.get(id),

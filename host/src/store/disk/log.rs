@@ -230,20 +230,20 @@ impl<F: Files> Log<F> {
         }
         let mut position = self.position.clone();
         let boot = position.begin(number, group.moment);
-        let mut changes = Records::default();
+        let mut frame = vec![0; frame::HEAD];
+        put_moment(&mut frame, &group.moment);
+        let content = frame.len();
+        let mut changes = Records::behind(frame);
         for change in &group.changes {
             position.note(change);
             changes.put(boot, change);
         }
         let moved = self.take_along(self.sizes.moved.max(2 * changes.bytes.len()))?;
-
-        let mut frame = vec![0; frame::HEAD];
-        put_moment(&mut frame, &group.moment);
         // What moves was there before.
-        let moved_at = self.current.length + frame.len() as u64;
-        frame.extend(&moved.bytes);
-        let changes_at = self.current.length + frame.len() as u64;
-        frame.extend(&changes.bytes);
+        let mut frame = mem::take(&mut changes.bytes);
+        frame.splice(content..content, moved.bytes.iter().copied());
+        let moved_at = self.current.length + content as u64;
+        let changes_at = self.current.length + moved.bytes.len() as u64;
         let end = self.current.length + frame.len() as u64;
         let is_sealed = frame::seal(&mut frame, self.salt, number).is_some();
         if !is_sealed || u32::try_from(end).is_err() {

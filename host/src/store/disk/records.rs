@@ -40,7 +40,7 @@ impl<C: Borrow<Change>> Records<C> {
         self.changes.push((change, start..self.bytes.len()));
     }
 
-    /// They stand in this segment, from this byte on.
+    /// They stand in this segment, and what `bytes` begins with from this byte on.
     pub(super) fn note(self, index: &mut Index, segment: u32, at: u64) {
         for (change, range) in self.changes {
             let at = at as usize;
@@ -50,12 +50,19 @@ impl<C: Borrow<Change>> Records<C> {
     }
 }
 
-impl<C> Default for Records<C> {
-    fn default() -> Self {
+impl<C> Records<C> {
+    /// None yet, behind these bytes.
+    pub(super) fn behind(bytes: Vec<u8>) -> Self {
         Self {
-            bytes: Vec::new(),
+            bytes,
             changes: Vec::new(),
         }
+    }
+}
+
+impl<C> Default for Records<C> {
+    fn default() -> Self {
+        Self::behind(Vec::new())
     }
 }
 
