@@ -15,7 +15,6 @@
 
 mod guests {
     pub(crate) mod bare;
-    pub(crate) mod hosted;
 }
 
 use std::time::Duration;
@@ -23,9 +22,9 @@ use std::time::Duration;
 use divan::Bencher;
 use jackalope::office::{Answer, Call, DueTimer, Time};
 use jackalope_tests::KEEPER;
+use jackalope_tests::hosted::{ECHOED, Hosted, assignment, connection, message, runtime};
 
 use guests::bare::Bare;
-use guests::hosted::{ECHOED, Hosted, assignment, connection, message, runtime};
 
 /// The topic of messages that the guest takes and does nothing with.
 const DROPPED: &str = "echo/drop";

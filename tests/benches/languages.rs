@@ -12,19 +12,13 @@
 // A benchmark prints its results, and one that can not go on says so by panicking.
 #![allow(clippy::print_stdout, clippy::panic)]
 
-#[allow(dead_code, reason = "other benchmarks take more of it")]
-mod guests {
-    pub(crate) mod hosted;
-}
-
 use std::fs;
 use std::time::{Duration, Instant};
 
 use jackalope::guest::{Component, Engine, Guest, GuestOptions, Limits};
 use jackalope::office::{Answer, Assignment, Call, Payload};
+use jackalope_tests::hosted::{Hosted, connection, message, runtime};
 use jackalope_tests::{Project, is_smoke};
-
-use guests::hosted::{Hosted, connection, message, runtime};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
 const KEPT: &str = env!("CARGO_TARGET_TMPDIR");

@@ -12,6 +12,7 @@ mod certificates;
 mod door;
 mod fake_broker;
 mod gateway;
+pub mod hosted;
 mod http_proxy;
 mod letters;
 mod lines;

@@ -5,27 +5,21 @@
 //! machine to another: Valgrind counts them. Each path is run twice, with few
 //! rounds and with many, and the difference is what the rounds have cost
 //! without the way to them. The counts are compared with those in
-//! `instructions.toml`: more than a tenth above one of them is an error.
+//! `accepted.toml`: more than a tenth above one of them is an error.
 //!
-//! `cargo bench -p jackalope-tests --bench instructions`, and with
-//! `-- --accept` what was counted becomes what later counts are compared with.
-//! It needs Valgrind (`sudo apt-get install valgrind`).
+//! `cargo run --release -p instructions`, and with `-- --accept` what was counted
+//! becomes what later counts are compared with. It needs Valgrind (`sudo apt-get install valgrind`).
 
-// A benchmark that can not go on says so by panicking, and prints its results.
+// It says so by panicking when it can not go on, and prints its results.
 #![allow(clippy::panic, clippy::print_stdout)]
-
-mod guests {
-    pub(crate) mod hosted;
-}
 
 use std::collections::BTreeMap;
 use std::process::{Command, ExitCode};
 
 use jackalope::office::{Answer, Payload, Qos};
+use jackalope_tests::BURST;
+use jackalope_tests::hosted::{ECHOED, Hosted, message, message_with, runtime};
 use jackalope_tests::office::rounds;
-use jackalope_tests::{BURST, is_smoke};
-
-use guests::hosted::{ECHOED, Hosted, message, message_with, runtime};
 
 /// A name, and what runs so many rounds of it.
 type Path = (&'static str, fn(usize));
@@ -41,7 +35,7 @@ const PATHS: [Path; 3] = [
 const WARM_UP: usize = 2_000;
 const ROUNDS: usize = 20_000;
 
-const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions.toml");
+const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/accepted.toml");
 
 /// By how much a count may be above the one in the file, in percent.
 const TOLERANCE: u64 = 10;
@@ -87,10 +81,6 @@ fn main() -> ExitCode {
         run(rounds.parse().expect("a number"));
         return ExitCode::SUCCESS;
     }
-    if is_smoke() {
-        PATHS.iter().for_each(|(_, run)| run(1));
-        return ExitCode::SUCCESS;
-    }
     let counts: BTreeMap<&str, u64> = PATHS.iter().map(|(path, _)| (*path, count(path))).collect();
     if arguments.iter().any(|argument| argument == "--accept") {
         accept(&counts);
@@ -124,8 +114,8 @@ fn collected(path: &str, rounds: usize) -> u64 {
 
 fn accept(counts: &BTreeMap<&str, u64>) {
     let mut text =
-        "# Instructions a round, as counted by `cargo bench -p jackalope-tests --bench\n\
-                    # instructions -- --accept`. More than a tenth above is an error.\n"
+        "# Instructions a round, as counted by `cargo run --release -p instructions -- --accept`.\n\
+         # More than a tenth above is an error.\n"
             .to_owned();
     for (path, count) in counts {
         text += &format!("{path} = {count}\n");
@@ -147,7 +137,7 @@ fn compare(counts: &BTreeMap<&str, u64>) -> ExitCode {
             println!(
                 "\n{path} takes {count} instructions, more than {TOLERANCE} % above the \
                  {accepted} of {FILE}. If that is worth it, accept it: \
-                 cargo bench -p jackalope-tests --bench instructions -- --accept\n"
+                 cargo run --release -p instructions -- --accept\n"
             );
             code = ExitCode::FAILURE;
         }

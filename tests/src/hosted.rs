@@ -10,26 +10,27 @@ use jackalope::office::{
     Answer, Assignment, Call, GuestId, Kept, LetterOutcome, MAX_STATE, Message, Origin, Outcome,
     Overflow, Payload, Qos, Room, Status, Time,
 };
-use jackalope_tests::ECHO;
 use tokio::runtime::Runtime;
 
+use crate::ECHO;
+
 /// The topic of messages that the guest publishes again.
-pub(crate) const ECHOED: &str = "echo/in/bench";
+pub const ECHOED: &str = "echo/in/bench";
 
 /// What a guest has written down: nothing.
 static KEPT: LazyLock<Arc<Kept>> = LazyLock::new(|| Arc::new(Kept::new(MAX_STATE)));
 
 /// A guest under all the limits of the host.
-pub(crate) struct Hosted(Guest);
+pub struct Hosted(Guest);
 
 impl Hosted {
     /// The guest `echo` with its instance made.
-    pub(crate) fn start() -> Self {
+    pub fn start() -> Self {
         Self::of(ECHO)
     }
 
     /// A guest with its instance made.
-    pub(crate) fn of(component: &str) -> Self {
+    pub fn of(component: &str) -> Self {
         let engine = Engine::start().expect("the machine runs WebAssembly");
         let component = Component::load(&engine, Path::new(component)).expect("it was built");
         let mut hosted = Self::new(Guest::new(&component, GuestOptions::new("guest")));
@@ -38,13 +39,13 @@ impl Hosted {
     }
 
     /// A guest that was not called yet.
-    pub(crate) fn new(guest: Guest) -> Self {
+    pub fn new(guest: Guest) -> Self {
         Self(guest)
     }
 
     /// One call, polled as the gateway does: until it is over where a tick of
     /// the clock interrupts it. Within the context of a [`runtime`].
-    pub(crate) fn call(&mut self, assignment: &Assignment) -> Answer {
+    pub fn call(&mut self, assignment: &Assignment) -> Answer {
         let mut cx = Context::from_waker(Waker::noop());
         let mut call = pin!(self.0.call(assignment));
         loop {
@@ -55,7 +56,7 @@ impl Hosted {
     }
 
     /// A message that is published again, and the outcome of the letter.
-    pub(crate) fn echo(&mut self, message: &Assignment) {
+    pub fn echo(&mut self, message: &Assignment) {
         let Answer::Done(effects) = self.call(message) else {
             panic!("it fails");
         };
@@ -70,7 +71,7 @@ impl Hosted {
 }
 
 /// What a call that is interrupted takes its timer from.
-pub(crate) fn runtime() -> Runtime {
+pub fn runtime() -> Runtime {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder
         .enable_time()
@@ -79,17 +80,17 @@ pub(crate) fn runtime() -> Runtime {
 }
 
 /// The emptiest call there is.
-pub(crate) fn connection() -> Assignment {
+pub fn connection() -> Assignment {
     assignment(Call::Connection(Status::Offline))
 }
 
 /// A message with so many bytes.
-pub(crate) fn message(topic: &str, payload: usize) -> Assignment {
+pub fn message(topic: &str, payload: usize) -> Assignment {
     message_with(topic, Payload::new(vec![b'x'; payload]))
 }
 
 /// A message with this payload.
-pub(crate) fn message_with(topic: &str, payload: Payload) -> Assignment {
+pub fn message_with(topic: &str, payload: Payload) -> Assignment {
     assignment(Call::Message(Message {
         topic: topic.into(),
         payload,
@@ -104,7 +105,7 @@ pub(crate) fn message_with(topic: &str, payload: Payload) -> Assignment {
 }
 
 /// A call of the guest, which keeps nothing from one to the next.
-pub(crate) fn assignment(call: Call) -> Assignment {
+pub fn assignment(call: Call) -> Assignment {
     Assignment {
         guest: GuestId(0),
         call,
