@@ -14,9 +14,21 @@ const NAME: &str = "lock";
 /// Held while this is. A process that has ended has let go of it.
 #[derive(Debug)]
 pub(super) struct Lock {
-    directory: File,
+    directory: Locked,
     /// Locked as well, for file systems that lock nothing else.
-    _file: File,
+    _file: Locked,
+}
+
+/// A file that is locked, and unlocked when this is dropped: to close it is not enough
+/// while a child that was just begun has not closed its copy.
+#[derive(Debug)]
+struct Locked(File);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // One that could not be locked need not be unlocked.
+        let _ = self.0.unlock();
+    }
 }
 
 impl Lock {
@@ -36,14 +48,14 @@ impl Lock {
         let _ = say(&mut file);
         Ok(Self {
             directory: held,
-            _file: file,
+            _file: Locked(file),
         })
     }
 
     /// Whether it is still this directory that has that name.
     pub(super) fn is_of(&self, directory: &Path) -> bool {
         let which = |about: fs::Metadata| (about.dev(), about.ino());
-        let held = self.directory.metadata().map(which).ok();
+        let held = self.directory.0.metadata().map(which).ok();
         held.is_some() && held == fs::metadata(directory).map(which).ok()
     }
 }
@@ -54,17 +66,17 @@ pub(super) fn look(directory: &Path) -> Result<impl Sized, StoreError> {
     let file = File::open(directory.join(NAME)).ok();
     match file.as_ref().map(File::try_lock_shared) {
         Some(Err(TryLockError::WouldBlock)) => Err(in_use(directory)),
-        _ => Ok((held, file)),
+        _ => Ok((held, file.map(Locked))),
     }
 }
 
-fn lock_directory(directory: &Path) -> Result<File, StoreError> {
+fn lock_directory(directory: &Path) -> Result<Locked, StoreError> {
     let opened = File::open(directory);
     let opened = opened.map_err(|error| StoreError::io("open", directory, error))?;
     match opened.try_lock() {
         Err(TryLockError::WouldBlock) => Err(in_use(directory)),
         // NFS locks what is open for writing, which no directory is.
-        Ok(()) | Err(TryLockError::Error(_)) => Ok(opened),
+        Ok(()) | Err(TryLockError::Error(_)) => Ok(Locked(opened)),
     }
 }
 
@@ -82,4 +94,24 @@ fn in_use(directory: &Path) -> StoreError {
 fn say(file: &mut File) -> io::Result<()> {
     file.set_len(0)?;
     writeln!(file, "{}", std::process::id())
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+
+    use super::*;
+
+    #[test]
+    fn a_child_that_was_just_begun_does_not_hold_it() {
+        let place = TempDir::new().expect("there is a place for it");
+        let lock = Lock::take(place.path()).expect("nobody has it");
+        // As a child has them before it has become another program.
+        let copies = [&lock.directory, &lock._file].map(|locked| locked.0.try_clone());
+        assert!(copies.iter().all(Result::is_ok));
+        drop(lock);
+        let looked = look(place.path()).expect("nobody has it");
+        drop(looked);
+        Lock::take(place.path()).expect("nobody has it");
+    }
 }
