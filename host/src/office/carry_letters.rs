@@ -13,7 +13,7 @@ use super::{
 impl Office {
     pub(super) fn expire(&mut self, now: Time) {
         self.latest = now;
-        if self.list.is_due(now) {
+        if self.list.may_be_due(now) {
             self.expire_letters(now);
         }
         if self.outbound.has_loose_ends() {

@@ -267,7 +267,7 @@ impl Office {
         let takes_messages = self.shutdown.is_none();
         let mut backlog = Backlog {
             letters: self.list.len(),
-            is_calling: takes_messages && self.timers.next_deadline().is_some_and(|at| at <= now),
+            is_calling: takes_messages && self.timers.is_due(now),
             ..Backlog::default()
         };
         for inbox in self.guests.inboxes() {

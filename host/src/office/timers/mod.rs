@@ -258,8 +258,13 @@ impl Timers {
 
     /// When the next one is due, of those that are not in the inbox of their guest.
     #[inline]
-    pub(super) fn next_deadline(&self) -> Option<Time> {
+    pub(super) fn next_deadline(&mut self) -> Option<Time> {
         self.deadlines.first()
+    }
+
+    /// Whether one of those is due.
+    pub(super) fn is_due(&self, now: Time) -> bool {
+        self.deadlines.is_due(now)
     }
 
     /// Sets a timer of this name, counted from `begin`, or makes it that there is none.
@@ -327,10 +332,13 @@ impl Timers {
 
     /// One that is due, for the inbox of its guest.
     pub(super) fn pop_due(&mut self, now: Time) -> Option<(GuestId, Due)> {
-        if !self.deadlines.is_due(now) {
+        if !self.deadlines.may_be_due(now) {
             return None;
         }
         let slot = self.deadlines.first_slot()?;
+        if !self.deadlines.may_be_due(now) {
+            return None;
+        }
         self.deadlines.clear(slot);
         let timer = self.all.get(slot as usize)?.as_ref()?;
         let due = Due {

@@ -36,11 +36,6 @@ impl<T> Chunks<T> {
         Some(&mut self.chunks.get_mut(index / CHUNK)?[index % CHUNK])
     }
 
-    /// The chunk that holds the item at `index`, to be changed.
-    pub(super) fn chunk_mut(&mut self, index: usize) -> Option<&mut [T; CHUNK]> {
-        self.chunks.get_mut(index / CHUNK).map(|chunk| &mut **chunk)
-    }
-
     /// The chunk that holds the item at `index`.
     pub(super) fn chunk(&self, index: usize) -> &[T; CHUNK] {
         &self.chunks[index / CHUNK]

@@ -19,14 +19,22 @@ const NEVER: Rank = Rank::MAX;
 ///
 /// A letter that leaves takes its deadline with it, whereas a heap would keep
 /// the deadlines of letters that were acknowledged long ago until it is swept.
-/// Mostly nothing moves beyond the first level, and neighbouring slots lie in
-/// the same cache line, which counts when there are a million.
+/// Neighbouring slots lie in the same cache line, which counts when there are a
+/// million.
+///
+/// What went up stays there when its letter leaves, until somebody asks for the
+/// first of all: most letters are acknowledged long before it would be their turn,
+/// and their slots are taken again. So what is above a group is never later than
+/// the first of it, and may be earlier.
 #[derive(Debug)]
 pub(in crate::office) struct Deadlines {
     /// The first level has a place for each slot, each next one a place for
     /// each group of the one below. The last has one group.
     levels: Vec<Chunks<Rank>>,
+    /// What has gone up from there.
     first: Rank,
+    /// Whether that is known to be the first of all.
+    is_settled: bool,
 }
 
 impl Deadlines {
@@ -34,6 +42,7 @@ impl Deadlines {
         Self {
             levels: vec![Chunks::new()],
             first: NEVER,
+            is_settled: true,
         }
     }
 
@@ -67,7 +76,17 @@ impl Deadlines {
     /// What is in `slot` is due then; of those at the same moment, the one with the
     /// lowest number first: for a letter that is its ticket.
     pub(in crate::office) fn set(&mut self, slot: u32, at: Time, number: u64) {
-        self.replace(slot, rank(at, number));
+        let rank = rank(at, number);
+        self.replace(slot, rank);
+        let mut place = slot as usize;
+        for level in self.levels.iter_mut().skip(1) {
+            place /= GROUP;
+            match level.get_mut(place) {
+                Some(above) if rank < *above => *above = rank,
+                _ => return,
+            }
+        }
+        self.first = self.first.min(rank);
     }
 
     /// There is no letter in `slot` any more.
@@ -75,29 +94,69 @@ impl Deadlines {
         self.replace(slot, NEVER);
     }
 
-    /// Whether the earliest deadline has passed. It is asked before everything else,
-    /// and mostly for nothing.
+    /// Whether the earliest deadline may have passed: it has not if this says so. It is
+    /// asked before everything else, and mostly for nothing.
     #[inline]
-    pub(in crate::office) fn is_due(&self, now: Time) -> bool {
+    pub(in crate::office) fn may_be_due(&self, now: Time) -> bool {
         moment(self.first) <= now
     }
 
+    /// Whether the earliest deadline has passed.
+    pub(in crate::office) fn is_due(&self, now: Time) -> bool {
+        let may_be_due = self.first != NEVER && self.may_be_due(now);
+        may_be_due && self.is_due_below(self.levels.len(), 0, now)
+    }
+
+    /// Whether one of those has passed that are below a place of this level.
+    fn is_due_below(&self, level: usize, place: usize, now: Time) -> bool {
+        let Some(below) = level.checked_sub(1) else {
+            return true;
+        };
+        let group = group(&self.levels[below], place).iter();
+        let mut places = (place * GROUP..).zip(group);
+        places.any(|(place, rank)| moment(*rank) <= now && self.is_due_below(below, place, now))
+    }
+
     /// The earliest deadline.
-    pub(in crate::office) fn first(&self) -> Option<Time> {
+    #[inline]
+    pub(in crate::office) fn first(&mut self) -> Option<Time> {
+        if !self.is_settled {
+            self.first_slot();
+        }
         (self.first != NEVER).then_some(moment(self.first))
     }
 
     /// The slot of the letter with the earliest deadline.
-    pub(in crate::office) fn first_slot(&self) -> Option<u32> {
+    pub(in crate::office) fn first_slot(&mut self) -> Option<u32> {
         if self.first == NEVER {
             return None;
         }
-        let mut place = 0;
-        for level in self.levels.iter().rev() {
-            let group = group(level, place);
-            place = place * GROUP + group.iter().position(|rank| *rank == self.first)?;
+        let (first, slot) = self.settle(self.levels.len(), 0);
+        (self.first, self.is_settled) = (first, true);
+        u32::try_from(slot).ok().filter(|_| first != NEVER)
+    }
+
+    /// What is first of all that is below a place of this level, which it goes up to, and
+    /// its slot.
+    fn settle(&mut self, level: usize, place: usize) -> (Rank, usize) {
+        let Some(below) = level.checked_sub(1) else {
+            return (self.levels[0].get(place).copied().unwrap_or(NEVER), place);
+        };
+        loop {
+            let (least, within) = least_of(group(&self.levels[below], place));
+            let (first, slot) = match least {
+                NEVER => (NEVER, 0),
+                _ => self.settle(below, place * GROUP + within),
+            };
+            if first == least {
+                if let Some(levels) = self.levels.get_mut(level)
+                    && let Some(above) = levels.get_mut(place)
+                {
+                    *above = first;
+                }
+                return (first, slot);
+            }
         }
-        u32::try_from(place).ok()
     }
 
     /// The slot of the letter with this number: what is looked at is a quarter of
@@ -113,28 +172,12 @@ impl Deadlines {
         found.next()
     }
 
+    #[inline]
     fn replace(&mut self, slot: u32, rank: Rank) {
-        let (mut place, mut new) = (slot as usize, rank);
-        let mut levels = &mut self.levels[..];
-        while let [level, above @ ..] = levels {
-            let Some(chunk) = level.chunk_mut(place) else {
-                return;
-            };
-            let group = &mut chunk.as_chunks_mut::<GROUP>().0[place % CHUNK / GROUP];
-            let old = std::mem::replace(&mut group[place % GROUP], new);
-            place /= GROUP;
-            let first = match above.first() {
-                Some(above) => above.get(place).copied().unwrap_or(NEVER),
-                None => self.first,
-            };
-            new = match () {
-                () if new < first => new,
-                () if old == first => first_of(group),
-                () => return,
-            };
-            levels = above;
+        if let Some(place) = self.levels[0].get_mut(slot as usize) {
+            let old = std::mem::replace(place, rank);
+            self.is_settled &= old != self.first || old == NEVER;
         }
-        self.first = new;
     }
 }
 
@@ -151,8 +194,11 @@ fn group(level: &Chunks<Rank>, number: usize) -> &[Rank] {
     &level.chunk(begin)[begin % CHUNK..][..GROUP]
 }
 
-fn first_of(group: &[Rank; GROUP]) -> Rank {
-    group.iter().copied().fold(NEVER, Rank::min)
+/// The least of a group, and where it is.
+fn least_of(group: &[Rank]) -> (Rank, usize) {
+    let least = group.iter().copied().fold(NEVER, Rank::min);
+    let place = group.iter().position(|rank| *rank == least);
+    (least, place.unwrap_or(0))
 }
 
 #[cfg(test)]
@@ -167,12 +213,15 @@ mod tests {
         #[test]
         fn the_first_is_the_least_of_all(
             // Slots of up to four levels; few moments, so that many are the same.
-            steps in prop::collection::vec((0..2_000_u32, prop::option::of(0..20_u64)), 0..400),
+            steps in prop::collection::vec(
+                (0..2_000_u32, prop::option::of(0..20_u64), any::<bool>()),
+                0..400,
+            ),
         ) {
             let mut deadlines = Deadlines::new();
             let mut model = BTreeMap::new();
             let mut slots = 0;
-            for (ticket, (slot, at)) in (0..).zip(steps) {
+            for (ticket, (slot, at, is_asked)) in (0..).zip(steps) {
                 while slots <= slot {
                     deadlines.grow();
                     slots += CHUNK as u32;
@@ -188,8 +237,17 @@ mod tests {
                     }
                 }
                 let first = model.iter().min_by_key(|(_, rank)| **rank);
-                prop_assert_eq!(deadlines.first(), first.map(|(_, (at, _))| Time::from_millis(*at)));
-                prop_assert_eq!(deadlines.first_slot(), first.map(|(slot, _)| *slot));
+                let at = first.map(|(_, (at, _))| Time::from_millis(*at));
+                for now in (0..20).map(Time::from_millis) {
+                    let is_due = at.is_some_and(|at| at <= now);
+                    prop_assert_eq!(deadlines.is_due(now), is_due);
+                    prop_assert!(!is_due || deadlines.may_be_due(now));
+                }
+                if is_asked {
+                    prop_assert_eq!(deadlines.first(), at);
+                    prop_assert_eq!(deadlines.first_slot(), first.map(|(slot, _)| *slot));
+                    prop_assert_eq!(deadlines.first(), at);
+                }
             }
         }
     }

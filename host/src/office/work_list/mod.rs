@@ -794,15 +794,15 @@ impl WorkList {
     }
 
     /// Returns the letter with the earliest deadline, if that is at most `now`.
-    pub(super) fn due(&self, now: Time) -> Option<Key> {
+    pub(super) fn due(&mut self, now: Time) -> Option<Key> {
         let slot = self.deadlines.first_slot();
-        slot.filter(|_| self.is_due(now)).map(Key)
+        slot.filter(|_| self.may_be_due(now)).map(Key)
     }
 
-    /// Returns whether there is one.
+    /// Returns whether there may be one. There is none if this says so.
     #[inline]
-    pub(super) fn is_due(&self, now: Time) -> bool {
-        self.deadlines.is_due(now)
+    pub(super) fn may_be_due(&self, now: Time) -> bool {
+        self.deadlines.may_be_due(now)
     }
 
     /// When the next letter expires.
