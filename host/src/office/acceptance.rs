@@ -77,10 +77,27 @@ impl Room {
         retain: bool,
         ttl: Duration,
     ) -> Result<(), NotAccepted> {
+        if self.not_kept.is_none() {
+            topic::check_name(topic).map_err(NotAccepted::Topic)?;
+        }
+        self.check_valid(accepted, topic, qos, retain, ttl)
+    }
+
+    /// The same with a topic that is known to be valid.
+    ///
+    /// # Errors
+    /// What is wrong with it.
+    pub fn check_valid(
+        &self,
+        accepted: usize,
+        topic: &str,
+        qos: Qos,
+        retain: bool,
+        ttl: Duration,
+    ) -> Result<(), NotAccepted> {
         if let Some(why) = &self.not_kept {
             return Err(NotAccepted::NotKept(why.clone()));
         }
-        topic::check_name(topic).map_err(NotAccepted::Topic)?;
         if qos > self.max_qos {
             return Err(NotAccepted::Qos(self.max_qos));
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::session::{Acked, Refusal};
+use super::session::{Acked, Refusal, to_packet};
 use super::work_list::{Entry, Key};
 use super::{
     Carried, Concluded, Disconnection, Dispatch, DisplacedBy, GuestId, Letter, LetterOutcome,
@@ -66,25 +66,45 @@ impl Office {
     }
 
     /// The next packet of a letter whose turn it is.
+    #[inline]
     pub(super) fn next_of_letters(&mut self, now: Time, outlook: Outlook) -> Option<Dispatch> {
-        while let Some((key, entry)) = self.outbound.next_letter(now, &mut self.list, outlook) {
-            if let Err(refusal) = self.outbound.check(entry, &self.limits) {
-                self.refuse(key, refusal);
-                continue;
-            }
-            let dispatch = self.outbound.send(now, key, entry, &mut self.ids);
-            if dispatch.is_some() {
-                self.link.handle_sent(now);
-                self.notices.push_detail(|| Notice::Sent {
-                    guest: entry.guest,
-                    ticket: entry.ticket,
-                    topic: entry.topic.clone(),
-                    again: entry.tries > 1,
-                });
-            }
-            return dispatch;
+        let (mut key, entry) = self.outbound.next_letter(now, &mut self.list, outlook)?;
+        if let Err(refusal) = self.outbound.check(entry, &self.limits) {
+            key = self.next_after_refused(now, outlook, key, refusal)?;
         }
-        None
+        let entry = self.list.get_mut(key)?;
+        let carried = self.outbound.send(now, key, entry, &mut self.ids)?;
+        self.link.handle_sent(now);
+        self.notices.push_detail(|| Notice::Sent {
+            guest: entry.guest,
+            ticket: entry.ticket,
+            topic: entry.topic.clone(),
+            again: entry.tries > 1,
+        });
+        Some(Dispatch {
+            packet: to_packet(entry, carried),
+            expires: Some(entry.deadline),
+            carried,
+        })
+    }
+
+    /// The next letter after this one, which the broker does not take.
+    #[cold]
+    fn next_after_refused(
+        &mut self,
+        now: Time,
+        outlook: Outlook,
+        mut key: Key,
+        mut refusal: Refusal,
+    ) -> Option<Key> {
+        loop {
+            self.refuse(key, refusal);
+            let (next, entry) = self.outbound.next_letter(now, &mut self.list, outlook)?;
+            match self.outbound.check(entry, &self.limits) {
+                Ok(()) => return Some(next),
+                Err(refused) => (key, refusal) = (next, refused),
+            }
+        }
     }
 
     /// The next UNSUBSCRIBE or SUBSCRIBE. One after which the broker may hang up goes
@@ -169,7 +189,7 @@ impl Office {
 
     /// The one place where a letter gets its outcome.
     fn conclude_by(&mut self, key: Key, outcome: Outcome, by: Option<DisplacedBy>) {
-        let Some(entry) = self.list.remove(key) else {
+        let Some(mut entry) = self.list.remove(key) else {
             return;
         };
         match (entry.packet_id, outcome) {
@@ -177,11 +197,12 @@ impl Office {
             (Some(id), _) => self.outbound.forget_letter(id),
             (None, _) => {}
         }
-        self.report_entry(entry, outcome, by);
+        self.report_entry(&mut entry, outcome, by);
     }
 
     /// One that is off the work list has its outcome.
-    fn report_entry(&mut self, mut entry: Entry, outcome: Outcome, by: Option<DisplacedBy>) {
+    #[inline]
+    fn report_entry(&mut self, entry: &mut Entry, outcome: Outcome, by: Option<DisplacedBy>) {
         let told = LetterOutcome {
             ticket: entry.ticket,
             tag: entry.take_tag(),
@@ -272,13 +293,14 @@ impl Office {
             guest,
             letter: letter.clone(),
         });
-        let is_plain = now < since + letter.ttl && letter.replace_key.is_none();
-        let has_room = |room| self.work_list(guest).have_room(room, letter.size());
-        if !is_plain || !has_room(self.list.room_of(guest)) {
+        let (deadline, size) = (since + letter.ttl, letter.size());
+        let is_plain = now < deadline && letter.replace_key.is_none();
+        let room = self.list.room_of(guest);
+        if !is_plain || !self.work_list(guest).have_room(room, size) {
             return self.post_otherwise(since, now, guest, letter);
         }
         self.note_letter(guest, since, &letter, None);
-        self.list.push(guest, letter, since);
+        self.list.push(guest, letter, size, [since, deadline]);
         false
     }
 
@@ -307,9 +329,7 @@ impl Office {
         self.note_letter(guest, since, &letter, replaced);
         match replaced {
             Some(key) => self.replace(key, guest, letter, since),
-            None => {
-                self.list.push(guest, letter, since);
-            }
+            None => self.push(guest, letter, since),
         }
         displaces || replaced.is_some()
     }
@@ -341,11 +361,18 @@ impl Office {
         let before = self.list.get(key).map(|entry| entry.priority);
         if before != Some(letter.priority) {
             self.displace(key, sent, DisplacedBy::ReplaceKey);
-            self.list.push(guest, letter, since);
-        } else if let Some(before) = self.list.replace(key, letter, since) {
+            self.push(guest, letter, since);
+        } else if let Some(mut before) = self.list.replace(key, letter, since) {
             let by = Some(DisplacedBy::ReplaceKey);
-            self.report_entry(before, Outcome::Displaced { sent }, by);
+            self.report_entry(&mut before, Outcome::Displaced { sent }, by);
         }
+    }
+
+    /// A letter comes behind the others of its priority.
+    fn push(&mut self, guest: GuestId, letter: Letter, since: Time) {
+        let times = [since, since + letter.ttl];
+        let size = letter.size();
+        self.list.push(guest, letter, size, times);
     }
 
     /// Makes room for a letter on the work list, beside that of one whose place it takes.

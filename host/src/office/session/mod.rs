@@ -18,7 +18,7 @@ pub use link::Disconnection;
 pub(super) use link::{Dial, Due, Link};
 pub use outbound::Refusal;
 pub(super) use outbound::{
-    Acked, FIRST_PAUSE, LONGEST_PAUSE, Limits, Outbound, RIGHT_AFTER, SUSPECT,
+    Acked, FIRST_PAUSE, LONGEST_PAUSE, Limits, Outbound, RIGHT_AFTER, SUSPECT, to_packet,
 };
 pub use outbound::{QOS1_WINDOW, QOS2_WINDOW};
 pub use packet::{

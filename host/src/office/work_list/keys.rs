@@ -84,6 +84,7 @@ impl Keys {
     }
 
     /// The letter that lay there goes.
+    #[inline(never)]
     pub(super) fn remove(&mut self, key: &str, slot: u32) {
         let all = Arc::make_mut(&mut self.latest);
         let Some(latest) = all.get_mut(key) else {

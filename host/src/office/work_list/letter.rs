@@ -84,6 +84,7 @@ pub struct Letter {
 
 impl Letter {
     /// How many bytes it counts for: those that its PUBLISH takes.
+    #[inline]
     pub fn size(&self) -> usize {
         let properties = self.properties.as_ref().map_or(0, |it| it.size());
         letter_size(&self.topic, self.payload.len(), self.qos, properties)

@@ -89,57 +89,60 @@ struct Extras {
     when_off: Option<WhenOff>,
 }
 
-impl Extras {
-    /// What a letter has of it, if it has any.
-    fn of(letter: &mut Letter) -> Option<Box<Self>> {
-        let has_none = letter.tag.is_none()
-            && letter.properties.is_none()
-            && letter.replace_key.is_none()
-            && letter.when_off.is_none();
-        (!has_none).then(|| {
-            Box::new(Self {
-                tag: letter.tag.take(),
-                properties: letter.properties.take(),
-                replace_key: letter.replace_key.take(),
-                place: None,
-                is_roomless: false,
-                when_off: letter.when_off,
-            })
-        })
-    }
-}
-
 impl Entry {
     /// Of a letter of this size that nothing has become of, with what is before and
     /// behind it.
-    #[inline]
+    #[inline(always)]
     fn new(
         guest: GuestId,
-        mut letter: Letter,
+        letter: Letter,
         size: usize,
         [posted, deadline]: [Time; 2],
         is_held: bool,
         [previous, next]: [u32; 2],
     ) -> Self {
-        let size = u32::try_from(size).unwrap_or(u32::MAX);
-        let extras = Extras::of(&mut letter);
+        let Letter {
+            ticket,
+            topic,
+            payload,
+            qos,
+            retain,
+            ttl: _,
+            when_off,
+            priority,
+            replace_key,
+            tag,
+            properties,
+        } = letter;
+        let has_none =
+            tag.is_none() && properties.is_none() && replace_key.is_none() && when_off.is_none();
+        let extras = (!has_none).then(|| {
+            Box::new(Extras {
+                tag,
+                properties,
+                replace_key,
+                place: None,
+                is_roomless: false,
+                when_off,
+            })
+        });
         Self {
-            ticket: letter.ticket,
-            topic: letter.topic,
-            payload: letter.payload,
+            ticket,
+            topic,
+            payload,
             posted,
             deadline,
             guest,
-            qos: letter.qos,
-            retain: letter.retain,
+            qos,
+            retain,
             packet_id: None,
             hang_ups: 0,
             is_sent: false,
             was_sent: false,
             tries: 0,
-            priority: letter.priority,
+            priority,
             is_held,
-            size,
+            size: u32::try_from(size).unwrap_or(u32::MAX),
             previous,
             next,
             extras,
@@ -253,6 +256,16 @@ impl List {
         &mut self.queues[priority as usize]
     }
 
+    /// The first letter that has not been sent on this connection, of the highest
+    /// priority. One that is not kept yet holds back its own priority alone.
+    fn first_unsent<'a>(&self, slots: &'a Chunks<Slot>) -> Option<(Key, &'a Entry)> {
+        self.queues.iter().rev().find_map(|queue| {
+            let key = some_key(queue.unsent)?;
+            let entry = entry_of(slots, key)?;
+            (entry.ticket.0 <= self.durable).then_some((key, entry))
+        })
+    }
+
     /// Whether there are letters that have not been sent on this connection.
     fn has_unsent(&self) -> bool {
         self.queues.iter().any(|queue| queue.unsent != NONE)
@@ -345,10 +358,7 @@ impl WorkList {
     }
 
     pub(super) fn get(&self, key: Key) -> Option<&Entry> {
-        match self.slots.get(key.0 as usize) {
-            Some(Slot::Taken(entry)) => Some(entry),
-            _ => None,
-        }
+        entry_of(&self.slots, key)
     }
 
     pub(super) fn get_mut(&mut self, key: Key) -> Option<&mut Entry> {
@@ -416,11 +426,10 @@ impl WorkList {
         self.deadlines.slot_of(ticket).map(Key)
     }
 
-    /// Puts a letter behind all others of its guest and priority, whose ttl began at this
-    /// moment.
-    pub(super) fn push(&mut self, guest: GuestId, letter: Letter, posted: Time) {
-        let deadline = posted + letter.ttl;
-        self.insert(guest, letter, posted, deadline, false);
+    /// Puts a letter of this size behind all others of its guest and priority: when its ttl
+    /// began, and when it is over.
+    pub(super) fn push(&mut self, guest: GuestId, letter: Letter, size: usize, times: [Time; 2]) {
+        self.insert(guest, letter, size, times, false);
     }
 
     /// Puts a letter of an earlier life there, which was kept and may have been sent,
@@ -432,9 +441,10 @@ impl WorkList {
             is_held,
             place,
         } = remaining;
-        let posted = posted.unwrap_or(UNKNOWN);
+        let times = [posted.unwrap_or(UNKNOWN), deadline];
         let last_ticket = self.lists[guest.index()].last_ticket;
-        let key = self.insert(guest, letter, posted, deadline, is_held);
+        let size = letter.size();
+        let key = self.insert(guest, letter, size, times, is_held);
         self.held += usize::from(is_held);
         if let Some(entry) = self.get_mut(key) {
             entry.was_sent = true;
@@ -454,18 +464,18 @@ impl WorkList {
         &mut self,
         guest: GuestId,
         letter: Letter,
-        posted: Time,
-        deadline: Time,
+        size: usize,
+        times: [Time; 2],
         is_held: bool,
     ) -> Key {
-        let (slot, ticket, size) = (self.take_slot(), letter.ticket, letter.size());
+        let (slot, ticket, [_, deadline]) = (self.take_slot(), letter.ticket, times);
         let list = &mut self.lists[guest.index()];
         list.last_ticket = ticket.0;
         let queue = &mut list.queues[letter.priority as usize];
         if let Some(key) = &letter.replace_key {
             list.keys.insert(key.clone(), ticket, slot, size);
         }
-        let (times, links) = ([posted, deadline], [queue.last, NONE]);
+        let links = [queue.last, NONE];
         if let Some(place) = self.slots.get_mut(slot as usize) {
             *place = Slot::Taken(Entry::new(guest, letter, size, times, is_held, links));
         }
@@ -637,46 +647,24 @@ impl WorkList {
 
     /// Takes a letter out, wherever it is in its queue.
     pub(super) fn remove(&mut self, key: Key) -> Option<Entry> {
-        let place = self.slots.get_mut(key.0 as usize)?;
-        if let Slot::Free { .. } = place {
-            return None;
-        }
-        let Slot::Taken(entry) = std::mem::replace(place, Slot::Free { next: self.free }) else {
-            return None;
-        };
-        self.free = key.0;
-        self.len -= 1;
-        self.deadlines.clear(key.0);
-        let queue = self.lists[entry.guest.index()].queue(entry.priority);
+        let entry = entry_of(&self.slots, key)?;
+        let (guest, priority, next) = (entry.guest, entry.priority, entry.next);
+        let list = &mut self.lists[guest.index()];
+        let queue = &mut list.queues[priority as usize];
         queue.len -= 1;
         queue.bytes -= entry.size();
         queue.sent -= usize::from(entry.is_sent);
-        if entry.is_roomless() {
-            let (letters, bytes) = queue.roomless;
-            queue.roomless = (letters - 1, bytes - entry.size());
-        }
         self.held -= usize::from(entry.is_held);
-        if let Some(name) = entry.replace_key() {
-            self.lists[entry.guest.index()].keys.remove(name, key.0);
+        if let Some(extras) = &entry.extras {
+            if extras.is_roomless {
+                let (letters, bytes) = queue.roomless;
+                queue.roomless = (letters - 1, bytes - entry.size());
+            }
+            if let Some(name) = &extras.replace_key {
+                list.keys.remove(name, key.0);
+            }
         }
-        self.unlink(key, &entry);
-        if self.len == 0 && self.slots.len() > SLOTS_KEPT {
-            (self.slots, self.deadlines) = (Chunks::new(), Deadlines::new());
-            (self.used, self.free) = (0, NONE);
-        }
-        Some(entry)
-    }
-
-    /// Joins what is before a letter in its queue to what is behind it.
-    fn unlink(&mut self, key: Key, entry: &Entry) {
-        let Entry {
-            guest,
-            priority,
-            previous,
-            next,
-            ..
-        } = *entry;
-        let queue = self.lists[guest.index()].queue(priority);
+        let previous = entry.previous;
         if queue.first == key.0 {
             queue.first = next;
         }
@@ -692,6 +680,25 @@ impl WorkList {
         if let Some(next) = some_key(next).and_then(|key| self.get_mut(key)) {
             next.previous = previous;
         }
+        self.deadlines.clear(key.0);
+        self.len -= 1;
+        let free = Slot::Free { next: self.free };
+        let removed = std::mem::replace(self.slots.get_mut(key.0 as usize)?, free);
+        self.free = key.0;
+        if self.len == 0 && self.slots.len() > SLOTS_KEPT {
+            self.shrink();
+        }
+        match removed {
+            Slot::Taken(entry) => Some(entry),
+            Slot::Free { .. } => None,
+        }
+    }
+
+    /// Gives the memory of an empty list back.
+    #[cold]
+    fn shrink(&mut self) {
+        (self.slots, self.deadlines) = (Chunks::new(), Deadlines::new());
+        (self.used, self.free) = (0, NONE);
     }
 
     /// The first unsent letter of a guest and a priority is this one, or is behind it.
@@ -741,14 +748,16 @@ impl WorkList {
     ) -> Option<(Key, &mut Entry)> {
         for _ in 0..self.turns.len() {
             let guest = self.turns.pop_front()?;
-            if !self.lists[guest.index()].has_unsent() {
-                self.lists[guest.index()].has_turn = false;
-                continue;
-            }
-            self.turns.push_back(guest);
-            let Some((key, entry)) = self.first_unsent(guest) else {
+            let list = &self.lists[guest.index()];
+            let Some((key, entry)) = list.first_unsent(&self.slots) else {
+                let list = &mut self.lists[guest.index()];
+                list.has_turn = list.has_unsent();
+                if list.has_turn {
+                    self.turns.push_back(guest);
+                }
                 continue;
             };
+            self.turns.push_back(guest);
             if may_go(entry) {
                 let (priority, next) = (entry.priority, entry.next);
                 self.lists[guest.index()].queue(priority).sent += 1;
@@ -759,17 +768,6 @@ impl WorkList {
             }
         }
         None
-    }
-
-    /// The first letter of a guest that has not been sent on this connection, of the
-    /// highest priority. One that is not kept yet holds back its own priority alone.
-    fn first_unsent(&self, guest: GuestId) -> Option<(Key, &Entry)> {
-        let list = &self.lists[guest.index()];
-        list.queues.iter().rev().find_map(|queue| {
-            let key = some_key(queue.unsent)?;
-            let entry = self.get(key)?;
-            (entry.ticket.0 <= list.durable).then_some((key, entry))
-        })
     }
 
     /// Makes every letter unsent again, in its old order.
@@ -806,7 +804,7 @@ impl WorkList {
     }
 
     /// When the next letter expires.
-    pub(super) fn next_deadline(&self) -> Option<Time> {
+    pub(super) fn next_deadline(&mut self) -> Option<Time> {
         self.deadlines.first()
     }
 
@@ -820,6 +818,13 @@ impl WorkList {
 fn sum(rooms: impl Iterator<Item = (usize, usize)>) -> (usize, usize) {
     let add = |(letters, bytes), (more, more_bytes)| (letters + more, bytes + more_bytes);
     rooms.fold((0, 0), add)
+}
+
+fn entry_of(slots: &Chunks<Slot>, key: Key) -> Option<&Entry> {
+    match slots.get(key.0 as usize) {
+        Some(Slot::Taken(entry)) => Some(entry),
+        _ => None,
+    }
 }
 
 fn some_key(slot: u32) -> Option<Key> {

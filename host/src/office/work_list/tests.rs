@@ -23,6 +23,13 @@ fn letter(ticket: u64, ttl: u64) -> Letter {
     }
 }
 
+/// Its ttl begins at the first moment.
+fn push(list: &mut WorkList, guest: GuestId, letter: Letter) {
+    let begin = Time::default();
+    let (size, times) = (letter.size(), [begin, begin + letter.ttl]);
+    list.push(guest, letter, size, times);
+}
+
 #[derive(Debug, Clone)]
 enum Step {
     Push {
@@ -131,12 +138,12 @@ proptest! {
                             list.replace(keys[&before.ticket], letter, Time::default())
                         } else {
                             let gone = list.remove(keys[&before.ticket]);
-                            list.push(GuestId(guest), letter, Time::default());
+                            push(&mut list, GuestId(guest), letter);
                             gone
                         };
                         prop_assert_eq!(gone.map(|entry| entry.ticket), Some(Ticket(before.ticket)));
                     } else {
-                        list.push(GuestId(guest), letter, Time::default());
+                        push(&mut list, GuestId(guest), letter);
                     }
                     let slot = (0..list.slots.len() as u32).find(|slot| {
                         list.get(Key(*slot)).is_some_and(|entry| entry.ticket == Ticket(tickets))

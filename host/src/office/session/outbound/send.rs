@@ -160,28 +160,26 @@ impl Outbound {
     /// What cannot be in time is not begun: a letter that would arrive after its
     /// deadline at the pace of the network, and one of QoS 2 that has no time left
     /// for PUBREC to come and PUBREL to go.
+    #[inline(never)]
     pub(in crate::office) fn next_letter<'a>(
         &mut self,
         now: Time,
         list: &'a mut WorkList,
         outlook: Outlook,
     ) -> Option<(Key, &'a mut Entry)> {
-        if self.makes_way(now) {
+        if !self.suspects.is_everyones_turn() && self.wait_for_suspect(now, list) {
             return None;
-        }
-        if let Some((key, ticket)) = self.suspects.alone(now) {
-            if list.get(key).is_some_and(|entry| entry.ticket == ticket) {
-                return None;
-            }
-            self.suspects.end();
         }
         let (mut holds_back, mut is_full, mut suspect_waits) = (false, false, false);
         let next = list.next_unsent(|entry| {
-            let obstacle = self.obstacle(now, entry, outlook);
-            holds_back |= obstacle == Some(Obstacle::Late);
-            is_full |= obstacle == Some(Obstacle::Full);
-            suspect_waits |= obstacle == Some(Obstacle::NotAlone);
-            obstacle.is_none()
+            match self.obstacle(now, entry, outlook) {
+                None => return true,
+                Some(Obstacle::Late) => holds_back = true,
+                Some(Obstacle::Full) => is_full = true,
+                Some(Obstacle::NotAlone) => suspect_waits = true,
+                Some(Obstacle::Turn | Obstacle::TooShort) => {}
+            }
+            false
         });
         (self.holds_back, self.is_full) = (holds_back, is_full);
         if suspect_waits {
@@ -194,12 +192,34 @@ impl Outbound {
         Some((key, entry))
     }
 
+    /// Whether all letters wait for something that goes alone. A letter that does has its
+    /// outcome by now, or is under way.
+    #[cold]
+    fn wait_for_suspect(&mut self, now: Time, list: &WorkList) -> bool {
+        if self.makes_way(now) {
+            return true;
+        }
+        if let Some((key, ticket)) = self.suspects.alone(now) {
+            if list.get(key).is_some_and(|entry| entry.ticket == ticket) {
+                return true;
+            }
+            self.suspects.end();
+        }
+        false
+    }
+
     /// Why a letter cannot be sent to this broker, if so.
+    #[inline]
     pub(in crate::office) fn check(&self, entry: &Entry, limits: &Limits) -> Result<(), Refusal> {
         let has_properties = entry.properties().is_some();
         if !has_properties && limits.take(entry.size(), entry.qos, entry.retain) {
             return Ok(());
         }
+        self.check_closely(entry, limits)
+    }
+
+    #[cold]
+    fn check_closely(&self, entry: &Entry, limits: &Limits) -> Result<(), Refusal> {
         let is_received = |id| {
             let exchange = self.exchanges.get(id);
             exchange.is_some_and(|exchange| !exchange.stage.is_published())
@@ -212,25 +232,23 @@ impl Outbound {
         limits.check(&entry.topic, payload, properties, entry.qos, entry.retain)
     }
 
-    /// The next packet of a letter.
+    /// A letter is sent, or what it takes to go on with its exchange: this is what its
+    /// [packet](to_packet) carries.
+    #[inline]
     pub(in crate::office) fn send(
         &mut self,
         now: Time,
         key: Key,
         entry: &mut Entry,
         ids: &mut PacketIds,
-    ) -> Option<Dispatch> {
+    ) -> Option<Carried> {
         entry.tries = entry.tries.saturating_add(1);
         let carried = match entry.packet_id {
             Some(id) => self.resend(now, id)?,
             None => self.publish(now, key, entry, ids)?,
         };
         self.handed_out += 1;
-        Some(Dispatch {
-            packet: to_packet(entry, carried),
-            expires: Some(entry.deadline),
-            carried,
-        })
+        Some(carried)
     }
 
     /// What a letter waits for, if it may not go now.
@@ -244,7 +262,7 @@ impl Outbound {
             if !self.suspects.has_waited(now) && self.has_unanswered() {
                 return Some(Obstacle::NotAlone);
             }
-        } else if self.suspects.is_waiting(now) {
+        } else if !self.suspects.is_everyones_turn() && self.suspects.is_waiting(now) {
             return Some(Obstacle::Turn);
         }
         match (entry.qos, entry.packet_id) {
@@ -400,7 +418,9 @@ impl Outbound {
     }
 }
 
-fn to_packet(entry: &Entry, carried: Carried) -> Outgoing {
+/// The packet of a letter that carries this.
+#[inline]
+pub(in crate::office) fn to_packet(entry: &Entry, carried: Carried) -> Outgoing {
     let (delivery, duplicate) = match carried {
         Carried::PubRel(id) => return Outgoing::PubRel(id),
         Carried::Publish { id, duplicate } if entry.qos == Qos::ExactlyOnce => {

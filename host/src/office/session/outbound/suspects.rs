@@ -62,6 +62,12 @@ impl Suspects {
         }
     }
 
+    /// Whether there is none, so that all may go.
+    #[inline]
+    pub(super) fn is_everyones_turn(&self) -> bool {
+        matches!(self.turn, Turn::Everyone)
+    }
+
     /// The letter that goes alone, if its time is not over.
     pub(super) fn alone(&self, now: Time) -> Option<(Key, Ticket)> {
         match self.turn {

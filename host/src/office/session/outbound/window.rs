@@ -81,11 +81,11 @@ impl Window {
     /// Returns whether a guest may begin an exchange.
     pub(super) fn has_room(&self, guest: GuestId) -> bool {
         // More can be open than there are places, from a connection that had more.
-        self.all < self.size && self.has_share(self.shares[guest.index()])
+        self.all < self.size && self.has_share(&self.shares[guest.index()])
     }
 
     /// Returns whether a guest has places left in its share, be they free or not.
-    fn has_share(&self, share: Share) -> bool {
+    fn has_share(&self, share: &Share) -> bool {
         share.open < self.most && (share.open < share.reserve || self.common < self.free)
     }
 
@@ -105,7 +105,7 @@ impl Window {
         let mut shares = self.shares.iter();
         shares.any(|share| {
             let is_expired = share.overdue > 0 && share.overdue == share.open;
-            is_expired && !share.is_gone && !self.has_share(*share)
+            is_expired && !share.is_gone && !self.has_share(share)
         })
     }
 
