@@ -36,6 +36,9 @@ pub(super) struct GatewayImports {
     tray: Tray,
     state: Draft,
     settings: Arc<str>,
+    /// That of the letter that was accepted last. Mostly the next one has it as well, and
+    /// then it is neither looked at nor copied again.
+    last_topic: Option<Arc<str>>,
 }
 
 /// What a call had come to when its guest was to do something else first.
@@ -109,6 +112,7 @@ impl GatewayImports {
             tray: Tray::default(),
             state: Draft::closed(),
             settings,
+            last_topic: None,
         }
     }
 
@@ -168,13 +172,22 @@ impl GatewayImports {
         }
     }
 
-    /// What is looked at first.
-    fn check(&self, topic: &str, options: &Options) -> Result<(), NotAccepted> {
+    /// What is looked at first. Returns the topic of the letter.
+    fn check(&self, topic: &str, options: &Options) -> Result<Arc<str>, NotAccepted> {
         let Options {
             qos, retain, ttl, ..
         } = *options;
-        let accepted = self.tray.accepted();
-        self.room.check(accepted, topic, qos, retain, ttl)
+        let (room, accepted) = (&self.room, self.tray.accepted());
+        match &self.last_topic {
+            Some(last) if **last == *topic => {
+                room.check_valid(accepted, topic, qos, retain, ttl)?;
+                Ok(last.clone())
+            }
+            _ => {
+                room.check(accepted, topic, qos, retain, ttl)?;
+                Ok(topic.into())
+            }
+        }
     }
 
     /// What is looked at last: whether there is room for it.
@@ -186,8 +199,10 @@ impl GatewayImports {
         properties: usize,
         replace_key: Option<&str>,
     ) -> Result<(), NotAccepted> {
-        check_size(self.max_packet_size, topic, qos, properties, payload)?;
         let size = letter_size(topic, payload, qos, properties);
+        if size > self.max_packet_size {
+            check_size(self.max_packet_size, topic, qos, properties, payload)?;
+        }
         self.tray.check(&self.room, replace_key, size)
     }
 
@@ -198,6 +213,10 @@ impl GatewayImports {
         options: &Options,
         add_extras: impl FnOnce(&mut Letter),
     ) -> Ticket {
+        let is_last = |last: &Arc<str>| Arc::ptr_eq(last, &topic);
+        if !self.last_topic.as_ref().is_some_and(is_last) {
+            self.last_topic = Some(topic.clone());
+        }
         // Relaxed: the counter guards nothing, its values only have to differ.
         let ticket = Ticket(self.tickets.fetch_add(1, Ordering::Relaxed));
         let mut letter = Letter {

@@ -1,6 +1,5 @@
 //! `publish` of the contract 0.1.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use wasmtime::StoreContextMut;
@@ -32,13 +31,14 @@ fn publish(
     });
     let name = topic.to_str(&store)?;
     let gateway = &store.data().gateway;
-    let checked = gateway
-        .check(&name, &options)
-        .and_then(|()| gateway.check_room(&name, payload.len(), options.qos, 0, None));
-    if let Err(error) = checked {
-        return Ok((Err(error.into()),));
-    }
-    let topic = Arc::from(&*name);
+    let checked = gateway.check(&name, &options).and_then(|topic| {
+        gateway.check_room(&topic, payload.len(), options.qos, 0, None)?;
+        Ok(topic)
+    });
+    let topic = match checked {
+        Ok(topic) => topic,
+        Err(error) => return Ok((Err(error.into()),)),
+    };
     let payload = Payload::new(payload.as_le_slice(&store));
     let gateway = &mut store.data_mut().gateway;
     let Ticket(number) = gateway.accept(topic, payload, &options, |_| ());

@@ -84,10 +84,10 @@ fn publish(
         }
     };
     let name = topic.to_str(&store)?;
-    if let Err(error) = store.data().gateway.check(&name, &options) {
-        return Ok((Err(error.into()),));
-    }
-    let topic: Arc<str> = Arc::from(&*name);
+    let topic = match store.data().gateway.check(&name, &options) {
+        Ok(topic) => topic,
+        Err(error) => return Ok((Err(error.into()),)),
+    };
     let tag = match copy_checked(&store, tag, check_tag)? {
         Ok(tag) => tag,
         Err(error) => return Ok((Err(error.into()),)),
