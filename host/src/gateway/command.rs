@@ -34,13 +34,7 @@ impl Gateway {
             Command::RequestReconnect(reply) => {
                 let from = self.operator();
                 let office = self.engine.office_mut();
-                let _ = reply.send(match from {
-                    Some(from) => office.submit_reconnect(now, from),
-                    None => {
-                        office.handle_reconnect(now);
-                        Ok(())
-                    }
-                });
+                let _ = reply.send(office.submit_reconnect(now, from));
             }
             Command::Deliver(topic, payload, properties) => {
                 let office = self.engine.office_mut();
@@ -73,10 +67,7 @@ impl Gateway {
             Command::Cancel(ticket, reply) => {
                 let from = self.operator();
                 let office = self.engine.office_mut();
-                let cancelled = match from {
-                    Some(from) => office.submit_cancel(now, from, ticket),
-                    None => office.handle_cancel(now, ticket),
-                };
+                let cancelled = office.submit_cancel(now, from, ticket);
                 self.when_kept(move |_, kept| {
                     let _ = reply.send(match (cancelled, kept) {
                         (Ok(_), Err(not_kept)) => Err(NotCancelled::NotKept(not_kept.why)),
@@ -128,10 +119,7 @@ impl Gateway {
         let guest = self.guest_called(guest)?;
         let (now, from) = (clock::now(), self.operator());
         let office = self.engine.office_mut();
-        Ok(match from {
-            Some(from) => office.submit_message(now, from, guest, topic, payload),
-            None => office.handle_message_for(now, guest, topic, payload),
-        })
+        Ok(office.submit_message(now, from, guest, topic, payload))
     }
 
     fn follow(&mut self, payloads: bool) -> Result<(Following, Report), NotFollowed> {
@@ -149,7 +137,7 @@ impl Gateway {
     /// Whether payloads may be seen from outside.
     pub(super) fn check_payloads(&mut self) -> Result<(), Rule> {
         let from = self.operator();
-        from.map_or(Ok(()), |from| self.engine.office().check_payloads(from))
+        self.engine.office().check_payloads(from)
     }
 
     /// As which guest whoever uses the control socket is known, if there is one.

@@ -181,12 +181,13 @@ impl Office {
         Ok(())
     }
 
-    /// Drops the connection and makes a new one, if that is permitted.
+    /// Drops the connection and makes a new one, if whoever asks for it, known as this
+    /// guest, may. Who is known as none may do everything.
     ///
     /// # Errors
     /// The rule that does not permit it.
-    pub fn submit_reconnect(&mut self, now: Time, guest: GuestId) -> Result<(), Rule> {
-        self.check_reconnect(guest)?;
+    pub fn submit_reconnect(&mut self, now: Time, from: Option<GuestId>) -> Result<(), Rule> {
+        from.map_or(Ok(()), |from| self.check_reconnect(from))?;
         self.handle_reconnect(now);
         Ok(())
     }
@@ -199,12 +200,12 @@ impl Office {
     pub fn submit_cancel(
         &mut self,
         now: Time,
-        from: GuestId,
+        from: Option<GuestId>,
         ticket: Ticket,
     ) -> Result<Outcome, NotCancelled> {
         let is_of_others = self.list.find(ticket).is_some_and(|key| {
             let entry = self.list.get(key);
-            entry.is_some_and(|entry| entry.guest != from)
+            entry.is_some_and(|entry| Some(entry.guest) != from)
         });
         let may = self.may_operate(from).map_or(Cancel::All, |it| it.cancel);
         match is_of_others && may == Cancel::Own {
@@ -221,7 +222,7 @@ impl Office {
     pub fn submit_message(
         &mut self,
         now: Time,
-        from: GuestId,
+        from: Option<GuestId>,
         guest: GuestId,
         topic: Arc<str>,
         payload: Payload,
@@ -237,14 +238,14 @@ impl Office {
     ///
     /// # Errors
     /// The rule that does not permit it.
-    pub fn check_payloads(&self, from: GuestId) -> Result<(), Rule> {
+    pub fn check_payloads(&self, from: Option<GuestId>) -> Result<(), Rule> {
         self.may_operate(from)
             .map_or(Ok(()), Operate::check_payloads)
     }
 
     /// None: everything.
-    fn may_operate(&self, from: GuestId) -> Option<&Operate> {
-        let permissions = self.guests.allowance(from).permissions();
+    fn may_operate(&self, from: Option<GuestId>) -> Option<&Operate> {
+        let permissions = self.guests.allowance(from?).permissions();
         permissions.map(|permissions| &permissions.operate)
     }
 

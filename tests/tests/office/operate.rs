@@ -255,7 +255,7 @@ fn who_may_call_back_his_own_letters_calls_back_no_others() {
         let mut test = TestOffice::offline(operated(operate));
         let of_other = test.post(Qos::AtLeastOnce, TWO_HOURS);
         let own = test.post_by(B, Qos::AtLeastOnce, TWO_HOURS);
-        let mut cancel = |ticket| test.office.submit_cancel(test.now, B, ticket);
+        let mut cancel = |ticket| test.office.submit_cancel(test.now, Some(B), ticket);
         let expired = Outcome::Expired { sent: false };
         assert_eq!(cancel(own), Ok(expired));
         assert_eq!(cancel(own), Err(NotCancelled::Unknown));
@@ -265,6 +265,9 @@ fn who_may_call_back_his_own_letters_calls_back_no_others() {
         };
         assert_eq!(cancel(of_other), expect);
         assert_eq!(test.office.open_letters(), usize::from(!is_permitted));
+        // Who is known as nobody may do everything.
+        let all = test.office.submit_cancel(test.now, None, of_other);
+        assert_eq!(all.is_ok(), !is_permitted);
     }
 }
 
@@ -290,7 +293,7 @@ fn messages_for_guests_have_topics_that_are_permitted() {
         let payload = Payload::new("x");
         let handed = test
             .office
-            .submit_message(test.now, B, A, topic.into(), payload);
+            .submit_message(test.now, Some(B), A, topic.into(), payload);
         assert_eq!(test.take_calls().len(), usize::from(handed.is_ok()));
         assert_eq!(handed, expect, "{topic}");
     }

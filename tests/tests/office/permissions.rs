@@ -226,7 +226,7 @@ fn nor_has_one_that_is_asked_for_from_outside() {
             reconnect,
             ..Permissions::default()
         }));
-        assert_eq!(test.office.submit_reconnect(test.now, GUEST), refused);
+        assert_eq!(test.office.submit_reconnect(test.now, Some(GUEST)), refused);
         let is_left = test.office.poll_close().is_some();
         assert_eq!(is_left, reconnect);
     }
