@@ -120,6 +120,47 @@ it asks for more, and is not permitted to
 }
 
 #[test]
+fn who_uses_the_control_socket_is_told_what_he_may_do() {
+    let guests = "[[guest]]\nname = \"front\"\ncomponent = \"example:door\"\n";
+    for (keys, expect) in [
+        (
+            "publish = [\"gateways/#\"]\nmax-qos = 1\nrate = 5\nsend = [\"doors/+/request\"]\n\
+             send-to = [\"front\", \"hall\"]\ncancel = \"own\"\nreload = false",
+            "
+  publish to gateways/#
+  publish with QoS 0 and 1, retained or not, and any ttl
+  publish 5 letters a second, 5 at once
+  send to front, hall, on doors/+/request
+  call letters back that came over the control socket
+  ask for a reconnect
+  see payloads
+`control-permissions.send-to` names guests that are not there: hall
+",
+        ),
+        (
+            "publish = []\nsend-to = [\"front\"]\nreconnect = false\npayloads = false",
+            "
+  send to front, on any topic
+  call any letter back
+  ask for a reload
+",
+        ),
+        (
+            "publish = []\nsend-to = []\nreconnect = false\npayloads = false\nreload = false",
+            "
+  call any letter back
+",
+        ),
+    ] {
+        let (code, text) = check_config(&format!("{guests}[control-permissions]\n{keys}\n"));
+        assert_eq!(code, Some(0), "{text}");
+        let last = text.split("\n\n").last().expect("there is one");
+        let begin = "[control-permissions] lets whoever uses the control socket";
+        assert_eq!(last, format!("{begin}{expect}"), "{text}");
+    }
+}
+
+#[test]
 fn what_does_not_go_together_is_told_as_at_the_start() {
     let config = format!(
         "status.topic = \"s\"\n[[guest]]\nname = \"g\"\ncomponent = {WILL:?}\n\

@@ -139,6 +139,7 @@ fn permissions_changed(before: &Permissions, now: &Permissions) -> Vec<&'static 
     } = before;
     let Operate {
         send,
+        send_to,
         cancel,
         reload,
         payloads,
@@ -152,6 +153,7 @@ fn permissions_changed(before: &Permissions, now: &Permissions) -> Vec<&'static 
         ("rate", *rate != now.rate),
         ("reconnect", *reconnect != now.reconnect),
         ("send", *send != now.operate.send),
+        ("send-to", *send_to != now.operate.send_to),
         ("cancel", *cancel != now.operate.cancel),
         ("reload", *reload != now.operate.reload),
         ("payloads", *payloads != now.operate.payloads),
@@ -268,7 +270,7 @@ mod tests {
             (
                 "[control-permissions]\npublish = []\nmax-qos = 0\nretain = false\n\
                  min-ttl = '1s'\nmax-ttl = '2s'\nrate = 1\nreconnect = false\nsend = []\n\
-                 cancel = 'own'\nreload = false\npayloads = false",
+                 send-to = []\ncancel = 'own'\nreload = false\npayloads = false",
                 &[
                     "control-permissions.publish",
                     "control-permissions.max-qos",
@@ -278,6 +280,7 @@ mod tests {
                     "control-permissions.rate",
                     "control-permissions.reconnect",
                     "control-permissions.send",
+                    "control-permissions.send-to",
                     "control-permissions.cancel",
                     "control-permissions.reload",
                     "control-permissions.payloads",

@@ -195,6 +195,7 @@ pub(super) struct ControlPermissions {
     reconnect: Option<Entry>,
     will: Option<Entry>,
     pub(super) send: Option<Entry>,
+    pub(super) send_to: Option<Entry>,
     pub(super) cancel: Option<Entry>,
     pub(super) reload: Option<Entry>,
     pub(super) payloads: Option<Entry>,

@@ -247,7 +247,7 @@ pub(crate) fn is_name(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
 }
 
-fn name(entry: &Entry) -> Result<String, String> {
+pub(super) fn name(entry: &Entry) -> Result<String, String> {
     match entry.value.as_str() {
         Some(text) if is_name(text) => Ok(text.to_owned()),
         _ => Err(entry.but(NOT_A_NAME)),

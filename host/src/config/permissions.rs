@@ -7,7 +7,7 @@ use toml::Value;
 
 use super::entry::{Entry, Refusal};
 use super::file;
-use super::guest::topic_filter;
+use super::guest::{name as guest_name, topic_filter};
 use super::resolve::{qos, set};
 use super::values::{Period, period};
 use crate::office::{Cancel, Filter, Permissions, Rate, topic};
@@ -65,6 +65,8 @@ pub(super) fn of_control(written: &file::ControlPermissions) -> Result<Permissio
     let operate = &mut may.operate;
     let (send, cancel) = ("control-permissions.send", "control-permissions.cancel");
     set(&mut operate.send, &written.send, send, filters)?;
+    let send_to = "control-permissions.send-to";
+    set(&mut operate.send_to, &written.send_to, send_to, names)?;
     set(&mut operate.cancel, &written.cancel, cancel, whose)?;
     for (value, entry, key) in [
         (
@@ -81,6 +83,19 @@ pub(super) fn of_control(written: &file::ControlPermissions) -> Result<Permissio
         set(value, entry, key, Entry::flag)?;
     }
     Ok(may)
+}
+
+/// A guest of such a name may come and go, so it need not be there.
+fn names(entry: &Entry) -> Result<Option<Vec<String>>, String> {
+    const FORM: &str = r#"is not a list of names of guests; write e.g. ["door"]"#;
+    let Value::Array(list) = &entry.value else {
+        return Err(entry.but(FORM));
+    };
+    let name = |value: &Value| {
+        let text = value.as_str().ok_or_else(|| entry.but(FORM))?;
+        guest_name(&entry.of(text))
+    };
+    list.iter().map(name).collect::<Result<_, _>>().map(Some)
 }
 
 fn whose(entry: &Entry) -> Result<Cancel, String> {

@@ -229,7 +229,9 @@ impl Office {
     ) -> Result<(), NotHanded> {
         topic::check_name(&topic).map_err(NotHanded::Topic)?;
         if let Some(may) = self.may_operate(from) {
-            may.check_send(&topic).map_err(NotHanded::NotPermitted)?;
+            let name = &self.settings.guests[guest.index()].name;
+            may.check_send(name, &topic)
+                .map_err(NotHanded::NotPermitted)?;
         }
         self.handle_message_for(now, guest, topic, payload)
     }

@@ -57,8 +57,13 @@ impl Site {
 
     /// The file says this from now on, and nobody has read it yet.
     fn rewrite(&self, config: &str) {
+        self.rewrite_among(config, |options| options);
+    }
+
+    /// The same, with more guests.
+    fn rewrite_among(&self, config: &str, more: impl FnOnce(GatewayOptions) -> GatewayOptions) {
         let options = options(self.network.port(), &self.socket(), config);
-        self.gateway.reconfigure(&options);
+        self.gateway.reconfigure(&more(options));
     }
 
     fn socket(&self) -> PathBuf {

@@ -1,5 +1,7 @@
 //! What may be done over the control socket, and what may not, not even by a detour.
 
+use jackalope_tests::ECHO;
+
 use super::{Site, check_refused};
 
 /// The table with these keys.
@@ -102,6 +104,39 @@ fn guests_get_messages_on_permitted_topics_alone() {
     let refused = site.expect(&["send", "echo", "echo/in/a", "refused"], 1);
     check_rule(&refused, "send` does not allow the topic \"echo/in/a\"");
     site.broker.publish("echo/in/a", "last");
+    subscriber.wait_for_message("echo/out/a 0 last");
+    assert_eq!(subscriber.messages().len(), 2);
+}
+
+#[test]
+fn permitted_guests_alone_get_messages() {
+    let keys = "send = ['echo/in/#']\nsend-to = ['echo']";
+    let site = Site::start_among(&permissions(keys), |options| {
+        options.guest("other", ECHO, &["echo/in/#"], "")
+    });
+    let subscriber = site.broker.subscribe("echo/out/#", 1);
+    let refused = site.ask("POST /messages?guest=other&topic=echo/in/a", "refused");
+    check_forbidden(&refused, "send-to` does not allow the guest ");
+    let refused = site.expect(&["send", "other", "echo/in/a", "refused"], 1);
+    check_rule(&refused, "send-to` does not allow the guest \"other\"");
+    // Nor is there a way around it: a name is one as a whole, and none is known to nobody.
+    for name in ["Echo", "echo%00", "", "*"] {
+        let answer = site.ask(&format!("POST /messages?guest={name}&topic=echo/in/a"), "");
+        check_refused(&answer, "404", "unknown-guest");
+    }
+    let topic = site.ask("POST /messages?guest=echo&topic=echo/post", "refused");
+    check_forbidden(&topic, "send` does not allow the topic ");
+    site.expect(&["send", "echo", "echo/in/a", "first"], 0);
+    subscriber.wait_for_message("echo/out/a 0 first");
+
+    site.rewrite_among(&permissions("send-to = ['other']"), |options| {
+        options.guest("other", ECHO, &["echo/in/#"], "")
+    });
+    let said = site.expect(&["reload"], 0);
+    assert!(said.contains("control-permissions.send-to"), "{said}");
+    let refused = site.expect(&["send", "echo", "echo/in/a", "refused"], 1);
+    check_rule(&refused, "send-to` does not allow the guest \"echo\"");
+    site.expect(&["send", "other", "echo/in/a", "last"], 0);
     subscriber.wait_for_message("echo/out/a 0 last");
     assert_eq!(subscriber.messages().len(), 2);
 }

@@ -300,12 +300,54 @@ fn messages_for_guests_have_topics_that_are_permitted() {
 }
 
 #[test]
+fn messages_go_to_guests_that_are_permitted() {
+    let refused = |rule| Err(NotHanded::NotPermitted(rule));
+    let to = |name: &str| refused(Rule::SendTo(name.into()));
+    for (names, expect_a, expect_b) in [
+        (None, Ok(()), Ok(())),
+        (Some(&["first"][..]), Ok(()), to("second")),
+        (Some(&["first", "second"]), Ok(()), Ok(())),
+        (
+            Some(&["First", "firs", "nobody"]),
+            to("first"),
+            to("second"),
+        ),
+        (Some(&[]), to("first"), to("second")),
+    ] {
+        let mut settings = operated(Operate {
+            send: Some(vec!["both".parse().unwrap()]),
+            send_to: names.map(|it| it.iter().map(|name| (*name).to_owned()).collect()),
+            ..Operate::default()
+        });
+        settings.guests[0].name = "first".into();
+        settings.guests[1].name = "second".into();
+        let mut test = TestOffice::offline(settings);
+        let mut send = |guest, topic: &str| {
+            let payload = Payload::new("x");
+            let office = &mut test.office;
+            office.submit_message(test.now, Some(B), guest, topic.into(), payload)
+        };
+        // Both rules hold.
+        let topic = expect_a
+            .clone()
+            .and_then(|()| refused(Rule::Send("a/1".into())));
+        assert_eq!(send(A, "a/1"), topic, "{names:?}");
+        assert_eq!(send(A, "both"), expect_a, "{names:?}");
+        assert_eq!(send(B, "both"), expect_b, "{names:?}");
+    }
+}
+
+#[test]
 fn what_may_not_be_done_from_outside_names_its_rule() {
     for (rule, text) in [
         (Rule::Cancel, "cancel` does not allow letters of guests"),
         (
             Rule::Send("a".into()),
             "send` does not allow the topic \"a\"",
+        ),
+        (
+            Rule::SendTo("a".into()),
+            "send-to` does not allow the guest \"a\"",
         ),
         (Rule::Reload, "reload` is false"),
         (Rule::Payloads, "payloads` is false"),

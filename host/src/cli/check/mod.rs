@@ -16,7 +16,7 @@ use super::{Failure, engine};
 use crate::config::{ComponentSource, Config, GuestConfig};
 use crate::guest::{Engine, Report};
 use crate::testing::bytes_of;
-use permitted::Permitted;
+use permitted::{Operated, Permitted};
 
 /// Prints a report on each component, and on each guest of a configuration; fails if one
 /// of them can not be run.
@@ -49,6 +49,16 @@ pub(super) fn check(guests: &[PathBuf], config: Option<&Path>) -> Result<ExitCod
                     false,
                 )?,
             }
+        }
+        if let Some(permissions) = &config.control_permissions {
+            let guests = &config.guests;
+            reports.print(
+                Operated {
+                    permissions,
+                    guests,
+                },
+                true,
+            )?;
         }
     }
     Ok(match reports.one_is_bad {

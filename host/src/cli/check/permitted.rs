@@ -1,11 +1,11 @@
-//! What a configuration lets a guest do, in plain words.
+//! What a configuration lets a guest do, or an operator, in plain words.
 
 use std::fmt;
 use std::time::Duration;
 
 use crate::config::GuestConfig;
 use crate::guest::{Ask, Offer, Report};
-use crate::office::{DEFAULT_TTL, Permissions, Qos, Rule};
+use crate::office::{Cancel, DEFAULT_TTL, Filter, Operate, Permissions, Qos, Rule};
 use crate::words::Span;
 
 /// What a guest may do, and what it asks for as well, by its component.
@@ -67,16 +67,69 @@ impl Permitted<'_> {
     }
 }
 
-/// What permissions allow, each a verb and more.
-fn allowed(permissions: &Permissions) -> Vec<String> {
-    let mut lines = Vec::new();
-    if publishes(permissions) {
-        lines.push(format!("publish to {}", topics(permissions)));
-        lines.push(format!("publish with {}", options(permissions)));
-        if let Some(rate) = permissions.rate {
-            lines.push(format!("publish {rate}"));
+/// What whoever uses the control socket may do, and which guests are named there in vain.
+pub(super) struct Operated<'a> {
+    pub(super) permissions: &'a Permissions,
+    pub(super) guests: &'a [GuestConfig],
+}
+
+impl fmt::Display for Operated<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[control-permissions] lets whoever uses the control socket")?;
+        for line in operated(self.permissions) {
+            write!(f, "\n  {line}")?;
+        }
+        let is_there = |name: &str| self.guests.iter().any(|guest| guest.name == name);
+        let names = self.permissions.operate.send_to.iter().flatten();
+        let missing: Vec<_> = names.filter(|name| !is_there(name)).cloned().collect();
+        match missing.is_empty() {
+            true => Ok(()),
+            false => write!(
+                f,
+                "\n`control-permissions.send-to` names guests that are not there: {}",
+                missing.join(", ")
+            ),
         }
     }
+}
+
+/// What permissions allow an operator, each a verb and more.
+fn operated(permissions: &Permissions) -> Vec<String> {
+    let mut lines = published(permissions);
+    let Operate {
+        send,
+        send_to,
+        cancel,
+        reload,
+        payloads,
+    } = &permissions.operate;
+    let is_none = |list: Option<usize>| list == Some(0);
+    if !is_none(send.as_ref().map(Vec::len)) && !is_none(send_to.as_ref().map(Vec::len)) {
+        let guests = match send_to {
+            None => "any guest".to_owned(),
+            Some(names) => names.join(", "),
+        };
+        lines.push(format!("send to {guests}, on {}", topics(send.as_deref())));
+    }
+    lines.push(match cancel {
+        Cancel::All => "call any letter back".to_owned(),
+        Cancel::Own => "call letters back that came over the control socket".to_owned(),
+    });
+    for (may, what) in [
+        (permissions.reconnect, "ask for a reconnect"),
+        (*reload, "ask for a reload"),
+        (*payloads, "see payloads"),
+    ] {
+        if may {
+            lines.push(what.to_owned());
+        }
+    }
+    lines
+}
+
+/// What permissions allow a guest, each a verb and more.
+fn allowed(permissions: &Permissions) -> Vec<String> {
+    let mut lines = published(permissions);
     if permissions.reconnect {
         lines.push("ask for a reconnect".to_owned());
     }
@@ -85,6 +138,20 @@ fn allowed(permissions: &Permissions) -> Vec<String> {
     }
     if lines.is_empty() {
         lines.push("do nothing that needs a permission".to_owned());
+    }
+    lines
+}
+
+/// What may be published.
+fn published(permissions: &Permissions) -> Vec<String> {
+    let mut lines = Vec::new();
+    if publishes(permissions) {
+        let topics = topics(permissions.publish.as_deref());
+        lines.push(format!("publish to {topics}"));
+        lines.push(format!("publish with {}", options(permissions)));
+        if let Some(rate) = permissions.rate {
+            lines.push(format!("publish {rate}"));
+        }
     }
     lines
 }
@@ -98,8 +165,8 @@ fn names_will(permissions: &Permissions) -> bool {
     permissions.will && publishes(permissions)
 }
 
-fn topics(permissions: &Permissions) -> String {
-    match &permissions.publish {
+fn topics(filters: Option<&[Filter]>) -> String {
+    match filters {
         None => "any topic".to_owned(),
         Some(filters) => {
             let filters: Vec<_> = filters.iter().map(ToString::to_string).collect();
@@ -143,7 +210,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::guest::{LoadError, LoadProblem};
-    use crate::office::{Filter, Rate};
+    use crate::office::Rate;
 
     #[track_caller]
     fn check(permissions: Permissions, expect: &[&str]) {

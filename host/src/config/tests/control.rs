@@ -133,20 +133,33 @@ fn what_else_may_be_asked_for_is_everything_unless_it_is_said() {
         config.control_permissions.unwrap().operate
     };
     assert_eq!(with("retain = true"), Operate::default());
-    let all = "send = ['doors/+']\ncancel = 'own'\nreload = false\npayloads = false";
+    let all = "send = ['doors/+']\nsend-to = ['door', 'hall']\ncancel = 'own'\n\
+               reload = false\npayloads = false";
     let expect = Operate {
         send: Some(vec!["doors/+".parse().unwrap()]),
+        send_to: Some(vec!["door".into(), "hall".into()]),
         cancel: Cancel::Own,
         reload: false,
         payloads: false,
     };
     assert_eq!(with(all), expect);
     assert_eq!(with("send = []").send, Some(vec![]));
+    assert_eq!(with("send-to = []").send_to, Some(vec![]));
     for (key, error) in [
         (
             "send = false",
             "2:8: control-permissions.send: false is not a list of topic filters; \
              write e.g. [\"doors/#\"]",
+        ),
+        (
+            "send-to = 'door'",
+            "2:11: control-permissions.send-to: \"door\" is not a list of names of guests; \
+             write e.g. [\"door\"]",
+        ),
+        (
+            "send-to = ['a door']",
+            "2:11: control-permissions.send-to: \"a door\" is not a name; write 1 to 64 of \
+             A-Z, a-z, 0-9, _ and -",
         ),
         (
             "cancel = true",

@@ -99,6 +99,7 @@ fn the_example_in_full_is_accepted() {
         will: false,
         operate: Operate {
             send: Some(vec!["doors/+/request".parse().unwrap()]),
+            send_to: Some(vec!["door".into()]),
             ..Operate::default()
         },
         ..Permissions::default()

@@ -36,6 +36,8 @@ pub struct Operate {
     /// Guests may be handed messages on topics that one of these matches. None: on any
     /// topic.
     pub send: Option<Vec<Filter>>,
+    /// Guests of these names may be handed messages. None: any guest.
+    pub send_to: Option<Vec<String>>,
     /// Which letters may be called back.
     pub cancel: Cancel,
     /// Whether the configuration may be read again.
@@ -85,6 +87,8 @@ pub enum Rule {
     Will,
     /// A message for a guest on this topic.
     Send(Box<str>),
+    /// A message for this guest.
+    SendTo(Box<str>),
     /// That a letter of somebody else is called back.
     Cancel,
     /// A reload.
@@ -113,6 +117,7 @@ impl Default for Operate {
     fn default() -> Self {
         Self {
             send: None,
+            send_to: None,
             cancel: Cancel::All,
             reload: true,
             payloads: true,
@@ -162,11 +167,15 @@ impl Permissions {
 }
 
 impl Operate {
-    /// Checks a message for a guest, with a valid topic.
-    pub(in crate::office) fn check_send(&self, name: &str) -> Result<(), Rule> {
-        match is_among(self.send.as_deref(), name) {
+    /// Checks a message for a guest of this name, with a valid topic.
+    pub(in crate::office) fn check_send(&self, guest: &str, topic: &str) -> Result<(), Rule> {
+        let may = self.send_to.as_ref();
+        if may.is_some_and(|names| names.iter().all(|name| name != guest)) {
+            return Err(Rule::SendTo(guest.into()));
+        }
+        match is_among(self.send.as_deref(), topic) {
             true => Ok(()),
-            false => Err(Rule::Send(name.into())),
+            false => Err(Rule::Send(topic.into())),
         }
     }
 
@@ -252,6 +261,7 @@ impl Rule {
                 Self::Reconnect => f.write_str("reconnect` is false"),
                 Self::Will => f.write_str("will` is false"),
                 Self::Send(topic) => write!(f, "send` does not allow the topic {topic:?}"),
+                Self::SendTo(guest) => write!(f, "send-to` does not allow the guest {guest:?}"),
                 Self::Cancel => f.write_str("cancel` does not allow letters of guests"),
                 Self::Reload => f.write_str("reload` is false"),
                 Self::Payloads => f.write_str("payloads` is false"),
