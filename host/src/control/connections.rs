@@ -69,12 +69,21 @@ pub(super) struct Shared {
 pub(super) enum Stage {
     /// The head of its request comes.
     Coming,
-    /// Its request is carried out, for which more of it may come.
+    /// The head is there, and what it asks for waits for the body.
+    Sending,
+    /// Its request is carried out.
     Asking,
     /// It was given its answer.
     Answering,
     /// It was given one that has no end of its own.
     Following,
+}
+
+impl Stage {
+    /// Whether there is no whole request yet.
+    fn is_on_its_way(self) -> bool {
+        matches!(self, Self::Coming | Self::Sending)
+    }
 }
 
 impl Shared {
@@ -160,7 +169,7 @@ struct Places {
 
 impl Places {
     /// Whether there is room for one more. If there is none, the one that has been
-    /// there longest without a whole head of a request makes some.
+    /// there longest without a whole request makes some.
     async fn make_room(&mut self) -> bool {
         if self.is_room() {
             return true;
@@ -173,7 +182,7 @@ impl Places {
             return true;
         }
         let mut taken = self.taken.iter();
-        let Some(first) = taken.position(|(_, stage)| *stage.borrow() == Stage::Coming) else {
+        let Some(first) = taken.position(|(_, stage)| stage.borrow().is_on_its_way()) else {
             return false;
         };
         self.taken.remove(first).0.abort();
@@ -210,7 +219,7 @@ where
         let (shared, stage) = (&shared, &stage);
         stage.send_replace(Stage::Asking);
         async move {
-            let answer = routes::answer(shared, request).await;
+            let answer = routes::answer(shared, stage, request).await;
             stage.send_replace(match answer.body() {
                 Either::Left(_) => Stage::Answering,
                 Either::Right(_) => Stage::Following,
@@ -310,6 +319,7 @@ mod tests {
         let (mut places, stages) = full(Stage::Coming);
         stages[0].send_replace(Stage::Asking);
         stages[2].send_replace(Stage::Following);
+        stages[3].send_replace(Stage::Sending);
         for gone in [1, 3] {
             assert!(places.make_room().await);
             assert!(!there(&stages).contains(&gone));

@@ -8,11 +8,12 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
 use serde::Serialize;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::OPENAPI;
 use super::answers::{AcceptedLetter, Changes, Code, Health, Letters, Problem, Status};
-use super::connections::{PATIENCE, Shared, kib};
+use super::connections::{PATIENCE, Shared, Stage, kib};
 use super::events::Events;
 use super::query::Query;
 use super::reload::NotReloaded;
@@ -131,8 +132,12 @@ const ROUTES: [Route; 10] = [
 /// are told.
 struct Refusal(StatusCode, Code, String);
 
-/// Does what is asked for.
-pub(super) async fn answer(shared: &Shared, request: Request<Incoming>) -> Answer {
+/// Does what is asked for. `stage` is that of the connection it came by.
+pub(super) async fn answer(
+    shared: &Shared,
+    stage: &watch::Sender<Stage>,
+    request: Request<Incoming>,
+) -> Answer {
     if let Some(token) = &shared.token {
         let named = request.headers().get(AUTHORIZATION);
         if !named.is_some_and(|header| token.is_named_by(header.as_bytes())) {
@@ -151,7 +156,10 @@ pub(super) async fn answer(shared: &Shared, request: Request<Incoming>) -> Answe
         return refused(Refusal(StatusCode::NOT_FOUND, Code::UnknownRoute, what));
     }
     match here.iter().find(|route| route.method == *request.method()) {
-        Some(route) => act(shared, route, request).await.unwrap_or_else(refused),
+        Some(route) => {
+            let done = act(shared, stage, route, request).await;
+            done.unwrap_or_else(refused)
+        }
         None => {
             let methods: Vec<_> = here.iter().map(|route| route.method.as_str()).collect();
             let methods = methods.join(", ");
@@ -168,13 +176,14 @@ pub(super) async fn answer(shared: &Shared, request: Request<Incoming>) -> Answe
 
 async fn act(
     shared: &Shared,
+    stage: &watch::Sender<Stage>,
     route: &Route,
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
     let query = Query::parse(request.uri().query().unwrap_or(""), route.query)?;
     let control = &shared.control;
     match route.action {
-        Action::Publish => publish(shared, &query, request).await,
+        Action::Publish => publish(shared, stage, &query, request).await,
         Action::Letters => {
             let most = |text: &str| text.parse().ok().filter(|most| *most <= LISTED);
             let most = query.read("limit", LISTED, most, "a number from 0 to 1000")?;
@@ -194,7 +203,7 @@ async fn act(
         Action::Send => {
             let guest = query.required("guest")?.to_owned();
             let topic = query.required("topic")?.into();
-            let payload = payload(shared, request).await?;
+            let payload = payload(shared, stage, request).await?;
             control.hand(guest, topic, payload).await???;
             Ok(json(StatusCode::ACCEPTED, &Empty {}))
         }
@@ -232,6 +241,7 @@ struct Empty {}
 
 async fn publish(
     shared: &Shared,
+    stage: &watch::Sender<Stage>,
     query: &Query,
     request: Request<Incoming>,
 ) -> Result<Answer, Refusal> {
@@ -265,6 +275,8 @@ async fn publish(
         replace_key: query.get("replace-key").map(Into::into),
         tag: query.get("tag").map(Into::into),
     };
+    draft.payload = payload(shared, stage, request).await?;
+    // Who has sent only a part of it takes nobody's place.
     let _waits = match wait {
         Some(_) => Some(shared.waiting.try_acquire().map_err(|_| {
             let what = "too many wait for outcomes already";
@@ -276,7 +288,6 @@ async fn publish(
         })?),
         None => None,
     };
-    draft.payload = payload(shared, request).await?;
     let accepted = shared.control.publish(draft).await??;
     let (ticket, tag) = (accepted.ticket, query.get("tag"));
     #[expect(
@@ -307,7 +318,11 @@ fn patience(text: &str) -> Option<Option<Duration>> {
 }
 
 /// The body, if it is small enough and comes soon enough.
-async fn payload(shared: &Shared, request: Request<Incoming>) -> Result<Payload, Refusal> {
+async fn payload(
+    shared: &Shared,
+    stage: &watch::Sender<Stage>,
+    request: Request<Incoming>,
+) -> Result<Payload, Refusal> {
     let max = shared.max_payload;
     let too_large = || {
         let what = format!("the payload is too large: no packet takes more than {max} bytes");
@@ -328,6 +343,7 @@ async fn payload(shared: &Shared, request: Request<Incoming>) -> Result<Payload,
             false => Refusal::from(format!("the body is not whole: {error}")),
         })
     };
+    stage.send_replace(Stage::Sending);
     #[expect(
         clippy::disallowed_methods,
         reason = "only how long a client may take to send its payload"
@@ -337,6 +353,7 @@ async fn payload(shared: &Shared, request: Request<Incoming>) -> Result<Payload,
         let what = format!("the payload did not come within {} s", PATIENCE.as_secs());
         Refusal(StatusCode::REQUEST_TIMEOUT, Code::TooSlow, what)
     })??;
+    stage.send_replace(Stage::Asking);
     Ok(Payload::new(collected.to_bytes()))
 }
 

@@ -448,16 +448,17 @@ fn a_guest_goes_on_while_clients_misbehave() {
     };
     let slow_head = site.connect();
     (&slow_head).write_all(b"GET /sta").expect("it listens");
-    let slow_body = site.connect();
-    (&slow_body)
-        .write_all(b"POST /letters?topic=a HTTP/1.1\r\nhost: x\r\ncontent-length: 9\r\n\r\n1")
-        .expect("it listens");
+    let slow_body = stalled(&site, 1, "1", 9);
     echo();
     // More than there is room for: those that were first make some.
     let all: Vec<_> = (0..1_000).map(|_| site.connect()).collect();
     echo();
-    assert_eq!(exchange(&all[0], b""), "", "it is closed");
+    for silent in [&slow_head, &slow_body[0], &all[0]] {
+        assert_eq!(exchange(silent, b""), "", "it is closed");
+    }
     drop(all);
+    let (slow_head, slow_body) = (site.connect(), stalled(&site, 1, "1", 9));
+    (&slow_head).write_all(b"GET /sta").expect("it listens");
     echo();
     for nonsense in [
         &b"\0\xff\x16\x03\x01\r\n\r\n"[..],
@@ -487,7 +488,7 @@ fn a_guest_goes_on_while_clients_misbehave() {
         check_refused(&site.raw(head.as_bytes()), status, "invalid-request");
     }
     echo();
-    check_refused(&exchange(slow_body, b""), "408", "too-slow");
+    check_refused(&exchange(&slow_body[0], b""), "408", "too-slow");
     assert_eq!(exchange(slow_head, b""), "", "it is closed");
     site.expect(&["status"], 0);
 }
@@ -526,6 +527,54 @@ fn who_says_nothing_locks_nobody_out() {
     assert!(answer.contains("\"outcome\":\"delivered\""), "{answer}");
     let mut lines = follower.lines().map(|line| line.expect("it goes on"));
     assert!(lines.any(|line| line.contains("\"event\":\"delivered\"")));
+}
+
+/// Many clients, each with the head of a request and a part of its body, which announces
+/// so many bytes.
+fn stalled(site: &Site, count: usize, part: &str, announced: usize) -> Vec<UnixStream> {
+    let head = "POST /letters?topic=stalled&wait HTTP/1.1\r\nhost: x\r\ncontent-length:";
+    let stalled = |_| {
+        let stream = site.connect();
+        let sent = write!(&stream, "{head} {announced}\r\n\r\n{part}");
+        sent.expect("it listens");
+        stream
+    };
+    (0..count).map(stalled).collect()
+}
+
+#[test]
+fn who_sends_no_whole_body_locks_nobody_out() {
+    let site = Site::start();
+    site.cut();
+    // Those who have asked are let alone, however long they have been there.
+    let waiting = site.connect();
+    let publish = request("POST /letters?topic=waiting&wait", "x");
+    (&waiting)
+        .write_all(publish.as_bytes())
+        .expect("it listens");
+    while !site.ask("GET /letters", "").contains("\"waiting\"") {}
+    let mut all = Vec::new();
+    for round in 0..3 {
+        all.extend(stalled(&site, 100, "a part", 100));
+        let curl = command("curl")
+            .args(["-sS", "--fail-with-body", "--unix-socket"])
+            .arg(site.socket())
+            .args(["--data-binary", "whole"])
+            .arg(format!("http://localhost/letters?topic=round/{round}"))
+            .output()
+            .expect("it is installed");
+        let printed = text(&curl.stdout) + &text(&curl.stderr);
+        assert!(curl.status.success(), "round {round}: {printed}");
+    }
+    assert_eq!(exchange(&all[0], b""), "", "it is closed");
+    let letters = site.ask("GET /letters", "");
+    assert!(!letters.contains("\"stalled\""), "{letters}");
+    site.network.restore();
+    // Nor do they take the places of those who wait for outcomes.
+    let answer = site.ask("POST /letters?topic=last&wait", "x");
+    assert!(answer.contains("\"outcome\":\"delivered\""), "{answer}");
+    let answer = exchange(&waiting, b"");
+    assert!(answer.contains("\"outcome\":\"delivered\""), "{answer}");
 }
 
 #[test]
