@@ -47,7 +47,10 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// So often tasks run before one is taken for idle.
 const LOOKS: usize = 4;
 
-/// Bodies of so many bytes may come at once beside one of the largest size.
+/// How many bytes of its body each connection has room for, whatever the others do.
+pub(super) const ROOM_FOR_EACH: usize = 64 << 10;
+
+/// Larger bodies of so many bytes may come at once beside one of the largest size.
 const BODIES: usize = 4 << 20;
 
 /// What all connections have in common.
@@ -58,7 +61,7 @@ pub(super) struct Shared {
     pub(super) token: Option<Token>,
     /// How many bytes a payload may have.
     pub(super) max_payload: usize,
-    /// Room for bodies, in KiB.
+    /// Room for larger bodies, in KiB.
     pub(super) bodies: Semaphore,
     /// Room for those who wait for outcomes.
     pub(super) waiting: Semaphore,

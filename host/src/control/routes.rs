@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http_body_util::{BodyExt, Either, Full, LengthLimitError, Limited};
 use hyper::body::{Body, Incoming};
 use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::OPENAPI;
 use super::answers::{AcceptedLetter, Changes, Code, Health, Letters, Problem, Status};
-use super::connections::{PATIENCE, Shared, Stage, kib};
+use super::connections::{PATIENCE, ROOM_FOR_EACH, Shared, Stage, kib};
 use super::events::Events;
 use super::query::Query;
 use super::reload::NotReloaded;
@@ -335,13 +335,23 @@ async fn payload(
     }
     let size = size.upper().map_or(max, |upper| max.min(upper as usize));
     let collect = async {
-        let room = shared.bodies.acquire_many(kib(size)).await;
-        let collected = Limited::new(body, max).collect().await;
-        drop(room);
-        collected.map_err(|error| match error.is::<LengthLimitError>() {
-            true => too_large(),
-            false => Refusal::from(format!("the body is not whole: {error}")),
-        })
+        let mut body = Limited::new(body, max);
+        let (mut payload, mut room) = (BytesMut::new(), None);
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| match error.is::<LengthLimitError>() {
+                true => too_large(),
+                false => Refusal::from(format!("the body is not whole: {error}")),
+            })?;
+            let Ok(data) = frame.into_data() else {
+                continue;
+            };
+            payload.extend_from_slice(&data);
+            // What is only announced holds up nobody.
+            if payload.len() > ROOM_FOR_EACH && room.is_none() {
+                room = shared.bodies.acquire_many(kib(size)).await.ok();
+            }
+        }
+        Ok::<_, Refusal>(payload.freeze())
     };
     stage.send_replace(Stage::Sending);
     #[expect(
@@ -354,7 +364,7 @@ async fn payload(
         Refusal(StatusCode::REQUEST_TIMEOUT, Code::TooSlow, what)
     })??;
     stage.send_replace(Stage::Asking);
-    Ok(Payload::new(collected.to_bytes()))
+    Ok(Payload::new(collected))
 }
 
 impl Route {

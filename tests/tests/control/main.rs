@@ -578,6 +578,24 @@ fn who_sends_no_whole_body_locks_nobody_out() {
 }
 
 #[test]
+fn a_body_that_is_only_announced_holds_up_no_other() {
+    let site = Site::start();
+    // Together they are more than there is room for.
+    let all = stalled(&site, 20, "a part", 1_000_000);
+    let small = "x".repeat(60 << 10);
+    let answer = site.ask("POST /letters?topic=small", &small);
+    assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    let large = "x".repeat(900_000);
+    let answer = site.ask("POST /letters?topic=large", &large);
+    assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    let chunked = "POST /letters?topic=chunked HTTP/1.1\r\nhost: x\r\n\
+                   transfer-encoding: chunked\r\n\r\n5\r\nwhole\r\n0\r\n\r\n";
+    let answer = site.raw(chunked.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    check_refused(&exchange(&all[19], b""), "408", "too-slow");
+}
+
+#[test]
 fn only_its_user_and_his_group_may_open_it() {
     let site = Site::start();
     let mode = |path: PathBuf| {
