@@ -7,7 +7,7 @@ use tracing::{info, warn};
 use super::{Failure, random};
 use crate::clock;
 use crate::config::{Config, Keeping, OnDamage};
-use crate::gateway::{ControlSender, KeepingOptions};
+use crate::gateway::{ControlSender, Dropped, KeepingOptions, warn_of_dropped};
 use crate::office::GoneGuests;
 use crate::store::{BootId, Contents, Disk, OldLetters, Store, StoreError};
 use crate::words::in_full;
@@ -117,17 +117,19 @@ fn say_who_is_gone(config: &Config, contents: &Contents) {
     let is_there = |name: &str| {
         name == ControlSender::NAME || config.guests.iter().any(|guest| guest.name == name)
     };
-    let gone = contents.guests().into_iter().map(|name| &**name);
-    let gone: Vec<_> = gone.filter(|name| !is_there(name)).collect();
-    if gone.is_empty() {
-        return;
-    }
-    let names = gone.join(", ");
+    let gone = contents.belongings().into_iter();
+    let gone = gone.filter(|(name, _)| !is_there(name));
+    let gone: Vec<_> = gone
+        .map(|(name, had)| Dropped::new(name.to_string(), had))
+        .collect();
     match config.session.gone_guests {
+        GoneGuests::Drop => warn_of_dropped(&gone),
+        GoneGuests::Keep if gone.is_empty() => {}
         GoneGuests::Keep => {
+            let names: Vec<_> = gone.iter().map(|it| &*it.guest).collect();
+            let names = names.join(", ");
             info!("kept of guests that are not there: {names}; their letters go out");
         }
-        GoneGuests::Drop => warn!("dropped, as these guests are not there: all of {names}"),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::reload::Reloaded;
-use crate::gateway::{GuestReport, LetterList, PastError, Report};
+use crate::gateway::{Dropped, GuestReport, LetterList, PastError, Report};
 use crate::office::{OpenLetter, Outcome, Ticket, TimerStanding};
 use crate::wire::Version;
 
@@ -103,6 +103,9 @@ pub(crate) struct Changes {
     pub(crate) added: Vec<String>,
     pub(crate) replaced: Vec<String>,
     pub(crate) removed: Vec<String>,
+    /// Guests that are gone, with what was dropped of each.
+    #[serde(default)]
+    pub(crate) dropped: Vec<Dropped>,
     /// Guests that were there, with the keys that are others.
     #[serde(default)]
     pub(crate) changed: Vec<String>,
@@ -135,6 +138,7 @@ impl From<Reloaded> for Changes {
             added: changed.added,
             replaced: changed.replaced,
             removed: changed.removed,
+            dropped: changed.dropped,
             changed: settings,
             changed_keys: keys,
             unchanged: is_same,

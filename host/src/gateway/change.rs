@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use tracing::{info, warn};
+use tracing::info;
 
 use super::control::UnknownGuest;
+use super::dropped::{Dropped, warn_of_dropped};
 use super::{ConnectionOptions, ControlSender, Gateway, Handler};
 use crate::clock;
 use crate::office::{GoneGuests, GuestId, SessionChange, Settings};
@@ -34,8 +35,8 @@ pub struct Changed {
     pub replaced: Vec<String>,
     /// Those that are gone.
     pub removed: Vec<String>,
-    /// Those of whom all is dropped that they had.
-    pub dropped: Vec<String>,
+    /// Those of whom all is dropped that they had, and how much that was.
+    pub dropped: Vec<Dropped>,
     /// Whether a new session begins.
     pub reconnects: bool,
     /// Why it cannot be kept on disk at the moment that it is dropped, if so: should the
@@ -84,10 +85,7 @@ impl Gateway {
         let taken = office.handle_changed(now, settings, &places, session);
         // Their places may have other names from here on.
         self.machine.log.drain(now, office);
-        if !changed.dropped.is_empty() {
-            let names = changed.dropped.join(", ");
-            warn!("dropped, as these guests are not there: all of {names}");
-        }
+        warn_of_dropped(&changed.dropped);
         if self.check_payloads().is_err() {
             self.machine.log.observer().followers().withhold_payloads();
         }
@@ -121,14 +119,15 @@ impl Gateway {
     }
 
     /// The guests that are not among these and have something.
-    fn those_to_drop(&self, guests: &[(String, Option<Handler>)]) -> Vec<String> {
+    fn those_to_drop(&self, guests: &[(String, Option<Handler>)]) -> Vec<Dropped> {
         let office = self.engine.office();
         let is_there = |name: &str| {
             name == ControlSender::NAME || guests.iter().any(|(stays, _)| stays == name)
         };
         let gone = self.places().filter(|(_, name)| !is_there(name));
-        let names = gone.filter(|(guest, _)| office.has_anything(*guest));
-        names.map(|(_, name)| name.to_owned()).collect()
+        let gone = gone.filter(|(guest, _)| office.has_anything(*guest));
+        gone.map(|(guest, name)| Dropped::new(name.to_owned(), office.belongings(guest)))
+            .collect()
     }
 
     /// From the next connection on.

@@ -58,7 +58,7 @@ impl KeepingOptions {
     /// The guests that have something here and are not there.
     pub(super) fn gone(&self, settings: &Settings) -> BTreeSet<Arc<str>> {
         let is_there = |name: &Arc<str>| settings.guests.iter().any(|guest| guest.name == *name);
-        let names = self.contents.guests().into_iter();
+        let names = self.contents.belongings().into_keys();
         names.filter(|name| !is_there(name)).cloned().collect()
     }
 }

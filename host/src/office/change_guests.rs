@@ -28,6 +28,19 @@ pub enum SessionChange {
     New,
 }
 
+/// How much a guest has of its own, which is kept or dropped when it is gone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Belongings {
+    /// Letters without an outcome.
+    pub letters: usize,
+    /// Values of its state.
+    pub values: usize,
+    /// Timers that it has set; those that it was given are the configuration's.
+    pub timers: usize,
+    /// Outcomes that it was not told.
+    pub outcomes: usize,
+}
+
 impl Office {
     /// The guests are those of `settings` from now on; of the session it is as `session`
     /// says. `places` has for each guest the place
@@ -93,12 +106,19 @@ impl Office {
         self.guests.inbox(guest).is_gone()
     }
 
-    /// Whether a guest has anything: letters, outcomes that it was not told, state or timers.
+    /// Whether a guest has anything of its own.
     pub fn has_anything(&self, guest: GuestId) -> bool {
-        self.list.len_of(guest) > 0
-            || self.guests.inbox(guest).outcomes() > 0
-            || self.kept[guest.index()].values().next().is_some()
-            || self.timers.of(guest).is_some()
+        self.belongings(guest) != Belongings::default()
+    }
+
+    /// How much a guest has of its own.
+    pub fn belongings(&self, guest: GuestId) -> Belongings {
+        Belongings {
+            letters: self.list.len_of(guest),
+            values: self.kept[guest.index()].values().len(),
+            timers: self.timers.set_by(guest),
+            outcomes: self.guests.inbox(guest).outcomes(),
+        }
     }
 
     fn all_guests(&self) -> impl Iterator<Item = GuestId> + use<> {

@@ -72,7 +72,7 @@ impl Kept {
     }
 
     /// Keys and values, in the order of the keys.
-    pub fn values(&self) -> impl Iterator<Item = (&Arc<str>, &Payload)> {
+    pub fn values(&self) -> impl ExactSizeIterator<Item = (&Arc<str>, &Payload)> {
         self.values.iter()
     }
 

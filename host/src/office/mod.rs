@@ -61,7 +61,7 @@ use timers::Timers;
 use work_list::WorkList;
 
 pub use acceptance::{NotAccepted, check_replace_key, check_size, check_tag};
-pub use change_guests::{MAX_GONE, SessionChange};
+pub use change_guests::{Belongings, MAX_GONE, SessionChange};
 pub use guests::{
     Answer, Assignment, CONTROL_PERMISSIONS, Call, Cancel, Displaced, Effects, Message, Operate,
     Origin, Permissions, Rate, Room, Rule, Status, Tray,

@@ -1,12 +1,12 @@
 //! How the post office takes up what was kept: letters with what is left of their ttl,
 //! outcomes that nobody was told, state and timers of guests, and the session.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Boot, Boots, Contents, InAll, Lifetime, Moment, StoredLetter, StoredTimer, Ttl};
-use crate::office::{GuestId, KeptLetter, Office, Remaining, Ticket, Time, WhenOff};
+use crate::office::{Belongings, GuestId, KeptLetter, Office, Remaining, Ticket, Time, WhenOff};
 
 /// What holds for letters of an earlier boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,12 +26,22 @@ pub struct Held {
 }
 
 impl Contents {
-    /// The guests that have something here.
-    pub fn guests(&self) -> BTreeSet<&Arc<str>> {
-        let letters = self.letters.values().map(|letter| &letter.kept.guest);
-        let outcomes = self.outcomes.values().map(|owed| &owed.guest);
-        let others = self.state.keys().chain(self.timers.keys());
-        letters.chain(outcomes).chain(others).collect()
+    /// The guests that have something here, and how much.
+    pub fn belongings(&self) -> BTreeMap<&Arc<str>, Belongings> {
+        let mut all: BTreeMap<_, Belongings> = BTreeMap::new();
+        for letter in self.letters.values() {
+            all.entry(&letter.kept.guest).or_default().letters += 1;
+        }
+        for owed in self.outcomes.values() {
+            all.entry(&owed.guest).or_default().outcomes += 1;
+        }
+        for (guest, values) in &self.state {
+            all.entry(guest).or_default().values = values.len();
+        }
+        for (guest, timers) in &self.timers {
+            all.entry(guest).or_default().timers = timers.len();
+        }
+        all
     }
 
     /// The letters by their tickets, those of a guest and a priority in the order of their

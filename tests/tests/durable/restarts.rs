@@ -115,6 +115,9 @@ fn leave_outcome(site: &Site) {
     disk.commit(&group).expect("there is room");
 }
 
+/// What the guest has that was sent a name for a timer and one for a letter.
+const OF_TELLER: &str = "teller (1 letter, 1 value of state, 1 timer)";
+
 /// A gateway that has a letter and a timer of its guest, and is killed.
 fn leave_letter(site: &Site) {
     let mut first = site.start_online();
@@ -216,14 +219,18 @@ fn what_a_guest_had_that_a_reload_takes_away_is_dropped_if_it_is_to_be() {
     site.send("tell/in", "a");
     site.wait_for_letters(1);
     // It is kept at first, and then another thing is chosen.
-    reload(&site, &gateway, &site.without_guests(""));
-    reload(
-        &site,
-        &gateway,
-        &site.without_guests("gone-guests = \"drop\""),
-    );
-    let dropped = "dropped, as these guests are not there: all of teller";
-    gateway.log.wait_for(dropped);
+    gateway.reconfigure(&site.without_guests(""));
+    let said = site.expect(&["reload"], 0);
+    assert!(said.contains("\nremoved: teller\n"), "{said}");
+    assert!(!said.contains("dropped"), "{said}");
+    gateway.reconfigure(&site.without_guests("gone-guests = \"drop\""));
+    let said = site.expect(&["reload"], 0);
+    let dropped = format!("\ndropped: {OF_TELLER}\n");
+    assert!(said.contains(&dropped), "{said}");
+    let dropped = format!("dropped, as these guests are not there: {OF_TELLER}");
+    gateway.log.wait_for(&dropped);
+    let said = site.expect(&["reload"], 0);
+    assert!(!said.contains("dropped"), "{said}");
     site.wait_for_letters(0);
     site.network.restore();
     gateway.log.wait_for(" online");
@@ -254,9 +261,8 @@ fn what_a_guest_had_that_is_gone_is_dropped_if_it_is_to_be() {
     let out = site.subscribe("out");
     leave_letter(&site);
     let second = site.without_guests("gone-guests = \"drop\"").start();
-    second
-        .log
-        .wait_for("dropped, as these guests are not there: all of teller");
+    let dropped = format!("dropped, as these guests are not there: {OF_TELLER}");
+    second.log.wait_for(&dropped);
     site.network.restore();
     second.log.wait_for(" online");
     have_back(&site, &second, "gone-guests = \"drop\"");

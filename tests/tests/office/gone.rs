@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use jackalope::office::{
-    Answer, Assignment, Call, Change, Delivery, Effects, GoneGuests, GuestId, GuestSettings,
-    Incoming, Letter, MAX_GONE, Notice, Outcome, Payload, Qos, Schedule, SessionChange, Settings,
-    Status, TimerSettings, WorkListSettings,
+    Answer, Assignment, Belongings, Call, Change, Delivery, Effects, GoneGuests, GuestId,
+    GuestSettings, Incoming, Letter, MAX_GONE, Notice, Outcome, Payload, Qos, Schedule,
+    SessionChange, Settings, Status, TimerSettings, WorkListSettings,
 };
 use jackalope_tests::office::{A, B, SECOND, TWO_HOURS, TestOffice, guest, id, id_of, settings};
 
@@ -267,7 +267,19 @@ fn what_it_is_given_begins_anew_and_does_not_take_the_place_of_what_it_has_set()
     };
     let before = due_in(&test, "often");
     assert!(before.is_some_and(|it| it <= 7 * SECOND), "{before:?}");
+    let own = Belongings {
+        letters: 1,
+        values: 1,
+        timers: 1,
+        outcomes: 0,
+    };
+    assert_eq!(
+        test.office.belongings(B),
+        own,
+        "what it was given is not its own"
+    );
     without_b(&mut test, GoneGuests::Keep);
+    assert_eq!(test.office.belongings(B), own);
     assert_eq!(due_in(&test, "given"), None);
     with_b(&mut test, b);
     assert_eq!(due_in(&test, "given"), Some(100 * SECOND));

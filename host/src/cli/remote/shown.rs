@@ -7,6 +7,7 @@ use crate::control::answers::{
     Changes, GuestState, GuestStatus, LastError, LetterState, Letters, SessionState, Status,
     TimerStatus,
 };
+use crate::gateway::dropped_in_words;
 use crate::words::{Clean, Counted, Span, asked_beside, rough};
 
 /// Displays an answer, without a line break at its end.
@@ -103,15 +104,16 @@ impl fmt::Display for Shown<'_, Changes> {
         let Self(changes) = self;
         f.write_str("configuration read again")?;
         let lists = [
-            ("added", &changes.added),
-            ("replaced", &changes.replaced),
-            ("removed", &changes.removed),
-            ("changed", &changes.changed),
-            ("changed keys", &changes.changed_keys),
+            ("added", changes.added.join(", ")),
+            ("replaced", changes.replaced.join(", ")),
+            ("removed", changes.removed.join(", ")),
+            ("dropped", dropped_in_words(&changes.dropped)),
+            ("changed", changes.changed.join(", ")),
+            ("changed keys", changes.changed_keys.join(", ")),
         ];
-        for (what, names) in lists {
-            if !names.is_empty() {
-                write!(f, "\n{what}: {}", names.join(", "))?;
+        for (what, list) in lists {
+            if !list.is_empty() {
+                write!(f, "\n{what}: {list}")?;
             }
         }
         if changes.new_session {

@@ -236,6 +236,14 @@ impl Timers {
         self.tables[guest.index()].clone()
     }
 
+    /// How many a guest has set itself.
+    pub(super) fn set_by(&self, guest: GuestId) -> usize {
+        let table = self.tables[guest.index()].iter();
+        let timers = table.flat_map(|table| table.ids());
+        let timers = timers.filter_map(|id| self.all.get(id.slot as usize)?.as_ref());
+        timers.filter(|timer| !timer.is_given).count()
+    }
+
     /// How those of one guest are doing, by their names.
     pub(super) fn standing(
         &self,
