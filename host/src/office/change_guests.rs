@@ -256,8 +256,12 @@ impl Office {
     fn set_guest(&mut self, now: Time, guest: GuestId, settings: &GuestSettings) -> GuestId {
         let before = std::mem::replace(&mut self.settings.guests[guest.index()], settings.clone());
         let (before, given) = (&before.timers.given, &settings.timers.given);
-        for old in self.timers.give(now, guest, before, given) {
+        let (gone, set) = self.timers.give(now, guest, before, given);
+        for old in gone {
             self.guests.change(guest, |inbox| inbox.remove_timer(old));
+        }
+        for name in set {
+            self.note_timer(now, guest, &name, None);
         }
         self.set_max_state(guest, settings.max_state);
         let untold = self.untold(guest);

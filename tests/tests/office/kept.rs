@@ -1,5 +1,6 @@
 //! What is to outlive the gateway: what waits until it is kept.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jackalope::office::{
@@ -338,6 +339,56 @@ fn the_last_call_of_one_that_is_dropped_leaves_the_timers_of_whoever_has_its_nam
 
     test.answer(A, Answer::Done(Effects::default()));
     assert_eq!(test.keep(), []);
+}
+
+/// `A` is given these timers, each of them once in an hour, and it is kept what comes of
+/// that.
+fn give_timers(test: &mut TestOffice, names: &[&str]) -> Vec<Change> {
+    let mut settings = durable();
+    let given = names.iter().map(|name| {
+        let name = Arc::from(*name);
+        (name, Schedule::once(3_600 * SECOND))
+    });
+    settings.guests[0].timers.given = given.collect();
+    let (now, session) = (test.now, SessionChange::None);
+    let places = [Some(A), Some(B)];
+    test.office.handle_changed(now, settings, &places, session);
+    test.keep()
+}
+
+/// `A` sets the timer `x` for a moment in a second, and that is kept.
+fn set_timer(test: &mut TestOffice) {
+    test.deliver("a/x", Delivery::AtMostOnce, false);
+    assert!(test.call().is_some());
+    answer_with_timer(test, A);
+    let kept = test.keep();
+    let is_set = |it: &Change| matches!(it, Change::Timer { timer: Some(_), .. });
+    assert!(kept.iter().any(is_set), "{kept:?}");
+}
+
+#[test]
+fn a_timer_that_another_one_is_given_for_does_not_come_back() {
+    let mut test = online();
+    set_timer(&mut test);
+    let kept = give_timers(&mut test, &["x", "y"]);
+    let is_removed =
+        |it: &Change| matches!(it, Change::Timer { name, timer: None, .. } if **name == *"x");
+    assert!(matches!(&kept[..], [it] if is_removed(it)), "{kept:?}");
+    assert_eq!(give_timers(&mut test, &["y"]), []);
+    let left = test.office.timers(test.now, A).map(|it| it.name);
+    assert!(left.eq([Arc::from("y")]));
+}
+
+#[test]
+fn a_timer_that_was_set_stays_when_its_name_is_given_no_more() {
+    let mut test = online();
+    assert_eq!(give_timers(&mut test, &["x"]), []);
+    set_timer(&mut test);
+    assert_eq!(give_timers(&mut test, &["x"]), [], "it is given as before");
+    assert_eq!(give_timers(&mut test, &[]), []);
+    test.pass(SECOND);
+    let call = test.call().expect("it is due").call;
+    assert!(matches!(call, Call::Timer(due) if &*due.name == "x"));
 }
 
 /// The next life of a gateway whose session was kept with this name, with brokers of these.

@@ -202,24 +202,29 @@ impl Timers {
     }
 
     /// A guest is given other timers: those that it was given as they are go on, and
-    /// so do all that it has set itself. Returns those that are no more.
+    /// so do all that it has set itself, but for those of a name that it is given now.
+    /// Returns those that are no more, and the names of those that it had set.
     pub(super) fn give(
         &mut self,
         now: Time,
         guest: GuestId,
         before: &[(Arc<str>, Schedule)],
         given: &[(Arc<str>, Schedule)],
-    ) -> Vec<TimerId> {
-        let gone = before
-            .iter()
-            .filter(|(name, _)| given.iter().all(|(other, _)| other != name));
-        let gone = gone.filter_map(|(name, _)| self.change(now, guest, name, None));
-        let mut gone: Vec<_> = gone.collect();
-        let new = given.iter().filter(|timer| !before.contains(timer));
-        gone.extend(new.filter_map(|(name, schedule)| {
-            self.put(guest, name, now + schedule.first, schedule.period, true)
-        }));
-        gone
+    ) -> (Vec<TimerId>, Vec<Arc<str>>) {
+        let (mut gone, mut set) = (Vec::new(), Vec::new());
+        for (name, _) in before {
+            let stays = given.iter().any(|(other, _)| other == name);
+            if !stays && !self.has_set(guest, name) {
+                gone.extend(self.take(guest, name));
+            }
+        }
+        for (name, schedule) in given.iter().filter(|timer| !before.contains(timer)) {
+            if self.has_set(guest, name) {
+                set.push(name.clone());
+            }
+            gone.extend(self.put(guest, name, now + schedule.first, schedule.period, true));
+        }
+        (gone, set)
     }
 
     /// A guest is gone, and its timers with it.
@@ -234,6 +239,14 @@ impl Timers {
     #[inline]
     pub(super) fn of(&self, guest: GuestId) -> Option<Arc<TimerTable>> {
         self.tables[guest.index()].clone()
+    }
+
+    /// Whether there is one of this name that its guest has set itself.
+    fn has_set(&mut self, guest: GuestId, name: &str) -> bool {
+        let table = self.tables[guest.index()].as_ref();
+        let id = table.and_then(|table| Some(table.0.get(name)?.id));
+        let timer = id.and_then(|id| self.get_mut(id));
+        timer.is_some_and(|timer| !timer.is_given)
     }
 
     /// How many a guest has set itself.

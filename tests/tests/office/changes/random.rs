@@ -24,6 +24,8 @@ struct Guest {
     state: BTreeMap<Arc<str>, Payload>,
     /// By name: which one it is, and what is due next.
     timers: BTreeMap<Arc<str>, (u64, Time, Option<Duration>)>,
+    /// The names of those that it has set itself.
+    set: BTreeSet<Arc<str>>,
     /// The call that it is at, and which timer that is about.
     call: Option<(Assignment, u64)>,
     /// A call may come later than it is due before this.
@@ -531,6 +533,7 @@ impl Run {
                     Some(period) => it.1 = due.due + period,
                     None => {
                         guest.timers.remove(&due.name);
+                        guest.set.remove(&due.name);
                     }
                 },
                 _ => {}
@@ -566,11 +569,12 @@ impl Run {
             let schedule = self
                 .random
                 .pick(&[Schedule::once(after), Schedule::every(after)]);
-            let name = "own";
+            let name = self.random.pick(&["own", "own", "x"]);
             let table = assignment.timers.as_deref();
             assert_eq!(effects.timers.set(table, 10, name, schedule), Ok(()));
             let it = (self.number(), assignment.now + after, schedule.period);
             guest.timers.insert(name.into(), it);
+            guest.set.insert(name.into());
         }
         effects
     }
@@ -626,6 +630,7 @@ impl Run {
                     messages: VecDeque::new(),
                     state: BTreeMap::new(),
                     timers: BTreeMap::new(),
+                    set: BTreeSet::new(),
                     call: None,
                     slow_until: now,
                     always_hears: true,
@@ -633,6 +638,10 @@ impl Run {
             };
             assert!(place.is_none_or(|place| place == *taken));
             for (name, _) in &guest.settings.timers.given {
+                // One that it has set since is its own.
+                if guest.set.contains(name) {
+                    continue;
+                }
                 if settings.timers.given.iter().all(|(other, _)| other != name) {
                     guest.timers.remove(name);
                 }
@@ -642,6 +651,7 @@ impl Run {
                     let (name, Schedule { first, period }) = timer;
                     let it = (self.number(), now + *first, *period);
                     guest.timers.insert(name.clone(), it);
+                    guest.set.remove(name);
                 }
             }
             guest.always_hears &= settings.outcomes > 0;
