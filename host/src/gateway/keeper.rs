@@ -31,6 +31,9 @@ const NOTE_TIME: Duration = Duration::from_secs(60);
 /// How often the clocks are looked at while letters wait for them.
 const LOOK: Duration = Duration::from_secs(1);
 
+/// The same while timers do, and letters are held no more.
+const RARE_LOOK: Duration = Duration::from_secs(60);
+
 /// A commit that takes longer than this has failed until it is done.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -303,12 +306,16 @@ impl Keeper {
             let letters = before - office.held_letters();
             info!(
                 letters,
-                "the clock is trusted now: letters go on, or have expired"
+                "the clock is trusted now: letters go on, or have expired, and timers come in time"
             );
             // So that letters of this boot can be judged by it in the next one.
             self.note(now);
         }
-        self.look_at = (!self.held.is_empty()).then(|| now + LOOK);
+        let pause = match self.held.is_urgent(now) {
+            true => LOOK,
+            false => RARE_LOOK,
+        };
+        self.look_at = (!self.held.is_empty()).then(|| now + pause);
     }
 
     /// Ends when what was ordered is done, and the time of the end is noted. A disk that

@@ -88,7 +88,7 @@ pub use settings::{
 pub use time::Time;
 pub use timers::{
     DueTimer, ListedTimer, MAX_TIMER_NAME, NotSet, SHORTEST_PERIOD, Schedule, TimerChanges,
-    TimerStanding, TimerTable,
+    TimerId, TimerStanding, TimerTable,
 };
 pub use words::{OutcomeWord, UnknownWord};
 pub use work_list::{

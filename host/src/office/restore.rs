@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::change_guests::NOBODY;
 use super::{
     GoneGuests, GuestId, Letter, LetterOutcome, Office, Outcome, PacketId, Payload, Ticket, Time,
+    TimerId,
 };
 
 /// How a letter goes on that was accepted in an earlier life of the gateway.
@@ -71,14 +72,29 @@ impl Office {
     }
 
     /// A timer that a guest has set: it is due at this moment, and then again and again.
+    /// Returns what it is known by.
     pub fn restore_timer(
         &mut self,
         guest: GuestId,
         name: &Arc<str>,
         first: Time,
         period: Option<Duration>,
-    ) {
-        self.timers.restore(guest, name, first, period);
+    ) -> Option<TimerId> {
+        self.timers.restore(guest, name, first, period)
+    }
+
+    /// It is known now when a timer of an earlier life is due next, unless that is no more.
+    /// Returns whether that is all: while its guest is called with it, or is about to be,
+    /// nothing changes.
+    pub fn handle_timer_known(&mut self, timer: TimerId, first: Time) -> bool {
+        let Some(guest) = self.timers.guest_of(timer) else {
+            return true;
+        };
+        if self.guests.inbox(guest).has_timer(timer) {
+            return false;
+        }
+        self.timers.set_first(timer, first);
+        true
     }
 
     /// The session of an earlier life, and the messages of QoS 2 that were taken and that

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{Boot, Boots, Contents, InAll, Lifetime, Moment, StoredLetter, StoredTimer, Ttl};
-use crate::office::{Belongings, GuestId, KeptLetter, Office, Remaining, Ticket, Time, WhenOff};
+use crate::office::{
+    Belongings, GuestId, KeptLetter, Office, Remaining, Ticket, Time, TimerId, WhenOff,
+};
 
 /// What holds for letters of an earlier boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,11 +19,13 @@ pub struct OldLetters {
     pub hold_until: Time,
 }
 
-/// The letters that are held: not sent, as it is not known how long the machine was off.
+/// What is judged when it is known how long the machine was off: letters that are held, so
+/// they are not sent before, and timers, which come too late before.
 #[derive(Debug, Clone, Default)]
 pub struct Held {
     boots: Boots,
     letters: BTreeMap<Ticket, Lifetime>,
+    timers: Vec<(TimerId, StoredTimer)>,
     hold_until: Time,
 }
 
@@ -99,8 +103,10 @@ impl Contents {
         for (name, timers) in self.timers {
             if let Some(guest) = place(&name) {
                 for (name, timer) in timers {
-                    let first = next_moment(&self.boots, &timer, now);
-                    office.restore_timer(guest, &name, first, timer.timer.period);
+                    let (first, is_known) = next_moment(&self.boots, &timer, now);
+                    let id = office.restore_timer(guest, &name, first, timer.timer.period);
+                    let id = id.filter(|_| !is_known);
+                    held.timers.extend(id.map(|id| (id, timer)));
                 }
             }
         }
@@ -143,13 +149,18 @@ impl Contents {
 }
 
 impl Held {
-    /// Whether no letter is held.
+    /// Whether there is nothing to be judged.
     pub fn is_empty(&self) -> bool {
-        self.letters.is_empty()
+        self.letters.is_empty() && self.timers.is_empty()
+    }
+
+    /// Whether letters may be held. If not, nothing is given up for want of a clock.
+    pub fn is_urgent(&self, now: Time) -> bool {
+        now < self.hold_until
     }
 
     /// Looks at the clocks again: letters whose time off is known by now go on, or have
-    /// expired. Returns whether there were any.
+    /// expired, and timers come when they are due. Returns whether there were any.
     pub fn handle_moment(&mut self, office: &mut Office, moment: Moment) -> bool {
         if self.is_empty() {
             return false;
@@ -158,11 +169,29 @@ impl Held {
         let now = moment.running;
         if office.held_letters() == 0 {
             self.letters.clear();
-            return false;
         }
         if !self.boots.is_trusted() {
             return false;
         }
+        let timers = self.judge_timers(office, now);
+        let letters = !self.letters.is_empty() && self.judge_letters(office, now);
+        timers || letters
+    }
+
+    fn judge_timers(&mut self, office: &mut Office, now: Time) -> bool {
+        let (boots, hold_until) = (&self.boots, self.hold_until);
+        let before = self.timers.len();
+        self.timers.retain(|(id, stored)| {
+            let (first, is_known) = next_moment(boots, stored, now);
+            match is_known {
+                true => !office.handle_timer_known(*id, first),
+                false => now < hold_until,
+            }
+        });
+        self.timers.len() < before
+    }
+
+    fn judge_letters(&mut self, office: &mut Office, now: Time) -> bool {
         let (boots, hold_until) = (&self.boots, self.hold_until);
         let mut known = BTreeMap::new();
         self.letters.retain(|ticket, life| {
@@ -189,36 +218,37 @@ pub(super) fn lifetime(stored: &StoredLetter, when_off: WhenOff) -> Lifetime {
     }
 }
 
-/// When a timer is due next. While the machine was off it went on, as far as it is known
-/// for how long that was; if not, it comes later than it should and never earlier.
-fn next_moment(boots: &Boots, stored: &StoredTimer, now: Time) -> Time {
+/// When a timer is due next, and whether that is all that will ever be known. While the
+/// machine was off it went on, as far as it is known for how long that was; if not, it
+/// comes later than it should and never earlier.
+fn next_moment(boots: &Boots, stored: &StoredTimer, now: Time) -> (Time, bool) {
     let StoredTimer { boot, timer } = *stored;
     // A moment of its boot, and how long ago that was.
     let is_present = |row: &&Boot| boots.present() == Some(*row);
     let row = boots.0.iter().rfind(|row| row.number == boot);
-    let (then, gone) = match row {
-        None => return now,
-        Some(row) if is_present(&row) => (now, Duration::ZERO),
+    let (then, gone, is_known) = match row {
+        None => return (now, true),
+        Some(row) if is_present(&row) => (now, Duration::ZERO, true),
         Some(row) => match boots.since(boot, row.ran, now) {
-            None => return now,
+            None => return (now, true),
             Some(since) => match since.in_all {
-                InAll::Exactly(gone) => (row.ran, gone),
-                InAll::AtMost(_) | InAll::Unknown => (row.ran, since.running),
+                InAll::Exactly(gone) => (row.ran, gone, true),
+                InAll::AtMost(_) | InAll::Unknown => (row.ran, since.running, false),
             },
         },
     };
     let to_first = timer.first.since(then);
     if gone < to_first {
-        return now + (to_first - gone);
+        return (now + (to_first - gone), is_known);
     }
     let Some(period) = timer.period.filter(|period| !period.is_zero()) else {
-        return now;
+        return (now, true);
     };
     // How long it has been since the first moment, and so since the last one.
     let late = then.since(timer.first) + (gone - to_first);
     let since_last = late.as_millis() % period.as_millis();
     let since_last = Duration::from_millis(u64::try_from(since_last).unwrap_or_default());
-    now + (period - since_last)
+    (now + (period - since_last), is_known)
 }
 
 /// So long before a moment. None: before the boot.

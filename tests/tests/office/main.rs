@@ -28,5 +28,6 @@ mod status;
 mod subscriptions;
 mod terms;
 mod timers;
+mod timers_kept;
 mod wills;
 mod windows;

@@ -45,7 +45,7 @@ const LINES: usize = 120;
 type Seen = BTreeMap<&'static str, u64>;
 
 /// What has to be seen, or the schedules show nothing.
-const KINDS: [&str; 46] = [
+const KINDS: [&str; 47] = [
     "killed",
     "group lost",
     "group durable at the last moment",
@@ -64,6 +64,7 @@ const KINDS: [&str; 46] = [
     "letter expired over a restart",
     "outcome told in another life",
     "timer told in another life",
+    "timer late until the clock is trusted",
     "message known from another life",
     "guest gone whose letters go out",
     "store on a disk failed",

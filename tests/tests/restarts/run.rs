@@ -180,7 +180,10 @@ impl<'a> Run<'a> {
     fn handle_moment(&mut self) {
         let moment = self.clocks.moment();
         self.life.held.handle_moment(&mut self.life.office, moment);
-        self.life.has_seen_trust |= self.clocks.is_trusted();
+        if self.clocks.is_trusted() && !self.life.has_seen_trust {
+            self.life.has_seen_trust = true;
+            self.compare_late_timers();
+        }
         self.listen();
     }
 

@@ -378,6 +378,11 @@ impl Inbox {
         });
     }
 
+    /// Whether a timer waits in here, or the guest is at a call with it.
+    pub(in crate::office) fn has_timer(&self, id: TimerId) -> bool {
+        self.timers.iter().any(|timer| timer.item.id == id)
+    }
+
     /// A timer is no more. If the guest is at a call with it, that is not made again.
     pub(in crate::office) fn remove_timer(&mut self, id: TimerId) {
         let mut is_running = self.running == Some(Running::Timer);

@@ -48,7 +48,7 @@ pub struct TimerStanding {
 
 /// A place in the table of all timers, and which of those it was given to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct TimerId {
+pub struct TimerId {
     slot: u32,
     number: u64,
 }
@@ -243,8 +243,7 @@ impl Timers {
 
     /// Whether there is one of this name that its guest has set itself.
     fn has_set(&mut self, guest: GuestId, name: &str) -> bool {
-        let table = self.tables[guest.index()].as_ref();
-        let id = table.and_then(|table| Some(table.0.get(name)?.id));
+        let id = self.find(guest, name);
         let timer = id.and_then(|id| self.get_mut(id));
         timer.is_some_and(|timer| !timer.is_given)
     }
@@ -305,10 +304,15 @@ impl Timers {
 
     /// There is no timer of this name any more. Returns the one there was.
     fn take(&mut self, guest: GuestId, name: &str) -> Option<TimerId> {
-        let table = self.tables[guest.index()].as_ref();
-        let old = table.and_then(|table| Some(table.0.get(name)?.id))?;
+        let old = self.find(guest, name)?;
         self.remove(old);
         Some(old)
+    }
+
+    /// The timer of this name.
+    fn find(&self, guest: GuestId, name: &str) -> Option<TimerId> {
+        let table = self.tables[guest.index()].as_ref()?;
+        table.0.get(name).map(|entry| entry.id)
     }
 
     /// There is another timer of this name. Returns the one there was.
@@ -343,12 +347,29 @@ impl Timers {
         name: &Arc<str>,
         first: Time,
         period: Option<Duration>,
-    ) {
-        let schedule = Schedule {
-            first: Duration::ZERO,
-            period,
+    ) -> Option<TimerId> {
+        self.put(guest, name, first, period, false);
+        self.find(guest, name)
+    }
+
+    /// Whose it is, if it is still there.
+    pub(super) fn guest_of(&mut self, id: TimerId) -> Option<GuestId> {
+        self.get_mut(id).map(|timer| timer.guest)
+    }
+
+    /// It is known by now when one is due that does not wait in the inbox of its guest.
+    pub(super) fn set_first(&mut self, id: TimerId, first: Time) {
+        let Some(timer) = self.get_mut(id) else {
+            return;
         };
-        self.change(first, guest, name, Some(schedule));
+        timer.at = first;
+        let (guest, name) = (timer.guest, timer.name.clone());
+        if let Some(table) = &mut self.tables[guest.index()]
+            && let Some(entry) = Arc::make_mut(table).0.get_mut(&name)
+        {
+            entry.first = first;
+        }
+        self.schedule(guest, id.slot, first);
     }
 
     /// One that is due, for the inbox of its guest.
