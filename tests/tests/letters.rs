@@ -164,7 +164,7 @@ fn a_letter_of_a_stopped_gateway_is_called_back() {
         "letter 1 is not sent any more; it may have been sent before\n"
     );
     let contents = site.contents();
-    assert!(contents.letters.keys().eq(&[Ticket(2), Ticket(3)]));
+    assert!(contents.letters.tickets().eq([Ticket(2), Ticket(3)]));
     let told = &contents.outcomes[&Ticket(1)].told;
     assert_eq!(told.outcome, Outcome::Expired { sent: true });
     site.check_fails(
@@ -208,8 +208,9 @@ fn letters_move_from_one_directory_to_another() {
     let (ours, theirs) = (site.contents(), other.contents());
     let trust = theirs.boots.0.last().map(|boot| boot.trust);
     assert_ne!(trust, Some(Trust::PastRecord), "it was said for the import");
-    for (ticket, stored) in theirs.letters {
-        let from = &ours.letters[&ticket].kept;
+    for stored in theirs.letters {
+        let from = ours.letters.get(stored.ticket());
+        let from = &from.expect("it was exported").kept;
         let deadline = |kept: &KeptLetter| kept.posted + kept.letter.ttl;
         // By the wall clock, which may be set between the two.
         let kept = stored.kept;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Boots, Group};
+use super::{Boots, Group, StoredLetters};
 use crate::office::{Change, KeptLetter, KeptTimer, LetterOutcome, PacketId, Payload, Ticket};
 
 /// All that is kept.
@@ -16,7 +16,7 @@ pub struct Contents {
     /// The boots of the machine that times in here are of.
     pub boots: Boots,
     /// The letters without an outcome.
-    pub letters: BTreeMap<Ticket, StoredLetter>,
+    pub letters: StoredLetters,
     /// The outcomes that guests are to be told.
     pub outcomes: BTreeMap<Ticket, OwedOutcome>,
     /// What guests have written down, by guest and key.
@@ -36,6 +36,13 @@ pub struct StoredLetter {
     pub boot: u32,
     /// The letter.
     pub kept: KeptLetter,
+}
+
+impl StoredLetter {
+    /// Its ticket.
+    pub fn ticket(&self) -> Ticket {
+        self.kept.letter.ticket
+    }
 }
 
 /// An outcome that a guest is to be told.
@@ -71,7 +78,7 @@ impl Contents {
 
     /// Forgets the boots that no time in here is of, but for the present one.
     pub(crate) fn forget_boots(&mut self) {
-        let letters = self.letters.values().map(|letter| letter.boot);
+        let letters = self.letters.iter().map(|letter| letter.boot);
         let timers = self.timers.values().flat_map(BTreeMap::values);
         let used: BTreeSet<u32> = letters.chain(timers.map(|timer| timer.boot)).collect();
         self.boots.forget(|boot| used.contains(&boot));
@@ -81,18 +88,17 @@ impl Contents {
     pub(crate) fn apply_change(&mut self, boot: u32, change: Change) {
         match change {
             Change::Accepted(kept) => {
-                let ticket = kept.letter.ticket;
                 // No office gives a ticket twice.
-                self.outcomes.remove(&ticket);
-                self.letters.insert(ticket, StoredLetter { boot, kept });
+                self.outcomes.remove(&kept.letter.ticket);
+                self.letters.insert(StoredLetter { boot, kept });
             }
             Change::Concluded { guest, told } => {
                 let ticket = told.ticket;
-                self.letters.remove(&ticket);
+                self.letters.remove(ticket);
                 self.outcomes.insert(ticket, OwedOutcome { guest, told });
             }
             Change::Over(ticket) => {
-                self.letters.remove(&ticket);
+                self.letters.remove(ticket);
                 self.outcomes.remove(&ticket);
             }
             Change::Wrote { guest, key, value } => {

@@ -11,12 +11,14 @@ pub(crate) mod disk;
 mod error;
 mod open_letters;
 mod restore;
+mod stored_letters;
 mod time_off;
 
 pub use contents::{Contents, OwedOutcome, StoredLetter, StoredTimer};
 pub use disk::{CutOff, Disk, Looked};
 pub use error::StoreError;
 pub use restore::{Held, OldLetters};
+pub use stored_letters::StoredLetters;
 pub use time_off::{
     Boot, BootId, Boots, ClockTrust, EARLIEST, InAll, Lifetime, Moment, NoBootId, Since, Trust,
     Ttl, UnknownClockTrust,

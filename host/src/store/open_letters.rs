@@ -1,7 +1,7 @@
 //! What of letters is known, and can be done about them, while no gateway runs.
 
-use super::restore::lifetime;
-use super::{Contents, OldLetters, Ttl};
+use super::restore::{in_order, lifetime};
+use super::{Contents, OldLetters, StoredLetter, Ttl};
 use crate::office::{Change, KeptLetter, LetterOutcome, NotCancelled, Outcome, Ticket, Time};
 
 impl Contents {
@@ -14,10 +14,10 @@ impl Contents {
         now: Time,
         old: OldLetters,
     ) -> impl Iterator<Item = (&KeptLetter, Ttl)> {
-        let stored = self
-            .in_order()
-            .filter_map(|ticket| self.letters.get(&ticket));
-        stored.map(move |stored| {
+        let has_own = |stored: &&StoredLetter| stored.kept.place.is_none();
+        let own = self.letters.iter().filter(has_own);
+        let taken_over = self.letters.iter().filter(move |it| !has_own(it));
+        in_order(own, taken_over.collect()).map(move |stored| {
             let life = lifetime(stored, old.when_off);
             (&stored.kept, self.boots.ttl(&life, now, old.hold_until))
         })
@@ -29,7 +29,7 @@ impl Contents {
     /// # Errors
     /// There is no such letter, or it has its outcome.
     pub fn cancel(&self, ticket: Ticket) -> Result<Change, NotCancelled> {
-        let stored = self.letters.get(&ticket).ok_or(NotCancelled::Unknown)?;
+        let stored = self.letters.get(ticket).ok_or(NotCancelled::Unknown)?;
         let KeptLetter { guest, letter, .. } = &stored.kept;
         Ok(Change::Concluded {
             guest: guest.clone(),

@@ -1,6 +1,7 @@
 //! How the post office takes up what was kept: letters with what is left of their ttl,
 //! outcomes that nobody was told, state and timers of guests, and the session.
 
+use std::borrow::Borrow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,7 +34,7 @@ impl Contents {
     /// The guests that have something here, and how much.
     pub fn belongings(&self) -> BTreeMap<&Arc<str>, Belongings> {
         let mut all: BTreeMap<_, Belongings> = BTreeMap::new();
-        for letter in self.letters.values() {
+        for letter in self.letters.iter() {
             all.entry(&letter.kept.guest).or_default().letters += 1;
         }
         for owed in self.outcomes.values() {
@@ -46,30 +47,6 @@ impl Contents {
             all.entry(guest).or_default().timers = timers.len();
         }
         all
-    }
-
-    /// The letters by their tickets, those of a guest and a priority in the order of their
-    /// places.
-    pub(super) fn in_order(&self) -> impl Iterator<Item = Ticket> + use<> {
-        // All but a few have places of their own, and are in their order already.
-        let (mut own, mut taken_over) = (Vec::new(), Vec::new());
-        for (ticket, stored) in &self.letters {
-            match stored.kept.place {
-                None => own.push(*ticket),
-                Some(place) => taken_over.push((place, *ticket)),
-            }
-        }
-        taken_over.sort_unstable();
-        let mut own = own.into_iter().peekable();
-        let mut taken_over = taken_over.into_iter().peekable();
-        std::iter::from_fn(move || {
-            let next = own.peek();
-            let goes_before = |(place, _): &(Ticket, Ticket)| next.is_none_or(|own| place < own);
-            match taken_over.next_if(goes_before) {
-                Some((_, ticket)) => Some(ticket),
-                None => own.next(),
-            }
-        })
     }
 
     /// Has an office that nothing has happened in take up all that is here. `place` says
@@ -87,7 +64,6 @@ impl Contents {
             hold_until: old.hold_until,
             ..Held::default()
         };
-        let in_order = self.in_order();
         for owed in self.outcomes.into_values() {
             if let Some(guest) = place(&owed.guest) {
                 office.restore_outcome(guest, owed.told);
@@ -114,14 +90,13 @@ impl Contents {
             office.restore_session(session, self.received.into_iter());
         }
         let mut letters = self.letters;
-        for ticket in in_order {
-            let Some(stored) = letters.remove(&ticket) else {
-                continue;
-            };
+        let taken_over = letters.extract(|stored| stored.kept.place.is_some());
+        for stored in in_order(letters.into_iter(), taken_over) {
             let Some(guest) = place(&stored.kept.guest) else {
                 continue;
             };
             let life = lifetime(&stored, old.when_off);
+            let ticket = stored.ticket();
             let KeptLetter { letter, place, .. } = stored.kept;
             let (posted, deadline, is_held) = match self.boots.ttl(&life, now, old.hold_until) {
                 Ttl::Live { age, deadline } => (before(now, age), deadline, false),
@@ -206,6 +181,28 @@ impl Held {
         office.handle_time_off(now, |ticket| known.get(&ticket).copied());
         !known.is_empty()
     }
+}
+
+/// Letters in the order of their places: all but a few have places of their own, and are in
+/// their order already.
+pub(super) fn in_order<L: Borrow<StoredLetter>>(
+    own: impl Iterator<Item = L>,
+    mut taken_over: Vec<L>,
+) -> impl Iterator<Item = L> {
+    let place = |letter: &L| {
+        let letter = letter.borrow();
+        let ticket = letter.ticket();
+        (letter.kept.place.unwrap_or(ticket), ticket)
+    };
+    taken_over.sort_unstable_by_key(place);
+    let mut own = own.peekable();
+    let mut taken_over = taken_over.into_iter().peekable();
+    std::iter::from_fn(move || {
+        let next = own.peek().map(place);
+        taken_over
+            .next_if(|letter| next.is_none_or(|next| place(letter) < next))
+            .or_else(|| own.next())
+    })
 }
 
 pub(super) fn lifetime(stored: &StoredLetter, when_off: WhenOff) -> Lifetime {

@@ -81,7 +81,7 @@ impl Facts {
     /// What is kept is this and nothing else.
     pub(crate) fn check(&self, contents: &Contents) {
         let letters = contents.letters.iter();
-        let letters = letters.map(|(ticket, it)| (*ticket, &*it.kept.guest));
+        let letters = letters.map(|it| (it.ticket(), &*it.kept.guest));
         let expect = self.letters.iter();
         let expect = expect.map(|(ticket, it)| (*ticket, NAMES[it.guest]));
         assert!(letters.eq(expect), "the letters that are kept");

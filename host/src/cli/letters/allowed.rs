@@ -60,7 +60,7 @@ pub(super) fn check(config: &Config, kept: &KeptLetter) -> Result<(), String> {
 /// Of which guests there is more than they may have, in words.
 pub(super) fn above_bounds(config: &Config, contents: &Contents) -> Vec<String> {
     let mut all: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
-    for stored in contents.letters.values() {
+    for stored in contents.letters.iter() {
         let (letters, bytes) = all.entry(&stored.kept.guest).or_default();
         *letters += 1;
         *bytes += stored.kept.letter.size();

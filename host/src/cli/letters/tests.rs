@@ -186,7 +186,7 @@ fn what_is_called_back_has_its_outcome() {
     opened.commit(vec![change]).expect("nothing fails");
     drop(opened);
     let contents = place.open(now).contents;
-    assert!(contents.letters.keys().eq(&[Ticket(1)]));
+    assert!(contents.letters.tickets().eq([Ticket(1)]));
     let owed = &contents.outcomes[&Ticket(2)];
     assert_eq!(
         (&*owed.guest, owed.told.tag.as_deref()),
@@ -667,7 +667,7 @@ proptest! {
         for (ticket, (boot, kept)) in (1..).map(Ticket).zip(letters) {
             let letter = Letter { ticket, ..kept.letter };
             let kept = KeptLetter { letter, ..kept };
-            contents.letters.insert(ticket, StoredLetter { boot, kept });
+            contents.letters.insert(StoredLetter { boot, kept });
         }
         for (ran, before, number, id) in boots {
             contents.boots.0.push(Boot {

@@ -92,6 +92,7 @@ impl Found {
             });
         }
         let last = replay.segment(files, newest, &bytes)?;
+        replay.index.shrink();
         let number = replay.position.number;
         if !is_one_group(&bytes[last.end..], header.salt, number + 1) {
             return Err(damaged(files, newest, last.end, NOT_AS_WRITTEN));

@@ -75,6 +75,12 @@ impl Index {
         }
     }
 
+    /// Much was noted, one behind the other: a map that has grown takes twice the memory of
+    /// one that is made at once.
+    pub(super) fn shrink(&mut self) {
+        self.letters = mem::take(&mut self.letters).into_iter().collect();
+    }
+
     /// Whether what this change has put stands here and nowhere else.
     pub(super) fn is_at(&self, change: &Change, place: Place) -> bool {
         let found = match change {

@@ -10,8 +10,7 @@ use super::index::Index;
 use super::record::Texts;
 use super::records::{each_record, place};
 use super::segments::{NOT_AS_WRITTEN, damaged, header, read};
-use crate::office::Change;
-use crate::store::{Contents, StoreError, StoredLetter};
+use crate::store::{Contents, StoreError};
 
 /// What is known of the segments that were read, in their order.
 #[derive(Debug, Default)]
@@ -81,8 +80,6 @@ impl Replay {
             session: self.position.session,
             ..Contents::default()
         };
-        // A map that is made at once takes half the memory of one that grows.
-        let mut letters = Vec::new();
         for segment in segments {
             if self.index.living_in(segment) == 0 {
                 continue;
@@ -93,21 +90,14 @@ impl Replay {
                 let Self { index, texts, .. } = self;
                 let taken = each_record(frame, texts, |boot, change, range| {
                     let range = at + range.start..at + range.end;
-                    if !index.is_at(&change, place(segment, &range)) {
-                        return;
-                    }
-                    match change {
-                        Change::Accepted(kept) => {
-                            letters.push((kept.letter.ticket, StoredLetter { boot, kept }));
-                        }
-                        change => contents.apply_change(boot, change),
+                    if index.is_at(&change, place(segment, &range)) {
+                        contents.apply_change(boot, change);
                     }
                 });
                 taken.ok_or_else(|| damaged(files, segment, at, NOT_AS_WRITTEN))?;
                 at += frame.size();
             }
         }
-        contents.letters = letters.into_iter().collect();
         contents.forget_boots();
         Ok(contents)
     }

@@ -169,8 +169,8 @@ fn assert_of_files(error: &StoreError) {
 /// Whether there is a letter that has its outcome. No office accepts one, and so the log
 /// moves an outcome behind whatever else has its ticket.
 fn gives_a_ticket_twice(contents: &Contents) -> bool {
-    let mut tickets = contents.letters.keys();
-    tickets.any(|ticket| contents.outcomes.contains_key(ticket))
+    let mut tickets = contents.letters.tickets();
+    tickets.any(|ticket| contents.outcomes.contains_key(&ticket))
 }
 
 /// What the groups make one after the other, as far as they are whole. None: there is

@@ -102,7 +102,10 @@ impl Generator {
             5..=7 => Change::Concluded {
                 guest: guest(which),
                 told: LetterOutcome {
-                    ticket: *now.letters.keys().nth(which % now.letters.len().max(1))?,
+                    ticket: now
+                        .letters
+                        .tickets()
+                        .nth(which % now.letters.len().max(1))?,
                     tag: size.is_multiple_of(3).then(|| "a tag".into()),
                     outcome: outcome(size),
                 },
@@ -116,8 +119,8 @@ impl Generator {
                 },
             },
             9 | 10 => {
-                let outcomes = now.outcomes.keys();
-                Change::Over(*outcomes.chain(now.letters.keys()).nth(which % 8)?)
+                let outcomes = now.outcomes.keys().copied();
+                Change::Over(outcomes.chain(now.letters.tickets()).nth(which % 8)?)
             }
             11 => Change::Wrote {
                 guest: guest(which),

@@ -98,7 +98,7 @@ fn a_log_of_version_1_is_read_and_goes_on_in_a_segment_of_the_present_one() {
     };
     assert_eq!((version(name), version("0000000002.log")), (1, VERSION));
     let contents = keeper(pair.memory.clone()).load().expect("nothing fails");
-    assert!(contents.letters.values().any(|it| it.kept.place.is_some()));
+    assert!(contents.letters.iter().any(|it| it.kept.place.is_some()));
     assert_eq!(contents, pair.read_after(2));
 }
 
