@@ -532,9 +532,15 @@ fn who_says_nothing_locks_nobody_out() {
 /// Many clients, each with the head of a request and a part of its body, which announces
 /// so many bytes.
 fn stalled(site: &Site, count: usize, part: &str, announced: usize) -> Vec<UnixStream> {
-    let head = "POST /letters?topic=stalled&wait HTTP/1.1\r\nhost: x\r\ncontent-length:";
-    let stalled = |_| {
+    let paths = [
+        "/letters?topic=stalled",
+        "/letters?topic=stalled&wait",
+        "/messages?guest=echo&topic=echo/in/stalled",
+    ];
+    let stalled = |number: usize| {
         let stream = site.connect();
+        let path = paths[number % paths.len()];
+        let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length:");
         let sent = write!(&stream, "{head} {announced}\r\n\r\n{part}");
         sent.expect("it listens");
         stream
