@@ -160,8 +160,16 @@ fn reload(site: &Site, gateway: &Gateway, options: &GatewayOptions) {
 /// So it does, with the guest again, which hears messages from then on.
 #[track_caller]
 fn have_back(site: &Site, gateway: &Gateway, work_list: &str) {
+    // It may have been there before, and have been subscribed then.
+    let subscribed = |lines: &[String]| {
+        let line = " subscribed filter=tell/report";
+        lines.iter().filter(|it| it.contains(line)).count()
+    };
+    let before = subscribed(&gateway.log.all());
     reload(site, gateway, &site.options(work_list));
-    gateway.log.wait_for("subscribed filter=tell/report");
+    gateway.log.wait_until("the guest is subscribed", |lines| {
+        subscribed(lines) > before
+    });
 }
 
 /// What became of the one letter is told, and once.
