@@ -25,7 +25,7 @@ const MAX_PENDING_BYTES: usize = 32 << 20;
 
 /// So many changes, or bytes, are a large group: a sync of the disk is little beside
 /// writing them.
-const LARGE: usize = 512;
+const LARGE: usize = 256;
 const LARGE_BYTES: usize = 256 << 10;
 
 /// So many groups may be handed out and not be durable.

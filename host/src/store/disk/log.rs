@@ -41,11 +41,14 @@ pub(super) struct Sizes {
 
 impl Sizes {
     pub(super) const DISK: Self = Self {
-        segment: 4 << 20,
+        segment: 8 << 20,
         slack: 16 << 20,
         moved: 64 << 10,
     };
 }
+
+/// The memory of a larger frame is not kept for the next one.
+const LARGEST_KEPT: usize = 4 << 20;
 
 #[derive(Debug)]
 pub(super) struct Log<F: Files> {
@@ -70,6 +73,8 @@ pub(super) struct Log<F: Files> {
     moving: Option<Moving>,
     /// What was cut off when it was opened.
     cut_off: Option<CutOff>,
+    /// The memory of the last frame, for the next one.
+    frame: Vec<u8>,
 }
 
 /// A segment that is read to be given up.
@@ -158,6 +163,7 @@ impl<F: Files> Log<F> {
             given_up: Vec::new(),
             moving: None,
             cut_off,
+            frame: Vec::new(),
             files,
         };
         log.give_up();
@@ -191,6 +197,7 @@ impl<F: Files> Log<F> {
             given_up: Vec::new(),
             moving: None,
             cut_off: None,
+            frame: Vec::new(),
         };
         log.mark_for_good()?;
         Ok(log)
@@ -230,7 +237,9 @@ impl<F: Files> Log<F> {
         }
         let mut position = self.position.clone();
         let boot = position.begin(number, group.moment);
-        let mut frame = vec![0; frame::HEAD];
+        let mut frame = mem::take(&mut self.frame);
+        frame.clear();
+        frame.resize(frame::HEAD, 0);
         put_moment(&mut frame, &group.moment);
         let content = frame.len();
         let mut changes = Records::behind(frame);
@@ -262,6 +271,9 @@ impl<F: Files> Log<F> {
         self.mark.note(self.durable());
         moved.note(&mut self.index, self.current.number, moved_at);
         changes.note(&mut self.index, self.current.number, changes_at);
+        if frame.len() <= LARGEST_KEPT {
+            self.frame = frame;
+        }
         self.give_up();
         Ok(())
     }
