@@ -28,6 +28,17 @@ impl Frame<'_> {
         Some([self.body[offset], self.body[offset + 1]])
     }
 
+    /// What a PUBLISH carries whose properties take no more than 127 bytes.
+    pub fn payload(&self, is_v5: bool) -> &[u8] {
+        let topic = 2 + usize::from(u16::from_be_bytes([self.body[0], self.body[1]]));
+        let id = if self.first & 0b110 == 0 { 0 } else { 2 };
+        let rest = &self.body[topic + id..];
+        match is_v5 {
+            true => &rest[1 + usize::from(rest[0])..],
+            false => rest,
+        }
+    }
+
     /// How many filters a SUBSCRIBE has.
     pub fn filters(self, is_v5: bool) -> usize {
         let mut rest = &self.body[2..];

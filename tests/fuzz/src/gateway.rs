@@ -1,7 +1,8 @@
 //! The gateway without guests and sockets, and a broker that sends it anything.
 //!
 //! Whatever comes, nothing panics, no turn is without end, what the gateway writes
-//! are packets, and each letter gets exactly one outcome.
+//! are packets, and each letter gets exactly one outcome. Where the work list is durable,
+//! no letter is written before it is kept, and what is kept is what the office has.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,11 +11,12 @@ use std::time::Duration;
 use arbitrary::Arbitrary;
 use bytes::BytesMut;
 
+use crate::disk::{self, Disk};
 use crate::engine::{Engine, Machine};
 use crate::frames::{self, Frame};
 use crate::office::{
-    Answer, Assignment, Call, Effects, GuestId, Letter, Notice, Office, Payload, Priority, Qos,
-    SessionChange, Settings, Ticket, Time,
+    self, Answer, Assignment, Call, Effects, GuestId, Letter, Notice, Office, Payload, Priority,
+    Qos, SessionChange, Settings, Ticket, Time,
 };
 use crate::settings::{ALL, FIRST, SECOND, guest, settings};
 use crate::websocket::{self, Server};
@@ -23,6 +25,8 @@ use crate::wire::{Handshake, Layers, Version, Versions, WebSocketPath};
 /// What happens.
 #[derive(Debug, Arbitrary)]
 pub struct Plan {
+    /// Whether the work list is durable, and what becomes then of what is to be kept.
+    disk: Option<Vec<disk::Planned>>,
     is_clean: bool,
     version: PlannedVersion,
     /// Whether there is WebSocket in between, which the broker accepts.
@@ -154,6 +158,7 @@ struct Planned {
     answered: u8,
     answers: Vec<PlannedAnswer>,
     letters: u64,
+    disk: Option<Disk>,
 }
 
 impl Run {
@@ -161,6 +166,7 @@ impl Run {
         let now = Time::default();
         let settings = Settings {
             clean_session: plan.is_clean,
+            is_durable: plan.disk.is_some(),
             ..settings([FIRST, SECOND].map(|name| guest(name, ALL)).into())
         };
         let office = Office::new(now, settings.clone());
@@ -189,6 +195,7 @@ impl Run {
                 answered: plan.answered,
                 answers: plan.answers.clone(),
                 letters: 0,
+                disk: plan.disk.clone().map(Disk::new),
             },
             handshake: Handshake {
                 versions,
@@ -307,6 +314,9 @@ impl Run {
 
     /// As many turns as there is something to do.
     fn turn(&mut self) {
+        if let Some(disk) = &mut self.machine.disk {
+            disk.step(self.engine.office_mut());
+        }
         for turns in 0.. {
             assert!(turns < 10_000, "turns without end");
             let is_more = self.engine.turn(&mut self.machine);
@@ -320,10 +330,24 @@ impl Run {
                 self.engine.handle_dialed_through(&mut self.machine, dialed);
                 continue;
             }
-            if !is_more {
+            if !self.keep() && !is_more {
                 break;
             }
         }
+        if let Some(disk) = &self.machine.disk {
+            disk.check(self.engine.office());
+        }
+    }
+
+    /// Returns whether something is kept that was not before.
+    fn keep(&mut self) -> bool {
+        let machine = &mut self.machine;
+        let is_kept = machine.disk.as_mut().is_some_and(|it| it.keep(machine.now));
+        if is_kept {
+            self.engine.office_mut().handle_commit_possible();
+            self.engine.handle_committed(&mut self.machine);
+        }
+        is_kept
     }
 
     fn take_notices(&mut self) {
@@ -337,6 +361,10 @@ impl Run {
     /// Every letter expires at last, whatever the broker does from here on.
     fn finish(&mut self) {
         self.machine.answers.clear();
+        if let Some(disk) = &mut self.machine.disk {
+            disk.recover(self.engine.office_mut());
+            self.turn();
+        }
         for _ in 0..1_000 {
             if self.engine.office().open_letters() == 0 {
                 break;
@@ -433,10 +461,16 @@ impl Planned {
 
     fn letter(&mut self, qos: u8, retain: bool, size: u16, ttl: u16) -> Letter {
         self.letters += 1;
+        let mut payload = vec![0; usize::from(size % 3_000)];
+        if self.disk.is_some() {
+            let number = self.letters.to_be_bytes();
+            payload.resize(payload.len().max(number.len()), 0);
+            payload[..number.len()].copy_from_slice(&number);
+        }
         Letter {
             ticket: Ticket(self.letters),
             topic: "letters".into(),
-            payload: Payload::new(vec![0; usize::from(size % 3_000)]),
+            payload: Payload::new(payload),
             qos: match qos % 3 {
                 0 => Qos::AtMostOnce,
                 1 => Qos::AtLeastOnce,
@@ -494,6 +528,14 @@ impl Machine for Planned {
         let mut rest = &written[..];
         while let Some(frame) = frames::take(&mut rest) {
             look(frame);
+            if frame.kind() == 3
+                && let Some(disk) = &self.disk
+            {
+                let number = frame.payload(self.is_v5).first_chunk();
+                let number = number.copied().map(u64::from_be_bytes);
+                let is_kept = number.is_some_and(|it| disk.has_kept(Ticket(it)));
+                assert!(is_kept, "{number:?} is not kept");
+            }
             if frame.kind() == 1 {
                 self.is_v5 = frame.body[6] == 5;
             }
@@ -519,6 +561,12 @@ impl Machine for Planned {
     fn reset(&mut self) {
         self.is_dialing = false;
         self.is_open = false;
+    }
+
+    fn commit(&mut self, changes: Vec<office::Change>) {
+        if let Some(disk) = &mut self.disk {
+            disk.begin(changes);
+        }
     }
 
     fn call(&mut self, assignment: Assignment) -> Option<Answer> {

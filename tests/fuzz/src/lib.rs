@@ -40,6 +40,7 @@ mod wire;
 
 mod allocation;
 pub mod broker;
+mod disk;
 pub mod frames;
 pub mod gateway;
 mod settings;
