@@ -160,15 +160,11 @@ impl GatewayImports {
         // The office changes the table without a copy when nobody else has it.
         self.timers = None;
         self.room.replaceable = None;
-        let Effects {
-            letters, displaced, ..
-        } = self.tray.take();
         Effects {
-            displaced,
-            letters,
             state: self.state.take_changes(),
             reconnect: self.reconnect,
             timers: std::mem::take(&mut self.timer_changes),
+            ..self.tray.take()
         }
     }
 

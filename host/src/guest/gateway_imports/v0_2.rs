@@ -123,14 +123,23 @@ fn publish(
 }
 
 /// Copies a text, if there is one, that is looked at before.
+#[inline]
 fn copy_checked(
     store: &StoreContextMut<'_, State>,
     text: Option<WasmStr>,
     check: fn(&str) -> Result<(), NotAccepted>,
 ) -> Checked<Option<Arc<str>>> {
-    let Some(text) = text else {
-        return Ok(Ok(None));
-    };
+    match text {
+        None => Ok(Ok(None)),
+        Some(text) => copy_there(store, &text, check),
+    }
+}
+
+fn copy_there(
+    store: &StoreContextMut<'_, State>,
+    text: &WasmStr,
+    check: fn(&str) -> Result<(), NotAccepted>,
+) -> Checked<Option<Arc<str>>> {
     let text = text.to_str(store)?;
     Ok(match check(&text) {
         Ok(()) => Ok(Some(Arc::from(&*text))),

@@ -1,6 +1,7 @@
 //! What a call has published, until it has succeeded.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::{Displaced, Effects, Room};
 use crate::office::rarely::Rarely;
@@ -27,6 +28,7 @@ pub struct Tray {
 
 impl Tray {
     /// How many letters the call has accepted.
+    #[inline]
     pub fn accepted(&self) -> usize {
         self.displaced.len() + self.letters.len()
     }
@@ -36,8 +38,23 @@ impl Tray {
     ///
     /// # Errors
     /// It is too large, or there is none.
+    #[inline]
     pub fn check(&self, room: &Room, key: Option<&str>, size: usize) -> Result<(), NotAccepted> {
         let (mut letters, mut bytes) = (self.letters.len() + 1, self.bytes + size);
+        if key.is_some() || self.replaced.0 > 0 {
+            (letters, bytes) = self.needs(room, key, (letters, bytes));
+        }
+        room.check_room(self.accepted(), size, (letters, bytes))
+    }
+
+    /// How many of so many letters, of how many bytes, with one more of this key, are to
+    /// find a place of their own.
+    fn needs(
+        &self,
+        room: &Room,
+        key: Option<&str>,
+        (mut letters, mut bytes): (usize, usize),
+    ) -> (usize, usize) {
         let (mut replaced, mut replaced_bytes) = self.replaced;
         if let Some(key) = key {
             if let Some(letter) = self.place_of(key).and_then(|it| self.letters.get(it)) {
@@ -46,22 +63,17 @@ impl Tray {
             let (listed, listed_bytes) = self.listed(room, key);
             (replaced, replaced_bytes) = (replaced + listed, replaced_bytes + listed_bytes);
         }
-        let needs = (
+        (
             letters.saturating_sub(replaced),
             bytes.saturating_sub(replaced_bytes),
-        );
-        room.check_room(self.accepted(), size, needs)
+        )
     }
 
     /// Puts a letter into it that was accepted.
+    #[inline]
     pub fn put(&mut self, room: &Room, letter: Letter) {
-        if let Some(key) = letter.replace_key.clone() {
-            let (listed, bytes) = self.listed(room, &key);
-            self.replaced = (self.replaced.0 + listed, self.replaced.1 + bytes);
-            if let Some(place) = self.place_of(&key) {
-                self.displace(place, DisplacedBy::ReplaceKey);
-            }
-            self.keyed.insert(key, Some(letter.ticket));
+        if let Some(key) = &letter.replace_key {
+            self.replace(room, key.clone(), letter.ticket);
         }
         self.bytes += letter.size();
         self.count[letter.priority as usize] += 1;
@@ -73,7 +85,19 @@ impl Tray {
         }
     }
 
+    /// A letter comes that takes the place of the others of its key.
+    #[inline(never)]
+    fn replace(&mut self, room: &Room, key: Arc<str>, ticket: Ticket) {
+        let (listed, bytes) = self.listed(room, &key);
+        self.replaced = (self.replaced.0 + listed, self.replaced.1 + bytes);
+        if let Some(place) = self.place_of(&key) {
+            self.displace(place, DisplacedBy::ReplaceKey);
+        }
+        self.keyed.insert(key, Some(ticket));
+    }
+
     /// Hands over what was published.
+    #[inline]
     pub fn take(&mut self) -> Effects {
         if self.accepted() == 0 {
             return Effects::default();
@@ -133,7 +157,6 @@ impl Tray {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
     use std::time::Duration;
 
     use super::*;

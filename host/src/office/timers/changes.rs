@@ -27,6 +27,7 @@ pub struct ListedTimer {
 
 impl TimerChanges {
     /// Where a call begins. To one with a timer that is due once, that timer is gone.
+    #[inline]
     pub fn beginning(call: &Call) -> Self {
         match call {
             Call::Timer(due) if due.period.is_none() => {
