@@ -226,6 +226,8 @@ impl Engine {
         let now = machine.now();
         machine.observe(now, &mut self.office, Step::Committed);
         self.office.handle_committed();
+        // So that the next of it is kept during the turn that this one leads to.
+        self.commit(machine);
     }
 
     /// A guest has finished a call that [took longer](Machine::call).

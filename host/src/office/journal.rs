@@ -23,8 +23,8 @@ pub const MAX_PENDING: usize = 20_000;
 /// From so many bytes on, neither.
 const MAX_PENDING_BYTES: usize = 32 << 20;
 
-/// So many changes, or bytes, are a large group: a sync of the disk is little beside
-/// writing them.
+/// A group of so many letters, or bytes, is large: a sync of the disk is little beside
+/// writing them. Nobody waits for the other changes.
 const LARGE: usize = 256;
 const LARGE_BYTES: usize = 256 << 10;
 
@@ -121,6 +121,7 @@ pub(super) struct Journal {
     /// Those that are in no group yet.
     pending: Vec<Change>,
     pending_bytes: usize,
+    pending_letters: usize,
     /// How many groups were handed out, and how many of them are durable.
     begun: u64,
     durable: u64,
@@ -152,6 +153,7 @@ impl Journal {
             return;
         }
         self.pending_bytes += size(&change);
+        self.pending_letters += usize::from(matches!(change, Change::Accepted(_)));
         self.pending.push(change);
     }
 
@@ -214,7 +216,7 @@ impl Journal {
     /// Whether the next group is large.
     #[inline]
     pub(super) fn is_large(&self) -> bool {
-        self.pending.len() >= LARGE || self.pending_bytes >= LARGE_BYTES
+        self.pending_letters >= LARGE || self.pending_bytes >= LARGE_BYTES
     }
 
     /// Whether all is durable.
@@ -251,7 +253,7 @@ impl Journal {
             return None;
         }
         self.begun += 1;
-        self.pending_bytes = 0;
+        (self.pending_bytes, self.pending_letters) = (0, 0);
         Some(std::mem::take(&mut self.pending))
     }
 
