@@ -1,9 +1,9 @@
-//! Which letter of a guest is the latest of its replace key.
+//! Which letter of a guest is the latest of its replace key, and which ones are not.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::NONE;
+use super::{GuestId, Key, NONE, WorkList, some_key};
 use crate::office::Ticket;
 
 /// The latest letters of one guest, by their replace keys. Letters without a key have no
@@ -98,5 +98,63 @@ impl Keys {
         if latest.letters == 0 {
             all.remove(key);
         }
+    }
+}
+
+impl WorkList {
+    /// The letters of a guest by their replace keys.
+    pub(in crate::office) fn keys(&self, guest: GuestId) -> &Keys {
+        &self.lists[guest.index()].keys
+    }
+
+    /// The latest letter of a guest that has this replace key.
+    pub(in crate::office) fn latest(&self, guest: GuestId, key: &str) -> Option<Key> {
+        some_key(self.keys(guest).slot_of(key))
+    }
+
+    /// The letters that wait although a younger one of their key was accepted.
+    pub(in crate::office) fn superseded(&self) -> Vec<Key> {
+        let mut superseded = Vec::new();
+        for list in &self.lists {
+            let mut left = list.keys.superseded();
+            for queue in &list.queues {
+                let mut at = queue.first;
+                while left > 0
+                    && let Some(key) = some_key(at)
+                    && let Some(entry) = self.get(key)
+                {
+                    at = entry.next;
+                    if self.is_superseded(key) {
+                        left -= 1;
+                        if !entry.is_sent && entry.packet_id.is_none() {
+                            superseded.push(key);
+                        }
+                    }
+                }
+            }
+        }
+        superseded
+    }
+
+    /// Whether a younger letter of the same key was accepted.
+    pub(in crate::office) fn is_superseded(&self, key: Key) -> bool {
+        let Some(entry) = self.get(key) else {
+            return false;
+        };
+        let keys = &self.lists[entry.guest.index()].keys;
+        let name = entry.replace_key();
+        name.is_some_and(|name| keys.is_superseded(name, entry.ticket))
+    }
+
+    /// Whether a letter is in a group that is being kept, and no other of its key is on the
+    /// work list.
+    pub(in crate::office) fn is_being_kept_alone(&self, key: Key) -> bool {
+        let Some(entry) = self.get(key) else {
+            return false;
+        };
+        let list = &self.lists[entry.guest.index()];
+        let is_being_kept = list.durable < entry.ticket.0 && entry.ticket.0 <= list.begun;
+        let name = entry.replace_key();
+        is_being_kept && name.is_some_and(|name| list.keys.letters(name) == 1)
     }
 }

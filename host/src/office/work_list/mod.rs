@@ -11,6 +11,7 @@ mod chunks;
 mod deadlines;
 mod keys;
 mod letter;
+mod room;
 
 #[cfg(test)]
 mod tests;
@@ -226,12 +227,6 @@ impl Queue {
         roomless: (0, 0),
         sent: 0,
     };
-
-    /// How many letters, and how many bytes, count towards the bounds of the list.
-    fn room(&self) -> (usize, usize) {
-        let (letters, bytes) = self.roomless;
-        (self.len - letters, self.bytes - bytes)
-    }
 }
 
 /// The letters of one guest.
@@ -334,29 +329,6 @@ impl WorkList {
         queues.map(|queue| queue.len).sum()
     }
 
-    /// How many bytes the letters of one guest take, by their size.
-    pub(super) fn bytes_of(&self, guest: GuestId) -> usize {
-        let queues = self.lists[guest.index()].queues.iter();
-        queues.map(|queue| queue.bytes).sum()
-    }
-
-    /// How many letters of one guest, and how many bytes, count towards its bounds.
-    pub(super) fn room_of(&self, guest: GuestId) -> (usize, usize) {
-        sum(self.lists[guest.index()].queues.iter().map(Queue::room))
-    }
-
-    /// The same of those that have a higher priority than this.
-    pub(super) fn above(&self, guest: GuestId, priority: Priority) -> (usize, usize) {
-        let queues = &self.lists[guest.index()].queues[priority as usize + 1..];
-        sum(queues.iter().map(Queue::room))
-    }
-
-    /// How many do not, as they have given their room up.
-    pub(super) fn roomless_of(&self, guest: GuestId) -> (usize, usize) {
-        let queues = self.lists[guest.index()].queues.iter();
-        sum(queues.map(|queue| queue.roomless))
-    }
-
     pub(super) fn get(&self, key: Key) -> Option<&Entry> {
         entry_of(&self.slots, key)
     }
@@ -372,34 +344,6 @@ impl WorkList {
     pub(super) fn any_of(&self, guest: GuestId) -> Option<Key> {
         let mut queues = self.lists[guest.index()].queues.iter();
         queues.find_map(|queue| some_key(queue.first))
-    }
-
-    /// The letter of a guest that is the first to give its place up: of those of the
-    /// lowest priority that take room, the one that has been there for longest, but for
-    /// this one.
-    pub(super) fn least(&self, guest: GuestId, but: Option<Key>) -> Option<Key> {
-        let mut queues = self.lists[guest.index()].queues.iter();
-        queues.find_map(|queue| {
-            let mut at = queue.first;
-            loop {
-                let key = some_key(at)?;
-                let entry = self.get(key)?;
-                if Some(key) != but && !entry.is_roomless() {
-                    return Some(key);
-                }
-                at = entry.next;
-            }
-        })
-    }
-
-    /// The letters of a guest by their replace keys.
-    pub(super) fn keys(&self, guest: GuestId) -> &Keys {
-        &self.lists[guest.index()].keys
-    }
-
-    /// The latest letter of a guest that has this replace key.
-    pub(super) fn latest(&self, guest: GuestId, key: &str) -> Option<Key> {
-        some_key(self.keys(guest).slot_of(key))
     }
 
     /// The letters of a guest in the order in which they are to be sent.
@@ -520,66 +464,6 @@ impl WorkList {
         self.deadlines.set(key.0, deadline, ticket.0);
         self.step_back(key);
         Some(before)
-    }
-
-    /// A letter with a key gives its room to a younger one, and goes out all the same.
-    pub(super) fn give_room_up(&mut self, key: Key) {
-        let Some(entry) = self.get_mut(key) else {
-            return;
-        };
-        let (guest, priority, size) = (entry.guest, entry.priority, entry.size());
-        if let Some(extras) = &mut entry.extras
-            && !std::mem::replace(&mut extras.is_roomless, true)
-        {
-            let queue = self.lists[guest.index()].queue(priority);
-            queue.roomless = sum([queue.roomless, (1, size)].into_iter());
-        }
-    }
-
-    /// The letters that wait although a younger one of their key was accepted.
-    pub(super) fn superseded(&self) -> Vec<Key> {
-        let mut superseded = Vec::new();
-        for list in &self.lists {
-            let mut left = list.keys.superseded();
-            for queue in &list.queues {
-                let mut at = queue.first;
-                while left > 0
-                    && let Some(key) = some_key(at)
-                    && let Some(entry) = self.get(key)
-                {
-                    at = entry.next;
-                    if self.is_superseded(key) {
-                        left -= 1;
-                        if !entry.is_sent && entry.packet_id.is_none() {
-                            superseded.push(key);
-                        }
-                    }
-                }
-            }
-        }
-        superseded
-    }
-
-    /// Whether a younger letter of the same key was accepted.
-    pub(super) fn is_superseded(&self, key: Key) -> bool {
-        let Some(entry) = self.get(key) else {
-            return false;
-        };
-        let keys = &self.lists[entry.guest.index()].keys;
-        let name = entry.replace_key();
-        name.is_some_and(|name| keys.is_superseded(name, entry.ticket))
-    }
-
-    /// Whether a letter is in a group that is being kept, and no other of its key is on the
-    /// work list.
-    pub(super) fn is_being_kept_alone(&self, key: Key) -> bool {
-        let Some(entry) = self.get(key) else {
-            return false;
-        };
-        let list = &self.lists[entry.guest.index()];
-        let is_being_kept = list.durable < entry.ticket.0 && entry.ticket.0 <= list.begun;
-        let name = entry.replace_key();
-        is_being_kept && name.is_some_and(|name| list.keys.letters(name) == 1)
     }
 
     /// What was put there up to now is being kept.
@@ -813,11 +697,6 @@ impl WorkList {
             self.turns.push_back(guest);
         }
     }
-}
-
-fn sum(rooms: impl Iterator<Item = (usize, usize)>) -> (usize, usize) {
-    let add = |(letters, bytes), (more, more_bytes)| (letters + more, bytes + more_bytes);
-    rooms.fold((0, 0), add)
 }
 
 fn entry_of(slots: &Chunks<Slot>, key: Key) -> Option<&Entry> {
