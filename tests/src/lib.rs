@@ -77,8 +77,16 @@ pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A port of 127.0.0.1 that nobody listens on.
 pub fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("127.0.0.1 has free ports");
-    listener.local_addr().expect("it is bound").port()
+    let [port] = free_ports();
+    port
+}
+
+/// So many of them, each another one: those that are asked for one by one may be the same.
+pub fn free_ports<const N: usize>() -> [u16; N] {
+    let bind = |()| TcpListener::bind("127.0.0.1:0").expect("127.0.0.1 has free ports");
+    let listeners = [(); N].map(bind);
+    let port = |listener: &TcpListener| listener.local_addr().expect("it is bound").port();
+    listeners.each_ref().map(port)
 }
 
 /// Whether a benchmark only has to show that it runs: it was not started by

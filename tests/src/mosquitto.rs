@@ -1,6 +1,7 @@
 //! A real broker, and real clients.
 
 use std::io::Write;
+use std::iter;
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -70,7 +71,8 @@ impl Mosquitto {
         openssl: Option<String>,
     ) -> Self {
         let config = |port| {
-            let second_port = second.map(|_| free_port());
+            let another = || iter::repeat_with(free_port).find(|another| *another != port);
+            let second_port = second.and_then(|_| another());
             let before = match (second, second_port) {
                 (Some(second), Some(port)) => second(port),
                 _ => String::new(),

@@ -1,6 +1,6 @@
 //! Several brokers: from one to the next, and back.
 
-use jackalope_tests::{BURST, Certificates, Gateway, GatewayOptions, Mosquitto, free_port};
+use jackalope_tests::{BURST, Certificates, Gateway, GatewayOptions, Mosquitto, free_ports};
 
 const BINARY: &str = env!("CARGO_BIN_EXE_jackalope-under-test");
 
@@ -124,7 +124,7 @@ fn all_that_is_between_is_looked_at_on_the_way_back() {
 
 #[test]
 fn after_a_round_comes_a_pause() {
-    let servers = [at(free_port()), at(free_port()), at(free_port())];
+    let servers = free_ports::<3>().map(at);
     let gateway = gateway(&servers).start();
     let offline =
         |lines: &[String]| lines.iter().filter(|line| line.contains("offline")).count() >= 4;

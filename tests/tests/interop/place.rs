@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use jackalope_tests::{Certificates, free_port};
+use jackalope_tests::{Certificates, free_ports};
 use tempfile::TempDir;
 
 use crate::brokers::Transport;
@@ -24,11 +24,12 @@ impl Place {
         let directory = TempDir::new().expect("there is a place for temporary files");
         let certificates = Certificates::new();
         certificates.issue("gateway", &["gateway"]);
+        let all: [u16; Transport::ALL.len() + 2] = free_ports();
         Self {
             directory: directory.keep(),
             certificates,
-            ports: Transport::ALL.map(|_| free_port()),
-            spare_ports: [free_port(), free_port()],
+            ports: *all.first_chunk().expect("there are more"),
+            spare_ports: *all.last_chunk().expect("there are more"),
         }
     }
 
