@@ -1,7 +1,6 @@
 //! A real broker, and real clients.
 
 use std::io::Write;
-use std::iter;
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -9,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::NamedTempFile;
 
-use crate::{Certificates, Lines, PATIENCE, Process, free_port, process};
+use crate::{Certificates, Lines, PATIENCE, Process, free_ports, process};
 
 /// A mosquitto on a port of its own. Killed when dropped.
 #[derive(Debug)]
@@ -61,7 +60,10 @@ impl Mosquitto {
     /// Starts one with the configuration that is made for its port, and nothing else
     /// but that it stays who it was when it was started by root.
     pub fn configured(config: impl Fn(u16) -> String) -> Self {
-        Self::start_on(|port| (format!("user root\n{}", config(port)), None), None)
+        Self::start_on(
+            |port, _| (format!("user root\n{}", config(port)), None),
+            None,
+        )
     }
 
     /// `second` has the lines of the second listener.
@@ -70,26 +72,24 @@ impl Mosquitto {
         second: Option<&dyn Fn(u16) -> String>,
         openssl: Option<String>,
     ) -> Self {
-        let config = |port| {
-            let another = || iter::repeat_with(free_port).find(|another| *another != port);
-            let second_port = second.and_then(|_| another());
-            let before = match (second, second_port) {
-                (Some(second), Some(port)) => second(port),
-                _ => String::new(),
-            };
+        let config = |port, other| {
+            let before = second.map(|second| second(other)).unwrap_or_default();
             // Without persistence: what it forgets, it forgets.
             let config = format!("listener {port} 127.0.0.1\npersistence false\n{before}{lines}");
-            (config, second_port)
+            (config, second.map(|_| other))
         };
         Self::start_on(config, openssl)
     }
 
-    /// Starts one with the configuration that is made for a port, which may have
-    /// a second one.
-    fn start_on(configure: impl Fn(u16) -> (String, Option<u16>), openssl: Option<String>) -> Self {
+    /// Starts one with the configuration that is made for a port, and for a second one
+    /// if it uses that.
+    fn start_on(
+        configure: impl Fn(u16, u16) -> (String, Option<u16>),
+        openssl: Option<String>,
+    ) -> Self {
         for _ in 0..10 {
-            let port = free_port();
-            let (text, second_port) = configure(port);
+            let [port, other] = free_ports();
+            let (text, second_port) = configure(port, other);
             let mut config = NamedTempFile::new().expect("there is a place for temporary files");
             writeln!(config, "{text}").expect("a temporary file can be written");
             let child = spawn(&config, openssl.as_deref());

@@ -88,14 +88,23 @@ pub(super) fn of_control(written: &file::ControlPermissions) -> Result<Permissio
 /// A guest of such a name may come and go, so it need not be there.
 fn names(entry: &Entry) -> Result<Option<Vec<String>>, String> {
     const FORM: &str = r#"is not a list of names of guests; write e.g. ["door"]"#;
+    list(entry, FORM, |_, entry| guest_name(&entry)).map(Some)
+}
+
+/// A list of texts, of each of which this makes a value.
+fn list<T>(
+    entry: &Entry,
+    form: &str,
+    make: impl Fn(&str, Entry) -> Result<T, String>,
+) -> Result<Vec<T>, String> {
     let Value::Array(list) = &entry.value else {
-        return Err(entry.but(FORM));
+        return Err(entry.but(form));
     };
-    let name = |value: &Value| {
-        let text = value.as_str().ok_or_else(|| entry.but(FORM))?;
-        guest_name(&entry.of(text))
+    let value = |value: &Value| {
+        let text = value.as_str().ok_or_else(|| entry.but(form))?;
+        make(text, entry.of(text))
     };
-    list.iter().map(name).collect::<Result<_, _>>().map(Some)
+    list.iter().map(value).collect()
 }
 
 fn whose(entry: &Entry) -> Result<Cancel, String> {
@@ -138,18 +147,11 @@ pub(super) fn resolve(written: &file::Permissions, keys: &Keys) -> Result<Permis
 
 fn filters(entry: &Entry) -> Result<Option<Vec<Filter>>, String> {
     const FORM: &str = r#"is not a list of topic filters; write e.g. ["doors/#"]"#;
-    let Value::Array(list) = &entry.value else {
-        return Err(entry.but(FORM));
+    let filter = |text: &str, entry: Entry| match topic::is_shared(text) {
+        true => Err(entry.but("is a shared subscription, to which nobody publishes")),
+        false => topic_filter(&entry),
     };
-    let filter = |value: &Value| {
-        let text = value.as_str().ok_or_else(|| entry.but(FORM))?;
-        let entry = entry.of(text);
-        match topic::is_shared(text) {
-            true => Err(entry.but("is a shared subscription, to which nobody publishes")),
-            false => topic_filter(&entry),
-        }
-    };
-    list.iter().map(filter).collect::<Result<_, _>>().map(Some)
+    list(entry, FORM, filter).map(Some)
 }
 
 /// Without a burst, as many letters may come at once as the rate has in its time.

@@ -493,18 +493,24 @@ fn a_guest_goes_on_while_clients_misbehave() {
     site.expect(&["status"], 0);
 }
 
-#[test]
-fn who_says_nothing_locks_nobody_out() {
-    let site = Site::start();
-    site.cut();
-    // Those who have asked are let alone, however long they have been there.
-    let follower = site.follow_raw("");
+/// One who has published and waits for the outcome, while the network is cut.
+fn waiting(site: &Site) -> UnixStream {
     let waiting = site.connect();
     let publish = request("POST /letters?topic=waiting&wait", "x");
     (&waiting)
         .write_all(publish.as_bytes())
         .expect("it listens");
     while !site.ask("GET /letters", "").contains("\"waiting\"") {}
+    waiting
+}
+
+#[test]
+fn who_says_nothing_locks_nobody_out() {
+    let site = Site::start();
+    site.cut();
+    // Those who have asked are let alone, however long they have been there.
+    let follower = site.follow_raw("");
+    let waiting = waiting(&site);
     let silent = |number: usize| {
         let stream = site.connect();
         if number.is_multiple_of(2) {
@@ -553,12 +559,7 @@ fn who_sends_no_whole_body_locks_nobody_out() {
     let site = Site::start();
     site.cut();
     // Those who have asked are let alone, however long they have been there.
-    let waiting = site.connect();
-    let publish = request("POST /letters?topic=waiting&wait", "x");
-    (&waiting)
-        .write_all(publish.as_bytes())
-        .expect("it listens");
-    while !site.ask("GET /letters", "").contains("\"waiting\"") {}
+    let waiting = waiting(&site);
     let mut all = Vec::new();
     for round in 0..3 {
         all.extend(stalled(&site, 100, "a part", 100));

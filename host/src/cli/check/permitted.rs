@@ -103,8 +103,7 @@ fn operated(permissions: &Permissions) -> Vec<String> {
         reload,
         payloads,
     } = &permissions.operate;
-    let is_none = |list: Option<usize>| list == Some(0);
-    if !is_none(send.as_ref().map(Vec::len)) && !is_none(send_to.as_ref().map(Vec::len)) {
+    if allows_any(send.as_deref()) && allows_any(send_to.as_deref()) {
         let guests = match send_to {
             None => "any guest".to_owned(),
             Some(names) => names.join(", "),
@@ -157,7 +156,12 @@ fn published(permissions: &Permissions) -> Vec<String> {
 }
 
 fn publishes(permissions: &Permissions) -> bool {
-    permissions.publish.as_ref().is_none_or(|it| !it.is_empty())
+    allows_any(permissions.publish.as_deref())
+}
+
+/// Whether a list of what is allowed, without which all is, allows anything.
+fn allows_any<T>(list: Option<&[T]>) -> bool {
+    list.is_none_or(|list| !list.is_empty())
 }
 
 /// A last will goes where letters may go.

@@ -374,13 +374,7 @@ impl Timers {
 
     /// One that is due, for the inbox of its guest.
     pub(super) fn pop_due(&mut self, now: Time) -> Option<(GuestId, Due)> {
-        if !self.deadlines.may_be_due(now) {
-            return None;
-        }
-        let slot = self.deadlines.first_slot()?;
-        if !self.deadlines.may_be_due(now) {
-            return None;
-        }
+        let slot = self.deadlines.due(now)?;
         self.deadlines.clear(slot);
         let timer = self.all.get(slot as usize)?.as_ref()?;
         let due = Due {

@@ -126,8 +126,17 @@ impl Deadlines {
         (self.first != NEVER).then_some(moment(self.first))
     }
 
+    /// The slot of the letter with the earliest deadline, if that has passed.
+    pub(in crate::office) fn due(&mut self, now: Time) -> Option<u32> {
+        if !self.may_be_due(now) {
+            return None;
+        }
+        // What is first is known then.
+        self.first_slot().filter(|_| self.may_be_due(now))
+    }
+
     /// The slot of the letter with the earliest deadline.
-    pub(in crate::office) fn first_slot(&mut self) -> Option<u32> {
+    fn first_slot(&mut self) -> Option<u32> {
         if self.first == NEVER {
             return None;
         }

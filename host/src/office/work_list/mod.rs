@@ -677,8 +677,7 @@ impl WorkList {
 
     /// Returns the letter with the earliest deadline, if that is at most `now`.
     pub(super) fn due(&mut self, now: Time) -> Option<Key> {
-        let slot = self.deadlines.first_slot();
-        slot.filter(|_| self.may_be_due(now)).map(Key)
+        self.deadlines.due(now).map(Key)
     }
 
     /// Returns whether there may be one. There is none if this says so.

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jackalope::office::{
     Assignment, Call, GoneGuests, GuestId, Priority, Ticket, Time, TimerStanding,
 };
-use jackalope::store::{Contents, OldLetters};
+use jackalope::store::{Contents, Group, OldLetters};
 
 use super::life::{Life, Place, Presence};
 use super::reload::GONE_GUESTS;
@@ -111,10 +111,9 @@ impl Run<'_> {
         };
         let groups: Vec<_> = self.under_way.iter().map(|it| &it.group).collect();
         let (found, died) = on_disk.die(&groups, is_power_cut, &mut self.random);
-        let (there, lost): (Vec<_>, Vec<_>) = groups
-            .into_iter()
-            .partition(|group| group.number <= found.number);
-        let (there, lost) = (there.len(), lost.len());
+        let is_there = |group: &&&Group| group.number <= found.number;
+        let there = groups.iter().filter(is_there).count();
+        let lost = groups.len() - there;
         self.found = found;
         if died > 0 {
             self.see("died while it read");
