@@ -27,8 +27,12 @@ mod proxy;
 mod random;
 pub mod schedules;
 
-use std::net::TcpListener;
+use std::io;
+use std::mem;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 pub use certificates::Certificates;
 pub use door::check_no_command_comes_late;
@@ -81,12 +85,24 @@ pub fn free_port() -> u16 {
     port
 }
 
-/// So many of them, each another one: those that are asked for one by one may be the same.
+/// So many of them, each another one.
+///
+/// The system gives them to nobody else as long as this process runs: a socket is bound to
+/// each of them that allows others beside it, as servers do (`SO_REUSEADDR`), and does not
+/// listen. Each would be free for any connection that begins meanwhile else.
 pub fn free_ports<const N: usize>() -> [u16; N] {
-    let bind = |()| TcpListener::bind("127.0.0.1:0").expect("127.0.0.1 has free ports");
-    let listeners = [(); N].map(bind);
-    let port = |listener: &TcpListener| listener.local_addr().expect("it is bound").port();
-    listeners.each_ref().map(port)
+    [(); N].map(|()| reserve_port().expect("127.0.0.1 has free ports"))
+}
+
+fn reserve_port() -> io::Result<u16> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())?;
+    let bound = TcpListener::from(socket);
+    let port = bound.local_addr()?.port();
+    // Closed when the process ends.
+    mem::forget(bound);
+    Ok(port)
 }
 
 /// Whether a benchmark only has to show that it runs: it was not started by
