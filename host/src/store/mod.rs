@@ -37,7 +37,14 @@ pub struct Group {
     pub changes: Vec<Change>,
 }
 
-/// Keeps the work list. Calls take as long as they take: a thread of its own waits for
+/// Returns when the group that it came with is durable, and each one before it: no power
+/// cut takes them away from then on. It takes as long as a disk does.
+///
+/// # Errors
+/// It is not known which of the groups that are not durable yet are.
+pub type Syncing = Box<dyn FnOnce() -> Result<(), StoreError> + Send>;
+
+/// Keeps the work list. Calls take as long as they take: threads of their own wait for
 /// them.
 pub trait Store: Send {
     /// Reads all that is kept. Called once, before anything else.
@@ -46,12 +53,16 @@ pub trait Store: Send {
     /// It cannot be read, or not be trusted.
     fn load(&mut self) -> Result<Contents, StoreError>;
 
-    /// Makes a group durable. When this returns, no power cut takes it away.
+    /// Writes a group behind those before it, and returns what makes it durable.
+    /// While that is called, in another thread, more may be written; each is called in
+    /// its turn, or dropped. A store to which that is of no use has made the group
+    /// durable when it returns, and has nothing left to do.
     ///
     /// # Errors
-    /// It is not known whether the group is durable. Nothing is committed any more
-    /// before [`reopen`](Self::reopen) has succeeded.
-    fn commit(&mut self, group: &Group) -> Result<(), StoreError>;
+    /// It is not known whether the group is durable. After an error, here or of what was
+    /// returned, nothing is written any more before [`reopen`](Self::reopen) has
+    /// succeeded, and what was returned before that is not called after it.
+    fn write(&mut self, group: &Group) -> Result<Syncing, StoreError>;
 
     /// Begins anew after an error, with what is durable. Returns the number of the
     /// last group that is.
@@ -60,7 +71,17 @@ pub trait Store: Send {
     /// It still does not work; this can be called again.
     fn reopen(&mut self) -> Result<u64, StoreError>;
 
-    /// Tries a group again that could not be committed.
+    /// Makes a group durable. When this returns, no power cut takes it away.
+    ///
+    /// # Errors
+    /// As those of [`write`](Self::write).
+    fn commit(&mut self, group: &Group) -> Result<(), StoreError> {
+        let sync = self.write(group)?;
+        sync()
+    }
+
+    /// Tries a group again that could not be committed, and is the last one that was
+    /// written.
     ///
     /// # Errors
     /// It still is not known whether the group is durable.

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use crate::own_directory::sync_directory;
 
 /// A directory with files in it.
-pub(super) trait Files: Send + Clone + Debug {
+pub(super) trait Files: Send + Sync + Clone + Debug + 'static {
     type File: File;
 
     /// Where a file is, or with an empty name the directory: for errors.
@@ -41,13 +41,13 @@ pub(super) trait Files: Send + Clone + Debug {
 }
 
 /// A file that is written to.
-pub(super) trait File: Send + Debug {
-    fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()>;
+pub(super) trait File: Send + Sync + Debug {
+    fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()>;
 
-    fn set_length(&mut self, length: u64) -> io::Result<()>;
+    fn set_length(&self, length: u64) -> io::Result<()>;
 
-    /// Returns when its content is durable.
-    fn sync(&mut self) -> io::Result<()>;
+    /// Returns when the content that it has now is durable. More may be written meanwhile.
+    fn sync(&self) -> io::Result<()>;
 }
 
 /// A directory on a disk.
@@ -132,15 +132,15 @@ pub(super) fn is_missing(error: &io::Error) -> bool {
 }
 
 impl File for fs::File {
-    fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
         self.write_all_at(bytes, at)
     }
 
-    fn set_length(&mut self, length: u64) -> io::Result<()> {
+    fn set_length(&self, length: u64) -> io::Result<()> {
         self.set_len(length)
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         // The length is synced as well, as it takes it to read the content.
         self.sync_data()
     }

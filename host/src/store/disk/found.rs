@@ -11,6 +11,7 @@ use super::header::Header;
 use super::mark::Durable;
 use super::replay::Replay;
 use super::segments::{NOT_AS_WRITTEN, Segment, damaged, header, name, number, read};
+use super::tail::UNDER_WAY;
 use crate::store::{Contents, StoreError};
 
 /// A log whose segments belong together.
@@ -23,7 +24,7 @@ pub(super) struct Found {
     pub(super) over: Vec<u32>,
     pub(super) newest: u32,
     pub(super) header: Header,
-    /// What is in the newest one, and where its last group is.
+    /// What is in the newest one, and where its last groups are, which may not be durable.
     pub(super) bytes: Vec<u8>,
     pub(super) last: Range<usize>,
 }
@@ -54,7 +55,7 @@ impl Found {
     /// Reads it. None: there is none.
     ///
     /// # Errors
-    /// It can not be read, or something is missing that is no group under way when the
+    /// It can not be read, or something is missing that was not under way when the
     /// power was cut.
     pub(super) fn read<F: Files>(files: &F) -> Result<Option<Self>, StoreError> {
         let names = match files.names() {
@@ -94,7 +95,7 @@ impl Found {
         let last = replay.segment(files, newest, &bytes)?;
         replay.index.shrink();
         let number = replay.position.number;
-        if !is_one_group(&bytes[last.end..], header.salt, number + 1) {
+        if !is_under_way(&bytes[last.end..], header.salt, number) {
             return Err(damaged(files, newest, last.end, NOT_AS_WRITTEN));
         }
         if durable.is_some_and(|durable| number < durable.number) {
@@ -131,16 +132,19 @@ impl Found {
 
 const MISSING: &str = "the file is missing";
 
-/// Whether what is not whole can be one group, this one, that was being written when the
-/// power was cut. Any part of it may have become durable before others, and zeros be in
-/// the place of those; but nothing is written behind it.
-fn is_one_group(bytes: &[u8], salt: u64, number: u64) -> bool {
-    let is_alone = match frame::head(bytes, salt) {
-        None => true,
-        Some(head) => {
-            let behind = bytes.get(head.size()..).unwrap_or_default();
-            head.number == number && behind.iter().all(|byte| *byte == 0)
+/// Whether what is behind this group and not whole can be groups that were being written
+/// when the power was cut. Any part of them may have become durable before others, and
+/// zeros be in the place of those; but there are only so many.
+fn is_under_way(mut bytes: &[u8], salt: u64, number: u64) -> bool {
+    let last = number + UNDER_WAY;
+    for number in number + 1..=last {
+        match frame::head(bytes, salt) {
+            Some(head) if head.number == number => {
+                bytes = bytes.get(head.size()..).unwrap_or_default();
+            }
+            Some(_) => return false,
+            None => return !frame::is_any_behind(bytes, salt, last),
         }
-    };
-    is_alone && !frame::is_any_behind(bytes, salt, number)
+    }
+    bytes.iter().all(|byte| *byte == 0)
 }

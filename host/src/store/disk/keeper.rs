@@ -4,7 +4,7 @@ use super::files::Files;
 use super::log::{Log, Sizes};
 use super::records::Records;
 use super::segments::try_out;
-use crate::store::{Contents, Group, Store, StoreError};
+use crate::store::{Contents, Group, Store, StoreError, Syncing};
 
 /// A store in these files.
 #[derive(Debug)]
@@ -14,8 +14,8 @@ pub(super) struct Keeper<F: Files> {
     random: u64,
     /// None: before it is read, and after an error.
     pub(super) log: Option<Log<F>>,
-    /// About how many bytes there was no writing of.
-    failed: usize,
+    /// About how many bytes there was no writing of, or syncing.
+    tried: usize,
 }
 
 impl<F: Files> Keeper<F> {
@@ -25,7 +25,7 @@ impl<F: Files> Keeper<F> {
             sizes,
             random,
             log: None,
-            failed: 0,
+            tried: 0,
         }
     }
 
@@ -43,24 +43,26 @@ impl<F: Files> Store for Keeper<F> {
         self.open(true)
     }
 
-    fn commit(&mut self, group: &Group) -> Result<(), StoreError> {
+    fn write(&mut self, group: &Group) -> Result<Syncing, StoreError> {
         // An error leaves none behind.
         let mut log = self.log.take().ok_or(StoreError::Closed)?;
-        log.commit(group).inspect_err(|_| {
+        let written = log.write(group).inspect_err(|_| {
             let mut records = Records::default();
             for change in &group.changes {
                 records.put(0, change);
             }
-            self.failed = records.bytes.len();
+            self.tried = records.bytes.len();
         })?;
+        self.tried = written;
+        let (tail, number) = (log.tail(), group.number);
         self.log = Some(log);
-        Ok(())
+        Ok(Box::new(move || tail.sync(number)))
     }
 
     fn reopen(&mut self) -> Result<u64, StoreError> {
         self.log = None;
         // A log may be large: it is not read again and again for nothing.
-        try_out(&self.files, self.failed)?;
+        try_out(&self.files, self.tried)?;
         self.open(false)?;
         Ok(self.log.as_ref().map_or(0, Log::number))
     }

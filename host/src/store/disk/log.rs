@@ -1,30 +1,32 @@
 //! The log: groups, one behind the other, in segments, of which the oldest is given up
 //! once nothing lives in it.
 //!
-//! A group is durable when its frame is synced. When the segments take much more than
+//! A group is durable when its frame is synced, for which the next one does not wait to
+//! be written. When the segments take much more than
 //! what lives in them, each group takes along some of what lives in the oldest segment,
 //! until that has moved: so there is no pause in which all is written anew. Segments
 //! are given up from the oldest on alone. So a record that removes something is given
 //! up no earlier than the one that has put it.
 //!
-//! Files are numbered. A segment gets its name when its header is durable, and its
-//! first group after its name is. From then on the segments that its header no longer
-//! counts are nothing, and are removed.
+//! Files are numbered. A segment is begun when all before it is durable, and gets its
+//! name when its header is, with its first groups. From then on the segments that its
+//! header no longer counts are nothing, and are removed.
 
 use std::collections::VecDeque;
-use std::io;
 use std::mem;
+use std::sync::Arc;
 
 use super::files::{File, Files};
 use super::found::{CutOff, Found};
 use super::frame;
 use super::header::{Header, Position, VERSION, put_moment};
 use super::index::Index;
-use super::mark::{Durable, Mark};
+use super::mark::Mark;
 use super::record::Texts;
 use super::records::{Records, each_record, place};
 use super::replay::Replay;
-use super::segments::{NOT_AS_WRITTEN, Segment, begin, damaged, header, name, read, remove, salt};
+use super::segments::{NOT_AS_WRITTEN, Segment, damaged, header, name, read, remove, salt};
+use super::tail::{Tail, UNDER_WAY};
 use crate::office::Change;
 use crate::store::{Contents, Group, StoreError};
 
@@ -56,19 +58,21 @@ pub(super) struct Log<F: Files> {
     sizes: Sizes,
     /// What salts are made of.
     random: u64,
-    /// How it is after the last durable group.
+    /// How it is after the last group.
     position: Position,
     index: Index,
     /// Those that are needed before the current one, from the oldest on.
     older: VecDeque<Segment>,
     current: Segment,
-    file: F::File,
+    tail: Arc<Tail<F>>,
     /// That of its header.
     version: u32,
     salt: u64,
-    mark: Mark<F>,
+    mark: Arc<Mark<F>>,
     /// Those that the next header does not count any more.
     given_up: Vec<u32>,
+    /// Those that the header of the current one does not count any more.
+    over: Vec<u32>,
     /// The oldest segment, while what lives in it is moved.
     moving: Option<Moving>,
     /// What was cut off when it was opened.
@@ -129,9 +133,9 @@ impl<F: Files> Log<F> {
 
         let file_name = name(newest);
         let io = |doing, error| StoreError::io(doing, &files.path(&file_name), error);
-        let mut file = files.open(&file_name).map_err(|error| io("open", error))?;
-        // After a sync that has failed, the kernel may have the last group and its length,
-        // and the disk may not, and the next sync would not write it.
+        let file = files.open(&file_name).map_err(|error| io("open", error))?;
+        // After a sync that has failed, the kernel may have the last groups and the length,
+        // and the disk may not, and the next sync would not write them.
         let end = last.end as u64;
         let cut = file.set_length(end);
         cut.map_err(|error| io("shorten", error))?;
@@ -146,6 +150,8 @@ impl<F: Files> Log<F> {
         if is_asked {
             position.boots = contents.boots.clone();
         }
+        let mark = Arc::new(Mark::open(&files)?);
+        let tail = Tail::of(files.clone(), file, newest, mark.clone(), position.number);
         let mut log = Self {
             sizes,
             random,
@@ -156,18 +162,19 @@ impl<F: Files> Log<F> {
                 number: newest,
                 length: end,
             },
-            file,
+            tail: Arc::new(tail),
             version: header.version,
             salt: header.salt,
-            mark: Mark::open(&files)?,
+            mark,
             given_up: Vec::new(),
+            over: Vec::new(),
             moving: None,
             cut_off,
             frame: Vec::new(),
             files,
         };
         log.give_up();
-        log.mark_for_good()?;
+        log.tail.mark_for_good()?;
         Ok((log, contents))
     }
 
@@ -180,9 +187,10 @@ impl<F: Files> Log<F> {
             salt: salt(random, 1),
             position: Position::default(),
         };
-        let mark = Mark::open(&files)?;
-        let (file, length) = begin(&files, &header)?;
-        let mut log = Self {
+        let mark = Arc::new(Mark::open(&files)?);
+        let (tail, length) = Tail::begin(&files, &header, mark.clone())?;
+        tail.sync(0)?;
+        Ok(Self {
             files,
             sizes,
             random,
@@ -190,20 +198,19 @@ impl<F: Files> Log<F> {
             index: Index::default(),
             older: VecDeque::new(),
             current: Segment { number: 1, length },
-            file,
+            tail: Arc::new(tail),
             version: VERSION,
             salt: header.salt,
             mark,
             given_up: Vec::new(),
+            over: Vec::new(),
             moving: None,
             cut_off: None,
             frame: Vec::new(),
-        };
-        log.mark_for_good()?;
-        Ok(log)
+        })
     }
 
-    /// The number of the last group that is durable.
+    /// The number of the last group.
     pub(super) fn number(&self) -> u64 {
         self.position.number
     }
@@ -212,27 +219,29 @@ impl<F: Files> Log<F> {
         self.cut_off.as_ref()
     }
 
-    fn durable(&self) -> Durable {
-        Durable {
-            segment: self.current.number,
-            number: self.position.number,
-        }
+    /// What is durable of the segment that the last group is in.
+    pub(super) fn tail(&self) -> Arc<Tail<F>> {
+        self.tail.clone()
     }
 
-    /// Returns when the disk has noted how far this is.
-    pub(super) fn mark_for_good(&mut self) -> Result<(), StoreError> {
-        let durable = self.durable();
-        self.mark.note_for_good(&self.files, durable)
-    }
-
-    /// Makes a group durable. After an error the log is of no use any more.
-    pub(super) fn commit(&mut self, group: &Group) -> Result<(), StoreError> {
+    /// Writes a group, which is durable when the [tail](Self::tail) is synced. Returns how
+    /// many bytes it takes. After an error the log is of no use any more.
+    pub(super) fn write(&mut self, group: &Group) -> Result<usize, StoreError> {
         let (number, next) = (group.number, self.position.number + 1);
         if number != next {
             return Err(StoreError::Number { number, next });
         }
         // An older program does not know all that comes.
-        if self.current.length >= self.sizes.segment || self.version < VERSION {
+        let is_full = self.current.length >= self.sizes.segment || self.version < VERSION;
+        if is_full || number > self.tail.durable() + UNDER_WAY {
+            self.tail.sync(self.position.number)?;
+        }
+        if self.tail.is_named() {
+            for segment in self.over.drain(..) {
+                remove(&self.files, segment)?;
+            }
+        }
+        if is_full {
             self.begin_segment()?;
         }
         let mut position = self.position.clone();
@@ -260,42 +269,21 @@ impl<F: Files> Log<F> {
             return Err(StoreError::TooLarge { bytes });
         }
 
-        let written = self.file.write(self.current.length, &frame);
-        written.map_err(|error| self.io("write", error))?;
-        let synced = self.file.sync();
-        synced.map_err(|error| self.io("sync", error))?;
-        self.check_place()?;
+        self.tail.write(self.current.length, &frame, number)?;
 
         self.position = position;
         self.current.length = end;
-        self.mark.note(self.durable());
         moved.note(&mut self.index, self.current.number, moved_at);
         changes.note(&mut self.index, self.current.number, changes_at);
-        if frame.len() <= LARGEST_KEPT {
+        let bytes = frame.len();
+        if bytes <= LARGEST_KEPT {
             self.frame = frame;
         }
         self.give_up();
-        Ok(())
+        Ok(bytes)
     }
 
-    /// What is durable is of no use where nobody finds it.
-    fn check_place(&self) -> Result<(), StoreError> {
-        let name = name(self.current.number);
-        match self.files.is_there(&name, &self.file) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(StoreError::Gone {
-                path: self.files.path(&name),
-            }),
-            Err(error) => Err(self.io("look at", error)),
-        }
-    }
-
-    fn io(&self, doing: &'static str, error: io::Error) -> StoreError {
-        let name = name(self.current.number);
-        StoreError::io(doing, &self.files.path(&name), error)
-    }
-
-    /// Goes on in another segment.
+    /// Goes on in another segment: all that was written is durable.
     fn begin_segment(&mut self) -> Result<(), StoreError> {
         let segment = self.current.number + 1;
         let oldest = self.older.front().unwrap_or(&self.current);
@@ -306,18 +294,15 @@ impl<F: Files> Log<F> {
             salt: salt(self.random, segment),
             position: self.position.clone(),
         };
-        let (file, length) = begin(&self.files, &header)?;
+        let (tail, length) = Tail::begin(&self.files, &header, self.mark.clone())?;
         self.older.push_back(self.current);
         self.current = Segment {
             number: segment,
             length,
         };
-        self.file = file;
+        self.tail = Arc::new(tail);
         (self.version, self.salt) = (VERSION, header.salt);
-        self.mark_for_good()?;
-        for segment in mem::take(&mut self.given_up) {
-            remove(&self.files, segment)?;
-        }
+        self.over.append(&mut self.given_up);
         Ok(())
     }
 

@@ -39,12 +39,12 @@ impl<F: Files> Mark<F> {
 
     /// It is durable so far. What fails here is passed over: the mark says too little
     /// then.
-    pub(super) fn note(&mut self, durable: Durable) {
+    pub(super) fn note(&self, durable: Durable) {
         let _ = self.0.write(0, &durable.encode());
     }
 
     /// The same, and returns when the disk has the mark.
-    pub(super) fn note_for_good(&mut self, files: &F, durable: Durable) -> Result<(), StoreError> {
+    pub(super) fn note_for_good(&self, files: &F, durable: Durable) -> Result<(), StoreError> {
         let io = |doing, error| StoreError::io(doing, &files.path(NAME), error);
         let written = self.0.write(0, &durable.encode());
         written.map_err(|error| io("write", error))?;

@@ -432,7 +432,7 @@ impl Files for Memory {
 }
 
 impl File for MemoryFile {
-    fn write(&mut self, at: u64, bytes: &[u8]) -> io::Result<()> {
+    fn write(&self, at: u64, bytes: &[u8]) -> io::Result<()> {
         let mut state = self.memory.state();
         let error = state.begin();
         // An error comes when half of it is written.
@@ -449,7 +449,7 @@ impl File for MemoryFile {
         error.map_or(Ok(()), Err)
     }
 
-    fn set_length(&mut self, length: u64) -> io::Result<()> {
+    fn set_length(&self, length: u64) -> io::Result<()> {
         let mut state = self.memory.state();
         if let Some(error) = state.begin() {
             return Err(error);
@@ -459,7 +459,7 @@ impl File for MemoryFile {
         Ok(())
     }
 
-    fn sync(&mut self) -> io::Result<()> {
+    fn sync(&self) -> io::Result<()> {
         let mut state = self.memory.state();
         let error = state.begin();
         let file = &mut state.content.files[self.inode];

@@ -8,7 +8,7 @@
 //! DIRECTORY/log.damaged-1/        what was set aside
 //! ```
 //!
-//! [`Log`] says when what is durable. Each segment begins with a [`header`] and goes on in
+//! [`Log`] says what stands where, and [`tail`] when it is durable. Each segment begins with a [`header`] and goes on in
 //! [`frame`]s, a group each, of [`records`], a change each; [`index`] knows which of them
 //! still live. What is asked of the disk goes through [`files`], in whose place the tests
 //! put [`memory`], a disk that forgets what was not synced.
@@ -29,6 +29,7 @@ mod records;
 mod replay;
 mod rescue;
 mod segments;
+mod tail;
 
 #[cfg(test)]
 mod tests;
@@ -37,7 +38,7 @@ use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use super::{Contents, Group, Store, StoreError};
+use super::{Contents, Group, Store, StoreError, Syncing};
 use crate::own_directory::{OwnDirectory, sync_above, sync_directory};
 use files::Directory;
 pub use found::CutOff;
@@ -118,9 +119,9 @@ impl Disk {
 
 impl Drop for Disk {
     fn drop(&mut self) {
-        if let Some(log) = &mut self.keeper.log {
+        if let Some(log) = &self.keeper.log {
             // Without it the log is as whole.
-            let _ = log.mark_for_good();
+            let _ = log.tail().mark_for_good();
         }
     }
 }
@@ -130,8 +131,8 @@ impl Store for Disk {
         self.keeper.load()
     }
 
-    fn commit(&mut self, group: &Group) -> Result<(), StoreError> {
-        self.keeper.commit(group)
+    fn write(&mut self, group: &Group) -> Result<Syncing, StoreError> {
+        self.keeper.write(group)
     }
 
     fn reopen(&mut self) -> Result<u64, StoreError> {

@@ -1,6 +1,7 @@
 //! Reads what is there when a log is opened: first what lives and where, then, if it is
 //! asked for, just that.
 
+use std::collections::VecDeque;
 use std::ops::{Range, RangeInclusive};
 
 use super::files::Files;
@@ -10,6 +11,7 @@ use super::index::Index;
 use super::record::Texts;
 use super::records::{each_record, place};
 use super::segments::{NOT_AS_WRITTEN, damaged, header, read};
+use super::tail::UNDER_WAY;
 use crate::store::{Contents, StoreError};
 
 /// What is known of the segments that were read, in their order.
@@ -24,7 +26,8 @@ pub(super) struct Replay {
 
 impl Replay {
     /// Reads a segment, up to where it is no longer as it was written. Returns where its
-    /// last group is; where it would be, if there is none.
+    /// last groups are, as many as can have been under way; where they would be, if there
+    /// are none.
     pub(super) fn segment<F: Files>(
         &mut self,
         files: &F,
@@ -38,17 +41,20 @@ impl Replay {
         }
         self.is_begun = true;
         self.position = header.position;
-        let mut last = at..at;
+        let mut last = VecDeque::new();
         while let Some(frame) = frame::read(&bytes[at..], header.salt) {
             let expected = self.position.number + 1;
             if frame.number != expected || self.group(segment, at, frame).is_none() {
                 let what = "this is not the group that follows";
                 return Err(damaged(files, segment, at, what));
             }
-            last = at..at + frame.size();
-            at = last.end;
+            if last.len() as u64 == UNDER_WAY {
+                last.pop_front();
+            }
+            last.push_back(at);
+            at += frame.size();
         }
-        Ok(last)
+        Ok(last.front().copied().unwrap_or(at)..at)
     }
 
     fn group(&mut self, segment: u32, at: usize, frame: Frame<'_>) -> Option<()> {

@@ -63,27 +63,10 @@ pub(super) fn header<F: Files>(
     }
 }
 
-/// Begins a segment. Returns its file and the length of its header.
-pub(super) fn begin<F: Files>(files: &F, header: &Header) -> Result<(F::File, u64), StoreError> {
-    let name = name(header.segment);
-    let io = |doing, name: &str, error| StoreError::io(doing, &files.path(name), error);
-    let bytes = header.encode();
-    let file = files.create(TEMPORARY);
-    let mut file = file.map_err(|error| io("make", TEMPORARY, error))?;
-    file.write(0, &bytes)
-        .map_err(|error| io("write", TEMPORARY, error))?;
-    file.sync().map_err(|error| io("sync", TEMPORARY, error))?;
-    files
-        .rename(TEMPORARY, &name)
-        .map_err(|error| io("name", &name, error))?;
-    files.sync().map_err(|error| io("sync", "", error))?;
-    Ok((file, bytes.len() as u64))
-}
-
 /// Returns whether so many bytes can be written, and the disk has them. They are gone then.
 pub(super) fn try_out<F: Files>(files: &F, bytes: usize) -> Result<(), StoreError> {
     let io = |doing, error| StoreError::io(doing, &files.path(TEMPORARY), error);
-    let mut file = match files.create(TEMPORARY) {
+    let file = match files.create(TEMPORARY) {
         // Whoever reads the log says what is missing.
         Err(error) if is_missing(&error) => return Ok(()),
         made => made.map_err(|error| io("make", error))?,

@@ -49,9 +49,11 @@ mod replay;
 mod rescue;
 #[path = "../../../../host/src/store/disk/segments.rs"]
 mod segments;
+#[path = "../../../../host/src/store/disk/tail.rs"]
+mod tail;
 
 use crate::allocation;
-use crate::store::{Contents, Group, Store, StoreError};
+use crate::store::{Contents, Group, Store, StoreError, Syncing};
 use files::{File, Files};
 use header::{Header, Position};
 use keeper::Keeper;
@@ -75,7 +77,7 @@ fn disk(segments: Vec<(u32, Vec<u8>)>) -> Memory {
     let memory = Memory::default();
     for (segment, bytes) in segments {
         let file = memory.create(&segments::name(segment));
-        let written = file.and_then(|mut file| file.write(0, &bytes));
+        let written = file.and_then(|file| file.write(0, &bytes));
         written.expect("nothing fails");
     }
     memory

@@ -66,25 +66,33 @@ fn each_byte_counts() {
 }
 
 #[test]
-fn without_a_mark_nothing_tells_the_last_group_from_one_that_the_power_was_cut_in() {
+fn without_a_mark_nothing_tells_the_last_groups_from_those_that_the_power_was_cut_in() {
     let (pair, names) = several_without_a_mark();
     let newest = names.last().expect("there are some");
     let bytes = pair.memory.read(newest).expect("it is there");
-    let (header, mut start) = Header::decode(&bytes).expect("it is whole");
-    let mut last = start;
-    while let Some(frame) = frame::read(&bytes[start..], header.salt) {
-        last = start;
-        start += frame.size();
-    }
+    let starts = starts(&bytes);
+    let under_way = starts.len().saturating_sub(UNDER_WAY as usize);
     for at in 0..bytes.len() {
         let result = open(&pair, newest, |bytes| bytes[at] ^= 1 << (at % 8));
-        if at < last {
+        let behind = starts.iter().filter(|start| **start > at).count() as u64;
+        if at < starts[under_way] {
             assert_damaged(result, newest);
         } else {
             let number = result.expect("it is cut off");
-            assert_eq!(number, pair.last().number - 1);
+            assert_eq!(number, pair.last().number - 1 - behind);
         }
     }
+}
+
+/// Where the groups of a segment begin.
+fn starts(bytes: &[u8]) -> Vec<usize> {
+    let (header, mut at) = Header::decode(bytes).expect("it is whole");
+    let mut starts = Vec::new();
+    while let Some(frame) = frame::read(&bytes[at..], header.salt) {
+        starts.push(at);
+        at += frame.size();
+    }
+    starts
 }
 
 /// A mark that is damaged says nothing, and what was durable is there all the same.
@@ -123,34 +131,53 @@ fn zeros_in_the_place_of_groups() {
     }
 }
 
-/// Whose head is whole says where it ends, and nothing is written behind it before it is
-/// durable.
+/// So many groups are written before they are durable, and none behind them.
 #[test]
-fn more_than_one_group_is_no_power_cut() {
-    let (pair, names) = several_without_a_mark();
-    let newest = names.last().expect("there are some");
-    let bytes = pair.memory.read(newest).expect("it is there");
-    let (header, start) = Header::decode(&bytes).expect("it is whole");
-    let first = frame::read(&bytes[start..], header.salt).expect("it is whole");
-    let second = start + first.size();
-    assert!(second < bytes.len(), "there are two");
-    // Neither the first nor the second is whole, but for the head of one of them.
-    let result = open(&pair, newest, |bytes| {
-        bytes[second - 1] ^= 1;
-        bytes[second..].fill(0x55);
-    });
-    assert_damaged(result, newest);
-    let result = open(&pair, newest, |bytes| {
-        bytes[start..second].fill(0x55);
-        bytes.truncate(second + frame::HEAD);
-    });
-    assert_damaged(result, newest);
+fn more_groups_than_are_written_at_once_are_no_power_cut() {
+    let under_way = UNDER_WAY as usize;
+    let mut pair = Pair::new(11);
+    let starts = loop {
+        pair.commit(1);
+        let starts = starts(&pair.memory.read(&newest(&pair)).expect("it is there"));
+        if starts.len() == under_way + 2 {
+            break starts;
+        }
+        assert!(pair.last().number < 100, "no segment has so many");
+    };
+    pair.memory.remove(MARK).expect("it is there");
+    let newest = newest(&pair);
+    // The first is not whole, nor anything behind it but for the head of one group.
+    let only_head_of = |n: usize| {
+        let result = open(&pair, &newest, |bytes| {
+            bytes[starts[0]..starts[n]].fill(0x55);
+            bytes.truncate(starts[n] + frame::HEAD);
+        });
+        result.map(|number| pair.last().number - number)
+    };
+    for n in 1..under_way {
+        assert_eq!(
+            only_head_of(n).expect("it was under way"),
+            starts.len() as u64
+        );
+    }
+    assert_damaged(only_head_of(under_way), &newest);
+    // All heads are whole, and behind them is something.
+    let torn = |bytes: &mut Vec<u8>, behind: u8| {
+        for n in 1..=under_way {
+            bytes[starts[n] - 1] ^= 1;
+        }
+        bytes[starts[under_way]..].fill(behind);
+    };
+    assert_damaged(open(&pair, &newest, |bytes| torn(bytes, 0x55)), &newest);
     // Zeros may be what a file system puts behind what it has.
-    let result = open(&pair, newest, |bytes| {
-        bytes[second - 1] ^= 1;
-        bytes[second..].fill(0);
-    });
-    result.expect("it may be one group");
+    let result = open(&pair, &newest, |bytes| torn(bytes, 0));
+    result.expect("they may have been under way");
+}
+
+fn newest(pair: &Pair) -> String {
+    let mut names = pair.memory.names().expect("nothing fails");
+    names.retain(|name| name != MARK);
+    names.pop().expect("there are some")
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::*;
-use crate::store::StoreError;
+use crate::store::{Group, StoreError, Syncing};
 
 const EIO: i32 = 5;
 const EACCES: i32 = 13;
@@ -96,6 +96,8 @@ fn a_log_is_not_read_again_while_nothing_can_be_written() {
     let memory = pair.memory.clone();
     memory.fail(memory.operations(), ENOSPC);
     let _ = pair.keeper.commit(&group).expect_err("it is full");
+    let closed = pair.keeper.commit(&group);
+    assert!(matches!(closed, Err(StoreError::Closed)), "{closed:?}");
     let content = |name: &String| (name.clone(), memory.read(name).expect("it is there"));
     let names = || memory.names().expect("nothing fails");
     let files: Vec<_> = names().iter().map(content).collect();
@@ -119,49 +121,96 @@ fn check(groups: usize, at: usize, errno: i32) {
     let mut chance = Chance(at as u64);
     let mut pair = Pair::new(5);
     pair.memory.fail(at, errno);
-    while pair.last().number < groups as u64 {
-        let before = pair.last().clone();
-        let (group, after) = pair.generator.group(&before);
-        pair.memory.begin(group.number);
-        pair.after.push(after);
-        if let Err(error) = pair.keeper.commit(&group) {
+    // What is not known to be durable, and what makes it so.
+    let mut under_way: VecDeque<(Group, Option<Syncing>)> = VecDeque::new();
+    while pair.last().number < groups as u64 || !under_way.is_empty() {
+        let most = UNDER_WAY.min(groups as u64 - pair.last().number) as usize;
+        let result = if chance.below(most + 1) > under_way.len() {
+            let before = pair.last().clone();
+            let (group, after) = pair.generator.group(&before);
+            pair.memory.begin(group.number);
+            pair.after.push(after);
+            match pair.keeper.write(&group) {
+                Ok(sync) => {
+                    under_way.push_back((group, Some(sync)));
+                    Ok(())
+                }
+                Err(error) => {
+                    under_way.push_back((group, None));
+                    Err(error)
+                }
+            }
+        } else if let Some((group, sync)) = under_way.pop_front() {
+            let result = sync.expect("it was written")();
+            match result {
+                Ok(()) => pair.memory.end(group.number),
+                Err(_) => under_way.push_front((group, None)),
+            }
+            result
+        } else {
+            continue;
+        };
+        if let Err(error) = result {
             assert!(is(&error, errno), "operation {at}: {error:?}");
-            let closed = pair.keeper.commit(&group);
-            assert!(matches!(closed, Err(StoreError::Closed)), "{closed:?}");
-            // It may fail again, and is opened another time.
-            if chance.one_in(2) {
-                pair.memory
-                    .fail(pair.memory.operations() + chance.below(6), errno);
-                let _ = pair.keeper.reopen();
-            }
-            let number = match pair.keeper.reopen() {
-                Ok(number) => number,
-                Err(_) => pair.keeper.reopen().expect("that was the last error"),
-            };
-            pair.memory.heal();
-            assert!(
-                (before.number..=group.number).contains(&number),
-                "operation {at}"
-            );
-            if number < group.number {
-                pair.keeper.commit(&group).expect("there is room again");
-            }
+            go_on(&mut pair, &mut under_way, &mut chance, (at, errno));
             assert_durable(&pair, &mut chance, at);
         }
-        pair.memory.end(group.number);
     }
     assert_durable(&pair, &mut chance, at);
 }
 
+/// There was an error: the store is opened again, and has all that is under way then.
+fn go_on(
+    pair: &mut Pair,
+    under_way: &mut VecDeque<(Group, Option<Syncing>)>,
+    chance: &mut Chance,
+    (at, errno): (usize, i32),
+) {
+    // What was written before does not become durable by a sync that finds no error.
+    for (group, sync) in under_way.iter_mut() {
+        if let Some(sync) = sync.take()
+            && sync().is_ok()
+        {
+            pair.memory.end(group.number);
+        }
+    }
+    assert_durable(pair, chance, at);
+    // It may fail again, and is opened another time.
+    if chance.one_in(2) {
+        let memory = &pair.memory;
+        memory.fail(memory.operations() + chance.below(6), errno);
+        let _ = pair.keeper.reopen();
+    }
+    let number = match pair.keeper.reopen() {
+        Ok(number) => number,
+        Err(_) => pair.keeper.reopen().expect("that was the last error"),
+    };
+    pair.memory.heal();
+    let begun = pair.memory.snapshot().begun;
+    let ended = pair.memory.snapshot().ended;
+    assert!(
+        (ended..=begun).contains(&number),
+        "operation {at}: {number}"
+    );
+    for (group, _) in under_way.drain(..) {
+        if number < group.number {
+            pair.keeper.commit(&group).expect("there is room again");
+        }
+        pair.memory.end(group.number);
+    }
+}
+
 /// What was said to be durable is so.
 fn assert_durable(pair: &Pair, chance: &mut Chance, at: usize) {
-    let mut cut = keeper(pair.memory.snapshot().cut(chance));
+    let snapshot = pair.memory.snapshot();
+    let mut cut = keeper(snapshot.cut(chance));
     let contents = cut.load().expect("it is whole");
-    assert_eq!(
-        contents,
-        pair.read_after(pair.last().number),
-        "operation {at}"
+    let number = contents.number;
+    assert!(
+        (snapshot.ended..=snapshot.begun).contains(&number),
+        "operation {at}: {number}"
     );
+    assert_eq!(contents, pair.read_after(number), "operation {at}");
 }
 
 #[test]

@@ -6,10 +6,13 @@ mod power_cuts;
 mod random;
 mod rescue;
 
+use std::collections::VecDeque;
+
 use super::files::Files;
 use super::frame;
 use super::keeper::Keeper;
 use super::memory::{Chance, Memory, SMALL, Snapshot};
+use super::tail::UNDER_WAY;
 use crate::store::{Contents, Store};
 use generator::Generator;
 
@@ -49,6 +52,32 @@ impl Pair {
             self.after.push(after);
             self.keeper.commit(&group).expect("nothing fails");
             self.memory.end(group.number);
+        }
+    }
+
+    /// Writes so many groups, some of them before those before them are durable.
+    fn write(&mut self, groups: usize, chance: &mut Chance) {
+        let mut under_way = VecDeque::new();
+        for n in 1..=groups {
+            let before = self.last().clone();
+            let (group, after) = self.generator.group(&before);
+            self.memory.begin(group.number);
+            self.after.push(after);
+            let sync = self.keeper.write(&group).expect("nothing fails");
+            under_way.push_back((group.number, sync));
+            let left = match n == groups {
+                true => 0,
+                false => chance.below(UNDER_WAY as usize + 2),
+            };
+            while under_way.len() > left {
+                let (number, sync) = under_way.pop_front().expect("there is one");
+                // The next one stands for it.
+                if left > 0 && chance.one_in(3) {
+                    continue;
+                }
+                sync().expect("nothing fails");
+                self.memory.end(number);
+            }
         }
     }
 

@@ -17,10 +17,11 @@ fn what_was_durable_is_there_after_a_power_cut_and_nothing_is_by_halves() {
     let mut given_up = 0;
     for seed in 0..SEEDS {
         let mut pair = Pair::new(seed);
+        let chance = &mut Chance(seed);
         pair.memory.record();
-        pair.commit(GROUPS / 2);
+        pair.write(GROUPS / 2, chance);
         pair.keeper.reopen().expect("nothing fails");
-        pair.commit(GROUPS / 2);
+        pair.write(GROUPS / 2, chance);
         given_up += u64::from(pair.has_given_up());
         for (n, snapshot) in pair.memory.take_history().iter().enumerate() {
             for way in 0..WAYS {

@@ -1,28 +1,26 @@
-//! Keeps what the post office hands out, in a thread of its own: a disk takes as long as
-//! it takes.
+//! Keeps what the post office hands out, in [threads](desk) of their own: a disk takes as
+//! long as it takes.
 //!
 //! A group that could not be kept is tried again, for as long as the gateway runs, on a
 //! store that was opened anew. Until that succeeds nothing else is kept.
+
+mod desk;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread;
 use std::time::Duration;
 
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tracing::{error, info, warn};
 
 use crate::clock;
 use crate::office::{Change, GuestId, Office, Settings, Time};
-use crate::store::{BootId, ClockTrust, Contents, Group, Held, OldLetters, Store};
-use crate::words::in_full;
-
-/// How long it is until a group that could not be kept is tried again.
-const PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+use crate::store::{BootId, ClockTrust, Contents, Held, OldLetters, Store};
+pub(super) use desk::Report;
+use desk::{Desk, Order, PAUSE};
 
 /// How often it is noted which time it is, while letters wait: how long the machine ran
 /// is known as far as that.
@@ -74,10 +72,10 @@ impl fmt::Debug for KeepingOptions {
 
 /// What the gateway has of its store.
 pub(super) struct Keeper {
-    /// None: the thread is to end.
+    /// None: the threads are to end.
     orders: Option<Sender<Order>>,
     reports: UnboundedReceiver<Report>,
-    /// Ends when the thread does, with what the last thing was that is not kept.
+    /// Ends when the threads do, with what the last thing was that is not kept.
     ended: Receiver<Result<(), String>>,
     held: Held,
     boot: BootId,
@@ -106,25 +104,6 @@ impl NotKept {
         let is_under_way = office.is_handed_out(group);
         Self { why, is_under_way }
     }
-}
-
-#[derive(Debug)]
-enum Order {
-    /// Keep this, and say so.
-    Commit(Vec<Change>),
-    /// Keep this.
-    Note(Vec<Change>),
-}
-
-/// What has become of an order.
-#[derive(Debug)]
-pub(super) enum Report {
-    /// It is kept.
-    Committed,
-    /// It is not, and is tried again.
-    Failed(String),
-    /// What nobody waits for is kept after all, as all that comes next will be.
-    Noted,
 }
 
 impl Keeper {
@@ -159,12 +138,10 @@ impl Keeper {
             trust,
             queue,
             reporter,
+            pause: PAUSE,
         };
         let (ending, ended) = mpsc::channel();
-        // It waits for a disk, which no runtime does without a thread.
-        thread::Builder::new()
-            .name("keeper".into())
-            .spawn(move || ending.send(desk.run()))?;
+        desk.start(ending)?;
         let keeper = Self {
             orders: Some(orders),
             reports,
@@ -178,7 +155,7 @@ impl Keeper {
             answers: VecDeque::new(),
         };
         // It is known from here on which boot this is.
-        keeper.order(Order::Note(Vec::new()));
+        keeper.order(Order::Note);
         Ok(keeper)
     }
 
@@ -190,7 +167,7 @@ impl Keeper {
 
     fn order(&self, order: Order) {
         if let Some(orders) = &self.orders {
-            // A thread that is gone has said why.
+            // Threads that are gone have said why.
             let _ = orders.send(order);
         }
     }
@@ -218,7 +195,7 @@ impl Keeper {
         }
     }
 
-    /// What comes next of the store. None: its thread is gone, and nothing is kept any more.
+    /// What comes next of the store. None: its threads are gone, and nothing is kept any more.
     pub(super) async fn report(&mut self) -> Option<Report> {
         self.reports.recv().await
     }
@@ -296,7 +273,7 @@ impl Keeper {
     /// Notes which time it is.
     fn note(&mut self, now: Time) {
         self.noted_at = now;
-        self.order(Order::Note(Vec::new()));
+        self.order(Order::Note);
     }
 
     fn look(&mut self, now: Time, office: &mut Office) {
@@ -321,7 +298,7 @@ impl Keeper {
     /// Ends when what was ordered is done, and the time of the end is noted. A disk that
     /// does not answer is not waited for, and one that fails not tried again.
     pub(super) fn finish(mut self, office: &Office) {
-        self.order(Order::Note(Vec::new()));
+        self.order(Order::Note);
         self.orders = None;
         // There is nobody any more for whom it would be tried again.
         self.reports.close();
@@ -352,89 +329,18 @@ fn no_answer() -> String {
     format!("the disk has not answered for {} s", PATIENCE.as_secs())
 }
 
-/// What the thread has.
-struct Desk {
-    store: Box<dyn Store>,
-    /// The last group that is kept.
-    number: u64,
-    boot: BootId,
-    trust: ClockTrust,
-    queue: Receiver<Order>,
-    reporter: UnboundedSender<Report>,
-}
-
-impl Desk {
-    /// Keeps what is ordered until nothing is any more.
-    ///
-    /// # Errors
-    /// The gateway has ended, and the last thing is not kept: why.
-    fn run(mut self) -> Result<(), String> {
-        while let Ok(order) = self.queue.recv() {
-            let (changes, is_asked) = match order {
-                Order::Commit(changes) => (changes, true),
-                Order::Note(changes) => (changes, false),
-            };
-            let group = Group {
-                number: self.number + 1,
-                moment: clock::moment(self.boot, self.trust),
-                changes,
-            };
-            let has_failed = self.keep(&group)?;
-            self.number = group.number;
-            let report = match (is_asked, has_failed) {
-                (true, _) => Report::Committed,
-                (false, true) => Report::Noted,
-                (false, false) => continue,
-            };
-            // Who does not hear it any more may have ordered more.
-            let _ = self.reporter.send(report);
-        }
-        Ok(())
-    }
-
-    /// Keeps a group, and returns whether that has failed before.
-    ///
-    /// # Errors
-    /// The gateway has ended, and it is not kept: why.
-    fn keep(&mut self, group: &Group) -> Result<bool, String> {
-        let mut pause = PAUSE;
-        let mut has_failed = false;
-        let mut result = self.store.commit(group);
-        loop {
-            let error = match result {
-                Ok(()) => return Ok(has_failed),
-                Err(error) => error,
-            };
-            has_failed = true;
-            let why = in_full(&error);
-            let is_told = self.reporter.send(Report::Failed(why.clone())).is_ok();
-            if !is_told || self.is_over(pause) {
-                return Err(why);
-            }
-            pause = (pause * 2).min(LONGEST_PAUSE);
-            result = self.store.commit_again(group);
-        }
-    }
-
-    /// Waits. Returns whether the gateway has ended meanwhile.
-    fn is_over(&self, pause: Duration) -> bool {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "this thread has nothing else to do"
-        )]
-        thread::sleep(pause);
-        self.reporter.is_closed()
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::thread;
+
+    use tokio::sync::mpsc::UnboundedSender;
+
     use super::*;
     use crate::office::{
         BackoffSettings, GoneGuests, GuestSettings, Letter, Payload, Priority, Qos, Ticket,
         WhenOff, WorkListSettings,
     };
-    use crate::store::StoreError;
+    use crate::store::{Group, StoreError, Syncing};
 
     /// A disk that works so often, and then fails so often.
     struct Failing(usize, usize);
@@ -444,18 +350,16 @@ mod tests {
             Ok(Contents::default())
         }
 
-        fn commit(&mut self, _group: &Group) -> Result<(), StoreError> {
+        fn write(&mut self, _group: &Group) -> Result<Syncing, StoreError> {
             match self {
-                Self(0, 0) => Ok(()),
+                Self(0, 0) => {}
                 Self(0, fails) => {
                     *fails -= 1;
-                    Err(StoreError::Closed)
+                    return Err(StoreError::Closed);
                 }
-                Self(works, _) => {
-                    *works -= 1;
-                    Ok(())
-                }
+                Self(works, _) => *works -= 1,
             }
+            Ok(Box::new(|| Ok(())))
         }
 
         fn reopen(&mut self) -> Result<u64, StoreError> {
@@ -553,35 +457,6 @@ mod tests {
         assert!(!is_under_way(2));
     }
 
-    #[test]
-    fn a_note_that_has_failed_is_told_when_it_is_kept() {
-        let (orders, queue) = mpsc::channel();
-        let (reporter, mut reports) = unbounded_channel();
-        let desk = Desk {
-            store: Box::new(Failing(0, 1)),
-            number: 0,
-            boot: clock::boot_id().expect("it is Linux"),
-            trust: ClockTrust::PastRecord,
-            queue,
-            reporter,
-        };
-        for _ in 0..2 {
-            orders.send(Order::Note(Vec::new())).expect("it is there");
-        }
-        orders.send(Order::Commit(Vec::new())).expect("it is there");
-        drop(orders);
-        desk.run().expect("all is kept");
-        let mut told = Vec::new();
-        while let Ok(report) = reports.try_recv() {
-            told.push(match report {
-                Report::Failed(_) => "failed",
-                Report::Noted => "noted",
-                Report::Committed => "committed",
-            });
-        }
-        assert_eq!(told, ["failed", "noted", "committed"]);
-    }
-
     /// A keeper with such a store.
     fn start(store: impl Store + 'static, office: &mut Office) -> Keeper {
         let options = KeepingOptions {
@@ -622,7 +497,7 @@ mod tests {
             Ok(Contents::default())
         }
 
-        fn commit(&mut self, _group: &Group) -> Result<(), StoreError> {
+        fn write(&mut self, _group: &Group) -> Result<Syncing, StoreError> {
             panic!("a fault of the store");
         }
 
