@@ -51,6 +51,27 @@ impl OnDisk {
         kept
     }
 
+    /// Keeps groups, some of which are written before those before them are durable. None
+    /// comes behind one that is not kept.
+    fn keep_all(&mut self, groups: &[&Group], random: &mut Random) -> Result<(), StoreError> {
+        let mut written = None;
+        for group in groups {
+            if self.has_failed {
+                self.keep(group)?;
+                continue;
+            }
+            let sync = self.store.write(group)?;
+            if random.one_in(2) {
+                // It is durable with the next one, or at the end.
+                written = Some(sync);
+            } else {
+                written = None;
+                sync()?;
+            }
+        }
+        written.map_or(Ok(()), |sync| sync())
+    }
+
     /// The gateway dies, perhaps in the midst of keeping these groups or of reading what is
     /// there, and reads what is left. A power cut takes more than `kill -9`, which leaves
     /// what was written to the kernel. Returns how often it died as it read.
@@ -71,12 +92,8 @@ impl OnDisk {
         };
         let groups = if random.one_in(4) { &[] } else { groups };
         let history = self.disk.clone().record(|| {
-            for group in groups {
-                // None comes behind one that is not kept.
-                if self.keep(group).is_err() {
-                    break;
-                }
-            }
+            // What is not kept is not known any more.
+            let _ = self.keep_all(groups, random);
         });
         self.has_failed = false;
         self.disk = leave(history, random);
