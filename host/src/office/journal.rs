@@ -3,8 +3,8 @@
 //! The office has everything in memory and goes on at once. What it changes is noted
 //! here, in its order, and handed out as one group whenever the group before is
 //! durable: what happens meanwhile grows into the next one, so that the pace does not
-//! hang on the disk. One that is [large](Journal::is_large) need not wait for that, so
-//! that the store has something to do while the office deals with what it has kept. What
+//! hang on the disk. One that is [large](Journal::is_large) need not wait for that: the
+//! store writes it while it has the one before synced. What
 //! the outside sees of a change waits until its group is durable: letters are not sent
 //! before, and messages not acknowledged.
 //!
@@ -23,13 +23,13 @@ pub const MAX_PENDING: usize = 20_000;
 /// From so many bytes on, neither.
 const MAX_PENDING_BYTES: usize = 32 << 20;
 
-/// A group of so many letters, or bytes, is large: a sync of the disk is little beside
-/// writing them. Nobody waits for the other changes.
-const LARGE: usize = 256;
+/// A group of so many letters, or bytes, is large: it is worth the way to the store.
+/// Nobody waits for the other changes.
+const LARGE: usize = 64;
 const LARGE_BYTES: usize = 256 << 10;
 
 /// So many groups may be handed out and not be durable.
-const MAX_UNDER_WAY: u64 = 2;
+pub(super) const MAX_UNDER_WAY: usize = 4;
 
 /// One thing that is to outlive the gateway. Guests are known by their names.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -208,9 +208,9 @@ impl Journal {
         self.durable
     }
 
-    /// Whether a group is handed out and not durable.
-    pub(super) fn is_under_way(&self) -> bool {
-        self.begun != self.durable
+    /// How many groups are handed out and not durable.
+    pub(super) fn under_way(&self) -> usize {
+        (self.begun - self.durable) as usize
     }
 
     /// Whether the next group is large.
@@ -221,7 +221,7 @@ impl Journal {
 
     /// Whether all is durable.
     pub(super) fn is_idle(&self) -> bool {
-        !self.is_under_way() && self.pending.is_empty()
+        self.under_way() == 0 && self.pending.is_empty()
     }
 
     /// What is to be answered now. What is to wait for the changes up to here is kept.
@@ -241,15 +241,15 @@ impl Journal {
             .map(|(_, answer)| answer)
     }
 
-    /// The next group of changes, if there are any and no more than one is under way, or
-    /// none is where that one has failed.
+    /// The next group of changes, if there are any and not too many are under way: none,
+    /// where one has failed.
     pub(super) fn poll(&mut self) -> Option<Vec<Change>> {
         let most = if self.failed.is_none() {
             MAX_UNDER_WAY
         } else {
             1
         };
-        if self.pending.is_empty() || self.begun - self.durable >= most {
+        if self.pending.is_empty() || self.under_way() >= most {
             return None;
         }
         self.begun += 1;

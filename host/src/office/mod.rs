@@ -243,7 +243,7 @@ impl Office {
 
     /// Whether a group of changes was handed out and is not kept.
     pub fn is_keeping(&self) -> bool {
-        self.journal.is_under_way()
+        self.journal.under_way() > 0
     }
 
     /// Whether so much is to be kept that it is worth a group of its own.
@@ -485,7 +485,7 @@ impl Office {
     pub fn handle_committed(&mut self) {
         let answers = self.journal.handle_committed();
         self.answers.extend(answers);
-        self.list.handle_committed(!self.journal.is_under_way());
+        self.list.handle_committed(self.journal.under_way());
     }
 
     /// The oldest group of changes that was handed out could not be kept, for this reason,

@@ -75,7 +75,7 @@ impl Disk {
     /// A group was handed out.
     pub fn begin(&mut self, changes: Vec<Change>) {
         self.under_way.push_back(changes);
-        assert!(self.under_way.len() <= 2, "a third group");
+        assert!(self.under_way.len() <= 4, "a fifth group");
     }
 
     /// Keeps a group, if one is to be kept now. Returns whether there was one.

@@ -45,11 +45,12 @@ const LINES: usize = 120;
 type Seen = BTreeMap<&'static str, u64>;
 
 /// What has to be seen, or the schedules show nothing.
-const KINDS: [&str; 47] = [
+const KINDS: [&str; 48] = [
     "killed",
     "group lost",
     "group durable at the last moment",
     "two groups under way",
+    "three or four groups under way",
     "one group of two durable at the last moment",
     "stopped in good order",
     "rebooted",

@@ -153,7 +153,7 @@ impl WorkList {
             return false;
         };
         let list = &self.lists[entry.guest.index()];
-        let is_being_kept = list.durable < entry.ticket.0 && entry.ticket.0 <= list.begun;
+        let is_being_kept = list.durable < entry.ticket.0 && entry.ticket.0 <= list.begun[0];
         let name = entry.replace_key();
         is_being_kept && name.is_some_and(|name| list.keys.letters(name) == 1)
     }

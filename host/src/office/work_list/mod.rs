@@ -20,6 +20,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::journal::MAX_UNDER_WAY;
 use super::{PacketId, Payload, Properties, Remaining, Time, WhenOff};
 use chunks::Chunks;
 
@@ -237,12 +238,11 @@ struct List {
     keys: Keys,
     /// Whether the guest stands in `turns`.
     has_turn: bool,
-    /// The last letter that was put on it, the last one of the groups that were handed out,
-    /// of those but the latest, and of those that are durable: only up to that letters are
-    /// sent.
+    /// The last letter that was put on it, the last one when each of the latest groups was
+    /// handed out, from the latest on, and the last one that is durable: only up to that
+    /// letters are sent.
     last_ticket: u64,
-    begun: u64,
-    begun_before: u64,
+    begun: [u64; MAX_UNDER_WAY],
     durable: u64,
 }
 
@@ -312,8 +312,7 @@ impl WorkList {
             keys: Keys::default(),
             has_turn: false,
             last_ticket: 0,
-            begun: durable,
-            begun_before: durable,
+            begun: [durable; MAX_UNDER_WAY],
             durable,
         });
     }
@@ -400,7 +399,7 @@ impl WorkList {
         // One that has another's place has a later ticket than some behind it.
         list.last_ticket = list.last_ticket.max(last_ticket);
         list.durable = list.durable.max(list.last_ticket);
-        (list.begun, list.begun_before) = (list.last_ticket, list.durable);
+        list.begun = [list.last_ticket; MAX_UNDER_WAY];
     }
 
     #[inline(always)]
@@ -469,18 +468,15 @@ impl WorkList {
     /// What was put there up to now is being kept.
     pub(super) fn handle_commit_begun(&mut self) {
         for list in &mut self.lists {
-            list.begun_before = std::mem::replace(&mut list.begun, list.last_ticket);
+            list.begun.rotate_right(1);
+            list.begun[0] = list.last_ticket;
         }
     }
 
-    /// It is kept, or all of it but the latest group.
-    pub(super) fn handle_committed(&mut self, is_all: bool) {
+    /// It is kept, but for so many of the latest groups.
+    pub(super) fn handle_committed(&mut self, under_way: usize) {
         for list in &mut self.lists {
-            list.durable = if is_all {
-                list.begun
-            } else {
-                list.begun_before
-            };
+            list.durable = list.begun[under_way];
         }
     }
 

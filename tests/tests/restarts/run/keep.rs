@@ -27,10 +27,12 @@ impl Run<'_> {
             return;
         };
         self.note(|| format!("  group: {changes:?}"));
-        assert!(self.under_way.len() < 2, "a third group");
         let last = self.under_way.back().map(|it| it.group.number);
-        if last.is_some() {
-            self.see("two groups under way");
+        match self.under_way.len() {
+            0 => {}
+            1 => self.see("two groups under way"),
+            2 | 3 => self.see("three or four groups under way"),
+            _ => panic!("a fifth group"),
         }
         let group = Group {
             number: 1 + last.unwrap_or(self.contents.number),
