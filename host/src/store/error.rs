@@ -131,6 +131,9 @@ pub enum StoreError {
         /// Which one is next.
         next: u64,
     },
+    /// What another store than that of the gateway says, in its own words.
+    #[error("the work list can not be kept")]
+    Other(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// There was an error before.
     #[error("the store is closed since an error, and was not opened again")]
     Closed,

@@ -46,6 +46,39 @@ pub type Syncing = Box<dyn FnOnce() -> Result<(), StoreError> + Send>;
 
 /// Keeps the work list. Calls take as long as they take: threads of their own wait for
 /// them.
+///
+/// A program can have a store of its own, which goes into
+/// [`KeepingOptions`](crate::gateway::KeepingOptions) with what it has
+/// [loaded](Self::load). This one has a database, which makes each group durable at once:
+///
+/// ```
+/// use jackalope::store::{Contents, Group, Store, StoreError, Syncing};
+///
+/// /// Where letters, outcomes, timers and state are rows: what `Contents::apply` does.
+/// trait Database: Send {
+///     fn read(&self) -> std::io::Result<Contents>;
+///     /// A transaction: all that is in the group, and its number.
+///     fn commit(&mut self, group: &Group) -> std::io::Result<()>;
+/// }
+///
+/// struct InDatabase<D>(D);
+///
+/// impl<D: Database> Store for InDatabase<D> {
+///     fn load(&mut self) -> Result<Contents, StoreError> {
+///         self.0.read().map_err(|error| StoreError::Other(error.into()))
+///     }
+///
+///     fn write(&mut self, group: &Group) -> Result<Syncing, StoreError> {
+///         let committed = self.0.commit(group);
+///         committed.map_err(|error| StoreError::Other(error.into()))?;
+///         Ok(Box::new(|| Ok(())))
+///     }
+///
+///     fn reopen(&mut self) -> Result<u64, StoreError> {
+///         Ok(self.load()?.number)
+///     }
+/// }
+/// ```
 pub trait Store: Send {
     /// Reads all that is kept. Called once, before anything else.
     ///
