@@ -53,7 +53,7 @@ mod segments;
 mod tail;
 
 use crate::allocation;
-use crate::store::{Contents, Group, Store, StoreError, Syncing};
+use crate::store::{Contents, Group, Store, StoreError};
 use files::{File, Files};
 use header::{Header, Position};
 use keeper::Keeper;
