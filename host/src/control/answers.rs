@@ -389,6 +389,14 @@ fn listed((guest, letter): (String, OpenLetter)) -> ListedLetter {
     }
 }
 
+/// JSON, as it is sent.
+pub(super) fn line(body: &impl Serialize) -> Vec<u8> {
+    // What fails here would be a key that is no text.
+    let mut text = serde_json::to_vec(body).unwrap_or_default();
+    text.push(b'\n');
+    text
+}
+
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

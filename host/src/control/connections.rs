@@ -20,7 +20,7 @@ use tokio::time::{sleep, timeout};
 use super::answers::Code;
 use super::listener::{Listener, Socket};
 use super::reload::Reloads;
-use super::routes;
+use super::requests;
 use super::token::Token;
 use super::unasked::{self, Unasked};
 use crate::gateway::Control;
@@ -222,7 +222,7 @@ where
         let (shared, stage) = (&shared, &stage);
         stage.send_replace(Stage::Asking);
         async move {
-            let answer = routes::answer(shared, stage, request).await;
+            let answer = requests::answer(shared, stage, request).await;
             stage.send_replace(match answer.body() {
                 Either::Left(_) => Stage::Answering,
                 Either::Right(_) => Stage::Following,

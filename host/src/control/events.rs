@@ -58,3 +58,48 @@ fn standing(report: &Report) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::control::OPENAPI;
+
+    #[test]
+    fn each_kind_of_news_is_described() {
+        let description: Value = serde_json::from_str(OPENAPI).expect("it is JSON");
+        let words = &description["components"]["schemas"]["Event"]["properties"]["event"]["enum"];
+        let words: Vec<NewsEvent> = serde_json::from_value(words.clone()).expect("they are known");
+        let all = [
+            NewsEvent::Following,
+            NewsEvent::Online,
+            NewsEvent::Offline,
+            NewsEvent::Subscribed,
+            NewsEvent::SubscriptionRefused,
+            NewsEvent::Unsubscribed,
+            NewsEvent::Message,
+            NewsEvent::MessageDropped,
+            NewsEvent::Handled,
+            NewsEvent::Timer,
+            NewsEvent::Rejected,
+            NewsEvent::PutOff,
+            NewsEvent::Failed,
+            NewsEvent::GivenUp,
+            NewsEvent::Rebuilt,
+            NewsEvent::Replaced,
+            NewsEvent::Printed,
+            NewsEvent::Will,
+            NewsEvent::Accepted,
+            NewsEvent::Sent,
+            NewsEvent::Delivered,
+            NewsEvent::Expired,
+            NewsEvent::Displaced,
+            NewsEvent::Refused,
+            NewsEvent::Problem,
+            NewsEvent::Dropped,
+            NewsEvent::End,
+        ];
+        assert_eq!(words, all);
+    }
+}

@@ -10,11 +10,14 @@
 //! [`openapi.json`](OPENAPI), and in `routes`.
 
 pub(crate) mod answers;
+mod body;
 mod connections;
 mod events;
 mod listener;
 mod query;
+mod refusal;
 mod reload;
+mod requests;
 mod routes;
 mod token;
 mod unasked;

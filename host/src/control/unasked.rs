@@ -12,9 +12,8 @@ use hyper::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::watch;
 
-use super::answers::{Code, Problem};
+use super::answers::{Code, Problem, line};
 use super::connections::{MAX_HEAD, Stage};
-use super::routes::line;
 
 /// In the first line of an answer: `HTTP/1.1 400 `.
 const STATUS: std::ops::Range<usize> = 9..12;
