@@ -6,14 +6,14 @@ use bytes::Bytes;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, AUTHORIZATION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
-use hyper::{Request, Response, StatusCode};
+use hyper::{Request, Response, StatusCode, Uri};
 use serde::Serialize;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::OPENAPI;
 use super::answers::{AcceptedLetter, Changes, Code, Health, Letters, Problem, Status, line};
-use super::body::payload;
+use super::body::RequestBody;
 use super::connections::{Shared, Stage};
 use super::events::Events;
 use super::query::Query;
@@ -55,7 +55,9 @@ pub(super) async fn answer(
     }
     match here.iter().find(|route| route.method == *request.method()) {
         Some(route) => {
-            let done = act(shared, stage, route, request).await;
+            let (head, body) = request.into_parts();
+            let body = RequestBody::new(body, stage);
+            let done = act(shared, route, &head.uri, body).await;
             done.unwrap_or_else(refused)
         }
         None => {
@@ -74,14 +76,14 @@ pub(super) async fn answer(
 
 async fn act(
     shared: &Shared,
-    stage: &watch::Sender<Stage>,
     route: &Route,
-    request: Request<Incoming>,
+    uri: &Uri,
+    body: RequestBody<'_>,
 ) -> Result<Answer, Refusal> {
-    let query = Query::parse(request.uri().query().unwrap_or(""), route.query)?;
+    let query = Query::parse(uri.query().unwrap_or(""), route.query)?;
     let control = &shared.control;
     match route.action {
-        Action::Publish => publish(shared, stage, &query, request).await,
+        Action::Publish => publish(shared, &query, body).await,
         Action::Letters => {
             let most = |text: &str| text.parse().ok().filter(|most| *most <= LISTED);
             let most = query.read("limit", LISTED, most, "a number from 0 to 1000")?;
@@ -90,7 +92,7 @@ async fn act(
             Ok(json(StatusCode::OK, &Letters::from(letters)))
         }
         Action::Cancel => {
-            let ticket = request.uri().path().rsplit('/').next();
+            let ticket = uri.path().rsplit('/').next();
             let ticket = ticket.and_then(|ticket| ticket.parse().ok());
             let ticket = ticket.ok_or_else(|| "a ticket is a number".to_owned())?;
             let ticket = Ticket(ticket);
@@ -101,7 +103,7 @@ async fn act(
         Action::Send => {
             let guest = query.required("guest")?.to_owned();
             let topic = query.required("topic")?.into();
-            let payload = payload(shared, stage, request).await?;
+            let payload = body.read(shared).await?;
             control.hand(guest, topic, payload).await???;
             Ok(json(StatusCode::ACCEPTED, &Empty {}))
         }
@@ -137,12 +139,7 @@ async fn act(
 #[derive(Serialize)]
 struct Empty {}
 
-async fn publish(
-    shared: &Shared,
-    stage: &watch::Sender<Stage>,
-    query: &Query,
-    request: Request<Incoming>,
-) -> Result<Answer, Refusal> {
+async fn publish(shared: &Shared, query: &Query, body: RequestBody<'_>) -> Result<Answer, Refusal> {
     let qos = |text: &str| text.parse().ok();
     let priority = |text: &str| text.parse().ok();
     let when_off = |text: &str| text.parse().ok().map(Some);
@@ -173,7 +170,7 @@ async fn publish(
         replace_key: query.get("replace-key").map(Into::into),
         tag: query.get("tag").map(Into::into),
     };
-    draft.payload = payload(shared, stage, request).await?;
+    draft.payload = body.read(shared).await?;
     // Who has sent only a part of it takes nobody's place.
     let _waits = match wait {
         Some(_) => Some(shared.waiting.try_acquire().map_err(|_| {
