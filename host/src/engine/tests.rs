@@ -15,8 +15,8 @@ use bytes::BytesMut;
 use super::*;
 use crate::office::{
     Assignment, BackoffSettings, Call, Change, Delivery, Effects, GoneGuests, GuestSettings,
-    Letter, Outgoing, Overflow, Payload, Priority, Publish, Qos, Settings, StatusTopic, Ticket,
-    TimerSettings, WorkListSettings,
+    Incoming, Letter, Outgoing, Overflow, Payload, Priority, Publish, Qos, Settings, Status,
+    StatusTopic, Ticket, TimerSettings, WorkListSettings,
 };
 
 /// What the machine was asked for.
