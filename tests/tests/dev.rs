@@ -182,7 +182,10 @@ fn a_guest_that_fails_again_and_again_is_replaced_at_once() {
     let file = directory.path().join("guest.wasm");
     fs::copy(HOSTILE, &file).expect("it was built");
     let path = file.to_str().expect("it is text");
-    let mut dev = Process::start(BINARY, &["dev", path]);
+    // The message is not given up while the new one is compiled.
+    let again = "subscriptions = [\"#\"]\nretries = 1000";
+    let (_directory, config) = configuration(&guest("hostile", path, again));
+    let mut dev = Process::start(BINARY, &["dev", "--config", &config]);
     dev.out.wait_for("subscribed #");
     dev.type_line("[hostile/do] loop");
     dev.out.wait_for("took longer than 1s; again");
