@@ -253,17 +253,18 @@ impl Subscriber {
         Self { child, lines }
     }
 
-    /// Waits until it has subscribed once more, after the broker was gone.
+    /// Waits until it has subscribed once more, after the broker was gone, and returns the
+    /// messages that came before.
     #[track_caller]
-    pub fn wait_for_another_subscription(&self) {
-        let is_so = |lines: &[String]| {
-            lines
-                .iter()
-                .filter(|line| line.contains(SUBSCRIBED))
-                .count()
-                > 1
+    pub fn wait_for_another_subscription(&self) -> Vec<String> {
+        let again = |lines: &[String]| {
+            let lines = lines.iter().enumerate();
+            let mut subscribed = lines.filter(|(_, line)| line.contains(SUBSCRIBED));
+            subscribed.nth(1).map(|(place, _)| place)
         };
-        self.lines.wait_until("another subscription", is_so);
+        let is_so = |lines: &[String]| again(lines).is_some();
+        let lines = self.lines.wait_until("another subscription", is_so);
+        messages(&lines[..again(&lines).unwrap_or_default()])
     }
 
     /// Lets it disconnect in good order, and waits for that.
