@@ -69,6 +69,17 @@ impl Site {
         assert!(in_time(self.broker.wait_until(|core| has_echo(core, text))).await);
     }
 
+    /// Says it until the guest has sent it back: while the gateway is away, a clean
+    /// session misses what is published.
+    async fn expect_echo_at_last(&self, text: &str) {
+        while self.echoes(text) == 0 {
+            self.is_subscribed().await;
+            self.say(text, QoS::ExactlyOnce);
+            let is_over = |core: &Core| has_echo(core, text) || !core.is_connected(CLIENT);
+            assert!(in_time(self.broker.wait_until(is_over)).await);
+        }
+    }
+
     /// How many of these the broker has accepted.
     fn echoes(&self, text: &str) -> usize {
         self.broker
@@ -120,15 +131,8 @@ async fn a_connection_that_breaks_in_the_middle_of_a_packet_is_made_again() {
     .into_iter()
     .enumerate()
     {
-        let text = format!("round {round}");
         site.broker.inject(fault);
-        // While the gateway is away, a clean session misses what is published.
-        while site.echoes(&text) == 0 {
-            site.is_subscribed().await;
-            site.say(&text, QoS::ExactlyOnce);
-            let is_over = |core: &Core| has_echo(core, &text) || !core.is_connected(CLIENT);
-            assert!(in_time(site.broker.wait_until(is_over)).await);
-        }
+        site.expect_echo_at_last(&format!("round {round}")).await;
     }
     site.check();
 }
@@ -209,11 +213,11 @@ async fn a_broker_that_stops_reading_and_answering_is_left() {
             .iter()
             .filter(|line| line.contains("subscribed filter=echo/in/+"))
             .count()
-            == 2
+            >= 2
     };
     site.gateway.log.wait_until("a second subscription", again);
-    site.say("again", QoS::AtLeastOnce);
-    site.expect_echo("again").await;
+    // A machine that is busy for a second and a half may be silent for as long itself.
+    site.expect_echo_at_last("again").await;
     site.check();
 }
 
@@ -221,6 +225,8 @@ async fn a_broker_that_stops_reading_and_answering_is_left() {
 async fn a_broker_that_refuses_for_a_while_is_asked_again() {
     let refuse = Fault::RefuseConnect(ConnectReturnCode::ServiceUnavailable, Times::Next(3));
     let site = Site::start_with("", [refuse]).await;
+    // Lines are read from the log in a thread of its own.
+    site.gateway.log.wait_for(" online ");
     assert_eq!(
         site.gateway.log.count("it is unavailable (return code 3)"),
         3
