@@ -73,6 +73,7 @@ fn nothing_that_is_not_permitted_reaches_the_broker() {
 
     gateway.signal("TERM");
     assert!(gateway.wait().success());
+    gateway.log.wait_for_end();
     assert_eq!(gateway.log.count("NotPermitted("), 5 + 7);
     broker.expect("jackalope closed: disconnect");
     let lines = broker.process.out.all();
