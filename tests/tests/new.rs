@@ -2,7 +2,6 @@
 //! configuration, in each language.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use jackalope_tests::{PROJECT, Process, Project, command, run_to_end, texts};
@@ -166,12 +165,18 @@ fn what_building_takes_is_in_the_readme() {
     assert!(package.contains(engines), "{package}");
 }
 
-/// A program that prints this.
+/// A program that prints this. A shell writes it: what another thread starts while this
+/// process has the file open for writing has it open as well for a moment, and a file that
+/// is open so can not be run.
 fn write_program(directory: &Path, name: &str, printed: &Path) {
-    let path = directory.join(name);
-    let text = format!("#!/bin/sh\necho {}\n", printed.display());
-    fs::write(&path, text).expect("it can be written");
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    let written = command("sh")
+        .args([
+            "-c",
+            r#"printf '#!/bin/sh\necho %s\n' "$1" >"$0" && chmod 755 "$0""#,
+        ])
+        .args([&directory.join(name), printed])
+        .status();
+    assert!(written.expect("there is a shell").success());
 }
 
 #[test]
