@@ -39,6 +39,7 @@ fn two_gateways_split_a_stream() {
             "{version}"
         );
         for gateway in gateways {
+            gateway.log.wait_for("message topic=echo/in/");
             let received = gateway.log.count("message topic=echo/in/");
             assert!((1..MESSAGES).contains(&received), "{version}: {received}");
         }
