@@ -38,6 +38,15 @@ impl<F: Files> Keeper<F> {
     }
 }
 
+impl<F: Files> Drop for Keeper<F> {
+    fn drop(&mut self) {
+        if let Some(log) = &self.log {
+            // Without it the log is as whole.
+            let _ = log.tail().mark_for_good();
+        }
+    }
+}
+
 impl<F: Files> Store for Keeper<F> {
     fn load(&mut self) -> Result<Contents, StoreError> {
         self.open(true)

@@ -117,15 +117,6 @@ impl Disk {
     }
 }
 
-impl Drop for Disk {
-    fn drop(&mut self) {
-        if let Some(log) = &self.keeper.log {
-            // Without it the log is as whole.
-            let _ = log.tail().mark_for_good();
-        }
-    }
-}
-
 impl Store for Disk {
     fn load(&mut self) -> Result<Contents, StoreError> {
         self.keeper.load()

@@ -123,8 +123,12 @@ impl<F: Files> Tail<F> {
         Ok(())
     }
 
-    /// Notes how far it is durable, and returns when the disk has the mark.
+    /// Notes how far it is durable, and returns when the disk has the mark. One that has
+    /// no name is not there, and the mark is of the segment before.
     pub(super) fn mark_for_good(&self) -> Result<(), StoreError> {
+        if !self.is_named() {
+            return Ok(());
+        }
         let durable = Durable {
             segment: self.segment,
             number: self.durable(),

@@ -181,9 +181,14 @@ fn go_on(
         memory.fail(memory.operations() + chance.below(6), errno);
         let _ = pair.keeper.reopen();
     }
-    let number = match pair.keeper.reopen() {
-        Ok(number) => number,
-        Err(_) => pair.keeper.reopen().expect("that was the last error"),
+    // Or the gateway ends and begins anew, perhaps after a power cut.
+    let number = if chance.one_in(3) {
+        begin_anew(pair, chance)
+    } else {
+        match pair.keeper.reopen() {
+            Ok(number) => number,
+            Err(_) => pair.keeper.reopen().expect("that was the last error"),
+        }
     };
     pair.memory.heal();
     let begun = pair.memory.snapshot().begun;
@@ -198,6 +203,20 @@ fn go_on(
         }
         pair.memory.end(group.number);
     }
+}
+
+/// Returns the last group that is there.
+fn begin_anew(pair: &mut Pair, chance: &mut Chance) -> u64 {
+    // What ends notes how far it is durable.
+    pair.keeper = keeper(pair.memory.clone());
+    pair.memory.heal();
+    if chance.one_in(2) {
+        pair.memory = pair.memory.snapshot().cut(chance);
+        pair.keeper = keeper(pair.memory.clone());
+    }
+    let contents = pair.keeper.load().expect("it is whole");
+    assert_eq!(contents, pair.read_after(contents.number));
+    contents.number
 }
 
 /// What was said to be durable is so.
