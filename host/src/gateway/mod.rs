@@ -303,7 +303,7 @@ impl Gateway {
 
     fn handle_report(&mut self, report: FromStore) {
         if let Some(keeper) = &mut self.machine.keeper
-            && keeper.handle_report(self.engine.office_mut(), report)
+            && keeper.handle_report(clock::now(), self.engine.office_mut(), report)
         {
             self.engine.handle_committed(&mut self.machine);
             if let Some(keeper) = &mut self.machine.keeper {

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use super::{Letter, LetterOutcome, Outgoing, PacketId, Payload, Ticket, Time};
 
-/// From so many changes on that are not durable, no guest is called.
+/// From so many changes on that are in no group yet, no guest is called.
 pub const MAX_PENDING: usize = 20_000;
 
 /// From so many bytes on, neither.
@@ -181,7 +181,7 @@ impl Journal {
         self.session <= self.durable
     }
 
-    /// Whether so much waits to become durable that nothing is to be added.
+    /// Whether so much waits to be handed out that nothing is to be added.
     /// A journal that has failed is not full: who wants to add is told.
     pub(super) fn is_full(&self) -> bool {
         let is_full = self.pending.len() >= MAX_PENDING || self.pending_bytes >= MAX_PENDING_BYTES;

@@ -644,7 +644,7 @@ impl Office {
     }
 
     /// The next group of changes that is to be kept, all or nothing, and after the one
-    /// before. There are two at a time at most: the next one comes when the older one
+    /// before. There are four at a time at most: another one comes when the oldest
     /// [is kept](Self::handle_committed), however often that has to be tried.
     pub fn poll_commit(&mut self) -> Option<Vec<Change>> {
         let changes = self.journal.poll()?;

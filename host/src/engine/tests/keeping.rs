@@ -56,13 +56,13 @@ fn a_small_group_waits_until_the_one_before_is_kept() {
 }
 
 #[test]
-fn a_large_group_waits_for_nothing_but_two_that_are_under_way() {
+fn a_large_group_waits_for_nothing_but_four_that_are_under_way() {
     let (mut engine, mut machine) = online();
-    for ticket in [1, 2] {
+    for ticket in [1, 2, 3, 4] {
         let deeds = publish(&mut engine, &mut machine, "a", large(ticket));
         assert_eq!(deeds, [Deed::Called(0), Deed::Committed(1)]);
     }
-    let deeds = publish(&mut engine, &mut machine, "a", large(3));
+    let deeds = publish(&mut engine, &mut machine, "a", large(5));
     assert_eq!(deeds, [Deed::Called(0)]);
     engine.handle_committed(&mut machine);
     assert_eq!(machine.deeds(), [Deed::Committed(1)]);

@@ -64,6 +64,8 @@ struct Shelf {
     last: u64,
     /// How often it was opened anew.
     reopened: u64,
+    /// Why nothing more is written to it, if the writer was told.
+    why: Option<String>,
 }
 
 /// A group on its way from one thread to the other.
@@ -111,6 +113,7 @@ impl Desk {
             store: self.store,
             last: self.number,
             reopened: 0,
+            why: None,
         }));
         let syncer = Syncer {
             shelf: shelf.clone(),
@@ -181,8 +184,9 @@ impl Shelf {
             return None;
         }
         let result = self.store.write(group);
-        if result.is_ok() {
-            self.last = group.number;
+        match &result {
+            Ok(_) => self.last = group.number,
+            Err(error) => self.why = Some(in_full(error)),
         }
         let reopened = self.reopened;
         Some(Written { reopened, result })
@@ -200,6 +204,7 @@ impl Shelf {
     fn reopen(&mut self) -> Result<(), StoreError> {
         self.last = self.store.reopen()?;
         self.reopened += 1;
+        self.why = None;
         Ok(())
     }
 }
@@ -245,7 +250,7 @@ impl Syncer {
                 Err(error) => error,
             };
             has_failed = true;
-            let why = in_full(&error);
+            let why = self.reason(&error)?;
             let is_told = self.reporter.send(Report::Failed(why.clone())).is_ok();
             if !is_told || self.is_over(pause) {
                 return Err(why);
@@ -255,6 +260,15 @@ impl Syncer {
             result = shelf.reopen().and_then(|()| shelf.commit(group));
             self.reopened = shelf.reopened;
         }
+    }
+
+    /// What an error is told as. One that the writer has met closes the store for both.
+    fn reason(&self, error: &StoreError) -> Result<String, String> {
+        let known = match error {
+            StoreError::Closed => self.shelf.lock().map_err(gone)?.why.clone(),
+            _ => None,
+        };
+        Ok(known.unwrap_or_else(|| in_full(error)))
     }
 
     /// Waits. Returns whether the gateway has ended meanwhile.
@@ -367,6 +381,22 @@ mod tests {
 
     /// What is told of these orders.
     fn told(store: Naive, orders: impl IntoIterator<Item = Order>) -> Vec<&'static str> {
+        let (numbers, others) = (Arc::downgrade(&store.0), Arc::strong_count(&store.0) - 1);
+        let told = reports(store, orders)
+            .into_iter()
+            .map(|report| match report {
+                Report::Failed(_) => "failed",
+                Report::Noted => "noted",
+                Report::Committed => "committed",
+            });
+        assert_eq!(numbers.strong_count(), others, "it is closed when they end");
+        told.collect()
+    }
+
+    fn reports(
+        store: impl Store + 'static,
+        orders: impl IntoIterator<Item = Order>,
+    ) -> Vec<Report> {
         let (sender, queue) = mpsc::channel();
         let (reporter, mut reports) = unbounded_channel();
         let desk = Desk {
@@ -385,13 +415,61 @@ mod tests {
         }
         drop(sender);
         assert_eq!(ended.recv(), Ok(Ok(())));
-        let reports = std::iter::from_fn(|| reports.try_recv().ok());
-        let told = reports.map(|report| match report {
-            Report::Failed(_) => "failed",
-            Report::Noted => "noted",
-            Report::Committed => "committed",
-        });
-        told.collect()
+        std::iter::from_fn(|| reports.try_recv().ok()).collect()
+    }
+
+    /// A store whose second group can not be written while the first is synced, which closes
+    /// it for both.
+    struct Closing {
+        /// The second one was tried.
+        tried: mpsc::Sender<()>,
+        first: Option<mpsc::Receiver<()>>,
+        is_open: bool,
+    }
+
+    impl Store for Closing {
+        fn load(&mut self) -> Result<Contents, StoreError> {
+            Ok(Contents::default())
+        }
+
+        fn write(&mut self, _group: &Group) -> Result<Syncing, StoreError> {
+            if let Some(tried) = self.first.take() {
+                return Ok(Box::new(move || {
+                    tried.recv().expect("there is a second one");
+                    Err(StoreError::Closed)
+                }));
+            }
+            if !self.is_open {
+                self.tried.send(()).expect("the first one waits");
+                return Err(StoreError::TooLarge { bytes: 77 });
+            }
+            Ok(Box::new(|| Ok(())))
+        }
+
+        fn reopen(&mut self) -> Result<u64, StoreError> {
+            self.is_open = true;
+            Ok(0)
+        }
+    }
+
+    #[test]
+    fn it_is_told_why_the_writer_has_closed_the_store() {
+        let (tried, first) = mpsc::channel();
+        let store = Closing {
+            tried,
+            first: Some(first),
+            is_open: false,
+        };
+        let reports = reports(
+            store,
+            [Order::Commit(Vec::new()), Order::Commit(Vec::new())],
+        );
+        match &reports[..] {
+            [Report::Failed(why), Report::Committed, Report::Committed] => {
+                assert!(why.contains("77"), "{why}");
+            }
+            _ => panic!("{reports:?}"),
+        }
     }
 
     #[test]

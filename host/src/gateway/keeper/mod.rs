@@ -81,8 +81,9 @@ pub(super) struct Keeper {
     boot: BootId,
     trust: ClockTrust,
     look_at: Option<Time>,
-    /// Since when each group is under way.
-    since: VecDeque<Time>,
+    /// How many groups are under way, and since when the oldest of them is waited for.
+    under_way: usize,
+    since: Time,
     noted_at: Time,
     /// Who is answered when so many groups are kept.
     answers: VecDeque<(u64, KeptAnswer)>,
@@ -150,7 +151,8 @@ impl Keeper {
             held,
             boot,
             trust,
-            since: VecDeque::new(),
+            under_way: 0,
+            since: now,
             noted_at: now,
             answers: VecDeque::new(),
         };
@@ -160,7 +162,10 @@ impl Keeper {
     }
 
     pub(super) fn commit(&mut self, now: Time, changes: Vec<Change>) {
-        self.since.push_back(now);
+        if self.under_way == 0 {
+            self.since = now;
+        }
+        self.under_way += 1;
         self.noted_at = now;
         self.order(Order::Commit(changes));
     }
@@ -201,10 +206,11 @@ impl Keeper {
     }
 
     /// Tells the office. Returns whether a group that was under way is kept.
-    pub(super) fn handle_report(&mut self, office: &mut Office, report: Report) -> bool {
+    pub(super) fn handle_report(&mut self, now: Time, office: &mut Office, report: Report) -> bool {
         match report {
             Report::Committed => {
-                self.since.pop_front();
+                self.under_way -= 1;
+                self.since = now;
                 self.recover(office);
                 true
             }
@@ -251,9 +257,9 @@ impl Keeper {
         [self.look_at, noted, late].into_iter().flatten().min()
     }
 
-    /// When a group that is under way has taken too long.
+    /// When the oldest group that is under way has taken too long.
     fn late_from(&self) -> Option<Time> {
-        self.since.front().map(|since| *since + PATIENCE)
+        (self.under_way > 0).then(|| self.since + PATIENCE)
     }
 
     /// Time has passed.
@@ -302,10 +308,10 @@ impl Keeper {
         self.orders = None;
         // There is nobody any more for whom it would be tried again.
         self.reports.close();
-        let result = match (office.commit_failed(), self.since.is_empty()) {
+        let result = match (office.commit_failed(), self.under_way) {
             (Some(why), _) => Err(why.to_string()),
-            (None, false) => Err("the disk has not answered yet".to_owned()),
-            (None, true) => match self.ended.recv_timeout(PATIENCE) {
+            (None, 1..) => Err("the disk has not answered yet".to_owned()),
+            (None, 0) => match self.ended.recv_timeout(PATIENCE) {
                 Ok(result) => result,
                 Err(RecvTimeoutError::Timeout) => Err(no_answer()),
                 Err(RecvTimeoutError::Disconnected) => Err("its thread is gone".to_owned()),
@@ -405,7 +411,8 @@ mod tests {
             boot: clock::boot_id().expect("it is Linux"),
             trust: ClockTrust::PastRecord,
             look_at: None,
-            since: VecDeque::new(),
+            under_way: 0,
+            since: Time::from_millis(0),
             noted_at: Time::from_millis(0),
             answers: VecDeque::new(),
         };
@@ -443,10 +450,10 @@ mod tests {
             keeper.when_kept(&mut office, Box::new(tell));
             // The store is given the first of them.
             if ticket == 1 {
-                assert!(office.poll_commit().is_some());
+                let changes = office.poll_commit().expect("there are some");
+                keeper.commit(Time::from_millis(0), changes);
             }
         }
-        keeper.since = VecDeque::from([Time::from_millis(0)]);
         keeper.handle_timeout(Time::from_millis(0) + PATIENCE, &mut office);
         let is_under_way = |ticket| {
             let (heard, kept): (_, Result<(), NotKept>) = heard.try_recv().expect("it is told");
@@ -455,6 +462,32 @@ mod tests {
         };
         assert!(is_under_way(1));
         assert!(!is_under_way(2));
+    }
+
+    /// One that waits until the disk has those before it is no later than they are.
+    #[test]
+    fn a_disk_that_goes_on_is_not_late() {
+        let (mut office, (mut keeper, _reporter)) = (office(), keeper());
+        let begin = Time::from_millis(0);
+        for ticket in 1..=3 {
+            post(&mut office, ticket);
+            let changes = office.poll_commit().expect("there are some");
+            keeper.commit(begin, changes);
+        }
+        let is_late = |keeper: &mut Keeper, office: &mut Office, now| {
+            keeper.handle_timeout(now, office);
+            office.commit_failed().is_some()
+        };
+        let mut now = begin;
+        for pause in [PATIENCE / 2, PATIENCE * 2] {
+            now = now + pause;
+            assert_eq!(is_late(&mut keeper, &mut office, now), pause >= PATIENCE);
+            assert!(keeper.handle_report(now, &mut office, Report::Committed));
+            office.handle_committed();
+            assert!(!is_late(&mut keeper, &mut office, now));
+        }
+        assert_eq!(keeper.next_timeout(&office), Some(now + PATIENCE));
+        assert!(is_late(&mut keeper, &mut office, now + PATIENCE));
     }
 
     /// A keeper with such a store.
