@@ -88,8 +88,8 @@ pub trait Store: Send {
 
     /// Writes a group behind those before it, and returns what makes it durable.
     /// While that is called, in another thread, more may be written; each is called in
-    /// its turn, or dropped. A store to which that is of no use has made the group
-    /// durable when it returns, and has nothing left to do.
+    /// its turn, or dropped. A store to which that is of no use makes the group durable
+    /// at once, and returns what does nothing.
     ///
     /// # Errors
     /// It is not known whether the group is durable. After an error, here or of what was

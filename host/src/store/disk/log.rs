@@ -1,15 +1,14 @@
 //! The log: groups, one behind the other, in segments, of which the oldest is given up
 //! once nothing lives in it.
 //!
-//! A group is durable when its frame is synced, for which the next one does not wait to
-//! be written. When the segments take much more than
-//! what lives in them, each group takes along some of what lives in the oldest segment,
-//! until that has moved: so there is no pause in which all is written anew. Segments
-//! are given up from the oldest on alone. So a record that removes something is given
-//! up no earlier than the one that has put it.
+//! A group is durable when its frame is synced, and the next one is written before that.
+//! When the segments take much more than what lives in them, each group takes along some
+//! of what lives in the oldest segment, until that has moved: so there is no pause in
+//! which all is written anew. Segments are given up from the oldest on alone. So a record
+//! that removes something is given up no earlier than the one that has put it.
 //!
 //! Files are numbered. A segment is begun when all before it is durable, and gets its
-//! name when its header is, with its first groups. From then on the segments that its
+//! name when its header and its first groups are. From then on the segments that its
 //! header no longer counts are nothing, and are removed.
 
 use std::collections::VecDeque;

@@ -8,10 +8,11 @@
 //! DIRECTORY/log.damaged-1/        what was set aside
 //! ```
 //!
-//! [`Log`] says what stands where, and [`tail`] when it is durable. Each segment begins with a [`header`] and goes on in
-//! [`frame`]s, a group each, of [`records`], a change each; [`index`] knows which of them
-//! still live. What is asked of the disk goes through [`files`], in whose place the tests
-//! put [`memory`], a disk that forgets what was not synced.
+//! [`Log`] says what stands where, and [`tail`] when it is durable. Each segment begins
+//! with a [`header`] and goes on in [`frame`]s, a group each, of [`records`], a change
+//! each; [`index`] knows which of them still live. What is asked of the disk goes through
+//! [`files`], in whose place the tests put [`memory`], a disk that forgets what was not
+//! synced.
 
 mod codec;
 mod files;

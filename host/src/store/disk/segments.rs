@@ -4,7 +4,7 @@ use super::files::{File, Files, is_missing};
 use super::header::{Header, NoHeader, VERSION};
 use crate::store::StoreError;
 
-/// What the next segment is called before its header is durable.
+/// What the next segment is called before its first groups are durable.
 pub(super) const TEMPORARY: &str = "next";
 
 pub(super) const NOT_AS_WRITTEN: &str = "what is there is not what was written";
