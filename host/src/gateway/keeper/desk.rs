@@ -1,8 +1,8 @@
 //! The two threads of the keeper: one writes what is ordered, and the other waits until
 //! the disk has it, while the next group is being written.
 //!
-//! What fails is dealt with by the second one alone. It tries the group again on a store
-//! that was opened anew, and so each one that was written behind it before that.
+//! What fails is dealt with by the second one alone. It opens the store anew and tries the
+//! group again, and then each one that the first has passed on before that.
 
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, sync_channel};
@@ -21,7 +21,8 @@ use crate::words::in_full;
 pub(super) const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// So many groups that are written wait until the disk has those before them.
+/// So many groups that are written wait until the disk has those before them. Each thread
+/// has one more in its hands, and then as many are under way as the log takes.
 const WRITTEN: usize = 2;
 
 /// What is to be kept.
@@ -397,8 +398,22 @@ mod tests {
         store: impl Store + 'static,
         orders: impl IntoIterator<Item = Order>,
     ) -> Vec<Report> {
-        let (sender, queue) = mpsc::channel();
         let (reporter, mut reports) = unbounded_channel();
+        assert_eq!(keep(store, orders, reporter), Ok(()));
+        std::iter::from_fn(|| reports.try_recv().ok()).collect()
+    }
+
+    /// Keeps these orders until the end.
+    fn keep(
+        store: impl Store + 'static,
+        orders: impl IntoIterator<Item = Order>,
+        reporter: UnboundedSender<Report>,
+    ) -> Result<(), String> {
+        let (sender, queue) = mpsc::channel();
+        for order in orders {
+            sender.send(order).expect("it is there");
+        }
+        drop(sender);
         let desk = Desk {
             store: Box::new(store),
             number: 0,
@@ -410,12 +425,16 @@ mod tests {
         };
         let (ending, ended) = mpsc::channel();
         desk.start(ending).expect("there are threads");
-        for order in orders {
-            sender.send(order).expect("it is there");
-        }
-        drop(sender);
-        assert_eq!(ended.recv(), Ok(Ok(())));
-        std::iter::from_fn(|| reports.try_recv().ok()).collect()
+        ended.recv().expect("it says how it ended")
+    }
+
+    #[test]
+    fn nothing_is_tried_again_when_nobody_hears_of_it() {
+        let (reporter, _) = unbounded_channel();
+        let store = Naive::new(vec![(true, 0)]);
+        let kept = keep(store.clone(), [Order::Note], reporter);
+        assert!(kept.is_err(), "{kept:?}");
+        assert_eq!(store.numbers().reopened, 0);
     }
 
     /// A store whose second group can not be written while the first is synced, which closes

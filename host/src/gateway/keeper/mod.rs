@@ -523,7 +523,10 @@ mod tests {
         finish.join().expect("no panic");
     }
 
-    struct Panicking;
+    /// A store with a fault, in writing or in what makes it durable.
+    struct Panicking {
+        in_write: bool,
+    }
 
     impl Store for Panicking {
         fn load(&mut self) -> Result<Contents, StoreError> {
@@ -531,7 +534,8 @@ mod tests {
         }
 
         fn write(&mut self, _group: &Group) -> Result<Syncing, StoreError> {
-            panic!("a fault of the store");
+            assert!(!self.in_write, "a fault of the store");
+            Ok(Box::new(|| panic!("a fault of the store")))
         }
 
         fn reopen(&mut self) -> Result<u64, StoreError> {
@@ -541,9 +545,11 @@ mod tests {
 
     #[test]
     fn a_thread_that_is_gone_is_noticed() {
-        let mut keeper = start(Panicking, &mut office());
-        let runtime = tokio::runtime::Builder::new_current_thread().build();
-        let report = runtime.expect("a runtime").block_on(keeper.report());
-        assert!(report.is_none(), "{report:?}");
+        for in_write in [true, false] {
+            let mut keeper = start(Panicking { in_write }, &mut office());
+            let runtime = tokio::runtime::Builder::new_current_thread().build();
+            let report = runtime.expect("a runtime").block_on(keeper.report());
+            assert!(report.is_none(), "{report:?}");
+        }
     }
 }

@@ -7,6 +7,7 @@
 //! holds for names.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -71,6 +72,17 @@ struct State {
     /// How many operations there were, and which of them fails.
     operations: usize,
     fails: Option<(usize, i32)>,
+    during_sync: Meanwhile,
+}
+
+/// What another thread does meanwhile.
+#[derive(Default)]
+struct Meanwhile(Option<Box<dyn FnOnce() + Send>>);
+
+impl fmt::Debug for Meanwhile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Meanwhile").finish_non_exhaustive()
+    }
 }
 
 #[derive(Debug, Clone, Default)]
@@ -152,6 +164,11 @@ impl Memory {
     /// It has ended.
     pub(super) fn end(&self, group: u64) {
         self.state().ended = group;
+    }
+
+    /// While a file is synced the next time, this is done.
+    pub(super) fn during_sync(&self, meanwhile: impl FnOnce() + Send + 'static) {
+        self.state().during_sync = Meanwhile(Some(Box::new(meanwhile)));
     }
 
     /// Whether that is still to come.
@@ -462,8 +479,13 @@ impl File for MemoryFile {
     fn sync(&self) -> io::Result<()> {
         let mut state = self.memory.state();
         let error = state.begin();
+        let pending = std::mem::take(&mut state.content.files[self.inode].pending);
+        if let Some(meanwhile) = state.during_sync.0.take() {
+            drop(state);
+            meanwhile();
+            state = self.memory.state();
+        }
         let file = &mut state.content.files[self.inode];
-        let pending = std::mem::take(&mut file.pending);
         // As Linux does: what could not be written is clean from then on, so that only
         // reading finds it, and no later sync writes it.
         if error.is_none() {

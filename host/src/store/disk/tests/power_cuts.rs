@@ -2,7 +2,10 @@
 //! there then is what some group has left, which is not before the last one that was
 //! durable, nor behind the last one that was begun.
 
+use std::sync::mpsc;
+
 use super::*;
+use crate::store::disk::log::Sizes;
 
 /// In so many ways after each operation.
 const WAYS: usize = 4;
@@ -33,6 +36,39 @@ fn what_was_durable_is_there_after_a_power_cut_and_nothing_is_by_halves() {
     }
     assert!(points >= 10_000, "{points} points");
     assert!(given_up > SEEDS / 2, "segments come and go: {given_up}");
+}
+
+/// The sync finds it written when it ends, and has not waited for it.
+#[test]
+fn what_is_written_during_a_sync_is_not_durable_by_it() {
+    let memory = Memory::default();
+    let mut keeper = Keeper::new(memory.clone(), Sizes::DISK, 1);
+    let mut contents = keeper.load().expect("there is nothing yet");
+    let mut generator = Generator::new(1);
+    let mut next = || {
+        let (group, after) = generator.group(&contents);
+        contents = after;
+        group
+    };
+    keeper.commit(&next()).expect("nothing fails");
+    let sync = keeper.write(&next()).expect("nothing fails");
+    let (third, fourth) = (next(), next());
+    let (sender, written) = mpsc::channel();
+    memory.during_sync(move || {
+        let synced = keeper.write(&third).and_then(|_| keeper.write(&fourth));
+        let _ = sender.send(synced.map(|sync| (keeper, sync)));
+    });
+    let found = |chance| {
+        let cut = memory.snapshot().cut(&mut Chance(chance));
+        let contents = self::keeper(cut).load().expect("it is whole");
+        contents.number
+    };
+    sync().expect("nothing fails");
+    let least = (0..50).map(found).min();
+    assert_eq!(least, Some(2), "it may be lost");
+    let (_keeper, sync) = written.recv().expect("it is done").expect("nothing fails");
+    sync().expect("nothing fails");
+    assert!((0..50).map(found).all(|number| number == 4));
 }
 
 /// Cuts the power after one operation; `point` says how.
