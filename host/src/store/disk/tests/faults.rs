@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::*;
+use crate::store::disk::log::Sizes;
 use crate::store::{Group, StoreError, Syncing};
 
 const EIO: i32 = 5;
@@ -84,6 +85,32 @@ fn after_an_error_it_goes_on_with_what_is_durable() {
         for at in before..operations {
             check(GROUPS, at, errno);
         }
+    }
+}
+
+/// The kernel shows it, and the disk never had it.
+#[test]
+fn all_that_was_under_way_when_a_sync_failed_is_written_again() {
+    let memory = Memory::default();
+    let mut keeper = Keeper::new(memory.clone(), Sizes::DISK, 1);
+    let mut contents = keeper.load().expect("there is nothing yet");
+    let mut generator = Generator::new(1);
+    let mut write = |keeper: &mut Keeper<Memory>| {
+        let (group, after) = generator.group(&contents);
+        contents = after;
+        keeper.write(&group).expect("nothing fails")
+    };
+    write(&mut keeper)().expect("nothing fails");
+    let syncs: Vec<_> = (0..UNDER_WAY).map(|_| write(&mut keeper)).collect();
+    memory.fail(memory.operations(), EIO);
+    for sync in syncs {
+        sync().expect_err("it is not known what is durable");
+    }
+    assert_eq!(keeper.reopen().expect("it fails once"), 1 + UNDER_WAY);
+    for chance in 0..20 {
+        let cut = memory.snapshot().cut(&mut Chance(chance));
+        let contents = self::keeper(cut).load().expect("it is whole");
+        assert_eq!(contents.number, 1 + UNDER_WAY);
     }
 }
 
