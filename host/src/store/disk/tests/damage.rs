@@ -228,6 +228,27 @@ fn a_group_that_is_missing() {
     }
 }
 
+/// A power cut leaves each group in its place, whole or not.
+#[test]
+fn a_group_that_is_missing_before_one_that_is_not_whole() {
+    let mut pair = Pair::new(11);
+    let starts = loop {
+        pair.commit(1);
+        let starts = starts(&pair.memory.read(&newest(&pair)).expect("it is there"));
+        if starts.len() == 3 {
+            break starts;
+        }
+        assert!(pair.last().number < 100, "no segment has so many");
+    };
+    pair.memory.remove(MARK).expect("it is there");
+    let newest = newest(&pair);
+    let result = open(&pair, &newest, |bytes| {
+        bytes.drain(starts[1]..starts[2]);
+        bytes.pop();
+    });
+    assert_damaged(result, &newest);
+}
+
 #[test]
 fn zeros_at_the_end_are_a_power_cut() {
     let (pair, names) = several();
