@@ -20,7 +20,7 @@ use super::{Letter, LetterOutcome, Outgoing, PacketId, Payload, Ticket, Time};
 /// From so many changes on that are in no group yet, no guest is called.
 pub const MAX_PENDING: usize = 20_000;
 
-/// From so many bytes on, neither.
+/// From so many bytes on that are not durable, neither.
 const MAX_PENDING_BYTES: usize = 32 << 20;
 
 /// A group of so many letters, or bytes, is large: it is worth the way to the store.
@@ -122,8 +122,9 @@ pub(super) struct Journal {
     pending: Vec<Change>,
     pending_bytes: usize,
     pending_letters: usize,
-    /// How many groups were handed out, and how many of them are durable.
-    begun: u64,
+    /// How many bytes each group has that was handed out and is not durable, the oldest
+    /// first, and how many groups are durable.
+    under_way: VecDeque<usize>,
     durable: u64,
     /// The group in which the session at hand is.
     session: u64,
@@ -181,11 +182,16 @@ impl Journal {
         self.session <= self.durable
     }
 
-    /// Whether so much waits to be handed out that nothing is to be added.
-    /// A journal that has failed is not full: who wants to add is told.
+    /// Whether so much waits to be handed out, or to become durable, that nothing is to be
+    /// added. A journal that has failed is not full: who wants to add is told.
+    #[inline]
     pub(super) fn is_full(&self) -> bool {
-        let is_full = self.pending.len() >= MAX_PENDING || self.pending_bytes >= MAX_PENDING_BYTES;
-        is_full && self.failed.is_none()
+        self.is_on && self.is_much() && self.failed.is_none()
+    }
+
+    fn is_much(&self) -> bool {
+        let bytes = self.pending_bytes + self.under_way.iter().sum::<usize>();
+        self.pending.len() >= MAX_PENDING || bytes >= MAX_PENDING_BYTES
     }
 
     /// Why nothing becomes durable at the moment, if so.
@@ -195,12 +201,12 @@ impl Journal {
 
     /// In which group everything up to here is durable.
     pub(super) fn group(&self) -> u64 {
-        self.begun + u64::from(!self.pending.is_empty())
+        self.begun() + u64::from(!self.pending.is_empty())
     }
 
     /// How many groups were handed out.
     pub(super) fn begun(&self) -> u64 {
-        self.begun
+        self.durable + self.under_way.len() as u64
     }
 
     /// How many groups are durable.
@@ -210,7 +216,7 @@ impl Journal {
 
     /// How many groups are handed out and not durable.
     pub(super) fn under_way(&self) -> usize {
-        (self.begun - self.durable) as usize
+        self.under_way.len()
     }
 
     /// Whether the next group is large.
@@ -252,14 +258,14 @@ impl Journal {
         if self.pending.is_empty() || self.under_way() >= most {
             return None;
         }
-        self.begun += 1;
+        self.under_way.push_back(self.pending_bytes);
         (self.pending_bytes, self.pending_letters) = (0, 0);
         Some(std::mem::take(&mut self.pending))
     }
 
     /// The oldest group that is under way is durable. Returns what is to be answered now.
     pub(super) fn handle_committed(&mut self) -> impl Iterator<Item = Outgoing> {
-        self.durable += 1;
+        self.durable += u64::from(self.under_way.pop_front().is_some());
         self.failed = None;
         let answers = self.answers.iter();
         let count = answers

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jackalope::office::{
     Answer, Call, Change, Delivery, Effects, GoneGuests, GuestId, Incoming, Letter, NO_SESSION,
-    NotAccepted, OutcomeWord, Outgoing, Overflow, Qos, Remaining, Schedule, SessionChange,
+    NotAccepted, OutcomeWord, Outgoing, Overflow, Payload, Qos, Remaining, Schedule, SessionChange,
     Settings, Tray, WorkListSettings,
 };
 use jackalope_tests::office::{
@@ -75,6 +75,24 @@ fn letters_go_out_when_their_own_group_is_kept() {
         assert_eq!(test.office.poll_commit().is_some(), topic == "t/1");
         assert_eq!(test.topics(), [topic]);
     }
+}
+
+#[test]
+fn no_guest_is_called_while_much_is_not_kept_whether_it_is_handed_out_or_not() {
+    let mut test = online_as(Settings {
+        max_packet_size: 20 << 20,
+        ..durable()
+    });
+    for handed_out in [true, true, true, false] {
+        let payload = Payload::new(vec![0; 9 << 20]);
+        let letter = test.letter(Qos::AtLeastOnce, TWO_HOURS);
+        test.post_letter(A, Letter { payload, ..letter });
+        assert!(!handed_out || test.office.poll_commit().is_some());
+    }
+    test.deliver("a/x", Delivery::AtMostOnce, false);
+    assert_eq!(test.take_calls(), []);
+    test.office.handle_committed();
+    assert_eq!(test.take_calls().len(), 1);
 }
 
 #[test]
