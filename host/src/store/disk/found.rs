@@ -29,7 +29,7 @@ pub(super) struct Found {
     pub(super) last: Range<usize>,
 }
 
-/// The end of a log that is no whole group: what was being written when the power was cut
+/// The end of a log, behind its last whole group: what was being written when the power was cut
 /// or the disk failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CutOff {
@@ -45,7 +45,7 @@ impl fmt::Display for CutOff {
         let path = path.display();
         write!(
             f,
-            "the last {bytes} bytes of {path} are no whole group and are left out: if the \
+            "the last {bytes} bytes of {path} are no whole groups and are left out: if the \
              power was cut or the disk has failed, that is what was being written"
         )
     }
