@@ -112,17 +112,4 @@ pub trait Store: Send {
         let sync = self.write(group)?;
         sync()
     }
-
-    /// Tries a group again that could not be committed, and is the last one that was
-    /// written.
-    ///
-    /// # Errors
-    /// It still is not known whether the group is durable.
-    fn commit_again(&mut self, group: &Group) -> Result<(), StoreError> {
-        // It may have been durable after all.
-        match self.reopen()? == group.number {
-            true => Ok(()),
-            false => self.commit(group),
-        }
-    }
 }

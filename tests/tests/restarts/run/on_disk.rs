@@ -30,12 +30,17 @@ impl OnDisk {
 
     /// Keeps a group, or tries again to.
     pub(super) fn keep(&mut self, group: &Group) -> Result<(), StoreError> {
-        let kept = match self.has_failed {
-            false => self.store.commit(group),
-            true => self.store.commit_again(group),
-        };
+        let kept = self.try_to_keep(group);
         self.has_failed = kept.is_err();
         kept
+    }
+
+    fn try_to_keep(&mut self, group: &Group) -> Result<(), StoreError> {
+        // One that has failed may have been durable after all.
+        if self.has_failed && self.store.reopen()? == group.number {
+            return Ok(());
+        }
+        self.store.commit(group)
     }
 
     /// The same, while the disk fails.

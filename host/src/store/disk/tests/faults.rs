@@ -137,7 +137,7 @@ fn a_log_is_not_read_again_while_nothing_can_be_written() {
         assert_eq!(memory.operations() - before, operations);
     }
     assert!(names().iter().map(content).eq(files));
-    pair.keeper.commit_again(&group).expect("there is room");
+    commit_again(&mut pair.keeper, &group).expect("there is room");
     pair.after.push(after);
     let contents = keeper(memory.clone()).load().expect("nothing fails");
     assert_eq!(contents, pair.read_after(group.number));

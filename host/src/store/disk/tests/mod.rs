@@ -13,11 +13,20 @@ use super::frame;
 use super::keeper::Keeper;
 use super::memory::{Chance, Memory, SMALL, Snapshot};
 use super::tail::UNDER_WAY;
-use crate::store::{Contents, Store};
+use crate::store::{Contents, Group, Store, StoreError};
 use generator::Generator;
 
 fn keeper<F: Files>(files: F) -> Keeper<F> {
     Keeper::new(files, SMALL, 1)
+}
+
+/// Tries a group again that could not be committed.
+fn commit_again(store: &mut impl Store, group: &Group) -> Result<(), StoreError> {
+    // It may have been durable after all.
+    match store.reopen()? == group.number {
+        true => Ok(()),
+        false => store.commit(group),
+    }
 }
 
 /// A store that groups are committed to, beside the naive model of one: what was to be

@@ -105,12 +105,12 @@ fn what_is_removed_while_it_is_in_use() {
             let error = disk.commit(&group).expect_err("it is gone");
             assert!(matches!(error, StoreError::Gone { .. }), "{error:?}");
             assert!(error.to_string().contains("put it back"), "{error}");
-            disk.commit_again(&group).expect_err("it is gone");
+            commit_again(&mut disk, &group).expect_err("it is gone");
             assert!(!directory.join(what).exists(), "nothing begins anew");
 
             if is_moved {
                 fs::rename(&elsewhere, directory.join(what)).expect("it is ours");
-                disk.commit_again(&group).expect("it is there again");
+                commit_again(&mut disk, &group).expect("it is there again");
                 contents = after;
             }
         }
