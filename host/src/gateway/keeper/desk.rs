@@ -210,8 +210,8 @@ impl Shelf {
     }
 }
 
-/// Why the other thread does nothing any more.
-fn gone<T>(_: T) -> String {
+/// Why a thread does nothing any more that was waited for.
+pub(super) fn gone<T>(_: T) -> String {
     "its thread is gone".to_owned()
 }
 

@@ -20,7 +20,7 @@ use crate::clock;
 use crate::office::{Change, GuestId, Office, Settings, Time};
 use crate::store::{BootId, ClockTrust, Contents, Held, OldLetters, Store};
 pub(super) use desk::Report;
-use desk::{Desk, Order, PAUSE};
+use desk::{Desk, Order, PAUSE, gone};
 
 /// How often it is noted which time it is, while letters wait: how long the machine ran
 /// is known as far as that.
@@ -314,7 +314,7 @@ impl Keeper {
             (None, 0) => match self.ended.recv_timeout(PATIENCE) {
                 Ok(result) => result,
                 Err(RecvTimeoutError::Timeout) => Err(no_answer()),
-                Err(RecvTimeoutError::Disconnected) => Err("its thread is gone".to_owned()),
+                Err(error @ RecvTimeoutError::Disconnected) => Err(gone(error)),
             },
         };
         match result {

@@ -67,7 +67,6 @@ pub(super) struct Log<F: Files> {
     /// That of its header.
     version: u32,
     salt: u64,
-    mark: Arc<Mark<F>>,
     /// Those that the next header does not count any more.
     given_up: Vec<u32>,
     /// Those that the header of the current one does not count any more.
@@ -150,7 +149,7 @@ impl<F: Files> Log<F> {
             position.boots = contents.boots.clone();
         }
         let mark = Arc::new(Mark::open(&files)?);
-        let tail = Tail::of(files.clone(), file, newest, mark.clone(), position.number);
+        let tail = Tail::of(files.clone(), file, newest, mark, position.number);
         let mut log = Self {
             sizes,
             random,
@@ -164,7 +163,6 @@ impl<F: Files> Log<F> {
             tail: Arc::new(tail),
             version: header.version,
             salt: header.salt,
-            mark,
             given_up: Vec::new(),
             over: Vec::new(),
             moving: None,
@@ -187,7 +185,7 @@ impl<F: Files> Log<F> {
             position: Position::default(),
         };
         let mark = Arc::new(Mark::open(&files)?);
-        let (tail, length) = Tail::begin(&files, &header, mark.clone())?;
+        let (tail, length) = Tail::begin(&files, &header, mark)?;
         tail.sync(0)?;
         Ok(Self {
             files,
@@ -200,7 +198,6 @@ impl<F: Files> Log<F> {
             tail: Arc::new(tail),
             version: VERSION,
             salt: header.salt,
-            mark,
             given_up: Vec::new(),
             over: Vec::new(),
             moving: None,
@@ -293,7 +290,7 @@ impl<F: Files> Log<F> {
             salt: salt(self.random, segment),
             position: self.position.clone(),
         };
-        let (tail, length) = Tail::begin(&self.files, &header, self.mark.clone())?;
+        let (tail, length) = Tail::begin(&self.files, &header, self.tail.mark())?;
         self.older.push_back(self.current);
         self.current = Segment {
             number: segment,

@@ -54,6 +54,11 @@ impl<F: Files> Tail<F> {
         }
     }
 
+    /// The mark, which is of the segment that is written to.
+    pub(super) fn mark(&self) -> Arc<Mark<F>> {
+        self.mark.clone()
+    }
+
     /// Begins a segment behind one in which all is durable. Returns the length of its
     /// header as well.
     pub(super) fn begin(
@@ -106,10 +111,7 @@ impl<F: Files> Tail<F> {
         let number = self.written.load(Ordering::Acquire);
         let synced = self.file.sync();
         synced.map_err(|error| self.io("sync", error))?;
-        let durable = Durable {
-            segment: self.segment,
-            number,
-        };
+        let durable = self.up_to(number);
         if self.is_named() {
             self.check_place()?;
             self.mark.note(durable);
@@ -129,11 +131,13 @@ impl<F: Files> Tail<F> {
         if !self.is_named() {
             return Ok(());
         }
-        let durable = Durable {
-            segment: self.segment,
-            number: self.durable(),
-        };
+        let durable = self.up_to(self.durable());
         self.mark.note_for_good(&self.files, durable)
+    }
+
+    fn up_to(&self, number: u64) -> Durable {
+        let segment = self.segment;
+        Durable { segment, number }
     }
 
     fn name(&self) -> Result<(), StoreError> {
